@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Maps of all programs, and the way from a hook to a record in the ring. */
+#ifndef AGENTSH_COMMON_H
+#define AGENTSH_COMMON_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "record.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+
+/* Values of the public header; the library asserts that they are the same. */
+#define AGENTSH_KIND_CONNECT 1
+#define AGENTSH_KIND_UDP_SEND 2
+#define AGENTSH_FLAG_V4_MAPPED 1
+
+/* Each file that is linked into the object declares these; they become one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* the library sets the real size */
+} agentsh_ring __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the library sets the real size */
+	__type(key, __u32);
+	__type(value, struct agentsh_slot);
+} agentsh_slots __weak SEC(".maps");
+
+const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.settings") = {};
+
+#include "task.h" /* reads the settings */
+
+/*
+ * A map for each program: before 5.9 (7d9c3427894f) a cgroup storage map
+ * belongs to one program.
+ */
+#define AGENTSH_TAG_MAP(name)                                     \
+	struct {                                                  \
+		__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);        \
+		__type(key, struct bpf_cgroup_storage_key);       \
+		__type(value, struct agentsh_tag);                \
+	} name SEC(".maps")
+
+/* NULL until attach has finished: nothing is reported of half a session. */
+static __always_inline struct agentsh_slot *session_slot(const struct agentsh_tag *tag)
+{
+	__u32 slot = tag->slot;
+
+	return tag->serial ? bpf_map_lookup_elem(&agentsh_slots, &slot) : NULL;
+}
+
+/*
+ * Room for one record, or NULL and the loss counted. A session over its share
+ * is refused only while the ring as a whole holds more than one share: until
+ * then there is room for everybody.
+ */
+static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot *slot)
+{
+	struct agentsh_record *rec;
+	__u64 share = agentsh_settings.share_bytes;
+
+	if (bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA) >= share) {
+		__s64 held = *(volatile __u64 *)&slot->produced - *(volatile __u64 *)&slot->consumed;
+
+		if (held >= (__s64)share) {
+			__sync_fetch_and_add(&slot->lost_share, 1);
+			__sync_fetch_and_add(&slot->lost, 1);
+			return NULL;
+		}
+	}
+
+	rec = bpf_ringbuf_reserve(&agentsh_ring, sizeof(*rec), 0);
+	if (!rec) {
+		__sync_fetch_and_add(&slot->lost, 1);
+		return NULL;
+	}
+	__sync_fetch_and_add(&slot->produced, AGENTSH_RECORD_ROOM(struct agentsh_record));
+	return rec;
+}
+
+/* Everything that does not depend on the hook. */
+static __always_inline void record_who(struct agentsh_record *rec, const struct agentsh_tag *tag,
+				       const struct agentsh_slot *slot, __u8 kind)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 uid_gid = bpf_get_current_uid_gid();
+
+	rec->version = AGENTSH_RECORD_VERSION;
+	rec->kind = kind;
+	rec->slot = tag->slot;
+	rec->serial = tag->serial;
+	rec->pid = (__u32)pid_tgid;
+	rec->tgid = pid_tgid >> 32;
+	rec->uid = (__u32)uid_gid;
+	rec->gid = uid_gid >> 32;
+	rec->timestamp_ns = bpf_ktime_get_boot_ns();
+	rec->session_id = tag->session_id;
+	rec->session_lost = *(volatile __u64 *)&slot->lost - tag->lost_base;
+	rec->cgroup_id = bpf_get_current_cgroup_id();
+	rec->zero[0] = 0;
+	rec->zero[1] = 0;
+	rec->zero[2] = 0;
+	if (agentsh_settings.comm)
+		bpf_get_current_comm(rec->comm, sizeof(rec->comm));
+	else
+		__builtin_memset(rec->comm, 0, sizeof(rec->comm));
+	record_task(rec);
+}
+
+#endif

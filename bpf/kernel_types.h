@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The few kernel types that are read, with only the members that are read.
+ * The loader moves each access to where the running kernel's BTF says the
+ * member is (CO-RE), so the order here means nothing and no vmlinux.h of the
+ * build machine is needed.
+ */
+#ifndef AGENTSH_KERNEL_TYPES_H
+#define AGENTSH_KERNEL_TYPES_H
+
+#include <linux/types.h>
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+struct task_struct {
+	__u32 tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	__u64 start_boottime; /* since 5.5: cf25e24db61c */
+};
+
+#pragma clang attribute pop
+
+#endif

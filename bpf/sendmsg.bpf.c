@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Datagrams that name their destination: one record for each pair of socket and
+ * destination, or for each datagram if the settings say so. A send() on a
+ * connected socket passes no hook; its connect() did.
+ */
+#include "socket.h"
+
+AGENTSH_TAG_MAP(agentsh_tag_sendmsg4);
+AGENTSH_TAG_MAP(agentsh_tag_sendmsg6);
+
+/* The serial makes nested sessions get a record each; before 5.10
+ * (92acdc58ab11) a cookie is unique only in its network namespace. */
+struct destination {
+	__u64 socket_cookie;
+	__u64 netns_cookie;
+	__u32 addr[4];
+	__u32 serial;
+	__u16 port;
+	__u16 family;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1); /* the library sets the real size */
+	__type(key, struct destination);
+	__type(value, __u8);
+} agentsh_udp_seen SEC(".maps");
+
+/* Whether this one is to be reported; of two at once only one is the first. */
+static __always_inline int first_seen(struct agentsh_slot *slot, const struct destination *dst)
+{
+	__u8 one = 1;
+
+	if (bpf_map_lookup_elem(&agentsh_udp_seen, dst) ||
+	    bpf_map_update_elem(&agentsh_udp_seen, dst, &one, BPF_NOEXIST) == -17 /* EEXIST */) {
+		__sync_fetch_and_add(&slot->deduplicated, 1);
+		return 0;
+	}
+	return 1;
+}
+
+/*
+ * Room for the record of this datagram, or NULL: a repetition, or no room. What
+ * was lost is forgotten again, so that the next datagram gets its chance.
+ */
+static __always_inline struct agentsh_record *
+datagram_reserve(struct bpf_sock_addr *ctx, const struct agentsh_tag *tag,
+		 struct agentsh_slot *slot, struct destination *dst)
+{
+	struct agentsh_record *rec;
+
+	if (agentsh_settings.udp_every)
+		return record_reserve(slot);
+
+	dst->socket_cookie = bpf_get_socket_cookie(ctx);
+	dst->netns_cookie = bpf_get_netns_cookie(ctx);
+	dst->serial = tag->serial;
+	dst->port = (__u16)ctx->user_port;
+	dst->family = ctx->user_family;
+	if (!first_seen(slot, dst))
+		return NULL;
+	rec = record_reserve(slot);
+	if (!rec)
+		bpf_map_delete_elem(&agentsh_udp_seen, dst);
+	return rec;
+}
+
+SEC("cgroup/sendmsg4")
+int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
+{
+	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_sendmsg4, 0);
+	struct destination dst = {};
+	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_record *rec;
+
+	if (!slot)
+		return 1;
+	dst.addr[0] = ctx->user_ip4;
+	rec = datagram_reserve(ctx, tag, slot, &dst);
+	if (!rec)
+		return 1;
+
+	record_who(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	record_socket(rec, ctx);
+	record_remote4(rec, ctx);
+	set_addr4(rec->local_addr, ctx->msg_src_ip4);
+	bpf_ringbuf_submit(rec, 0);
+	return 1;
+}
+
+SEC("cgroup/sendmsg6")
+int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
+{
+	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_sendmsg6, 0);
+	struct destination dst = {};
+	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_record *rec;
+	__u32 local[4];
+
+	if (!slot)
+		return 1;
+	dst.addr[0] = ctx->user_ip6[0];
+	dst.addr[1] = ctx->user_ip6[1];
+	dst.addr[2] = ctx->user_ip6[2];
+	dst.addr[3] = ctx->user_ip6[3];
+	rec = datagram_reserve(ctx, tag, slot, &dst);
+	if (!rec)
+		return 1;
+
+	record_who(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	record_socket(rec, ctx);
+	local[0] = ctx->msg_src_ip6[0];
+	local[1] = ctx->msg_src_ip6[1];
+	local[2] = ctx->msg_src_ip6[2];
+	local[3] = ctx->msg_src_ip6[3];
+	record_ends6(rec, ctx, local);
+	bpf_ringbuf_submit(rec, 0);
+	return 1;
+}
+
+char _license[] SEC("license") __weak = "Dual BSD/GPL";

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The socket's side of a record, for the hooks that get a bpf_sock_addr. */
+#ifndef AGENTSH_SOCKET_H
+#define AGENTSH_SOCKET_H
+
+#include <bpf/bpf_endian.h>
+#include "common.h"
+
+#define V4_MAPPED_WORD bpf_htonl(0x0000ffff)
+
+static __always_inline void record_socket(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	rec->socket_cookie = bpf_get_socket_cookie(ctx);
+	rec->netns_cookie = bpf_get_netns_cookie(ctx);
+	rec->protocol = ctx->protocol;
+	rec->socket_type = ctx->type;
+	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
+	rec->local_port = sk ? sk->src_port : 0; /* host order already */
+}
+
+static __always_inline void set_addr4(__u32 *addr, __u32 word)
+{
+	addr[0] = word;
+	addr[1] = 0;
+	addr[2] = 0;
+	addr[3] = 0;
+}
+
+/* The destination at a v4 hook, where a v6 socket's mapped send arrives too. */
+static __always_inline void record_remote4(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+{
+	rec->family = AF_INET;
+	rec->flags = ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
+	set_addr4(rec->remote_addr, ctx->user_ip4);
+}
+
+/*
+ * Both ends at a v6 hook. ::ffff:a.b.c.d goes out as IPv4 and is reported as
+ * such, with the flag, its local end too: the event has one family for both.
+ */
+static __always_inline void record_ends6(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
+					 const __u32 local[4])
+{
+	__u32 a0 = ctx->user_ip6[0], a1 = ctx->user_ip6[1];
+	__u32 a2 = ctx->user_ip6[2], a3 = ctx->user_ip6[3];
+
+	if (!a0 && !a1 && a2 == V4_MAPPED_WORD) {
+		rec->family = AF_INET;
+		rec->flags = AGENTSH_FLAG_V4_MAPPED;
+		set_addr4(rec->remote_addr, a3);
+		set_addr4(rec->local_addr, local[2] == V4_MAPPED_WORD ? local[3] : 0);
+		return;
+	}
+	rec->family = AF_INET6;
+	rec->flags = 0;
+	rec->remote_addr[0] = a0;
+	rec->remote_addr[1] = a1;
+	rec->remote_addr[2] = a2;
+	rec->remote_addr[3] = a3;
+	rec->local_addr[0] = local[0];
+	rec->local_addr[1] = local[1];
+	rec->local_addr[2] = local[2];
+	rec->local_addr[3] = local[3];
+}
+
+#endif

@@ -1,0 +1,78 @@
+# agentsh_bpf_skeleton(<name> SOURCES <file>... [DEFINES <define>...] [DEPENDS <file>...])
+#
+# Compiles kernel programs, links them into one object and turns it into
+# <name>.skel.h in the current binary directory; <name>_SKELETON holds its path.
+# Needs clang with its bpf target, and bpftool 5.13 for "gen object".
+
+find_program(AGENTSH_CLANG NAMES clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16
+             clang-15 clang-14 clang-13 clang-12 DOC "clang with the bpf target")
+if(NOT AGENTSH_CLANG)
+  message(FATAL_ERROR "clang was not found: it compiles the kernel programs. "
+          "Install the package clang (Debian, Ubuntu, Fedora, Arch), "
+          "or set -DAGENTSH_CLANG=/path/to/clang.")
+endif()
+
+# Ubuntu's /usr/sbin/bpftool only looks for the one of the running kernel, so
+# the real ones come first.
+file(GLOB _bpftools /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool)
+foreach(_candidate ${_bpftools} bpftool /usr/sbin/bpftool)
+  if(AGENTSH_BPFTOOL)
+    break()
+  endif()
+  unset(_found CACHE)
+  find_program(_found NAMES ${_candidate} HINTS /usr/sbin /sbin)
+  if(_found)
+    execute_process(COMMAND ${_found} gen help RESULT_VARIABLE _result
+                    OUTPUT_VARIABLE _help ERROR_VARIABLE _help_err)
+    if("${_help}${_help_err}" MATCHES "gen object")
+      set(AGENTSH_BPFTOOL ${_found} CACHE FILEPATH "bpftool with gen object and gen skeleton")
+    endif()
+  endif()
+endforeach()
+unset(_found CACHE)
+if(NOT AGENTSH_BPFTOOL)
+  message(FATAL_ERROR "bpftool (5.13 or later) was not found: it makes the skeleton. "
+          "Install the package bpftool (Debian, Fedora), linux-tools-generic (Ubuntu) or bpf (Arch), "
+          "or set -DAGENTSH_BPFTOOL=/path/to/bpftool.")
+endif()
+
+# clang's bpf target does not look where Debian keeps <asm/types.h>.
+set(_bpf_flags -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror)
+if(CMAKE_LIBRARY_ARCHITECTURE)
+  list(APPEND _bpf_flags -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+endif()
+
+# The same source gives the same object in every directory.
+list(APPEND _bpf_flags -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+set(AGENTSH_BPF_FLAGS ${_bpf_flags})
+
+function(agentsh_bpf_skeleton name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEFINES;DEPENDS" ${ARGN})
+  list(TRANSFORM ARG_DEFINES PREPEND -D)
+  set(objects)
+  foreach(source ${ARG_SOURCES})
+    get_filename_component(base ${source} NAME_WE)
+    get_filename_component(source ${source} ABSOLUTE)
+    set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.${base}.o)
+    add_custom_command(
+      OUTPUT ${object}
+      COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} ${ARG_DEFINES}
+              -I${CMAKE_SOURCE_DIR}/bpf -c ${source} -o ${object}
+      DEPENDS ${source} ${ARG_DEPENDS}
+      COMMENT "BPF ${name}: ${base}"
+      VERBATIM)
+    list(APPEND objects ${object})
+  endforeach()
+  set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
+  set(header ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
+  add_custom_command(
+    OUTPUT ${header}
+    BYPRODUCTS ${linked}
+    COMMAND ${AGENTSH_BPFTOOL} gen object ${linked} ${objects}
+    COMMAND sh -c "\"$1\" gen skeleton \"$2\" name \"$3\" >\"$4.tmp\" && mv \"$4.tmp\" \"$4\"" --
+            ${AGENTSH_BPFTOOL} ${linked} ${name}_bpf ${header}
+    DEPENDS ${objects}
+    COMMENT "BPF ${name}: skeleton"
+    VERBATIM)
+  set(${name}_SKELETON ${header} PARENT_SCOPE)
+endfunction()

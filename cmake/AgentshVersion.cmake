@@ -1,0 +1,7 @@
+# The public header says the version; nothing else repeats it. The soname's
+# number is the ABI's and changes only with an incompatible one.
+file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/../include/agentsh/ebpf.h _lines
+     REGEX "^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) [0-9]+$")
+string(REGEX MATCHALL "[0-9]+" _numbers "${_lines}")
+list(JOIN _numbers "." AGENTSH_EBPF_VERSION)
+set(AGENTSH_EBPF_SOVERSION 1)

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libagentsh-ebpf: one event for each outbound network connection that any
+ * process of a cgroup v2 makes.
+ *
+ * A tracer is a set of loaded kernel programs and one ring buffer. A session is
+ * one attached cgroup, its descendants included. Events of all sessions of a
+ * tracer come out of agentsh_ebpf_poll() or agentsh_ebpf_read() as struct
+ * agentsh_ebpf_event.
+ *
+ * Errors: a call that can fail returns 0 or a count, or a negative errno value;
+ * errno itself means nothing. Open and attach also fill a struct
+ * agentsh_ebpf_error. The argument errors are the same at every call:
+ *
+ *   -EFAULT  a pointer that must not be NULL is NULL
+ *   -EINVAL  a struct's size is 0 or below 4, or a value has the wrong form
+ *   -E2BIG   an options struct is larger than this library knows, and what it
+ *            does not know is not zero: the caller asks for something newer
+ *   -ERANGE  a number is out of its range
+ *
+ * Threads: one thread at a time polls or reads a tracer; a second one gets
+ * -EBUSY. Attach, detach, inject, wake and both stats calls may be made from
+ * any thread at any time, also from inside the callback, but nothing may be
+ * called with a tracer whose close has begun, or a session whose detach has
+ * begun. Two tracers are independent. The library makes no thread, installs no
+ * signal handler, writes nothing to stdout or stderr and reads no environment.
+ * Its only process-wide state is libbpf's print hook, which it takes and gives
+ * back inside agentsh_ebpf_tracer_open(): see there. After fork(), only the
+ * parent may go on using a tracer; all its descriptors are close-on-exec.
+ *
+ * Structs: options and results begin with size, which the caller sets to
+ * sizeof. A smaller (older) one is taken with defaults, of a larger (newer) one
+ * the part that is not known must be zero. There are no holes, no bit-fields
+ * and no unions.
+ */
+#ifndef AGENTSH_EBPF_H
+#define AGENTSH_EBPF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define AGENTSH_EBPF_VERSION_MAJOR 1
+#define AGENTSH_EBPF_VERSION_MINOR 0
+#define AGENTSH_EBPF_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define AGENTSH_EBPF_API __attribute__((visibility("default")))
+#else
+#define AGENTSH_EBPF_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct agentsh_ebpf_tracer;
+struct agentsh_ebpf_session;
+
+/* ---- Events ------------------------------------------------------------- */
+
+/* agentsh_ebpf_event.kind. A host skips kinds that it does not know. */
+enum {
+	/* connect() was called, on whatever socket; its result is not known yet. */
+	AGENTSH_EBPF_EVENT_CONNECT = 1,
+	/* a datagram was sent with a destination of its own (sendto, sendmsg, sendmmsg) */
+	AGENTSH_EBPF_EVENT_UDP_SEND = 2
+};
+
+/* agentsh_ebpf_event.flags */
+enum {
+	/*
+	 * The socket is AF_INET6 and the destination IPv4 (::ffff:a.b.c.d). The
+	 * event says AF_INET and the plain IPv4 addresses.
+	 */
+	AGENTSH_EBPF_FLAG_V4_MAPPED = 1
+};
+
+/*
+ * One event: 256 bytes for ever. New members take the place of reserved bytes,
+ * which are zero until then; a member that does not apply is zero.
+ *
+ * Addresses are in network order, IPv4 in the first four bytes; ports are in
+ * host order. uid, gid, pid, tgid and ppid are those of the initial namespaces,
+ * as the kernel's own logs show them.
+ */
+struct agentsh_ebpf_event {
+	uint32_t kind;             /* AGENTSH_EBPF_EVENT_ */
+	uint32_t flags;            /* AGENTSH_EBPF_FLAG_, or-ed */
+	uint64_t timestamp_ns;     /* CLOCK_BOOTTIME of the initial time namespace; see agentsh_ebpf_event_realtime_ns() */
+	uint64_t session_id;       /* the host's tag from the session's options */
+	uint64_t session_lost;     /* this session's events lost before this one, since attach: a rise between two events is the gap */
+	uint64_t cgroup_id;        /* cgroup v2 of the calling task: the inode number of its directory */
+	uint64_t socket_cookie;    /* SO_COOKIE, socket(7); before kernel 5.10 unique with netns_cookie only */
+	uint64_t netns_cookie;     /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
+	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME; field 22 of /proc/PID/stat in ns; 0 without BTF or CAP_PERFMON */
+	uint32_t pid;              /* thread: gettid(2) */
+	uint32_t tgid;             /* process: getpid(2) */
+	uint32_t ppid;             /* parent process: getppid(2); 0 without BTF or CAP_PERFMON */
+	uint32_t uid;              /* real user: getuid(2) */
+	uint32_t gid;              /* real group: getgid(2) */
+	uint32_t ns_pid;           /* pid as the PID namespace of the opener of the tracer numbers it; 0: not visible there, or not known */
+	uint32_t ns_tgid;          /* likewise tgid: what the opener's kill(2) and /proc take */
+	uint16_t family;           /* AF_INET or AF_INET6, of both addresses */
+	uint16_t protocol;         /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ... */
+	uint16_t socket_type;      /* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
+	uint16_t local_port;       /* 0 where connect() has yet to choose one */
+	uint16_t remote_port;
+	uint16_t reserved0;
+	int32_t error;             /* errno value, positive */
+	uint32_t rtt_us;           /* smoothed round trip time, microseconds */
+	uint64_t duration_ns;
+	uint64_t bytes_sent;
+	uint64_t bytes_received;
+	uint8_t local_addr[16];    /* all zero where connect() has yet to choose one */
+	uint8_t remote_addr[16];
+	char comm[16];             /* name of the thread, ends with NUL; else any bytes: the process chose them, prctl(2) PR_SET_NAME;
+	                              empty where the kernel (6.18 does) wants CAP_PERFMON for it and the opener has none */
+	uint8_t reserved[72];
+};
+
+/*
+ * Unix time of an event in nanoseconds. Boot time is compared with the wall
+ * clock as it is now, so call it soon after the event; two calls may differ
+ * where the wall clock was set or slewed in between, clock_gettime(2). 0 if
+ * event is NULL. Any thread.
+ */
+AGENTSH_EBPF_API uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event);
+
+/*
+ * Names for logs: "connect", "udp_send"; "tcp", "udp", "icmp", ... Never NULL;
+ * what is not known gives "unknown". Static storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_kind_name(uint32_t kind);
+AGENTSH_EBPF_API const char *agentsh_ebpf_protocol_name(uint16_t protocol);
+
+/* ---- Errors ------------------------------------------------------------- */
+
+/* agentsh_ebpf_error.step: what failed. Only ever added to. */
+enum {
+	AGENTSH_EBPF_STEP_NONE = 0,
+	AGENTSH_EBPF_STEP_OPTIONS = 1,      /* an argument or an option */
+	AGENTSH_EBPF_STEP_MEMORY = 2,       /* the process's own memory */
+	AGENTSH_EBPF_STEP_OBJECT_OPEN = 3,  /* parsing the built-in programs */
+	AGENTSH_EBPF_STEP_OBJECT_LOAD = 4,  /* creating maps, loading programs */
+	AGENTSH_EBPF_STEP_RING_MAP = 5,     /* mapping the ring buffer */
+	AGENTSH_EBPF_STEP_COUNTERS_MAP = 6, /* mapping the counters */
+	AGENTSH_EBPF_STEP_EVENT_FD = 7,     /* epoll and eventfd descriptors */
+	AGENTSH_EBPF_STEP_CGROUP = 8,       /* looking at the cgroup's descriptor */
+	AGENTSH_EBPF_STEP_SESSION_SLOT = 9, /* finding room for one more session */
+	AGENTSH_EBPF_STEP_LINK = 10,        /* attaching a program to the cgroup */
+	AGENTSH_EBPF_STEP_STORAGE = 11      /* writing the session's tag */
+};
+
+/*
+ * Why an open or attach failed. The caller owns it; it is written in full by
+ * each call that gets it, also by one that succeeds (code 0, empty message).
+ * Its own wrong size makes the call return -EINVAL and is not written.
+ */
+struct agentsh_ebpf_error {
+	uint32_t size;      /* in: sizeof(struct agentsh_ebpf_error) */
+	int32_t code;       /* what the call returned: 0 or a negative errno value */
+	uint32_t step;      /* AGENTSH_EBPF_STEP_ */
+	uint32_t reserved;
+	char message[256];  /* one line for a person, UTF-8, NUL-terminated: what, value, remedy */
+};
+
+/* "options", "link", ...; "unknown" for other numbers. Static storage, any thread. */
+AGENTSH_EBPF_API const char *agentsh_ebpf_step_name(uint32_t step);
+
+/* ---- Tracer ------------------------------------------------------------- */
+
+/* agentsh_ebpf_tracer_options.mode */
+enum {
+	AGENTSH_EBPF_MODE_AUTO = 0,     /* trace with the kernel */
+	/*
+	 * No kernel: events are those of agentsh_ebpf_inject(). For tests of hosts;
+	 * needs no privilege. Sessions attach to any descriptor.
+	 */
+	AGENTSH_EBPF_MODE_SYNTHETIC = 3
+};
+
+/* agentsh_ebpf_tracer_options.hooks */
+enum {
+	AGENTSH_EBPF_HOOK_CONNECT = 1, /* connect(): cgroup/connect4 and connect6, kernel 4.17 */
+	AGENTSH_EBPF_HOOK_UDP = 2      /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
+};
+
+/* agentsh_ebpf_tracer_options.flags */
+enum {
+	/* UDP_SEND for each datagram, instead of one for each socket and destination */
+	AGENTSH_EBPF_OPEN_UDP_EVERY = 1
+};
+
+/* Levels of agentsh_ebpf_log_fn. */
+enum {
+	AGENTSH_EBPF_LOG_WARN = 0,
+	AGENTSH_EBPF_LOG_INFO = 1,
+	AGENTSH_EBPF_LOG_DEBUG = 2
+};
+
+/*
+ * Gets one event; runs inside agentsh_ebpf_poll(), in its thread. The event is
+ * the library's and gone when the callback returns. 0 goes on; anything else
+ * makes poll return after this event, which counts as delivered; none is lost.
+ * It may call attach, detach, inject, wake and stats, but not poll, read or close.
+ */
+typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
+
+/*
+ * Gets one finished line of libbpf or of this library, without newline; runs
+ * inside agentsh_ebpf_tracer_open(), in its thread. It must not call the library.
+ */
+typedef void (*agentsh_ebpf_log_fn)(void *ctx, int level, const char *text);
+
+/* What to open; zero in every member after size means the default. */
+struct agentsh_ebpf_tracer_options {
+	uint32_t size;         /* sizeof(struct agentsh_ebpf_tracer_options) */
+	uint32_t mode;         /* AGENTSH_EBPF_MODE_ */
+	uint32_t hooks;        /* AGENTSH_EBPF_HOOK_, or-ed; 0: all that were built in */
+	uint32_t flags;        /* AGENTSH_EBPF_OPEN_, or-ed */
+	uint32_t ring_size;    /* bytes, a power of two, 4096 (or the page size, if larger) to 1 GiB; default 1 MiB */
+	uint32_t ring_share;   /* percent of the ring that one session's unread events may hold, 1 to 100; default 25 */
+	uint32_t max_sessions; /* at a time, 1 to 65536; 128 bytes each; default 4096 */
+	uint32_t udp_remember; /* pairs of socket and destination that are known at a time, 16 to 16777216; default 8192 */
+	agentsh_ebpf_event_fn on_event; /* for agentsh_ebpf_poll(); may be NULL if only read is used */
+	void *event_ctx;
+	agentsh_ebpf_log_fn on_log;     /* may be NULL */
+	void *log_ctx;
+};
+
+/*
+ * Loads the programs and makes the ring. opts and err may be NULL. On success
+ * *out is the caller's, until agentsh_ebpf_tracer_close(); on failure *out is
+ * NULL and nothing is left behind.
+ *
+ * Needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), capabilities(7); the
+ * members of an event that are 0 without BTF need CAP_PERFMON and
+ * /sys/kernel/btf/vmlinux too, and are left out where either is missing (the
+ * log callback says so).
+ * Before kernel 5.11 maps count against RLIMIT_MEMLOCK, getrlimit(2); libbpf
+ * raises it as far as it may.
+ *
+ * Any thread. libbpf has one print hook for the process: it is this library's
+ * for the length of the call, under a lock, and the earlier one is put back.
+ * Messages that other threads cause meanwhile go to the earlier one. A host
+ * that calls libbpf_set_print() itself must not do so while a tracer is opened.
+ *
+ * Returns 0 or, besides the argument errors: -EPERM (capability, seccomp or
+ * lockdown: the message says which), -ENOSYS or -EOPNOTSUPP (kernel feature),
+ * -ENOMEM, -EMFILE, -ENFILE, or what bpf(2) gave.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
+					      struct agentsh_ebpf_tracer **out,
+					      struct agentsh_ebpf_error *err);
+
+/*
+ * Detaches all sessions, drops what is unread, and frees the tracer and its
+ * sessions. NULL is allowed. No other call may be running.
+ */
+AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
+
+/* ---- Sessions ----------------------------------------------------------- */
+
+struct agentsh_ebpf_session_options {
+	uint32_t size; /* sizeof(struct agentsh_ebpf_session_options) */
+	uint32_t reserved;
+	uint64_t session_id; /* the host's own tag; comes back in every event, need not be unique */
+};
+
+/*
+ * Traces the cgroup v2 whose directory cgroup_fd is open, and all cgroups below
+ * it; a socket belongs to the cgroup in which it was made, cgroups(7). The
+ * descriptor stays the caller's and may be closed afterwards. When it returns,
+ * every later call is seen. opts and err may be NULL. On success *out is freed
+ * by detach or by closing the tracer; on failure *out is NULL.
+ *
+ * Nested sessions each get their own event. If the process ends, however it
+ * ends, the kernel detaches the session (bpf_link, kernel 5.7).
+ *
+ * Returns 0 or, besides the argument errors: -EBADF (no open descriptor),
+ * -ENOTDIR (not a cgroup v2 directory), -ENOENT (the cgroup was removed),
+ * -EEXIST (this tracer traces that very cgroup already), -ENOSPC (max_sessions
+ * reached, or the kernel's 64 programs a cgroup and hook), -EPERM, -ENOMEM,
+ * -EMFILE, or what bpf(2) gave. The tracer stays usable. Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tracer, int cgroup_fd,
+						 const struct agentsh_ebpf_session_options *opts,
+						 struct agentsh_ebpf_session **out,
+						 struct agentsh_ebpf_error *err);
+
+/*
+ * Stops tracing and frees the session. When it returns, no program of it runs
+ * for new calls; its events that are unread are delivered by later polls. A
+ * cgroup that was removed meanwhile is no error. Returns 0, or -EFAULT. Any
+ * thread, also the callback.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
+
+/* ---- Reading ------------------------------------------------------------ */
+
+/*
+ * Waits until there are events, at most timeout_ms milliseconds (0: not at all,
+ * negative: for ever), and runs the callback for each that is there, at most
+ * 4096 a call. Returns their number; 0 after the timeout or a wake; -EINTR when
+ * a signal came while it waited; -EINVAL when the tracer has no callback;
+ * -EBUSY when another poll or read is running.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *tracer, int timeout_ms);
+
+/*
+ * The same stream without a callback: copies up to n events into buf, which is
+ * the caller's, and returns their number. n is at least 1; more than 4096 count
+ * as 4096. Else as agentsh_ebpf_poll().
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_read(struct agentsh_ebpf_tracer *tracer,
+				       struct agentsh_ebpf_event *buf, size_t n, int timeout_ms);
+
+/*
+ * A descriptor for a foreign event loop (poll, epoll, libuv, Go's netpoll):
+ * when it is readable, call poll or read with timeout 0. It stays the
+ * tracer's; do nothing else with it. -EFAULT if tracer is NULL.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *tracer);
+
+/*
+ * Makes the poll or read that waits now, or else the next one that would wait,
+ * return. Any thread, and safe in a signal handler. Returns 0 or -EFAULT.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *tracer);
+
+/* ---- Statistics --------------------------------------------------------- */
+
+/* Counts since the tracer was opened, or the session attached. */
+struct agentsh_ebpf_stats {
+	uint32_t size;            /* in: sizeof(struct agentsh_ebpf_stats) */
+	uint32_t sessions;        /* attached now; 1 for a session */
+	uint64_t delivered;       /* events handed to the host */
+	uint64_t lost;            /* events that found no room */
+	uint64_t lost_share;      /* those of lost that found room, but none for this session: ring_share */
+	uint64_t deduplicated;    /* datagrams that repeat a known socket and destination */
+	uint64_t attach_failures; /* calls to attach that failed; 0 for a session */
+	uint64_t malformed;       /* records that could not be decoded and were skipped; 0 for a session */
+};
+
+/*
+ * Filled without a system call. Counters that move while they are read may be
+ * of slightly different moments; once the session's processes have stopped and
+ * all is read, delivered + lost + deduplicated is exactly what they did.
+ * Returns 0 or an argument error. Any thread, also the callback.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *tracer,
+					       struct agentsh_ebpf_stats *out);
+AGENTSH_EBPF_API int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *session,
+						struct agentsh_ebpf_stats *out);
+
+/* ---- Tests of hosts ----------------------------------------------------- */
+
+/*
+ * Puts a copy of an event into a tracer of AGENTSH_EBPF_MODE_SYNTHETIC; it comes
+ * out as a real one does. session_id and session_lost are the library's, and so
+ * is timestamp_ns where it is 0. Reserved bytes are not carried. Returns 0;
+ * -ENOBUFS when it found no room and was counted as lost (so that a full ring
+ * can be tested); -EOPNOTSUPP for another kind of tracer; -ERANGE for a kind
+ * above 255 or a flag above 16 bits. Any thread, also the callback.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
+					 const struct agentsh_ebpf_event *event);
+
+/* "1.0.0": the version of the library that runs. Static storage, any thread. */
+AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

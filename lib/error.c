@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+
+/* The part that the caller has; the rest of a newer, larger one is cleared. */
+static void error_write(struct agentsh_ebpf_error *err, const struct agentsh_ebpf_error *from)
+{
+	size_t have = err->size, text = offsetof(struct agentsh_ebpf_error, message);
+	size_t known = have < sizeof(*from) ? have : sizeof(*from);
+
+	memcpy((char *)err + sizeof(err->size), (const char *)from + sizeof(from->size),
+	       known - sizeof(err->size));
+	if (have > known)
+		memset((char *)err + known, 0, have - known);
+	else if (known > text)
+		((char *)err)[known - 1] = '\0';
+}
+
+bool agentsh_error_begin(struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_ebpf_error none = {0};
+
+	if (!err)
+		return true;
+	if (err->size < sizeof(err->size))
+		return false;
+	error_write(err, &none);
+	return true;
+}
+
+int agentsh_fail(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *format, ...)
+{
+	struct agentsh_ebpf_error full = {.code = code, .step = step};
+	va_list args;
+
+	if (!err)
+		return code;
+	va_start(args, format);
+	vsnprintf(full.message, sizeof(full.message), format, args);
+	va_end(args);
+	error_write(err, &full);
+	return code;
+}

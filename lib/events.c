@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the ring to the host: poll with a callback, read into an array. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "internal.h"
+
+/* What one poll or read has taken so far. */
+struct agentsh_batch {
+	struct agentsh_ebpf_event *buf; /* NULL: the callback gets them */
+	int max;
+	int count;
+	bool full;
+};
+
+/*
+ * A record counts for the session that holds its slot now only if it is of that
+ * session; room is the slot's, whoever had it.
+ */
+static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin)
+{
+	struct agentsh_slot *slot;
+
+	if (origin->slot >= t->slots.max)
+		return -EBADMSG;
+	slot = &t->slots.counters[origin->slot];
+	__atomic_store_n(&slot->consumed, slot->consumed + origin->room, __ATOMIC_RELAXED);
+	if (atomic_load_explicit(&t->slots.serials[origin->slot], memory_order_relaxed) ==
+	    origin->serial)
+		__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+int agentsh_take_record(void *tracer, void *data, size_t size)
+{
+	struct agentsh_ebpf_tracer *t = tracer;
+	struct agentsh_batch *batch = t->batch;
+	struct agentsh_ebpf_event own, *event = batch->buf ? &batch->buf[batch->count] : &own;
+	struct agentsh_origin origin;
+	int stop = 0;
+
+	if (agentsh_decode(data, size, event, &origin) || account(t, &origin)) {
+		atomic_fetch_add_explicit(&t->malformed, 1, memory_order_relaxed);
+		return 0;
+	}
+	batch->count++;
+	/* one writer: no need for a locked add */
+	atomic_store_explicit(&t->delivered,
+			      atomic_load_explicit(&t->delivered, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	if (!batch->buf)
+		stop = t->opts.on_event(t->opts.event_ctx, event);
+	batch->full = stop || batch->count == batch->max;
+	return batch->full ? -ECANCELED : 0;
+}
+
+static int consume(struct agentsh_ebpf_tracer *t)
+{
+	int ret = t->synth ? agentsh_synth_consume(t) : ring_buffer__consume(t->ring);
+
+	return ret < 0 && !t->batch->full ? ret : 0;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
+ * 1: the ring says that there is something; 0: time is up or someone woke us;
+ * negative errno. A wake is used up by the one that it wakes.
+ */
+static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	struct epoll_event ready[2];
+	int n = epoll_wait(t->epoll_fd, ready, 2, timeout_ms);
+	bool woken = false;
+	uint64_t count;
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++)
+		if (ready[i].data.fd == t->wake_fd)
+			woken = read(t->wake_fd, &count, sizeof(count)) == sizeof(count);
+	return n > 0 && !woken;
+}
+
+/* A record that is reserved but not finished looks like one; give its writer time. */
+static void let_writer_finish(void)
+{
+	const struct timespec delay = {.tv_nsec = 50000};
+
+	nanosleep(&delay, NULL);
+}
+
+static int wait_and_consume(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	int64_t end = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
+
+	for (;;) {
+		int ready = wait_ready(t, timeout_ms);
+		int ret;
+
+		if (ready < 0)
+			return ready;
+		ret = consume(t); /* also after a wake: what is there is not left */
+		if (ret || t->batch->count || !ready || !timeout_ms)
+			return ret;
+		let_writer_finish();
+		if (timeout_ms > 0) {
+			int64_t left = end - now_ms();
+
+			timeout_ms = left > 0 ? (int)left : 0;
+		}
+	}
+}
+
+static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
+		     int timeout_ms)
+{
+	struct agentsh_batch batch = {
+		.buf = buf,
+		.max = n < AGENTSH_BATCH_MAX ? (int)n : AGENTSH_BATCH_MAX,
+	};
+	int ret;
+
+	if (atomic_flag_test_and_set_explicit(&t->reading, memory_order_acquire))
+		return -EBUSY;
+	t->batch = &batch;
+	ret = consume(t);
+	if (!ret && !batch.count)
+		ret = wait_and_consume(t, timeout_ms);
+	t->batch = NULL;
+	atomic_flag_clear_explicit(&t->reading, memory_order_release);
+	return batch.count ? batch.count : ret;
+}
+
+int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	if (!t)
+		return -EFAULT;
+	if (!t->opts.on_event)
+		return -EINVAL;
+	return batch_run(t, NULL, AGENTSH_BATCH_MAX, timeout_ms);
+}
+
+int agentsh_ebpf_read(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
+		      int timeout_ms)
+{
+	if (!t || !buf)
+		return -EFAULT;
+	if (!n)
+		return -ERANGE;
+	return batch_run(t, buf, n, timeout_ms);
+}
+
+int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *t)
+{
+	return t ? t->epoll_fd : -EFAULT;
+}
+
+int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
+{
+	const uint64_t one = 1;
+	int saved = errno; /* for signal handlers */
+
+	if (!t)
+		return -EFAULT;
+	/* EAGAIN: the counter is at its end, so a wake is pending anyway */
+	(void)!write(t->wake_fd, &one, sizeof(one));
+	errno = saved;
+	return 0;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event)
+{
+	return event ? clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + event->timestamp_ns : 0;
+}

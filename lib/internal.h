@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the library's files share. Nothing here is exported. */
+#ifndef AGENTSH_INTERNAL_H
+#define AGENTSH_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <agentsh/ebpf.h>
+
+#include "record.h"
+
+/* At most this many events a poll or read, so that neither can go on for ever. */
+#define AGENTSH_BATCH_MAX 4096
+
+struct bpf_object;
+struct ring_buffer;
+struct agentsh_synth;
+
+/* ---- hooks.c: which programs there are ---------------------------------- */
+
+#define AGENTSH_PROGRAMS 4
+
+struct agentsh_hook {
+	uint32_t bit; /* AGENTSH_EBPF_HOOK_ */
+	uint32_t attach_type;
+	const char *program;
+	const char *tag_map;
+	const char *cgroup_hook; /* as in the kernel's documentation */
+};
+
+extern const struct agentsh_hook agentsh_hooks[AGENTSH_PROGRAMS];
+
+/* All bits that were built in. */
+uint32_t agentsh_hooks_built(void);
+
+/* A loaded program of a tracer. */
+struct agentsh_program {
+	const struct agentsh_hook *hook;
+	int fd;
+	int tag_fd;
+};
+
+/* ---- slots.c: counters and who has them --------------------------------- */
+
+struct agentsh_slots {
+	struct agentsh_slot *counters; /* mapped; in synthetic mode plain memory */
+	size_t bytes;
+	bool mapped;
+	uint32_t max;
+	_Atomic uint32_t used; /* those below were given out at least once */
+	_Atomic uint32_t *serials; /* of the session in each slot, 0: free */
+	uint32_t *freed;       /* a queue: the one freed first is used first */
+	uint32_t freed_head;
+	uint32_t freed_count;
+	uint32_t last_serial;
+};
+
+int agentsh_slots_init(struct agentsh_slots *slots, uint32_t max);
+void agentsh_slots_free(struct agentsh_slots *slots);
+int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag);
+void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot);
+
+/* A counter that another thread or the kernel may be raising. */
+static inline uint64_t agentsh_counter(const __u64 *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* ---- the objects -------------------------------------------------------- */
+
+struct agentsh_ebpf_session {
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_session *prev;
+	struct agentsh_ebpf_session *next;
+	struct agentsh_tag tag;
+	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
+	uint64_t cgroup_id;
+	int links[AGENTSH_PROGRAMS];
+};
+
+struct agentsh_ebpf_tracer {
+	struct agentsh_ebpf_tracer_options opts;
+	pthread_mutex_t lock; /* sessions, slots */
+	struct agentsh_ebpf_session *sessions;
+	_Atomic uint32_t session_count;
+	struct agentsh_slots slots;
+
+	struct agentsh_program programs[AGENTSH_PROGRAMS];
+	uint32_t program_count;
+	struct ring_buffer *ring;
+	int ring_fd;
+	struct agentsh_synth *synth; /* instead of programs and ring */
+
+	int epoll_fd;
+	int wake_fd;
+	atomic_flag reading; /* one poll or read at a time */
+	struct agentsh_batch *batch; /* of the poll or read that runs */
+
+	_Atomic uint64_t delivered;
+	_Atomic uint64_t attach_failures;
+	_Atomic uint64_t malformed;
+};
+
+/* ---- error.c ------------------------------------------------------------ */
+
+/* Whether err may be written to; NULL may. Clears it. */
+bool agentsh_error_begin(struct agentsh_ebpf_error *err);
+
+/* Writes code, step and message where err is not NULL, and returns code. */
+__attribute__((format(printf, 4, 5))) int agentsh_fail(struct agentsh_ebpf_error *err, int code,
+							uint32_t step, const char *format, ...);
+
+/* ---- options.c ---------------------------------------------------------- */
+
+int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
+				 struct agentsh_ebpf_tracer_options *to,
+				 struct agentsh_ebpf_error *err);
+int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
+				  struct agentsh_ebpf_session_options *to,
+				  struct agentsh_ebpf_error *err);
+
+/* ---- diagnose.c: why the kernel said no --------------------------------- */
+
+/*
+ * A finished sentence or two for the errno (positive) of a bpf(2) call; whether
+ * they are the whole story.
+ */
+bool agentsh_diagnose(int errnum, char *text, size_t size);
+
+/* Effective, and in the initial user namespace or not. */
+bool agentsh_has_capability(int capability);
+
+/* ---- log.c: libbpf's print hook ----------------------------------------- */
+
+struct agentsh_capture {
+	agentsh_ebpf_log_fn on_log;
+	void *log_ctx;
+	char warning[160];  /* the first warning */
+	char verifier[256]; /* the verifier's last lines */
+};
+
+void agentsh_capture_begin(struct agentsh_capture *capture);
+void agentsh_capture_end(void);
+__attribute__((format(printf, 3, 4))) void agentsh_log(const struct agentsh_capture *capture, int level,
+							const char *format, ...);
+
+/* ---- load.c: programs, maps, ring --------------------------------------- */
+
+int agentsh_load(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_error *err);
+void agentsh_unload(struct agentsh_ebpf_tracer *tracer);
+
+/* ---- decode.c: record and event ----------------------------------------- */
+
+/* Where a record belongs; not part of the event. */
+struct agentsh_origin {
+	uint32_t slot;
+	uint32_t serial;
+	uint32_t room; /* bytes of the ring */
+};
+
+/* 0, or -EBADMSG and nothing written. data may have any alignment. */
+int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
+		   struct agentsh_origin *origin);
+
+/* The reverse; returns the record's size. */
+size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agentsh_tag *tag,
+		      struct agentsh_record_outcome *record);
+
+/* ---- events.c ----------------------------------------------------------- */
+
+/* Takes one record; negative: stop, this one was the last. */
+int agentsh_take_record(void *tracer, void *data, size_t size);
+
+/* ---- synth.c: a ring without a kernel ----------------------------------- */
+
+int agentsh_synth_open(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_error *err);
+void agentsh_synth_close(struct agentsh_ebpf_tracer *tracer);
+int agentsh_synth_fd(const struct agentsh_ebpf_tracer *tracer);
+int agentsh_synth_consume(struct agentsh_ebpf_tracer *tracer);
+
+/* ---- stats.c ------------------------------------------------------------ */
+
+/* Adds what a slot has counted, for whichever sessions. */
+void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_slot *slot);
+
+/* ---- session.c ---------------------------------------------------------- */
+
+void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *tracer);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs and maps into the kernel. libbpf's object is closed again once its
+ * descriptors are copied: it would keep the ELF image and its BTF in memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "internal.h"
+
+#include "agentsh.skel.h" /* knows the settings' type by name only */
+#include "agentsh_task.skel.h"
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+
+#define BTF_PATH "/sys/kernel/btf/vmlinux"
+#define SETTINGS_MAP ".rodata.settings"
+#define DESCRIPTORS_FOR_LOAD 32 /* at the peak: libbpf's, and our copies */
+
+/* What the programs read of the calling task: the most that this kernel allows. */
+struct variant {
+	bool task;
+	bool comm;
+	const char *without;
+};
+
+static const struct variant variants[] = {
+	{true, true, "nothing"},
+	{false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
+	/* kernel 6.18 wants CAP_PERFMON for bpf_get_current_comm too */
+	{false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
+};
+
+/* The names that the PID namespace has in both: 0 where /proc does not tell. */
+static uint32_t own_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+static bool task_reachable(const struct agentsh_capture *log)
+{
+	if (access(BTF_PATH, R_OK)) {
+		agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "%s is not readable", BTF_PATH);
+		return false;
+	}
+	if (!agentsh_has_capability(CAP_PERFMON) && !agentsh_has_capability(CAP_SYS_ADMIN)) {
+		agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "CAP_PERFMON is missing");
+		return false;
+	}
+	return true;
+}
+
+/* The linker may keep a copy of the settings for each file; all get the same. */
+static int set_settings(struct bpf_object *obj, const struct variant *variant,
+			const struct agentsh_ebpf_tracer_options *opts)
+{
+	const struct agentsh_settings settings = {
+		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
+		.pidns_inode = own_pidns(),
+		.udp_every = opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY,
+		.comm = variant->comm,
+	};
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
+	struct agentsh_settings copies[8];
+	size_t size = 0;
+
+	if (!map || !bpf_map__initial_value(map, &size) || size > sizeof(copies) ||
+	    size % sizeof(settings))
+		return -EINVAL;
+	for (size_t i = 0; i < size / sizeof(settings); i++)
+		copies[i] = settings;
+	return bpf_map__set_initial_value(map, copies, size);
+}
+
+static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
+}
+
+/* Only what is asked for is loaded, with the maps that only it uses. */
+static int choose(struct bpf_object *obj, const struct agentsh_ebpf_tracer_options *opts)
+{
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
+		const struct agentsh_hook *hook = &agentsh_hooks[i];
+		bool wanted = opts->hooks & hook->bit;
+		struct bpf_program *prog;
+		struct bpf_map *tag;
+
+		if (!(agentsh_hooks_built() & hook->bit))
+			continue;
+		prog = bpf_object__find_program_by_name(obj, hook->program);
+		tag = bpf_object__find_map_by_name(obj, hook->tag_map);
+		if (!prog || !tag)
+			return -ENOENT;
+		bpf_program__set_autoload(prog, wanted);
+		bpf_map__set_autocreate(tag, wanted);
+	}
+	if (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
+		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
+					opts->hooks & AGENTSH_EBPF_HOOK_UDP);
+	return 0;
+}
+
+static int configure(struct bpf_object *obj, const struct variant *variant,
+		     const struct agentsh_ebpf_tracer_options *opts)
+{
+	int ret = choose(obj, opts);
+
+	if (!ret)
+		ret = set_settings(obj, variant, opts);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
+	if (!ret && (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
+		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_remember);
+	return ret;
+}
+
+/* An object that is configured but not loaded, or NULL and *ret. */
+static struct bpf_object *object_open(const struct variant *variant,
+				      const struct agentsh_ebpf_tracer_options *opts, int *ret)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = "agentsh");
+	size_t size = 0;
+	const void *image = variant->task ? agentsh_task_bpf__elf_bytes(&size) :
+					    agentsh_bpf__elf_bytes(&size);
+	struct bpf_object *obj = bpf_object__open_mem(image, size, &open_opts);
+
+	if (!obj) {
+		*ret = -errno;
+		return NULL;
+	}
+	*ret = configure(obj, variant, opts);
+	if (*ret) {
+		bpf_object__close(obj);
+		return NULL;
+	}
+	return obj;
+}
+
+static int object_load(const struct variant *variant, const struct agentsh_ebpf_tracer_options *opts,
+		       struct bpf_object **obj, uint32_t *step)
+{
+	int ret;
+
+	*step = AGENTSH_EBPF_STEP_OBJECT_OPEN;
+	*obj = object_open(variant, opts, &ret);
+	if (!*obj)
+		return ret;
+	*step = AGENTSH_EBPF_STEP_OBJECT_LOAD;
+	ret = bpf_object__load(*obj);
+	if (ret) {
+		bpf_object__close(*obj);
+		*obj = NULL;
+	}
+	return ret;
+}
+
+static int copy_fd(int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+
+	return copy < 0 ? -errno : copy;
+}
+
+static int keep_programs(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
+{
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
+		const struct agentsh_hook *hook = &agentsh_hooks[i];
+		struct agentsh_program *p = &t->programs[t->program_count];
+
+		if (!(t->opts.hooks & hook->bit))
+			continue;
+		p->hook = hook;
+		p->fd = copy_fd(bpf_program__fd(bpf_object__find_program_by_name(obj, hook->program)));
+		if (p->fd < 0)
+			return p->fd;
+		p->tag_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, hook->tag_map));
+		if (p->tag_fd < 0) {
+			int ret = p->tag_fd;
+
+			close(p->fd);
+			return ret;
+		}
+		t->program_count++;
+	}
+	return 0;
+}
+
+static int keep_slots(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
+{
+	void *at = mmap(NULL, t->slots.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_object__find_map_fd_by_name(obj, "agentsh_slots"), 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	t->slots.counters = at;
+	t->slots.mapped = true;
+	return 0;
+}
+
+static int keep_ring(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
+{
+	t->ring_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, "agentsh_ring"));
+	if (t->ring_fd < 0)
+		return t->ring_fd;
+	t->ring = ring_buffer__new(t->ring_fd, agentsh_take_record, t, NULL);
+	return t->ring ? 0 : -errno;
+}
+
+static int keep_all(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint32_t *step)
+{
+	int ret = keep_programs(t, obj);
+
+	if (ret)
+		return ret;
+	*step = AGENTSH_EBPF_STEP_COUNTERS_MAP;
+	ret = keep_slots(t, obj);
+	if (ret)
+		return ret;
+	*step = AGENTSH_EBPF_STEP_RING_MAP;
+	return keep_ring(t, obj);
+}
+
+/*
+ * Out of descriptors, libbpf takes its own trial calls' failure for a missing
+ * kernel feature and ends with another error than EMFILE.
+ */
+static bool short_of_descriptors(void)
+{
+	int fds[DESCRIPTORS_FOR_LOAD], n = 0;
+
+	while (n < DESCRIPTORS_FOR_LOAD && (fds[n] = fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0)
+		n++;
+	if (n == 0 && errno == EBADF) /* no descriptor 0 to copy */
+		n = DESCRIPTORS_FOR_LOAD;
+	else
+		for (int i = 0; i < n; i++)
+			close(fds[i]);
+	return n < DESCRIPTORS_FOR_LOAD;
+}
+
+static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step,
+		       struct agentsh_ebpf_error *err)
+{
+	const char *said = log->verifier[0] ? log->verifier : log->warning;
+	char why[192];
+
+	if (ret == -EACCES && !log->verifier[0])
+		ret = -EPERM; /* one errno for "may not"; the verifier's own is EACCES too */
+	if (ret != -EPERM && short_of_descriptors())
+		ret = -EMFILE;
+	if (agentsh_diagnose(-ret, why, sizeof(why)))
+		return agentsh_fail(err, ret, step, "%s: %s", strerror(-ret), why);
+	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);
+}
+
+/* Whether programs that read less of the task may fare better. */
+static bool worth_another(int ret)
+{
+	return ret && ret != -EPERM && ret != -ENOMEM && ret != -EMFILE && ret != -ENFILE;
+}
+
+int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_capture log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx};
+	const struct variant *variant = variants, *last = variants + 2;
+	struct bpf_object *obj = NULL;
+	uint32_t step;
+	int ret;
+
+	agentsh_capture_begin(&log);
+	if (!task_reachable(&log))
+		variant++;
+	while (worth_another(ret = object_load(variant, &t->opts, &obj, &step)) && variant < last) {
+		agentsh_log(&log, AGENTSH_EBPF_LOG_INFO, "the programs without %s do not load (%d)",
+			    variant->without, ret);
+		log.warning[0] = log.verifier[0] = '\0';
+		variant++;
+	}
+	if (!ret) {
+		if (variant != variants)
+			agentsh_log(&log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
+				    variant->without);
+		ret = keep_all(t, obj, &step);
+		bpf_object__close(obj);
+	}
+	agentsh_capture_end();
+	return ret ? load_failed(&log, ret, step, err) : 0;
+}
+
+void agentsh_unload(struct agentsh_ebpf_tracer *t)
+{
+	ring_buffer__free(t->ring);
+	if (t->ring_fd >= 0)
+		close(t->ring_fd);
+	for (uint32_t i = 0; i < t->program_count; i++) {
+		close(t->programs[i].fd);
+		close(t->programs[i].tag_fd);
+	}
+}

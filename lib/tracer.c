@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The life of a tracer: check, load or simulate, make the descriptors, undo. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static int watch(int epoll_fd, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* One descriptor that is readable for events and for a wake. */
+static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+{
+	int ret = 0;
+
+	t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (t->wake_fd >= 0)
+		t->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (t->wake_fd < 0 || t->epoll_fd < 0)
+		ret = -errno;
+	if (!ret)
+		ret = watch(t->epoll_fd, t->wake_fd);
+	if (!ret)
+		ret = watch(t->epoll_fd, t->synth ? agentsh_synth_fd(t) : t->ring_fd);
+	if (ret) {
+		char why[192];
+
+		agentsh_diagnose(-ret, why, sizeof(why));
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "%s: %s",
+				    strerror(-ret), why);
+	}
+	return 0;
+}
+
+static int set_up(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+{
+	int ret = agentsh_slots_init(&t->slots, t->opts.max_sessions);
+
+	if (ret)
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY, "out of memory for %u sessions",
+				    t->opts.max_sessions);
+	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
+		ret = agentsh_synth_open(t, err);
+	else
+		ret = agentsh_load(t, err);
+	return ret ? ret : open_fds(t, err);
+}
+
+int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
+			     struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_tracer_options checked;
+	struct agentsh_ebpf_tracer *t;
+	int ret;
+
+	if (out)
+		*out = NULL;
+	if (!agentsh_error_begin(err))
+		return -EINVAL;
+	if (!out)
+		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "out is NULL");
+	ret = agentsh_tracer_options_check(opts, &checked, err);
+	if (ret)
+		return ret;
+
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a tracer");
+	t->opts = checked;
+	t->ring_fd = t->epoll_fd = t->wake_fd = -1;
+	pthread_mutex_init(&t->lock, NULL);
+	atomic_flag_clear(&t->reading);
+	ret = set_up(t, err);
+	if (ret)
+		agentsh_ebpf_tracer_close(t);
+	else
+		*out = t;
+	return ret;
+}
+
+void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)
+{
+	if (!t)
+		return;
+	agentsh_sessions_detach_all(t);
+	if (t->epoll_fd >= 0)
+		close(t->epoll_fd);
+	if (t->wake_fd >= 0)
+		close(t->wake_fd);
+	agentsh_unload(t);
+	agentsh_synth_close(t);
+	agentsh_slots_free(&t->slots);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
