@@ -37,11 +37,11 @@ const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.sett
  * A map for each program: before 5.9 (7d9c3427894f) a cgroup storage map
  * belongs to one program.
  */
-#define AGENTSH_TAG_MAP(name)                                     \
-	struct {                                                  \
-		__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);        \
-		__type(key, struct bpf_cgroup_storage_key);       \
-		__type(value, struct agentsh_tag);                \
+#define AGENTSH_TAG_MAP(name)                                                                      \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);                                         \
+		__type(key, struct bpf_cgroup_storage_key);                                        \
+		__type(value, struct agentsh_tag);                                                 \
 	} name SEC(".maps")
 
 /* NULL until attach has finished: nothing is reported of half a session. */
@@ -63,7 +63,8 @@ static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot
 	__u64 share = agentsh_settings.share_bytes;
 
 	if (bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA) >= share) {
-		__s64 held = *(volatile __u64 *)&slot->produced - *(volatile __u64 *)&slot->consumed;
+		__s64 held =
+			*(volatile __u64 *)&slot->produced - *(volatile __u64 *)&slot->consumed;
 
 		if (held >= (__s64)share) {
 			__sync_fetch_and_add(&slot->lost_share, 1);

@@ -44,9 +44,10 @@ static __always_inline int first_seen(struct agentsh_slot *slot, const struct de
  * Room for the record of this datagram, or NULL: a repetition, or no room. What
  * was lost is forgotten again, so that the next datagram gets its chance.
  */
-static __always_inline struct agentsh_record *
-datagram_reserve(struct bpf_sock_addr *ctx, const struct agentsh_tag *tag,
-		 struct agentsh_slot *slot, struct destination *dst)
+static __always_inline struct agentsh_record *datagram_reserve(struct bpf_sock_addr *ctx,
+							       const struct agentsh_tag *tag,
+							       struct agentsh_slot *slot,
+							       struct destination *dst)
 {
 	struct agentsh_record *rec;
 

@@ -15,7 +15,7 @@
 #include "kernel_types.h"
 
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO, fixed since 3.8 */
-#define PIDNS_DEPTH 32             /* MAX_PID_NS_LEVEL */
+#define PIDNS_DEPTH 32		  /* MAX_PID_NS_LEVEL */
 
 /* The number that the namespace with this inode has given, or 0. */
 static __always_inline __u32 number_in(struct pid *pid, __u32 inode)

@@ -103,7 +103,8 @@ static bool not_permitted(char *text, size_t size)
 	}
 	if (!in_initial_userns()) {
 		snprintf(text, size,
-			 "the capabilities are those of a user namespace, and bpf(2) wants them of the "
+			 "the capabilities are those of a user namespace, and bpf(2) wants them of "
+			 "the "
 			 "initial one; run outside it");
 		return true;
 	}
@@ -116,19 +117,22 @@ static bool not_permitted(char *text, size_t size)
 	read_start("/sys/kernel/security/lockdown", lockdown, sizeof(lockdown));
 	if (strstr(lockdown, "[confidentiality]")) {
 		snprintf(text, size,
-			 "the kernel is locked down (confidentiality); boot with lockdown=integrity or less");
+			 "the kernel is locked down (confidentiality); boot with "
+			 "lockdown=integrity or less");
 		return true;
 	}
 	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM */
 	if (before_5_11(&name) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
 	    limit.rlim_cur != RLIM_INFINITY) {
 		snprintf(text, size,
-			 "RLIMIT_MEMLOCK is %llu bytes, too little for the maps on kernel %.32s; raise it, "
+			 "RLIMIT_MEMLOCK is %llu bytes, too little for the maps on kernel %.32s; "
+			 "raise it, "
 			 "or lower ring_size, max_sessions or udp_remember",
 			 (unsigned long long)limit.rlim_cur, name.release);
 		return true;
 	}
-	snprintf(text, size, "refused although the capabilities are there; see the security module's log");
+	snprintf(text, size,
+		 "refused although the capabilities are there; see the security module's log");
 	return false;
 }
 
@@ -137,7 +141,8 @@ static void out_of_descriptors(char *text, size_t size)
 	struct rlimit limit = {0};
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	snprintf(text, size, "RLIMIT_NOFILE, %llu descriptors, is too low for what is open; raise it",
+	snprintf(text, size,
+		 "RLIMIT_NOFILE, %llu descriptors, is too low for what is open; raise it",
 		 (unsigned long long)limit.rlim_cur);
 }
 
@@ -151,7 +156,8 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 		return not_permitted(text, size);
 	case ENOSYS:
 		snprintf(text, size,
-			 "bpf(2) is not there: the kernel lacks CONFIG_BPF_SYSCALL, or a seccomp filter "
+			 "bpf(2) is not there: the kernel lacks CONFIG_BPF_SYSCALL, or a seccomp "
+			 "filter "
 			 "hides it");
 		return true;
 	case EMFILE:
@@ -162,12 +168,14 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 		return true;
 	case ENOMEM:
 		snprintf(text, size,
-			 "out of memory; lower ring_size, max_sessions or udp_remember, or raise the "
+			 "out of memory; lower ring_size, max_sessions or udp_remember, or raise "
+			 "the "
 			 "memory limit");
 		return true;
 	default:
 		before_5_11(&name);
-		snprintf(text, size, "on kernel %.32s; the programs need 5.8 or later with CONFIG_CGROUP_BPF",
+		snprintf(text, size,
+			 "on kernel %.32s; the programs need 5.8 or later with CONFIG_CGROUP_BPF",
 			 name.release);
 		return false;
 	}

@@ -189,5 +189,6 @@ static uint64_t clock_ns(clockid_t clock)
 
 uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event)
 {
-	return event ? clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + event->timestamp_ns : 0;
+	return event ? clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + event->timestamp_ns
+		     : 0;
 }

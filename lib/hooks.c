@@ -9,10 +9,10 @@ const struct agentsh_hook agentsh_hooks[AGENTSH_PROGRAMS] = {
 	 "agentsh_tag_connect4", "cgroup/connect4"},
 	{AGENTSH_EBPF_HOOK_CONNECT, BPF_CGROUP_INET6_CONNECT, "agentsh_connect6",
 	 "agentsh_tag_connect6", "cgroup/connect6"},
-	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
-	 "agentsh_tag_sendmsg4", "cgroup/sendmsg4"},
-	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
-	 "agentsh_tag_sendmsg6", "cgroup/sendmsg6"},
+	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4", "agentsh_tag_sendmsg4",
+	 "cgroup/sendmsg4"},
+	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6", "agentsh_tag_sendmsg6",
+	 "cgroup/sendmsg6"},
 };
 
 uint32_t agentsh_hooks_built(void)

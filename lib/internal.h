@@ -49,9 +49,9 @@ struct agentsh_slots {
 	size_t bytes;
 	bool mapped;
 	uint32_t max;
-	_Atomic uint32_t used; /* those below were given out at least once */
+	_Atomic uint32_t used;	   /* those below were given out at least once */
 	_Atomic uint32_t *serials; /* of the session in each slot, 0: free */
-	uint32_t *freed;       /* a queue: the one freed first is used first */
+	uint32_t *freed;	   /* a queue: the one freed first is used first */
 	uint32_t freed_head;
 	uint32_t freed_count;
 	uint32_t last_serial;
@@ -95,7 +95,7 @@ struct agentsh_ebpf_tracer {
 
 	int epoll_fd;
 	int wake_fd;
-	atomic_flag reading; /* one poll or read at a time */
+	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that runs */
 
 	_Atomic uint64_t delivered;
@@ -110,7 +110,7 @@ bool agentsh_error_begin(struct agentsh_ebpf_error *err);
 
 /* Writes code, step and message where err is not NULL, and returns code. */
 __attribute__((format(printf, 4, 5))) int agentsh_fail(struct agentsh_ebpf_error *err, int code,
-							uint32_t step, const char *format, ...);
+						       uint32_t step, const char *format, ...);
 
 /* ---- options.c ---------------------------------------------------------- */
 
@@ -143,8 +143,8 @@ struct agentsh_capture {
 
 void agentsh_capture_begin(struct agentsh_capture *capture);
 void agentsh_capture_end(void);
-__attribute__((format(printf, 3, 4))) void agentsh_log(const struct agentsh_capture *capture, int level,
-							const char *format, ...);
+__attribute__((format(printf, 3, 4))) void agentsh_log(const struct agentsh_capture *capture,
+						       int level, const char *format, ...);
 
 /* ---- load.c: programs, maps, ring --------------------------------------- */
 

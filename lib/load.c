@@ -138,8 +138,8 @@ static struct bpf_object *object_open(const struct variant *variant,
 {
 	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = "agentsh");
 	size_t size = 0;
-	const void *image = variant->task ? agentsh_task_bpf__elf_bytes(&size) :
-					    agentsh_bpf__elf_bytes(&size);
+	const void *image =
+		variant->task ? agentsh_task_bpf__elf_bytes(&size) : agentsh_bpf__elf_bytes(&size);
 	struct bpf_object *obj = bpf_object__open_mem(image, size, &open_opts);
 
 	if (!obj) {
@@ -154,8 +154,9 @@ static struct bpf_object *object_open(const struct variant *variant,
 	return obj;
 }
 
-static int object_load(const struct variant *variant, const struct agentsh_ebpf_tracer_options *opts,
-		       struct bpf_object **obj, uint32_t *step)
+static int object_load(const struct variant *variant,
+		       const struct agentsh_ebpf_tracer_options *opts, struct bpf_object **obj,
+		       uint32_t *step)
 {
 	int ret;
 
@@ -188,7 +189,8 @@ static int keep_programs(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 		if (!(t->opts.hooks & hook->bit))
 			continue;
 		p->hook = hook;
-		p->fd = copy_fd(bpf_program__fd(bpf_object__find_program_by_name(obj, hook->program)));
+		p->fd = copy_fd(
+			bpf_program__fd(bpf_object__find_program_by_name(obj, hook->program)));
 		if (p->fd < 0)
 			return p->fd;
 		p->tag_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, hook->tag_map));

@@ -32,10 +32,11 @@ static int sized_copy(void *to, size_t known, const void *from, const char *what
 				    size, what);
 	for (size_t i = known; i < size; i++)
 		if (bytes[i])
-			return agentsh_fail(err, -E2BIG, AGENTSH_EBPF_STEP_OPTIONS,
-					    "%s.size is %u and byte %zu is set, but version %s of the "
-					    "library knows only the first %zu bytes; use a newer library",
-					    what, size, i, agentsh_ebpf_version(), known);
+			return agentsh_fail(
+				err, -E2BIG, AGENTSH_EBPF_STEP_OPTIONS,
+				"%s.size is %u and byte %zu is set, but version %s of the "
+				"library knows only the first %zu bytes; use a newer library",
+				what, size, i, agentsh_ebpf_version(), known);
 	memcpy(to, from, size < known ? size : known);
 	return 0;
 }

@@ -18,19 +18,21 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
-		return agentsh_fail(err, -EBADF, AGENTSH_EBPF_STEP_CGROUP,
-				    "cgroup_fd %d is not an open descriptor; open the cgroup's directory",
-				    fd);
+		return agentsh_fail(
+			err, -EBADF, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is not an open descriptor; open the cgroup's directory", fd);
 	if (!S_ISDIR(st.st_mode))
-		return agentsh_fail(err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
-				    "cgroup_fd %d is not a directory (mode 0%o); open the cgroup's directory "
-				    "itself",
-				    fd, st.st_mode);
+		return agentsh_fail(
+			err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is not a directory (mode 0%o); open the cgroup's directory "
+			"itself",
+			fd, st.st_mode);
 	if (fstatfs(fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		return agentsh_fail(err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
-				    "cgroup_fd %d is a directory of another file system (type 0x%lx), not of "
-				    "cgroup2 (0x%x); on a hybrid mount it is below /sys/fs/cgroup/unified",
-				    fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
+		return agentsh_fail(
+			err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is a directory of another file system (type 0x%lx), not of "
+			"cgroup2 (0x%x); on a hybrid mount it is below /sys/fs/cgroup/unified",
+			fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
 	*cgroup_id = st.st_ino; /* kernfs: the inode number is the cgroup's id */
 	return 0;
 }
@@ -45,9 +47,10 @@ static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup
 		return agentsh_fail(err, -ENOENT, step, "cgroup %llu was removed",
 				    (unsigned long long)cgroup_id);
 	if (ret == -E2BIG)
-		return agentsh_fail(err, -ENOSPC, step,
-				    "cgroup %llu has the kernel's 64 programs at %s already; detach one",
-				    (unsigned long long)cgroup_id, hook->cgroup_hook);
+		return agentsh_fail(
+			err, -ENOSPC, step,
+			"cgroup %llu has the kernel's 64 programs at %s already; detach one",
+			(unsigned long long)cgroup_id, hook->cgroup_hook);
 	agentsh_diagnose(-ret, why, sizeof(why));
 	return agentsh_fail(err, ret, step, "attaching to %s: %s: %s", hook->cgroup_hook,
 			    strerror(-ret), why);
@@ -107,9 +110,10 @@ static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agents
 	const struct agentsh_ebpf_tracer *t = s->tracer;
 
 	if (traced_already(s))
-		return agentsh_fail(err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
-				    "cgroup %llu is traced by this tracer already; detach that session first",
-				    (unsigned long long)s->cgroup_id);
+		return agentsh_fail(
+			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
+			"cgroup %llu is traced by this tracer already; detach that session first",
+			(unsigned long long)s->cgroup_id);
 	for (uint32_t i = 0; i < t->program_count; i++) {
 		const struct agentsh_program *p = &t->programs[i];
 
@@ -129,7 +133,8 @@ static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agents
 	return 0;
 }
 
-static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
+static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
+			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	int ret = agentsh_slots_take(&t->slots, &s->tag);
@@ -156,8 +161,8 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, struct a
 }
 
 static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
-		  const struct agentsh_ebpf_session_options *opts, struct agentsh_ebpf_session **out,
-		  struct agentsh_ebpf_error *err)
+		  const struct agentsh_ebpf_session_options *opts,
+		  struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_session_options o;
 	struct agentsh_ebpf_session *s;
@@ -170,7 +175,8 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a session");
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a session");
 	s->tracer = t;
 	s->cgroup_id = cgroup_id;
 	s->tag.session_id = o.session_id;

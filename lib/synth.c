@@ -42,7 +42,8 @@ int agentsh_synth_open(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error 
 	if (synth) {
 		synth->ring_bytes = t->opts.ring_size;
 		synth->share_bytes = (uint64_t)t->opts.ring_size * t->opts.ring_share / 100;
-		synth->capacity = t->opts.ring_size / (uint32_t)AGENTSH_RECORD_ROOM(struct agentsh_record);
+		synth->capacity =
+			t->opts.ring_size / (uint32_t)AGENTSH_RECORD_ROOM(struct agentsh_record);
 		synth->entries = calloc(synth->capacity, sizeof(*synth->entries));
 	}
 	if (!synth || !synth->entries || !t->slots.counters) {

@@ -34,8 +34,8 @@ static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *er
 		char why[192];
 
 		agentsh_diagnose(-ret, why, sizeof(why));
-		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "%s: %s",
-				    strerror(-ret), why);
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "%s: %s", strerror(-ret),
+				    why);
 	}
 	return 0;
 }
@@ -45,8 +45,8 @@ static int set_up(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 	int ret = agentsh_slots_init(&t->slots, t->opts.max_sessions);
 
 	if (ret)
-		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY, "out of memory for %u sessions",
-				    t->opts.max_sessions);
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for %u sessions", t->opts.max_sessions);
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = agentsh_synth_open(t, err);
 	else
@@ -73,7 +73,8 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 
 	t = calloc(1, sizeof(*t));
 	if (!t)
-		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a tracer");
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a tracer");
 	t->opts = checked;
 	t->ring_fd = t->epoll_fd = t->wake_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Installs what building (build) or building and testing (test) needs and is
+# missing; with everything there it asks no package manager and needs no root.
+set -euo pipefail
+
+what=${1:-}
+case $what in
+build | test) ;;
+*)
+	echo "usage: $0 build|test" >&2
+	exit 2
+	;;
+esac
+
+# "gen object" came with bpftool 5.13. Ubuntu's /usr/sbin/bpftool is a wrapper
+# that only looks for the running kernel's.
+have_bpftool() {
+	local tool
+	for tool in /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool \
+		/usr/sbin/bpftool "$(command -v bpftool || true)"; do
+		if [ -n "$tool" ] && [ -x "$tool" ] && "$tool" gen help 2>&1 | grep -q 'gen object'; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+# command-or-check, then its package for apt, dnf and pacman ("-": comes with
+# another one there). A check with a slash is a file or glob that must exist.
+table='
+build cmake            cmake             cmake          cmake
+build ninja            ninja-build       ninja-build    ninja
+build cc               gcc               gcc            gcc
+build pkg-config       pkg-config        pkgconf        pkgconf
+build clang            clang             clang          clang
+build bpftool          BPFTOOL           bpftool        bpf
+build pc:libbpf        libbpf-dev        libbpf-devel   libbpf
+build pc:libelf        libelf-dev        elfutils-libelf-devel libelf
+build pc:zlib          zlib1g-dev        zlib-devel     zlib
+build h:linux/bpf.h    linux-libc-dev    kernel-headers linux-api-headers
+build h:stdlib.h       libc6-dev         glibc-devel    glibc
+build curl             curl              curl           curl
+test  pc:check         check             check-devel    check
+test  c++              g++               gcc-c++        gcc
+test  python3          python3           python3        python
+test  abidw            abigail-tools     libabigail     libabigail
+test  nm               binutils          binutils       binutils
+test  ps               procps            procps-ng      procps-ng
+test  setpriv          util-linux        util-linux     util-linux
+test  shellcheck       shellcheck        ShellCheck     shellcheck
+'
+
+have() {
+	case $1 in
+	pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
+	h:*) echo "#include <${1#h:}>" | cc -E -x c - >/dev/null 2>&1 ;;
+	bpftool) have_bpftool ;;
+	*) command -v "$1" >/dev/null 2>&1 ;;
+	esac
+}
+
+missing_apt=() missing_dnf=() missing_pacman=()
+while read -r class check apt dnf pacman; do
+	[ -n "$class" ] || continue
+	[ "$class" = build ] || [ "$what" = test ] || continue
+	have "$check" && continue
+	missing_apt+=("$apt")
+	missing_dnf+=("$dnf")
+	missing_pacman+=("$pacman")
+done <<<"$table"
+[ ${#missing_apt[@]} -gt 0 ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "$0: missing packages, and not root to install them: ${missing_apt[*]}" >&2
+	exit 1
+fi
+
+if command -v apt-get >/dev/null; then
+	bpftool=(bpftool)
+	# shellcheck source=/dev/null
+	if (. /etc/os-release && [ "${ID:-}" = ubuntu ]); then
+		bpftool=(linux-tools-common linux-tools-generic)
+	fi
+	packages=()
+	for package in "${missing_apt[@]}"; do
+		if [ "$package" = BPFTOOL ]; then
+			packages+=("${bpftool[@]}")
+		else
+			packages+=("$package")
+		fi
+	done
+	echo "installing: ${packages[*]}" >&2
+	apt-get update -qq >&2
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		"${packages[@]}" >&2
+elif command -v dnf >/dev/null; then # not tested
+	dnf install -y "${missing_dnf[@]}" >&2
+elif command -v pacman >/dev/null; then # not tested
+	pacman -S --needed --noconfirm "${missing_pacman[@]}" >&2
+else
+	echo "$0: no apt-get, dnf or pacman; install by hand: ${missing_apt[*]}" >&2
+	exit 1
+fi
+
+if ! have clang || ! have bpftool; then
+	echo "$0: clang or bpftool are still missing after the installation" >&2
+	exit 1
+fi

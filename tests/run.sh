@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Builds the library in each way that users build it and runs the tests; as root
+# the live ones too. Exit status: 0 all ran and passed, 77 passed but the live
+# tests were left out (not root), anything else a failure.
+# Usage: tests/run.sh [ctest options]; BUILD_ROOT=DIR for another place than build/.
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=${BUILD_ROOT:-$top/build}
+live=1
+if [ "$(id -u)" -ne 0 ]; then
+	live=0
+	# root's build directory is not ours to write to
+	[ -n "${BUILD_ROOT:-}" ] || root=$top/build-$(id -un)
+fi
+
+"$top/cmake/deps.sh" test
+
+# build DIR OPTION...: configure and compile, quietly unless it fails
+build() {
+	local dir=$root/$1
+	shift
+	mkdir -p "$dir"
+	if ! {
+		cmake -S "$top" -B "$dir" -G Ninja -DAGENTSH_EBPF_WERROR=ON "$@" &&
+			cmake --build "$dir"
+	} >"$dir/build.log" 2>&1; then
+		tail -n 60 "$dir/build.log" >&2
+		echo "build failed: $dir" >&2
+		exit 1
+	fi
+	echo "built: $dir"
+}
+
+# run DIR OPTION...: ctest; remembers a failure and goes on
+failed=0
+run() {
+	local dir=$root/$1
+	shift
+	ctest --test-dir "$dir" --output-on-failure "$@" || failed=1
+}
+
+labels=()
+[ $live -eq 1 ] || labels=(-LE live)
+
+# Warnings differ between compilers, and options must not rot.
+build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON
+build no-udp -DAGENTSH_EBPF_UDP=OFF -DAGENTSH_EBPF_EXAMPLES=OFF
+
+build tsan -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_SANITIZE=thread -DAGENTSH_EBPF_TESTS=ON
+echo "== ThreadSanitizer: the tests with threads"
+run tsan -R threads "${labels[@]}"
+
+build main -DAGENTSH_EBPF_TESTS=ON
+echo "== all tests"
+run main "${labels[@]}" "$@"
+
+if [ $failed -ne 0 ]; then
+	echo "tests/run.sh: FAILED" >&2
+	exit 1
+fi
+if [ $live -eq 0 ]; then
+	echo "tests/run.sh: left out, because they need root: the live tests (label live)" >&2
+	exit 77
+fi
