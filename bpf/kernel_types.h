@@ -38,6 +38,10 @@ struct task_struct {
 	__u64 start_boottime; /* since 5.5: cf25e24db61c */
 };
 
+struct tcp_sock {
+	_Bool is_mptcp; /* with CONFIG_MPTCP */
+};
+
 #pragma clang attribute pop
 
 #endif

@@ -8,13 +8,36 @@
 
 #define V4_MAPPED_WORD bpf_htonl(0x0000ffff)
 
+#define PROTOCOL_TCP 6
+#define PROTOCOL_MPTCP 262
+
+/*
+ * MPTCP connects by a TCP socket of its own inside (a subflow), and that one is
+ * what the hook gets; only the kernel's structure tells the two apart.
+ */
+static __always_inline __u16 socket_protocol(struct bpf_sock_addr *ctx)
+{
+	__u32 protocol = ctx->protocol;
+
+#ifdef AGENTSH_TASK
+	if (protocol == PROTOCOL_TCP && bpf_core_field_exists(struct tcp_sock, is_mptcp)) {
+		struct bpf_sock *sk = ctx->sk;
+		struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+		if (tcp && tcp->is_mptcp)
+			return PROTOCOL_MPTCP;
+	}
+#endif
+	return protocol;
+}
+
 static __always_inline void record_socket(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->netns_cookie = bpf_get_netns_cookie(ctx);
-	rec->protocol = ctx->protocol;
+	rec->protocol = socket_protocol(ctx);
 	rec->socket_type = ctx->type;
 	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
 	rec->local_port = sk ? sk->src_port : 0; /* host order already */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -36,17 +37,14 @@ static void read_start(const char *path, char *text, size_t size)
 	text[n > 0 ? n : 0] = '\0';
 }
 
+#define USERNS_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO, fixed since 3.8 */
+
 /* Capabilities of another user namespace than the first open nothing in bpf(2). */
 static bool in_initial_userns(void)
 {
-	unsigned int inside = 1, outside = 1, count = 0;
-	char text[128];
+	struct stat st;
 
-	read_start("/proc/self/uid_map", text, sizeof(text));
-	if (!text[0])
-		return true; /* no user namespaces, or no /proc to ask */
-	return sscanf(text, "%u %u %u", &inside, &outside, &count) == 3 && inside == 0 &&
-	       outside == 0 && count == UINT32_MAX;
+	return stat("/proc/self/ns/user", &st) || (uint32_t)st.st_ino == USERNS_INITIAL;
 }
 
 bool agentsh_has_capability(int capability)

@@ -203,10 +203,12 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		*out = NULL;
 	if (!agentsh_error_begin(err))
 		return -EINVAL;
-	if (!t || !out)
-		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "%s is NULL",
-				    t ? "out" : "tracer");
-	ret = attach(t, cgroup_fd, opts, out, err);
+	if (!t)
+		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "tracer is NULL");
+	if (out)
+		ret = attach(t, cgroup_fd, opts, out, err);
+	else
+		ret = agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "out is NULL");
 	if (ret)
 		atomic_fetch_add_explicit(&t->attach_failures, 1, memory_order_relaxed);
 	return ret;

@@ -90,7 +90,8 @@ struct agentsh_ebpf_event {
 	uint64_t session_id;       /* the host's tag from the session's options */
 	uint64_t session_lost;     /* this session's events lost before this one, since attach: a rise between two events is the gap */
 	uint64_t cgroup_id;        /* cgroup v2 of the calling task: the inode number of its directory */
-	uint64_t socket_cookie;    /* SO_COOKIE, socket(7); before kernel 5.10 unique with netns_cookie only */
+	uint64_t socket_cookie;    /* SO_COOKIE, socket(7); an MPTCP socket's is that of its first TCP subflow;
+	                              before kernel 5.10 unique with netns_cookie only */
 	uint64_t netns_cookie;     /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
 	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME; field 22 of /proc/PID/stat in ns; 0 without BTF or CAP_PERFMON */
 	uint32_t pid;              /* thread: gettid(2) */
@@ -101,7 +102,8 @@ struct agentsh_ebpf_event {
 	uint32_t ns_pid;           /* pid as the PID namespace of the opener of the tracer numbers it; 0: not visible there, or not known */
 	uint32_t ns_tgid;          /* likewise tgid: what the opener's kill(2) and /proc take */
 	uint16_t family;           /* AF_INET or AF_INET6, of both addresses */
-	uint16_t protocol;         /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ... */
+	uint16_t protocol;         /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ...;
+	                              MPTCP shows as TCP without BTF or CAP_PERFMON */
 	uint16_t socket_type;      /* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
 	uint16_t local_port;       /* 0 where connect() has yet to choose one */
 	uint16_t remote_port;
