@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mountinfo.h"
+
+#define NAMES_TRIED 1000   /* leftovers of killed runs may hold the first ones */
+#define REMOVALS_TRIED 100 /* 10 ms apart: processes need a moment to end */
+
+/* A whole file of /proc; NULL and errno, or to be freed. */
+static char *read_file(const char *path, size_t *len)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!file)
+		return NULL;
+	n = getdelim(&text, &size, '\0', file); /* /proc has no NUL in these */
+	fclose(file);
+	if (n < 0) {
+		free(text);
+		errno = ENODATA;
+		return NULL;
+	}
+	*len = (size_t)n;
+	return text;
+}
+
+int cgroup_find_own(char path[PATH_MAX])
+{
+	size_t mounts_len = 0, own_len = 0;
+	char *mounts = read_file("/proc/self/mountinfo", &mounts_len);
+	char *own = mounts ? read_file("/proc/self/cgroup", &own_len) : NULL;
+	int ret = 0;
+
+	if (!own)
+		ret = -errno;
+	else if (!mountinfo_own_cgroup(mounts, mounts_len, own, own_len, path, PATH_MAX))
+		ret = -ENODEV;
+	free(own);
+	free(mounts);
+	return ret;
+}
+
+int cgroup_open(struct cgroup *c, const char *path)
+{
+	struct stat st;
+
+	*c = (struct cgroup){.fd = -1, .parent_fd = -1};
+	if ((size_t)snprintf(c->path, sizeof(c->path), "%s", path) >= sizeof(c->path))
+		return -ENAMETOOLONG;
+	c->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->fd < 0 || fstat(c->fd, &st)) {
+		int error = errno;
+
+		cgroup_close(c);
+		return -error;
+	}
+	c->id = st.st_ino;
+	return 0;
+}
+
+int cgroup_create(struct cgroup *c, const char *parent)
+{
+	char path[PATH_MAX];
+	int parent_fd, ret;
+
+	*c = (struct cgroup){.fd = -1, .parent_fd = -1};
+	parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (parent_fd < 0)
+		return -errno;
+	for (int i = 0; i < NAMES_TRIED; i++) {
+		if ((size_t)snprintf(path, sizeof(path), "%s/agentsh-trace.%d.%d", parent, getpid(),
+				     i) >= sizeof(path)) {
+			ret = -ENAMETOOLONG;
+			break;
+		}
+		ret = mkdir(path, 0755) ? -errno : 0;
+		if (ret != -EEXIST)
+			break;
+	}
+	if (!ret) {
+		ret = cgroup_open(c, path);
+		if (ret)
+			rmdir(path);
+	}
+	if (ret)
+		close(parent_fd);
+	else
+		c->parent_fd = parent_fd;
+	return ret;
+}
+
+int cgroup_add_process(int cgroup_fd, pid_t pid)
+{
+	int fd = openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	int ret = fd < 0 || dprintf(fd, "%d", pid) < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* How many went; those that end meanwhile do not count. */
+static unsigned move_processes(const struct cgroup *c)
+{
+	int fd = openat(c->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	unsigned moved = 0;
+	int pid;
+
+	if (!file) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while (fscanf(file, "%d", &pid) == 1)
+		/* 0 would be ourselves: a process that our PID namespace cannot name */
+		if (pid > 0 && !cgroup_add_process(c->parent_fd, pid))
+			moved++;
+	fclose(file);
+	return moved;
+}
+
+static int remove_if_empty(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_DP)
+		rmdir(path);
+	return 0;
+}
+
+struct cgroup_rest cgroup_remove(struct cgroup *c)
+{
+	const struct timespec moment = {.tv_nsec = 10000000};
+	struct cgroup_rest rest = {0};
+
+	for (int i = 0; i < REMOVALS_TRIED; i++) {
+		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
+		if (rest.error != -EBUSY)
+			break;
+		/* cgroups that the command made below ours keep their processes */
+		rest.moved += move_processes(c);
+		nftw(c->path, remove_if_empty, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		if (i)
+			nanosleep(&moment, NULL);
+	}
+	cgroup_close(c);
+	return rest;
+}
+
+void cgroup_close(struct cgroup *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	if (c->parent_fd >= 0)
+		close(c->parent_fd);
+	c->fd = c->parent_fd = -1;
+}

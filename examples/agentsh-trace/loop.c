@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One poll loop over signals, events and the output. */
+#include "loop.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "command.h"
+#include "complain.h"
+
+#define BATCH 256
+#define BATCH_ROOM (BATCH * VIEW_EVENT_MAX + OUTPUT_LINE_MAX) /* leaves a line for the end */
+#define GRACE_MS 1000 /* for a reader that stalls, after a signal that no command is left to take  \
+		       */
+
+_Static_assert(BATCH_ROOM <= OUTPUT_SIZE, "a batch fits");
+
+enum phase {
+	RUNNING,
+	DRAINING, /* detached; events are left */
+	FLUSHING, /* only output is left */
+	DONE
+};
+
+struct state {
+	struct loop *loop;
+	enum phase phase;
+	int status;
+	bool blind; /* reading events has failed */
+	bool hurry;
+	struct timespec deadline; /* CLOCK_MONOTONIC, if hurry */
+};
+
+static void end_tracing(struct state *s)
+{
+	trace_detach(s->loop->trace);
+	s->phase = s->loop->trace->tracer ? DRAINING : FLUSHING;
+}
+
+/* Also orphans, should we be a container's first process. */
+static void reap(struct state *s)
+{
+	int wait_status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &wait_status, WNOHANG)) > 0) {
+		if (pid != s->loop->command)
+			continue;
+		s->loop->command = 0;
+		s->status = command_exit_status(wait_status);
+		end_tracing(s);
+	}
+}
+
+static void start_hurry(struct state *s)
+{
+	if (s->hurry)
+		return;
+	s->hurry = true;
+	clock_gettime(CLOCK_MONOTONIC, &s->deadline);
+	s->deadline.tv_sec += GRACE_MS / 1000;
+}
+
+static int remaining_ms(const struct state *s)
+{
+	struct timespec now;
+	long ms;
+
+	if (!s->hurry)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (s->deadline.tv_sec - now.tv_sec) * 1000 +
+	     (s->deadline.tv_nsec - now.tv_nsec) / 1000000;
+	return ms > 0 ? (int)ms : 0;
+}
+
+static void take_signals(struct state *s)
+{
+	struct signalfd_siginfo info;
+
+	while (signals_read(s->loop->signals, &info)) {
+		if (info.ssi_signo == SIGCHLD)
+			reap(s);
+		else if (s->loop->command)
+			signals_forward(&info, s->loop->command);
+		else if (s->phase == RUNNING)
+			end_tracing(s);
+		else
+			start_hurry(s);
+	}
+}
+
+static void take_events(struct state *s)
+{
+	static struct agentsh_ebpf_event events[BATCH];
+	struct loop *loop = s->loop;
+	int n = s->blind ? 0 : agentsh_ebpf_read(loop->trace->tracer, events, BATCH, 0);
+
+	for (int i = 0; i < n; i++)
+		view_event(loop->view, &events[i]);
+	if (n < 0) {
+		complain("reading events: %s; no more are shown", strerror(-n));
+		s->blind = true;
+	}
+	if (n <= 0 && s->phase == DRAINING) {
+		view_detached(loop->view, loop->trace);
+		s->phase = FLUSHING;
+	}
+}
+
+static void step(struct state *s)
+{
+	struct loop *loop = s->loop;
+	bool room = output_has_room(loop->output, BATCH_ROOM);
+	bool pending = output_pending(loop->output);
+	/* with no room events wait in the ring, which counts what it loses */
+	bool events = s->phase == RUNNING && loop->trace->tracer && room && !s->blind;
+	bool drain = s->phase == DRAINING && room;
+	struct pollfd fds[] = {
+		{.fd = loop->signals->fd, .events = POLLIN},
+		{.fd = events ? agentsh_ebpf_fd(loop->trace->tracer) : -1, .events = POLLIN},
+		{.fd = pending ? loop->output->fd : -1, .events = POLLOUT},
+	};
+
+	if (poll(fds, 3, drain ? 0 : remaining_ms(s)) < 0)
+		return; /* interrupted: SIGCONT */
+	if (fds[2].revents)
+		output_write(loop->output);
+	if (fds[1].revents || drain)
+		take_events(s);
+	if (fds[0].revents)
+		take_signals(s);
+	if (s->phase == FLUSHING && !output_pending(loop->output))
+		s->phase = DONE;
+	if (s->hurry && !remaining_ms(s))
+		s->phase = DONE;
+}
+
+int loop_run(struct loop *loop)
+{
+	struct state s = {
+		.loop = loop,
+		.phase = loop->command || loop->trace->tracer ? RUNNING : FLUSHING,
+	};
+
+	while (s.phase != DONE)
+		step(&s);
+	return s.status;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <agentsh/ebpf.h>
+
+#include "complain.h"
+
+#define TEXT(number) TEXT_(number)
+#define TEXT_(number) #number
+#define VERSION                                                                                    \
+	TEXT(AGENTSH_EBPF_VERSION_MAJOR)                                                           \
+	"." TEXT(AGENTSH_EBPF_VERSION_MINOR) "." TEXT(AGENTSH_EBPF_VERSION_PATCH)
+
+static const char help[] =
+	"Usage: agentsh-trace [OPTION]... [--] COMMAND [ARGUMENT]...\n"
+	"  or:  agentsh-trace [OPTION]... --cgroup PATH\n"
+	"Show each outbound network connection of COMMAND and of all that it starts,\n"
+	"or of the processes in a cgroup, as the kernel sees it. Needs root, or the\n"
+	"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a writable cgroup.\n"
+	"\n"
+	"      --cgroup PATH         trace this cgroup v2 directory and all below it,\n"
+	"                            until SIGINT or SIGTERM\n"
+	"      --cgroup-parent PATH  make COMMAND's cgroup below this one instead of\n"
+	"                            below that of agentsh-trace\n"
+	"      --ebpf=WHEN           auto: if COMMAND cannot be traced, say so and run it\n"
+	"                            all the same (default); required: do not run it\n"
+	"                            then; off: run it untraced\n"
+	"      --json                one JSON object a line instead of columns\n"
+	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
+	"      --session-id NUMBER   the session_id in the JSON lines (default 0)\n"
+	"      --udp-every           show each datagram, not only the first one of a\n"
+	"                            socket to a destination\n"
+	"  -h, --help                show this and exit\n"
+	"  -V, --version             show the version and exit\n"
+	"\n"
+	"The trace goes to stderr or to FILE, never to stdout: that is COMMAND's. Columns\n"
+	"are coloured on a terminal, unless NO_COLOR is set and not empty. If the trace\n"
+	"cannot be written, this is said once and COMMAND goes on.\n"
+	"\n"
+	"SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to COMMAND.\n"
+	"The trace ends with COMMAND. Processes that it leaves behind run on, untraced, in\n"
+	"the parent of COMMAND's cgroup, which is removed; this is said on stderr.\n"
+	"\n"
+	"Exit status: that of COMMAND, 128+N if signal N killed it; 127 if COMMAND was not\n"
+	"found, 126 if it could not be run; 125 if agentsh-trace itself failed, also with\n"
+	"--ebpf=required and no tracing; 0 for --cgroup after SIGINT or SIGTERM.\n";
+
+enum {
+	OPT_CGROUP = 256,
+	OPT_CGROUP_PARENT,
+	OPT_EBPF,
+	OPT_JSON,
+	OPT_SESSION_ID,
+	OPT_UDP_EVERY,
+};
+
+static const struct option long_options[] = {
+	{"cgroup", required_argument, NULL, OPT_CGROUP},
+	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
+	{"ebpf", required_argument, NULL, OPT_EBPF},
+	{"json", no_argument, NULL, OPT_JSON},
+	{"output", required_argument, NULL, 'o'},
+	{"session-id", required_argument, NULL, OPT_SESSION_ID},
+	{"udp-every", no_argument, NULL, OPT_UDP_EVERY},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{0},
+};
+
+static bool parse_ebpf(const char *text, enum ebpf_wish *wish)
+{
+	static const char *const names[] = {
+		[EBPF_OFF] = "off", [EBPF_AUTO] = "auto", [EBPF_REQUIRED] = "required"};
+
+	for (int i = EBPF_OFF; i <= EBPF_REQUIRED; i++) {
+		if (!strcmp(text, names[i])) {
+			*wish = (enum ebpf_wish)i;
+			return true;
+		}
+	}
+	complain("--ebpf is '%s'; it must be off, auto or required", text);
+	return false;
+}
+
+static bool parse_session_id(const char *text, uint64_t *id)
+{
+	char *end;
+
+	errno = 0;
+	*id = strtoull(text, &end, 10);
+	/* strtoull takes "-1" and " 1" too */
+	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno)
+		return true;
+	complain("--session-id is '%s'; it must be a number from 0 to 18446744073709551615", text);
+	return false;
+}
+
+static bool parse_one(struct options *o, int option)
+{
+	switch (option) {
+	case OPT_CGROUP:
+		o->cgroup = optarg;
+		return true;
+	case OPT_CGROUP_PARENT:
+		o->cgroup_parent = optarg;
+		return true;
+	case OPT_EBPF:
+		return parse_ebpf(optarg, &o->ebpf);
+	case OPT_JSON:
+		o->json = true;
+		return true;
+	case 'o':
+		o->output = optarg;
+		return true;
+	case OPT_SESSION_ID:
+		return parse_session_id(optarg, &o->session_id);
+	case OPT_UDP_EVERY:
+		o->udp_every = true;
+		return true;
+	default:
+		return false; /* getopt has said why */
+	}
+}
+
+static bool check(const struct options *o)
+{
+	if (o->cgroup && *o->command)
+		complain("--cgroup traces what runs already; leave out '%s'", *o->command);
+	else if (o->cgroup && o->cgroup_parent)
+		complain("--cgroup-parent is for a COMMAND; leave it out with --cgroup");
+	else if (o->cgroup && o->ebpf == EBPF_OFF)
+		complain("--ebpf=off leaves nothing to do with --cgroup");
+	else if (!o->cgroup && !*o->command)
+		complain("COMMAND or --cgroup PATH is missing");
+	else
+		return true;
+	return false;
+}
+
+static int show(const char *text)
+{
+	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
+		return 0;
+	complain("writing to stdout: %s", strerror(errno));
+	return EXIT_OWN_FAILURE;
+}
+
+static int show_version(void)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "agentsh-trace %s (libagentsh-ebpf %s)\n", VERSION,
+		 agentsh_ebpf_version());
+	return show(text);
+}
+
+bool options_parse(struct options *o, int argc, char **argv, int *status)
+{
+	int option;
+
+	*o = (struct options){.ebpf = EBPF_AUTO};
+	/* "+": what follows COMMAND is COMMAND's */
+	while ((option = getopt_long(argc, argv, "+o:hV", long_options, NULL)) != -1) {
+		if (option == 'h' || option == 'V') {
+			*status = option == 'h' ? show(help) : show_version();
+			return false;
+		}
+		if (!parse_one(o, option))
+			goto usage;
+	}
+	o->command = argv + optind;
+	if (check(o))
+		return true;
+usage:
+	complain("see agentsh-trace --help");
+	*status = EXIT_OWN_FAILURE;
+	return false;
+}

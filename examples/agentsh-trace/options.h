@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum ebpf_wish { EBPF_OFF, EBPF_AUTO, EBPF_REQUIRED };
+
+struct options {
+	enum ebpf_wish ebpf;
+	bool json;
+	bool udp_every;
+	uint64_t session_id;
+	const char *cgroup; /* an existing one to trace; NULL: run command */
+	const char *cgroup_parent;
+	const char *output; /* NULL: stderr */
+	char **command;
+};
+
+/* True: go on. False: end with *status, what there is to say is said. */
+bool options_parse(struct options *options, int argc, char **argv, int *status);
+
+#endif

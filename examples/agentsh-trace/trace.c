@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "trace.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "complain.h"
+
+static bool __attribute__((format(printf, 4, 5)))
+unavailable(struct unavailable *why, const char *step, int code, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why->reason, sizeof(why->reason), format, args);
+	va_end(args);
+	why->step = step;
+	why->code = code;
+	return false;
+}
+
+static bool library_failed(struct unavailable *why, const struct agentsh_ebpf_error *err)
+{
+	return unavailable(why, agentsh_ebpf_step_name(err->step), err->code, "%s", err->message);
+}
+
+static bool open_tracer(struct trace *trace, const struct options *options, struct unavailable *why)
+{
+	const struct agentsh_ebpf_tracer_options opts = {
+		.size = sizeof(opts),
+		.flags = options->udp_every ? AGENTSH_EBPF_OPEN_UDP_EVERY : 0,
+		.ring_share = 100, /* there is no other session to be kept from its share */
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+
+	return !agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err) || library_failed(why, &err);
+}
+
+static bool open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)
+{
+	const char *parent = options->cgroup_parent;
+	char own[PATH_MAX];
+	int ret;
+
+	if (options->cgroup) {
+		ret = cgroup_open(&trace->cgroup, options->cgroup);
+		return !ret || unavailable(why, "cgroup_open", ret, "opening the cgroup %s: %s",
+					   options->cgroup, strerror(-ret));
+	}
+	if (!parent) {
+		ret = cgroup_find_own(own);
+		if (ret)
+			return unavailable(why, "cgroup_find", ret,
+					   "finding the cgroup v2 mount: %s; mount one, or name a "
+					   "directory in it with --cgroup-parent",
+					   strerror(-ret));
+		parent = own;
+	}
+	ret = cgroup_create(&trace->cgroup, parent);
+	return !ret || unavailable(why, "cgroup_create", ret, "making a cgroup below %s: %s",
+				   parent, strerror(-ret));
+}
+
+static bool attach(struct trace *trace, const struct options *options, struct unavailable *why)
+{
+	const struct agentsh_ebpf_session_options opts = {
+		.size = sizeof(opts),
+		.session_id = options->session_id,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+
+	return !agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
+					    &err) ||
+	       library_failed(why, &err);
+}
+
+bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why)
+{
+	*trace = (struct trace)TRACE_NONE;
+	if (open_tracer(trace, options, why) && open_cgroup(trace, options, why) &&
+	    attach(trace, options, why))
+		return true;
+	trace_close(trace);
+	return false;
+}
+
+static void remove_own_cgroup(struct cgroup *cgroup)
+{
+	struct cgroup_rest rest = cgroup_remove(cgroup);
+
+	if (rest.moved)
+		complain("processes that COMMAND left behind run on, untraced (%u)", rest.moved);
+	if (rest.error)
+		complain("cannot remove the cgroup %s: %s", cgroup->path, strerror(-rest.error));
+}
+
+void trace_detach(struct trace *trace)
+{
+	if (trace->session)
+		agentsh_ebpf_session_detach(trace->session);
+	trace->session = NULL;
+	if (trace->cgroup.parent_fd >= 0)
+		remove_own_cgroup(&trace->cgroup);
+	cgroup_close(&trace->cgroup);
+}
+
+void trace_stats(const struct trace *trace, struct agentsh_ebpf_stats *stats)
+{
+	*stats = (struct agentsh_ebpf_stats){.size = sizeof(*stats)};
+	agentsh_ebpf_tracer_stats(trace->tracer, stats);
+}
+
+void trace_close(struct trace *trace)
+{
+	trace_detach(trace);
+	agentsh_ebpf_tracer_close(trace->tracer);
+	trace->tracer = NULL;
+}

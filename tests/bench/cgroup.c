@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "util.h"
+
+void cgroup_make(struct cgroup *cg, const char *parent, const char *name, unsigned number)
+{
+	struct stat st;
+	int n = snprintf(cg->path, sizeof(cg->path), "%s/%s-%u", parent, name, number);
+
+	if (n < 0 || (size_t)n >= sizeof(cg->path))
+		die("cgroup path too long");
+	if (mkdir(cg->path, 0755) && errno != EEXIST)
+		die("mkdir %s: %m", cg->path);
+	cg->fd = open(cg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cg->fd < 0 || fstat(cg->fd, &st))
+		die("open %s: %m", cg->path);
+	cg->id = st.st_ino;
+}
+
+void cgroup_remove(struct cgroup *cg)
+{
+	close(cg->fd);
+	/* a process that has ended may still be counted for a moment */
+	for (int i = 0; rmdir(cg->path) && errno == EBUSY && i < 200; i++)
+		usleep(5000);
+}
+
+void cgroup_enter(const struct cgroup *cg)
+{
+	int fd = openat(cg->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		die("cannot enter %s: %m", cg->path);
+	close(fd);
+}

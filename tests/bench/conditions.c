@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <agentsh/ebpf.h>
+#include <bpf/libbpf.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "progs.h"
+#include "report.h"
+#include "scenario.h"
+#include "util.h"
+
+/* The first line that begins with this, behind its colon or from its start. */
+static void line_of(const char *path, const char *begins, char *out, size_t size)
+{
+	FILE *in = fopen(path, "re");
+	char line[512];
+
+	snprintf(out, size, "unknown");
+	while (in && fgets(line, sizeof(line), in)) {
+		char *value = *begins ? strchr(line, ':') : line;
+
+		if (strncmp(line, begins, strlen(begins)) || !value)
+			continue;
+		if (*begins)
+			value += 1 + strspn(value + 1, " \t");
+		value[strcspn(value, "\n")] = '\0';
+		snprintf(out, size, "%.*s", (int)size - 1, value);
+		break;
+	}
+	if (in)
+		fclose(in);
+}
+
+static double clock_cost(void)
+{
+	enum { TIMES = 100000 };
+	uint64_t begin = now_ns();
+
+	for (int i = 0; i < TIMES; i++)
+		now_ns();
+	return (double)(now_ns() - begin) / TIMES;
+}
+
+void conditions(const struct bench *b)
+{
+	struct utsname name;
+	char text[200];
+	unsigned others = progs_at_sock_addr();
+
+	uname(&name);
+	report_fact("kernel", "%s %s", name.release, name.machine);
+	line_of("/proc/cpuinfo", "model name", text, sizeof(text));
+	report_fact("cpu", "%s, %ld online", text, sysconf(_SC_NPROCESSORS_ONLN));
+	report_fact("pinned", "worker to CPU %d, consumer to CPU %d", b->cpu_worker,
+		    b->cpu_consumer);
+	line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource", "", text,
+		sizeof(text));
+	report_fact("clock", "%s, %.0f ns a look (in every figure flat out, in (a) too)", text,
+		    clock_cost());
+	line_of("/proc/sys/net/core/bpf_jit_enable", "", text, sizeof(text));
+	report_fact("bpf jit", "%s", text);
+	line_of("/proc/loadavg", "", text, sizeof(text));
+	report_fact("load before", "%s", text);
+	report_fact("libbpf", "%s", libbpf_version_string());
+	report_fact("library", "agentsh-ebpf %s", agentsh_ebpf_version());
+	report_fact("ring", "%zu bytes for (c) and (d) alike; (d) with ring_share 100",
+		    b->ring_size);
+	report_fact("rounds", "%u, variants interleaved, %u percent of the full calls", b->rounds,
+		    b->percent);
+	if (others)
+		report_note(
+			"%u programs for cgroup hooks of addresses were loaded before: if they are "
+			"attached, (a) is no longer without them",
+			others);
+	if (b->cpu_worker == b->cpu_consumer)
+		report_note("worker and consumer share one CPU");
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Baseline (b): what it costs that a program runs at all. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+SEC("cgroup/connect4")
+int bench_empty(struct bpf_sock_addr *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What this process holds at a moment. */
+#ifndef BENCH_FOOTPRINT_H
+#define BENCH_FOOTPRINT_H
+
+struct footprint {
+	double heap;	 /* bytes in use by malloc */
+	double resident; /* bytes, VmRSS */
+	double fds;
+	double threads;
+	double programs; /* of the whole machine */
+};
+
+struct footprint footprint_now(void);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Started by run.sh, which makes the cgroup and removes it. */
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "report.h"
+#include "scenario.h"
+#include "util.h"
+
+static const struct {
+	const char *name;
+	void (*run)(const struct bench *bench);
+} scenarios[] = {
+	{"connect", scenario_connect},
+	{"attach", scenario_attach},
+	{"open", scenario_open},
+};
+
+enum { SCENARIOS = sizeof(scenarios) / sizeof(*scenarios) };
+
+static const char usage[] =
+	"  --rounds N        rounds of each measurement, 1 to 1000 (default 7)\n"
+	"  --scenario NAME   connect, attach or open; may be repeated (default: all)\n"
+	"  --json FILE       everything as JSON too, each round's value\n"
+	"  --percent N       calls a round, percent of the full number (default 100)\n"
+	"  --ring-size N     bytes, a power of two (default 16777216)\n"
+	"  --sessions N      of the attach scenario (default 1000)\n";
+
+static unsigned long number(const char *option, const char *text, unsigned long min,
+			    unsigned long max)
+{
+	char *end;
+	unsigned long n;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || n < min || n > max)
+		die("--%s %s: a number from %lu to %lu is wanted", option, text, min, max);
+	return n;
+}
+
+static unsigned scenario_bit(const char *name)
+{
+	for (unsigned i = 0; i < SCENARIOS; i++)
+		if (!strcmp(scenarios[i].name, name))
+			return 1u << i;
+	die("--scenario %s: there is connect, attach and open", name);
+}
+
+/* The first two CPUs that we may run on; the same one twice if there is but one. */
+static void choose_cpus(struct bench *b)
+{
+	cpu_set_t set;
+	int found = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		die("sched_getaffinity: %m");
+	for (int cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		if (!found++)
+			b->cpu_worker = cpu;
+		b->cpu_consumer = cpu;
+	}
+}
+
+/* A session costs a descriptor for each hook, and one for its cgroup. */
+static void raise_limits(const struct bench *b)
+{
+	unsigned long wanted = b->sessions * 5ul + 2 * BENCH_ATTACH_TIMES + 100;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		die("getrlimit: %m");
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < wanted)
+		die("--sessions %u needs %lu descriptors, the hard limit is %lu", b->sessions,
+		    wanted, (unsigned long)limit.rlim_cur);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"cgroup", required_argument, NULL, 'c'},
+		{"rounds", required_argument, NULL, 'r'},
+		{"scenario", required_argument, NULL, 's'},
+		{"json", required_argument, NULL, 'j'},
+		{"percent", required_argument, NULL, 'p'},
+		{"ring-size", required_argument, NULL, 'z'},
+		{"sessions", required_argument, NULL, 'n'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
+	};
+	struct bench b = {.rounds = 7, .percent = 100, .ring_size = 16 << 20, .sessions = 1000};
+	const char *json = NULL;
+	unsigned chosen = 0;
+	int c, at = 0;
+
+	while ((c = getopt_long(argc, argv, "", options, &at)) != -1) {
+		if (c == 'c')
+			b.cgroup = optarg;
+		else if (c == 'r')
+			b.rounds = (unsigned)number(options[at].name, optarg, 1, 1000);
+		else if (c == 's')
+			chosen |= scenario_bit(optarg);
+		else if (c == 'j')
+			json = optarg;
+		else if (c == 'p')
+			b.percent = (unsigned)number(options[at].name, optarg, 1, 10000);
+		else if (c == 'z')
+			b.ring_size = number(options[at].name, optarg, 1 << 18, 1 << 30);
+		else if (c == 'n')
+			b.sessions = (unsigned)number(options[at].name, optarg, 1, 4096);
+		else {
+			fputs(usage, c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc)
+		die("%s: not an option", argv[optind]);
+	if (!b.cgroup)
+		die("--cgroup DIRECTORY is missing: start this through run.sh");
+	if (b.rounds < 5)
+		report_note("fewer than 5 rounds: for a look, not for a record");
+
+	choose_cpus(&b);
+	raise_limits(&b);
+	conditions(&b);
+	for (unsigned i = 0; i < SCENARIOS; i++)
+		if (!chosen || chosen & 1u << i)
+			scenarios[i].run(&b);
+
+	report_table(stdout);
+	if (json && report_json(json))
+		die("%s: %m", json);
+	return 0;
+}

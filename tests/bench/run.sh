@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Measures what the library costs, against the least that could do the same: a
+# table on stdout, JSON with --json FILE. Needs root. See --help.
+# BUILD_ROOT=DIR for another place than build/.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+dir=${BUILD_ROOT:-$top/build}/bench
+
+for arg in "$@"; do
+	if [ "$arg" = --cgroup ] || [ "${arg#--cgroup=}" != "$arg" ]; then
+		echo "bench: --cgroup is set by this script" >&2
+		exit 2
+	fi
+done
+
+"$top/cmake/deps.sh" test
+mkdir -p "$dir"
+if ! {
+	cmake -S "$top" -B "$dir" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTSH_EBPF_TESTS=ON \
+		-DAGENTSH_EBPF_EXAMPLES=OFF &&
+		cmake --build "$dir" --target agentsh-bench
+} >"$dir/build.log" 2>&1; then
+	tail -n 40 "$dir/build.log" >&2
+	echo "bench: build failed: $dir" >&2
+	exit 1
+fi
+bench=$dir/tests/bench/agentsh-bench
+
+case " $* " in
+*" --help "*)
+	echo "Usage: tests/bench/run.sh [options]"
+	exec "$bench" --help
+	;;
+esac
+if [ "$(id -u)" -ne 0 ]; then
+	echo "bench: needs root: it loads kernel programs and makes cgroups" >&2
+	exit 1
+fi
+
+# The cgroup v2 mount, wherever it is; mountinfo writes a space as \040.
+mount=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
+	/proc/self/mountinfo | head -n 1)
+mount=$(printf '%b' "${mount//\\/\\0}")
+if [ -z "$mount" ]; then
+	echo "bench: no cgroup v2 is mounted (mountinfo)" >&2
+	exit 1
+fi
+
+cgroup=$mount/agentsh-bench-$$
+child=
+
+# Ends what is still inside, then removes the directories, the deepest first.
+# shellcheck disable=SC2317 # called by the trap
+cleanup() {
+	trap - EXIT INT TERM HUP
+	if [ -n "$child" ]; then
+		kill -KILL "$child" 2>/dev/null || true
+		wait "$child" 2>/dev/null || true
+	fi
+	for _ in $(seq 50); do
+		for pid in $(cat "$cgroup"/cgroup.procs "$cgroup"/*/cgroup.procs 2>/dev/null || true); do
+			kill -KILL "$pid" 2>/dev/null || true
+		done
+		find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || true
+		[ -d "$cgroup" ] || return 0
+		sleep 0.1
+	done
+	echo "bench: left behind: $cgroup" >&2
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+mkdir "$cgroup"
+# In the background, because a trap waits for a command in the foreground.
+"$bench" --cgroup "$cgroup" "$@" &
+child=$!
+status=0
+wait "$child" || status=$?
+child=
+exit "$status"

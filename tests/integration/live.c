@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "live_internal.h"
+
+#define TRACERS_MAX 8
+
+struct live_events live_seen;
+
+static struct agentsh_ebpf_tracer *tracers[TRACERS_MAX];
+static bool in_child;
+
+void live_fail(const char *file, int line, const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (!in_child) {
+		ck_abort_msg("%s:%d: %s", file, line, text);
+		abort(); /* not reached, but not every check says so */
+	}
+	fprintf(stderr, "%s:%d: in a worker: %s\n", file, line, text);
+	_exit(99);
+}
+
+void live_is_child(void)
+{
+	in_child = true;
+}
+
+/* ---- the program -------------------------------------------------------- */
+
+static void setup(void)
+{
+	live_seen.count = 0;
+}
+
+static void teardown(void)
+{
+	for (int i = 0; i < TRACERS_MAX; i++) {
+		agentsh_ebpf_tracer_close(tracers[i]);
+		tracers[i] = NULL;
+	}
+	live_workers_end();
+	live_cgroups_end();
+}
+
+TCase *live_case(Suite *suite, const char *name)
+{
+	TCase *tcase = tcase_create(name);
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	suite_add_tcase(suite, tcase);
+	return tcase;
+}
+
+int live_main(Suite *suite)
+{
+	SRunner *runner;
+	int failed;
+
+	if (geteuid() != 0) {
+		printf("skipped: live tests need root (CAP_BPF, CAP_NET_ADMIN and cgroups)\n");
+		return LIVE_SKIP;
+	}
+	live_cgroups_begin();
+	runner = srunner_create(suite);
+	/* after a failure the fixture has to run, and it does only without the fork */
+	srunner_set_fork_status(runner, CK_NOFORK);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* ---- tracers ------------------------------------------------------------ */
+
+int live_on_event(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	(void)ctx;
+	LIVE_CHECK(live_seen.count < LIVE_EVENTS_MAX, "more than %d events", LIVE_EVENTS_MAX);
+	live_seen.list[live_seen.count++] = *event;
+	return 0;
+}
+
+struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change)
+{
+	struct agentsh_ebpf_tracer_options options = {0};
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+	int slot = 0, ret;
+
+	if (change)
+		options = *change;
+	options.size = sizeof(options);
+	if (!options.on_event)
+		options.on_event = live_on_event;
+	while (slot < TRACERS_MAX && tracers[slot])
+		slot++;
+	LIVE_CHECK(slot < TRACERS_MAX, "too many tracers for the fixture");
+	ret = agentsh_ebpf_tracer_open(&options, &tracers[slot], &err);
+	LIVE_CHECK(ret == 0 && tracers[slot], "open: %d, step %s: %s", ret,
+		   agentsh_ebpf_step_name(err.step), err.message);
+	return tracers[slot];
+}
+
+void live_close(struct agentsh_ebpf_tracer *tracer)
+{
+	for (int i = 0; i < TRACERS_MAX; i++)
+		if (tracers[i] == tracer)
+			tracers[i] = NULL;
+	agentsh_ebpf_tracer_close(tracer);
+}
+
+struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
+					 const struct live_cgroup *cgroup, uint64_t session_id)
+{
+	const struct agentsh_ebpf_session_options options = {
+		.size = sizeof(options),
+		.session_id = session_id,
+	};
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+	struct agentsh_ebpf_session *session = NULL;
+	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err);
+
+	LIVE_CHECK(ret == 0 && session, "attach: %d, step %s: %s", ret,
+		   agentsh_ebpf_step_name(err.step), err.message);
+	return session;
+}
+
+size_t live_drain(struct agentsh_ebpf_tracer *tracer)
+{
+	size_t before = live_seen.count;
+	int ret;
+
+	while ((ret = agentsh_ebpf_poll(tracer, 0)) > 0)
+		;
+	LIVE_CHECK(ret == 0, "poll: %d", ret);
+	return live_seen.count - before;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void live_drain_until(struct agentsh_ebpf_tracer *tracer, size_t count)
+{
+	int64_t end = now_ms() + LIVE_DEADLINE_MS;
+
+	while (live_seen.count < count) {
+		int ret = agentsh_ebpf_poll(tracer, 100);
+
+		LIVE_CHECK(ret >= 0, "poll: %d", ret);
+		LIVE_CHECK(now_ms() < end, "%zu of %zu events after %d ms", live_seen.count, count,
+			   LIVE_DEADLINE_MS);
+	}
+}
+
+struct agentsh_ebpf_stats live_tracer_stats(const struct agentsh_ebpf_tracer *tracer)
+{
+	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
+
+	LIVE_CHECK(agentsh_ebpf_tracer_stats(tracer, &stats) == 0, "tracer_stats failed");
+	return stats;
+}
+
+struct agentsh_ebpf_stats live_session_stats(const struct agentsh_ebpf_session *session)
+{
+	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
+
+	LIVE_CHECK(agentsh_ebpf_session_stats(session, &stats) == 0, "session_stats failed");
+	return stats;
+}
+
+int live_open_fds(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = 0;
+
+	LIVE_CHECK(dir, "/proc/self/fd: %s", strerror(errno));
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 3; /* . and .. and the directory's own */
+}
+
+void live_expect_message(const struct agentsh_ebpf_error *err, const char *words)
+{
+	char copy[128], *rest = copy, *word;
+
+	snprintf(copy, sizeof(copy), "%s", words);
+	while ((word = strsep(&rest, ",")))
+		LIVE_CHECK(strstr(err->message, word), "'%s' does not name %s", err->message, word);
+	LIVE_CHECK(!strpbrk(err->message, "\n\r"), "'%s' is not one line", err->message);
+}

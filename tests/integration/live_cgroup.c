@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cgroups named agentsh-test-PID-N, below the machine's cgroup v2 mount. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "live.h"
+#include "live_internal.h"
+
+#define PREFIX "agentsh-test-"
+#define CGROUPS_MAX 256
+#define REMOVE_TRIES 2000
+
+static char root[128];	    /* mount point */
+static char root_path[128]; /* which part of the hierarchy is mounted there */
+static char made[CGROUPS_MAX][200];
+static int made_count;
+static unsigned int serial;
+static pid_t owner; /* forked hosts share the table, but only one process removes */
+
+static void find_root(void)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char line[1024];
+
+	LIVE_CHECK(file, "/proc/self/mountinfo: %s", strerror(errno));
+	while (!root[0] && fgets(line, sizeof(line), file)) {
+		const char *type = strstr(line, " - ");
+		char from[128], at[128];
+
+		if (type && !strncmp(type + 3, "cgroup2 ", 8) &&
+		    sscanf(line, "%*s %*s %*s %127s %127s", from, at) == 2) {
+			strcpy(root, at);
+			strcpy(root_path, from);
+		}
+	}
+	fclose(file);
+	LIVE_CHECK(root[0], "no cgroup2 file system is mounted");
+}
+
+const char *live_cgroup_root(void)
+{
+	if (!root[0])
+		find_root();
+	return root;
+}
+
+/* A process that has just ended may still be counted for a moment. */
+static int remove_path(const char *path)
+{
+	const struct timespec moment = {.tv_nsec = 1000000};
+
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (!rmdir(path) || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY)
+			break;
+		nanosleep(&moment, NULL);
+	}
+	return -errno;
+}
+
+/* Of an earlier run that was killed. Children sort after parents, so go backwards. */
+static void sweep(void)
+{
+	struct dirent **list;
+	int count = scandir(live_cgroup_root(), &list, NULL, alphasort);
+
+	while (count-- > 0) {
+		const char *name = list[count]->d_name;
+
+		if (!strncmp(name, PREFIX, strlen(PREFIX))) {
+			int pid = atoi(name + strlen(PREFIX));
+			char path[512];
+
+			snprintf(path, sizeof(path), "%s/%s", root, name);
+			if (pid > 0 && kill(pid, 0) && errno == ESRCH)
+				rmdir(path);
+		}
+		free(list[count]);
+	}
+	free(list);
+}
+
+/* ctest's time limit and Ctrl-C shall leave nothing behind either. */
+static void ended_by_signal(int signal)
+{
+	if (getpid() == owner) {
+		live_workers_end();
+		for (int i = made_count - 1; i >= 0; i--)
+			remove_path(made[i]);
+	}
+	_exit(128 + signal);
+}
+
+void live_cgroups_begin(void)
+{
+	owner = getpid();
+	signal(SIGTERM, ended_by_signal);
+	signal(SIGINT, ended_by_signal);
+	signal(SIGHUP, ended_by_signal);
+	sweep();
+}
+
+void live_cgroups_end(void)
+{
+	if (getpid() != owner)
+		return;
+	for (int i = made_count - 1; i >= 0; i--)
+		if (remove_path(made[i]))
+			fprintf(stderr, "left behind: %s\n", made[i]);
+	made_count = 0;
+}
+
+void live_cgroup_make(struct live_cgroup *cg, const struct live_cgroup *parent)
+{
+	struct stat st;
+	int n = snprintf(cg->path, sizeof(cg->path), "%s/" PREFIX "%d-%u",
+			 parent ? parent->path : live_cgroup_root(), (int)owner, ++serial);
+
+	LIVE_CHECK(n > 0 && (size_t)n < sizeof(cg->path) && made_count < CGROUPS_MAX,
+		   "no room for one more cgroup");
+	LIVE_CHECK(!mkdir(cg->path, 0755), "mkdir %s: %s", cg->path, strerror(errno));
+	strcpy(made[made_count++], cg->path);
+	cg->fd = open(cg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	LIVE_CHECK(cg->fd >= 0 && !fstat(cg->fd, &st), "open %s: %s", cg->path, strerror(errno));
+	cg->id = st.st_ino;
+}
+
+void live_cgroup_remove(struct live_cgroup *cg)
+{
+	int ret = remove_path(cg->path);
+
+	LIVE_CHECK(!ret, "rmdir %s: %s", cg->path, strerror(-ret));
+	close(cg->fd);
+	cg->fd = -1;
+}
+
+void live_cgroup_enter(const struct live_cgroup *cg)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", cg ? cg->path : live_cgroup_root());
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	LIVE_CHECK(fd >= 0 && write(fd, "0", 1) == 1, "%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+uint64_t live_cgroup_own(void)
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[512], path[768] = "";
+	struct stat st;
+
+	LIVE_CHECK(file, "/proc/self/cgroup: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file)) {
+		size_t skip = strlen(root_path) > 1 ? strlen(root_path) : 0;
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!strncmp(line, "0::", 3) && !strncmp(line + 3, root_path, skip))
+			snprintf(path, sizeof(path), "%s%s", live_cgroup_root(), line + 3 + skip);
+	}
+	fclose(file);
+	LIVE_CHECK(path[0] && !stat(path, &st), "own cgroup %s: %s", path, strerror(errno));
+	return st.st_ino;
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Nothing is written to the host's stdout and stderr; what there is to say goes to on_log. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "live.h"
+
+static struct live_cgroup cgroup;
+static int lines;
+
+static void count_line(void *ctx, int level, const char *line)
+{
+	LIVE_CHECK(ctx == &lines, "on_log got a context that is not its own");
+	LIVE_CHECK(level >= AGENTSH_EBPF_LOG_WARN && level <= AGENTSH_EBPF_LOG_DEBUG, "level %d",
+		   level);
+	LIVE_CHECK(*line && line[strlen(line) - 1] != '\n', "an empty or unfinished line: '%s'",
+		   line);
+	lines++;
+}
+
+static void open_once(struct agentsh_ebpf_tracer_options options, int want)
+{
+	struct agentsh_ebpf_tracer *tracer = NULL;
+	struct agentsh_ebpf_session *session;
+	int ret;
+
+	options.size = sizeof(options);
+	ret = agentsh_ebpf_tracer_open(&options, &tracer, NULL);
+	LIVE_CHECK(ret == want, "open: %d, should be %d", ret, want);
+	if (ret)
+		return;
+	ret = agentsh_ebpf_session_attach(tracer, cgroup.fd, NULL, &session, NULL);
+	LIVE_CHECK(!ret, "attach: %d", ret);
+	ret = agentsh_ebpf_session_attach(tracer, 0, NULL, &session, NULL);
+	LIVE_CHECK(ret < 0, "attach of stdin: %d", ret);
+	agentsh_ebpf_tracer_close(tracer);
+}
+
+static void switch_capabilities(bool on)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	LIVE_CHECK(!syscall(SYS_capget, &header, data), "capget: %s", strerror(errno));
+	for (int i = 0; i < 2; i++)
+		data[i].effective = on ? data[i].permitted : 0;
+	LIVE_CHECK(!syscall(SYS_capset, &header, data), "capset: %s", strerror(errno));
+}
+
+/* All ways, each with and without on_log; the number of lines for it in *out. */
+static void open_in_silence(const void *unused, void *out)
+{
+	struct agentsh_ebpf_tracer_options plain = {0};
+	struct agentsh_ebpf_tracer_options logging = {.on_log = count_line, .log_ctx = &lines};
+	int file = memfd_create("agentsh-test", MFD_CLOEXEC), error = dup(STDERR_FILENO);
+	struct rlimit few, many;
+	struct stat st;
+
+	(void)unused;
+	LIVE_CHECK(file >= 0 && dup2(file, STDOUT_FILENO) >= 0 && dup2(file, STDERR_FILENO) >= 0,
+		   "dup2: %s", strerror(errno));
+	open_once(plain, 0);
+	open_once(logging, 0);
+	LIVE_CHECK(lines, "libbpf said nothing to on_log");
+	/* libbpf has something to say about these */
+	switch_capabilities(false);
+	open_once(plain, -EPERM);
+	open_once(logging, -EPERM);
+	switch_capabilities(true);
+	getrlimit(RLIMIT_NOFILE, &many);
+	few = many;
+	few.rlim_cur = (rlim_t)error + 4;
+	setrlimit(RLIMIT_NOFILE, &few);
+	open_once(plain, -EMFILE);
+	open_once(logging, -EMFILE);
+	setrlimit(RLIMIT_NOFILE, &many);
+	fflush(NULL);
+	LIVE_CHECK(!fstat(file, &st), "fstat: %s", strerror(errno));
+	dup2(error, STDERR_FILENO);
+	LIVE_CHECK(st.st_size == 0, "%lld bytes on stdout and stderr", (long long)st.st_size);
+	*(int *)out = lines;
+}
+
+START_TEST(stdout_and_stderr_stay_silent)
+{
+	struct live_worker host;
+	int logged = 0;
+
+	live_cgroup_make(&cgroup, NULL);
+	live_worker_start(&host, NULL);
+	live_worker_call(&host, open_in_silence, NULL, 0, &logged, sizeof(logged));
+	live_worker_stop(&host);
+	ck_assert_int_gt(logged, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("silent");
+	TCase *tcase = live_case(suite, "silence");
+
+	tcase_add_test(tcase, stdout_and_stderr_stay_silent);
+	return live_main(suite);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Wrong arguments: NULL at every call, and each option at and beyond its limits. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "unit.h"
+
+#define OPTIONS AGENTSH_EBPF_STEP_OPTIONS
+
+/* ---- NULL --------------------------------------------------------------- */
+
+START_TEST(null_tracer)
+{
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_session *session = (void *)&err;
+	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
+	struct agentsh_ebpf_event buf;
+
+	agentsh_ebpf_tracer_close(NULL);
+	ck_assert_int_eq(agentsh_ebpf_session_attach(NULL, 0, NULL, &session, &err), -EFAULT);
+	ck_assert_ptr_null(session);
+	unit_expect_error(&err, -EFAULT, OPTIONS, "tracer is NULL");
+	ck_assert_int_eq(agentsh_ebpf_session_attach(NULL, -1, NULL, NULL, NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_poll(NULL, 0), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_read(NULL, &buf, 1, 0), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_fd(NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_wake(NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_tracer_stats(NULL, &stats), -EFAULT);
+}
+END_TEST
+
+START_TEST(null_out)
+{
+	const struct agentsh_ebpf_tracer_options o = {
+		.size = sizeof(o),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_tracer *tracer;
+	int fds = unit_open_fds();
+
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, NULL, &err), -EFAULT);
+	unit_expect_error(&err, -EFAULT, OPTIONS, "out is NULL");
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, NULL, NULL), -EFAULT);
+	ck_assert_int_eq(unit_open_fds(), fds);
+
+	tracer = unit_open(NULL);
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, NULL, NULL, &err), -EFAULT);
+	unit_expect_error(&err, -EFAULT, OPTIONS, "out is NULL");
+	ck_assert_uint_eq(unit_tracer_stats(tracer).sessions, 0);
+	ck_assert_int_eq(agentsh_ebpf_tracer_stats(tracer, NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_session_stats(unit_attach(tracer, 1), NULL), -EFAULT);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+START_TEST(null_others)
+{
+	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
+	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
+	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
+	const struct agentsh_ebpf_event event = unit_event(1);
+
+	ck_assert_int_eq(agentsh_ebpf_session_detach(NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_session_stats(NULL, &stats), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_inject(NULL, &event), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_inject(session, NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_inject(NULL, NULL), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, NULL, 1, 0), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, NULL, 1, -1), -EFAULT);
+	ck_assert_uint_eq(agentsh_ebpf_event_realtime_ns(NULL), 0);
+	/* nothing of it has left a trace */
+	ck_assert_uint_eq(unit_tracer_stats(tracer).sessions, 1);
+	ck_assert_uint_eq(unit_session_stats(session).lost, 0);
+	ck_assert_uint_eq(unit_drain(tracer), 0);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+/* opts and err may be NULL; out is cleared also where nobody hears why. */
+START_TEST(optional)
+{
+	const struct agentsh_ebpf_tracer_options good = {
+		.size = sizeof(good),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+	};
+	struct agentsh_ebpf_tracer_options bad = good;
+	struct agentsh_ebpf_tracer *tracer = (void *)&bad;
+	struct agentsh_ebpf_session *session = (void *)&bad;
+
+	bad.ring_share = 101;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&bad, &tracer, NULL), -ERANGE);
+	ck_assert_ptr_null(tracer);
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&good, &tracer, NULL), 0);
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, -1, NULL, &session, NULL), -EBADF);
+	ck_assert_ptr_null(session);
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, NULL, &session, NULL), 0);
+	ck_assert_int_eq(unit_inject(session, 1), 0);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+/* ---- tracer options ----------------------------------------------------- */
+
+#define AT(member) offsetof(struct agentsh_ebpf_tracer_options, member), #member
+
+static const struct option_case {
+	size_t offset;
+	const char *name;
+	uint32_t value;
+	int ret;
+} option_cases[] = {
+	{AT(mode), 1, -EINVAL},
+	{AT(mode), 2, -EINVAL},
+	{AT(mode), 4, -EINVAL},
+	{AT(mode), UINT32_MAX, -EINVAL},
+	{AT(hooks), 1, 0},
+	{AT(hooks), 4, -EINVAL},
+	{AT(hooks), 5, -EINVAL},
+	{AT(hooks), 0x80000001, -EINVAL},
+	{AT(flags), 1, 0},
+	{AT(flags), 2, -EINVAL},
+	{AT(flags), 3, -EINVAL},
+	{AT(flags), 0x80000000, -EINVAL},
+	{AT(ring_size), 1, -ERANGE},
+	{AT(ring_size), 2048, -ERANGE},
+	{AT(ring_size), 4095, -ERANGE},
+	{AT(ring_size), 65535, -EINVAL},
+	{AT(ring_size), 65536, 0},
+	{AT(ring_size), 65537, -EINVAL},
+	{AT(ring_size), 65536 + 32768, -EINVAL},
+	{AT(ring_size), 1 << 24, 0},
+	{AT(ring_size), (1 << 30) - 1, -EINVAL},
+	{AT(ring_size), (1 << 30) + 1, -ERANGE},
+	{AT(ring_size), 1U << 31, -ERANGE},
+	{AT(ring_size), UINT32_MAX, -ERANGE},
+	{AT(ring_share), 1, 0},
+	{AT(ring_share), 100, 0},
+	{AT(ring_share), 101, -ERANGE},
+	{AT(ring_share), UINT32_MAX, -ERANGE},
+	{AT(max_sessions), 1, 0},
+	{AT(max_sessions), 65536, 0},
+	{AT(max_sessions), 65537, -ERANGE},
+	{AT(max_sessions), UINT32_MAX, -ERANGE},
+	{AT(udp_remember), 1, -ERANGE},
+	{AT(udp_remember), 15, -ERANGE},
+	{AT(udp_remember), 16, 0},
+	{AT(udp_remember), 17, 0},
+	{AT(udp_remember), 1 << 24, 0},
+	{AT(udp_remember), (1 << 24) + 1, -ERANGE},
+	{AT(udp_remember), UINT32_MAX, -ERANGE},
+};
+
+START_TEST(option_limits)
+{
+	const struct option_case *c = &option_cases[_i];
+	struct agentsh_ebpf_tracer_options o = {
+		.size = sizeof(o),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_tracer *tracer = (void *)&err;
+	char decimal[16], hex[16];
+	int ret;
+
+	memcpy((char *)&o + c->offset, &c->value, sizeof(c->value));
+	ret = agentsh_ebpf_tracer_open(&o, &tracer, &err);
+	ck_assert_msg(ret == c->ret, "%s %u: %d, not %d (%s)", c->name, c->value, ret, c->ret,
+		      err.message);
+	if (!ret) {
+		unit_expect_no_error(&err);
+		unit_attach(tracer, 1);
+		agentsh_ebpf_tracer_close(tracer);
+		return;
+	}
+	ck_assert_ptr_null(tracer);
+	/* the message names the option and the value */
+	unit_expect_error(&err, ret, OPTIONS, c->name);
+	snprintf(decimal, sizeof(decimal), "%u", c->value);
+	snprintf(hex, sizeof(hex), "0x%x", c->value);
+	ck_assert_msg(strstr(err.message, decimal) || strstr(err.message, hex), "no %u in \"%s\"",
+		      c->value, err.message);
+}
+END_TEST
+
+START_TEST(page_size_is_a_limit)
+{
+	struct agentsh_ebpf_tracer_options o = {
+		.size = sizeof(o),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+		.ring_size = (uint32_t)sysconf(_SC_PAGESIZE),
+	};
+	struct agentsh_ebpf_tracer *tracer;
+
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, NULL), 0);
+	agentsh_ebpf_tracer_close(tracer);
+	o.ring_size /= 2;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, NULL), -ERANGE);
+}
+END_TEST
+
+/* Both hooks or none: the library may have been built without the second. */
+START_TEST(udp_hook)
+{
+	struct agentsh_ebpf_tracer_options o = {
+		.size = sizeof(o),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+		.hooks = AGENTSH_EBPF_HOOK_UDP,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_tracer *tracer;
+	int ret = agentsh_ebpf_tracer_open(&o, &tracer, &err);
+
+	if (ret) {
+		ck_assert_int_eq(ret, -EOPNOTSUPP);
+		unit_expect_error(&err, -EOPNOTSUPP, OPTIONS, "AGENTSH_EBPF_UDP");
+		return;
+	}
+	agentsh_ebpf_tracer_close(tracer);
+	o.hooks |= AGENTSH_EBPF_HOOK_CONNECT;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+/* ---- session options ---------------------------------------------------- */
+
+START_TEST(session_reserved)
+{
+	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
+	const struct agentsh_ebpf_session_options o = {.size = sizeof(o), .reserved = 1};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_session *session = (void *)&err;
+
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, &o, &session, &err), -EINVAL);
+	ck_assert_ptr_null(session);
+	unit_expect_error(&err, -EINVAL, OPTIONS, "reserved");
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+/* What a call that failed has written is gone after one that succeeds. */
+START_TEST(error_is_written_each_time)
+{
+	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_session *session;
+
+	memset((char *)&err + sizeof(err.size), 0xa5, sizeof(err) - sizeof(err.size));
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, -7, NULL, &session, &err), -EBADF);
+	unit_expect_error(&err, -EBADF, AGENTSH_EBPF_STEP_CGROUP, "-7");
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, NULL, &session, &err), 0);
+	unit_expect_no_error(&err);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("arguments");
+	TCase *tcase = unit_case(suite, "arguments");
+
+	tcase_add_test(tcase, null_tracer);
+	tcase_add_test(tcase, null_out);
+	tcase_add_test(tcase, null_others);
+	tcase_add_test(tcase, optional);
+	tcase_add_loop_test(tcase, option_limits, 0, (int)UNIT_COUNT(option_cases));
+	tcase_add_test(tcase, page_size_is_a_limit);
+	tcase_add_test(tcase, udp_hook);
+	tcase_add_test(tcase, session_reserved);
+	tcase_add_test(tcase, error_is_written_each_time);
+	return unit_main(suite);
+}

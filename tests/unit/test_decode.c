@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The decoder, and the step after it: whatever bytes come out of the ring,
+ * nothing is read or written outside, and what is wrong is counted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sys/socket.h>
+
+#include "internal.h"
+#include "unit.h"
+
+/* Made from bpf/common.h: its constants have the values of the public header. */
+#include "kernel_constants.h"
+
+static const struct agentsh_tag tag = {.session_id = 77, .slot = 3, .serial = 5};
+
+START_TEST(encode_and_decode)
+{
+	for (int i = 0; i < 20000; i++) {
+		const struct agentsh_ebpf_event put = unit_random_event();
+		struct agentsh_record_outcome record;
+		struct agentsh_ebpf_event got;
+		struct agentsh_origin origin;
+		size_t size;
+
+		memset(&record, 0xa5, sizeof(record));
+		memset(&got, 0xa5, sizeof(got));
+		size = agentsh_encode(&put, &tag, &record);
+		ck_assert_uint_eq(size, unit_has_outcome(&put) ? 192 : 160);
+		ck_assert_int_eq(agentsh_decode(&record, size, &got, &origin), 0);
+		unit_expect_event(&got, &put, 77, put.session_lost);
+		ck_assert_uint_eq(origin.slot, 3);
+		ck_assert_uint_eq(origin.serial, 5);
+		ck_assert_uint_eq(origin.room,
+				  unit_has_outcome(&put) ? UNIT_ROOM_OUTCOME : UNIT_ROOM);
+	}
+}
+END_TEST
+
+/* Each size from a block of that very size: a sanitizer sees a byte too many. */
+START_TEST(sizes)
+{
+	for (size_t size = 0; size <= 400; size++) {
+		unsigned char *data = malloc(size ? size : 1);
+		struct agentsh_ebpf_event event, before;
+		struct agentsh_origin origin = {1, 2, 3};
+		int ret;
+
+		ck_assert_ptr_nonnull(data);
+		memset(data, AGENTSH_RECORD_VERSION, size ? size : 1);
+		memset(&event, 0x5a, sizeof(event));
+		before = event;
+		ret = agentsh_decode(data, size, &event, &origin);
+		if (size == 160 || size == 192) {
+			ck_assert_int_eq(ret, 0);
+			ck_assert_uint_eq(origin.room, size + 8);
+			ck_assert_int_eq(event.error, size == 192 ? 0x01010101 : 0);
+		} else {
+			ck_assert_int_eq(ret, -EBADMSG);
+			ck_assert_mem_eq(&event, &before, sizeof(event));
+			ck_assert_uint_eq(origin.slot, 1);
+			ck_assert_uint_eq(origin.serial, 2);
+			ck_assert_uint_eq(origin.room, 3);
+		}
+		free(data);
+	}
+}
+END_TEST
+
+START_TEST(versions)
+{
+	struct agentsh_record record = {0};
+	struct agentsh_ebpf_event event;
+	struct agentsh_origin origin;
+
+	for (unsigned int version = 0; version < 256; version++) {
+		record.version = (uint8_t)version;
+		ck_assert_int_eq(agentsh_decode(&record, sizeof(record), &event, &origin),
+				 version == AGENTSH_RECORD_VERSION ? 0 : -EBADMSG);
+	}
+}
+END_TEST
+
+/* The ring's records are aligned to 8; nobody else's buffer need be. */
+START_TEST(unaligned)
+{
+	unsigned char buffer[sizeof(struct agentsh_record_outcome) + 16];
+
+	for (size_t shift = 0; shift < 16; shift++) {
+		const struct agentsh_ebpf_event put = unit_random_event();
+		struct agentsh_record_outcome record;
+		size_t size = agentsh_encode(&put, &tag, &record);
+		struct agentsh_ebpf_event got;
+		struct agentsh_origin origin;
+
+		memcpy(buffer + shift, &record, size);
+		ck_assert_int_eq(agentsh_decode(buffer + shift, size, &got, &origin), 0);
+		unit_expect_event(&got, &put, 77, put.session_lost);
+	}
+}
+END_TEST
+
+START_TEST(all_ones)
+{
+	unsigned char data[192];
+	struct agentsh_ebpf_event event;
+	struct agentsh_origin origin;
+
+	memset(data, 0xff, sizeof(data));
+	ck_assert_int_eq(agentsh_decode(data, 160, &event, &origin), -EBADMSG);
+	ck_assert_int_eq(agentsh_decode(data, 192, &event, &origin), -EBADMSG);
+	data[0] = AGENTSH_RECORD_VERSION;
+	for (size_t size = 160; size <= 192; size += 32) {
+		ck_assert_int_eq(agentsh_decode(data, size, &event, &origin), 0);
+		ck_assert_uint_eq(event.kind, 0xff);
+		ck_assert_uint_eq(event.flags, 0xffff);
+		ck_assert_uint_eq(event.session_lost, UINT64_MAX);
+		ck_assert_uint_eq(strlen(event.comm), sizeof(event.comm) - 1);
+		ck_assert_uint_eq(origin.slot, UINT32_MAX);
+		/* what no record carries is zero, whatever came */
+		ck_assert_uint_eq(event.reserved0, 0);
+		for (size_t i = 0; i < sizeof(event.reserved); i++)
+			ck_assert_uint_eq(event.reserved[i], 0);
+	}
+	ck_assert_int_eq(event.error, -1);
+}
+END_TEST
+
+START_TEST(any_bytes)
+{
+	unsigned char data[400];
+	struct agentsh_ebpf_event event;
+	struct agentsh_origin origin;
+
+	for (int i = 0; i < 100000; i++) {
+		size_t size = unit_below(2) ? (unit_below(2) ? 160 : 192) : unit_below(400);
+
+		for (size_t k = 0; k < sizeof(data); k += 8) {
+			uint64_t r = unit_random();
+
+			memcpy(data + k, &r, 8);
+		}
+		if (unit_below(2))
+			data[0] = AGENTSH_RECORD_VERSION;
+		if (!agentsh_decode(data, size, &event, &origin))
+			ck_assert_uint_lt(strlen(event.comm), sizeof(event.comm));
+	}
+}
+END_TEST
+
+/* ---- the step after it -------------------------------------------------- */
+
+/*
+ * Records like the ring's, handed over from inside a callback: there a batch is
+ * being made, as agentsh_take_record() needs it.
+ */
+static struct agentsh_ebpf_tracer *tracer;
+static uint32_t events;
+static bool inside;
+
+static int feed(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	struct agentsh_record_outcome record;
+	size_t size;
+
+	(void)ctx;
+	events++;
+	if (inside)
+		return 0;
+	inside = true;
+	size = agentsh_encode(event, &tag, &record); /* slot 3 of 4 */
+	ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+	ck_assert_uint_eq(events, 2);
+	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		static const uint32_t slots[] = {4, 0x80000000, UINT32_MAX};
+
+		record.base.slot = slots[i];
+		ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+		ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, i + 1);
+	}
+	record.base.slot = 0;
+	ck_assert_int_eq(agentsh_take_record(tracer, &record, size - 1), 0);
+	ck_assert_int_eq(agentsh_take_record(tracer, &record, 0), 0);
+	record.base.version++;
+	ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 6);
+	/* none of those came out, and none was delivered */
+	ck_assert_uint_eq(events, 2);
+	ck_assert_uint_eq(unit_tracer_stats(tracer).delivered, 2);
+	inside = false;
+	return 1;
+}
+
+START_TEST(malformed)
+{
+	const struct agentsh_ebpf_tracer_options o = {.max_sessions = 4, .on_event = feed};
+	struct agentsh_ebpf_session *session;
+
+	tracer = unit_open(&o);
+	session = unit_attach(tracer, 1);
+	ck_assert_int_eq(unit_inject(session, 1), 0);
+	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 2);
+	/* the one of slot 3 is nobody's */
+	ck_assert_uint_eq(unit_session_stats(session).delivered, 1);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("decode");
+	TCase *tcase = unit_case(suite, "decode");
+
+	tcase_add_test(tcase, encode_and_decode);
+	tcase_add_test(tcase, sizes);
+	tcase_add_test(tcase, versions);
+	tcase_add_test(tcase, unaligned);
+	tcase_add_test(tcase, all_ones);
+	tcase_add_test(tcase, any_bytes);
+	tcase_add_test(tcase, malformed);
+	return unit_main(suite);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Slots, errors and option defaults: what the public API shows too little of. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "unit.h"
+
+/* ---- slots.c ------------------------------------------------------------ */
+
+static void slots_open(struct agentsh_slots *slots, uint32_t max)
+{
+	memset(slots, 0, sizeof(*slots));
+	ck_assert_int_eq(agentsh_slots_init(slots, max), 0);
+	ck_assert_uint_eq(slots->bytes, (size_t)max * 128);
+}
+
+/* No slot twice at the same time, no serial twice at all, and never more than max. */
+START_TEST(slots_any_order)
+{
+	static const uint32_t maxima[] = {1, 2, 63, 64, 65, 66, 130, 1000};
+	uint32_t max = maxima[_i], count = 0, last = 0;
+	struct agentsh_tag *held = calloc(max + 1, sizeof(*held));
+	bool *used = calloc(max, sizeof(*used));
+	struct agentsh_slots slots;
+
+	slots_open(&slots, max);
+	for (int i = 0; i < 50000; i++) {
+		/* drifts between empty and full */
+		if (unit_below(100) < (uint32_t)(i / 5000 % 2 ? 30 : 70)) {
+			struct agentsh_tag t = {0};
+			int ret = agentsh_slots_take(&slots, &t);
+
+			ck_assert_int_eq(ret, count == max ? -ENOSPC : 0);
+			if (ret)
+				continue;
+			ck_assert_uint_lt(t.slot, max);
+			ck_assert(!used[t.slot]);
+			ck_assert_uint_eq(t.serial, ++last);
+			ck_assert_uint_eq(slots.serials[t.slot], t.serial);
+			ck_assert_uint_lt(t.slot, slots.used);
+			used[t.slot] = true;
+			held[count++] = t;
+		} else if (count) {
+			uint32_t k = unit_below(count);
+
+			agentsh_slots_give(&slots, held[k].slot);
+			ck_assert_uint_eq(slots.serials[held[k].slot], 0);
+			used[held[k].slot] = false;
+			held[k] = held[--count];
+		}
+	}
+	agentsh_slots_free(&slots);
+	free(used);
+	free(held);
+}
+END_TEST
+
+/* While fresh ones are left, a slot rests until 64 others have been given back. */
+START_TEST(slots_rest)
+{
+	struct agentsh_slots slots;
+	struct agentsh_tag tags[200], again;
+
+	slots_open(&slots, 1000);
+	for (uint32_t i = 0; i < 200; i++)
+		ck_assert_int_eq(agentsh_slots_take(&slots, &tags[i]), 0);
+	agentsh_slots_give(&slots, tags[7].slot);
+	for (uint32_t i = 100; i < 164; i++) {
+		ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
+		ck_assert_uint_ne(again.slot, tags[7].slot);
+		agentsh_slots_give(&slots, tags[i].slot);
+	}
+	ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
+	ck_assert_uint_eq(again.slot, tags[7].slot);
+	agentsh_slots_free(&slots);
+}
+END_TEST
+
+/* After 2^32 sessions the serial starts over, and leaves out "not attached". */
+START_TEST(slots_serial_wraps)
+{
+	struct agentsh_slots slots;
+	struct agentsh_tag tag;
+
+	slots_open(&slots, 10);
+	slots.last_serial = UINT32_MAX - 1;
+	ck_assert_int_eq(agentsh_slots_take(&slots, &tag), 0);
+	ck_assert_uint_eq(tag.serial, UINT32_MAX);
+	ck_assert_int_eq(agentsh_slots_take(&slots, &tag), 0);
+	ck_assert_uint_eq(tag.serial, 1);
+	agentsh_slots_free(&slots);
+}
+END_TEST
+
+/* ---- error.c ------------------------------------------------------------ */
+
+START_TEST(fail_formats)
+{
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+
+	ck_assert_int_eq(agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "%s %d %%", "a", 5),
+			 -EPERM);
+	ck_assert_str_eq(err.message, "a 5 %");
+	unit_expect_error(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "a 5");
+	ck_assert_int_eq(agentsh_fail(NULL, -ENOMEM, 0, "%s", "nobody listens"), -ENOMEM);
+}
+END_TEST
+
+START_TEST(fail_long)
+{
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	char text[1000];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "%s", text);
+	ck_assert_uint_eq(strlen(err.message), sizeof(err.message) - 1);
+	/* a short one leaves nothing of it behind */
+	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "y");
+	ck_assert_str_eq(err.message, "y");
+	for (size_t i = 1; i < sizeof(err.message); i++)
+		ck_assert_int_eq(err.message[i], 0);
+	ck_assert(agentsh_error_begin(&err));
+	unit_expect_no_error(&err);
+	ck_assert(agentsh_error_begin(NULL));
+}
+END_TEST
+
+/* ---- options.c ---------------------------------------------------------- */
+
+START_TEST(defaults)
+{
+	struct agentsh_ebpf_tracer_options to;
+	struct agentsh_ebpf_tracer_options from = {.size = 4};
+
+	for (int i = 0; i < 2; i++) { /* none at all, and the smallest */
+		memset(&to, 0xa5, sizeof(to));
+		ck_assert_int_eq(agentsh_tracer_options_check(i ? &from : NULL, &to, NULL), 0);
+		ck_assert_uint_eq(to.mode, AGENTSH_EBPF_MODE_AUTO);
+		ck_assert_uint_eq(to.hooks, agentsh_hooks_built());
+		ck_assert_uint_eq(to.hooks & AGENTSH_EBPF_HOOK_CONNECT, AGENTSH_EBPF_HOOK_CONNECT);
+		ck_assert_uint_eq(to.flags, 0);
+		ck_assert_uint_eq(to.ring_size, 1 << 20);
+		ck_assert_uint_eq(to.ring_share, 25);
+		ck_assert_uint_eq(to.max_sessions, 4096);
+		ck_assert_uint_eq(to.udp_remember, 8192);
+		ck_assert(!to.on_event);
+		ck_assert_ptr_null(to.event_ctx);
+		ck_assert(!to.on_log);
+		ck_assert_ptr_null(to.log_ctx);
+	}
+}
+END_TEST
+
+/* The largest ring, which a test had better not open. */
+START_TEST(largest)
+{
+	const struct agentsh_ebpf_tracer_options from = {
+		.size = sizeof(from),
+		.ring_size = 1 << 30,
+		.ring_share = 100,
+		.max_sessions = 65536,
+		.udp_remember = 1 << 24,
+		.flags = AGENTSH_EBPF_OPEN_UDP_EVERY,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
+	};
+	struct agentsh_ebpf_tracer_options to;
+
+	ck_assert_int_eq(agentsh_tracer_options_check(&from, &to, NULL), 0);
+	ck_assert_mem_eq(&to, &from, sizeof(to));
+}
+END_TEST
+
+/* ---- events.c ----------------------------------------------------------- */
+
+/* An eventfd's counter has an end; there a wake is pending, so that one more is no error. */
+START_TEST(wake_without_end)
+{
+	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
+	const uint64_t most = UINT64_MAX - 1;
+	struct agentsh_ebpf_event buf;
+
+	ck_assert_int_eq(write(tracer->wake_fd, &most, sizeof(most)), sizeof(most));
+	errno = EXDEV;
+	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
+	ck_assert_int_eq(errno, EXDEV);
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, &buf, 1, -1), 0);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+/* Detached, a session counts nothing more, also when its serial comes back with another. */
+START_TEST(delivered_by_serial)
+{
+	const struct agentsh_ebpf_tracer_options o = {.max_sessions = 1};
+	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
+	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
+	struct agentsh_ebpf_event buf;
+
+	ck_assert_int_eq(unit_inject(session, 1), 0);
+	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
+	ck_assert_uint_eq(tracer->slots.serials[0], 0);
+	session = unit_attach(tracer, 2);
+	ck_assert_uint_eq(session->tag.slot, 0);
+	ck_assert_uint_eq(session->tag.serial, 2);
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, &buf, 1, 0), 1);
+	ck_assert_uint_eq(tracer->slots.counters[0].delivered, 0);
+	ck_assert_uint_eq(unit_session_stats(session).delivered, 0);
+	ck_assert_uint_eq(unit_tracer_stats(tracer).delivered, 1);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("internal");
+	TCase *tcase = unit_case(suite, "internal");
+
+	tcase_add_loop_test(tcase, slots_any_order, 0, 8);
+	tcase_add_test(tcase, slots_rest);
+	tcase_add_test(tcase, slots_serial_wraps);
+	tcase_add_test(tcase, fail_formats);
+	tcase_add_test(tcase, fail_long);
+	tcase_add_test(tcase, defaults);
+	tcase_add_test(tcase, largest);
+	tcase_add_test(tcase, wake_without_end);
+	tcase_add_test(tcase, delivered_by_serial);
+	return unit_main(suite);
+}
