@@ -35,6 +35,8 @@ static void keep_verifier(struct agentsh_capture *capture, const char *text)
 		end = strstr(begin, "-- END PROG LOAD LOG");
 	if (!end)
 		end = begin + strlen(begin);
+	while (end > begin && end[-1] == '\n')
+		end--;
 	from = end;
 	for (int lines = 0; from > begin && (size_t)(end - from) < sizeof(capture->verifier) - 1;
 	     from--)

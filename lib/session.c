@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A session is a link for each program, and the tag in each link's storage. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,7 +170,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
-	if (!ret && (!t->synth || cgroup_fd < 0))
+	if (!ret && (!t->synth || fcntl(cgroup_fd, F_GETFD) < 0))
 		ret = check_cgroup(cgroup_fd, &cgroup_id, err);
 	if (ret)
 		return ret;
@@ -202,14 +203,14 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	if (out)
 		*out = NULL;
 	if (!agentsh_error_begin(err))
-		return -EINVAL;
-	if (!t)
+		ret = -EINVAL;
+	else if (!t)
 		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "tracer is NULL");
-	if (out)
+	else if (out)
 		ret = attach(t, cgroup_fd, opts, out, err);
 	else
 		ret = agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "out is NULL");
-	if (ret)
+	if (ret && t)
 		atomic_fetch_add_explicit(&t->attach_failures, 1, memory_order_relaxed);
 	return ret;
 }

@@ -21,7 +21,6 @@ enum phase {
 	RUNNING,
 	DRAINING, /* detached; events are left */
 	FLUSHING, /* only output is left */
-	DONE
 };
 
 struct state {
@@ -132,10 +131,12 @@ static void step(struct state *s)
 		take_events(s);
 	if (fds[0].revents)
 		take_signals(s);
-	if (s->phase == FLUSHING && !output_pending(loop->output))
-		s->phase = DONE;
-	if (s->hurry && !remaining_ms(s))
-		s->phase = DONE;
+}
+
+static bool is_done(const struct state *s)
+{
+	return (s->phase == FLUSHING && !output_pending(s->loop->output)) ||
+	       (s->hurry && !remaining_ms(s));
 }
 
 int loop_run(struct loop *loop)
@@ -145,7 +146,7 @@ int loop_run(struct loop *loop)
 		.phase = loop->command || loop->trace->tracer ? RUNNING : FLUSHING,
 	};
 
-	while (s.phase != DONE)
+	while (!is_done(&s))
 		step(&s);
 	return s.status;
 }
