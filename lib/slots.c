@@ -9,8 +9,8 @@
 
 #include "internal.h"
 
-#define REST                                                                                       \
-	64 /* so many others are freed before a slot is used again, while there are fresh ones */
+/* So many others are freed before a slot is used again, while there are fresh ones. */
+#define REST 64
 
 int agentsh_slots_init(struct agentsh_slots *slots, uint32_t max)
 {

@@ -3,17 +3,18 @@
 #include "loop.h"
 
 #include <poll.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 
+#include "clock.h"
 #include "command.h"
 #include "complain.h"
 
 #define BATCH 256
 #define BATCH_ROOM (BATCH * VIEW_EVENT_MAX + OUTPUT_LINE_MAX) /* leaves a line for the end */
-#define GRACE_MS 1000 /* for a reader that stalls, after a signal that no command is left to take  \
-		       */
+/* For a reader that stalls, after a signal that no command is left to take. */
+#define GRACE_MS 1000
 
 _Static_assert(BATCH_ROOM <= OUTPUT_SIZE, "a batch fits");
 
@@ -29,7 +30,7 @@ struct state {
 	int status;
 	bool blind; /* reading events has failed */
 	bool hurry;
-	struct timespec deadline; /* CLOCK_MONOTONIC, if hurry */
+	int64_t deadline_ms; /* if hurry */
 };
 
 static void end_tracing(struct state *s)
@@ -55,24 +56,17 @@ static void reap(struct state *s)
 
 static void start_hurry(struct state *s)
 {
-	if (s->hurry)
-		return;
+	if (!s->hurry)
+		s->deadline_ms = clock_monotonic_ms() + GRACE_MS;
 	s->hurry = true;
-	clock_gettime(CLOCK_MONOTONIC, &s->deadline);
-	s->deadline.tv_sec += GRACE_MS / 1000;
 }
 
+/* For poll: -1 is for ever. */
 static int remaining_ms(const struct state *s)
 {
-	struct timespec now;
-	long ms;
+	int64_t ms = s->hurry ? s->deadline_ms - clock_monotonic_ms() : -1;
 
-	if (!s->hurry)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (s->deadline.tv_sec - now.tv_sec) * 1000 +
-	     (s->deadline.tv_nsec - now.tv_nsec) / 1000000;
-	return ms > 0 ? (int)ms : 0;
+	return s->hurry && ms < 0 ? 0 : (int)ms;
 }
 
 static void take_signals(struct state *s)

@@ -82,7 +82,7 @@ int main(int argc, char **argv)
 {
 	static struct output output;
 	static struct view view;
-	struct trace trace = TRACE_NONE;
+	struct trace trace;
 	struct options options;
 	struct signals signals;
 	struct loop loop = {.signals = &signals, .output = &output, .view = &view, .trace = &trace};
@@ -100,6 +100,7 @@ int main(int argc, char **argv)
 		complain("signalfd: %s", strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
+	trace_init(&trace);
 	view_init(&view, &output, &options);
 
 	started = start(&loop, &options);

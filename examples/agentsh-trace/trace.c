@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "complain.h"
 
 static bool __attribute__((format(printf, 4, 5)))
@@ -71,14 +72,19 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
+	trace->start_ns = clock_realtime_ns();
 	return !agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
 					    &err) ||
 	       library_failed(why, &err);
 }
 
+void trace_init(struct trace *trace)
+{
+	*trace = (struct trace){.cgroup = {.fd = -1, .parent_fd = -1}};
+}
+
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why)
 {
-	*trace = (struct trace)TRACE_NONE;
 	if (open_tracer(trace, options, why) && open_cgroup(trace, options, why) &&
 	    attach(trace, options, why))
 		return true;

@@ -4,6 +4,7 @@
 #define TRACE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <agentsh/ebpf.h>
 
@@ -15,12 +16,11 @@ struct trace {
 	struct agentsh_ebpf_tracer *tracer; /* NULL: not tracing */
 	struct agentsh_ebpf_session *session;
 	struct cgroup cgroup;
+	uint64_t start_ns; /* Unix time: before the first event */
 };
 
-#define TRACE_NONE                                                                                 \
-	{                                                                                          \
-		.cgroup = {.fd = -1, .parent_fd = -1 }                                             \
-	}
+/* Not tracing. */
+void trace_init(struct trace *trace);
 
 /* False: why is filled and nothing is left behind. */
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why);

@@ -6,19 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "complain.h"
 #include "json.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static bool wants_colour(int fd)
 {
@@ -55,7 +47,7 @@ void view_unavailable(struct view *view, const struct unavailable *why)
 	if (options->json) {
 		struct text line = output_begin(view->output);
 
-		json_unavailable(&line, why, options->session_id, now_ns());
+		json_unavailable(&line, why, options->session_id, clock_realtime_ns());
 		output_end(view->output, &line);
 		/* nobody should have to look into a file for why nothing was run */
 		if (!fatal || !options->output)
@@ -70,7 +62,7 @@ void view_attached(struct view *view, const struct trace *trace)
 	struct text line = output_begin(view->output);
 
 	if (view->options->json)
-		json_attached(&line, &session, now_ns());
+		json_attached(&line, &session, trace->start_ns);
 	else
 		people_header(&line, &view->style);
 	output_end(view->output, &line);
@@ -101,7 +93,7 @@ void view_detached(struct view *view, const struct trace *trace)
 
 	trace_stats(trace, &stats);
 	if (view->options->json)
-		json_detached(&line, &session, &stats, now_ns());
+		json_detached(&line, &session, &stats, clock_realtime_ns());
 	else
 		people_summary(&line, &view->style, &stats, &view->destinations);
 	output_end(view->output, &line);

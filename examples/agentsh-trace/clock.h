@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+#include <stdint.h>
+
+uint64_t clock_realtime_ns(void); /* Unix time */
+int64_t clock_monotonic_ms(void);
+
+#endif
