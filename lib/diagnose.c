@@ -178,3 +178,11 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 		return false;
 	}
 }
+
+int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what)
+{
+	char why[192];
+
+	agentsh_diagnose(-code, why, sizeof(why));
+	return agentsh_fail(err, code, step, "%s: %s: %s", what, strerror(-code), why);
+}

@@ -18,8 +18,8 @@ struct agentsh_batch {
 };
 
 /*
- * A record counts for the session that holds its slot now only if it is of that
- * session; room is the slot's, whoever had it.
+ * A record counts only if it is of the session that holds its slot now: what an
+ * earlier one left unread was forgotten when the slot was given out again.
  */
 static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin)
 {
@@ -28,10 +28,12 @@ static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *o
 	if (origin->slot >= t->slots.max)
 		return -EBADMSG;
 	slot = &t->slots.counters[origin->slot];
-	__atomic_store_n(&slot->consumed, slot->consumed + origin->room, __ATOMIC_RELAXED);
-	if (atomic_load_explicit(&t->slots.serials[origin->slot], memory_order_relaxed) ==
+	if (atomic_load_explicit(&t->slots.serials[origin->slot], memory_order_relaxed) !=
 	    origin->serial)
-		__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
+		return 0;
+	/* an add: agentsh_slots_take() in another thread writes it as well */
+	__atomic_fetch_add(&slot->consumed, origin->room, __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
 	return 0;
 }
 

@@ -112,6 +112,9 @@ bool agentsh_error_begin(struct agentsh_ebpf_error *err);
 __attribute__((format(printf, 4, 5))) int agentsh_fail(struct agentsh_ebpf_error *err, int code,
 						       uint32_t step, const char *format, ...);
 
+/* The same for a system call that failed: what, errno's text, reason and remedy. */
+int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what);
+
 /* ---- options.c ---------------------------------------------------------- */
 
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -242,20 +243,23 @@ static int keep_all(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint3
 
 /*
  * Out of descriptors, libbpf takes its own trial calls' failure for a missing
- * kernel feature and ends with another error than EMFILE.
+ * kernel feature, and remembers that for the rest of the process: every later
+ * open would fail. So it is not called without enough of them.
  */
-static bool short_of_descriptors(void)
+static int check_descriptors(void)
 {
-	int fds[DESCRIPTORS_FOR_LOAD], n = 0;
+	int fds[DESCRIPTORS_FOR_LOAD], n = 0, ret = 0;
 
-	while (n < DESCRIPTORS_FOR_LOAD && (fds[n] = fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0)
-		n++;
-	if (n == 0 && errno == EBADF) /* no descriptor 0 to copy */
-		n = DESCRIPTORS_FOR_LOAD;
-	else
-		for (int i = 0; i < n; i++)
-			close(fds[i]);
-	return n < DESCRIPTORS_FOR_LOAD;
+	while (n < DESCRIPTORS_FOR_LOAD && !ret) {
+		fds[n] = n ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_CLOEXEC);
+		if (fds[n] < 0)
+			ret = -errno;
+		else
+			n++;
+	}
+	while (n)
+		close(fds[--n]);
+	return ret;
 }
 
 static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step,
@@ -266,8 +270,6 @@ static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step
 
 	if (ret == -EACCES && !log->verifier[0])
 		ret = -EPERM; /* one errno for "may not"; the verifier's own is EACCES too */
-	if (ret != -EPERM && short_of_descriptors())
-		ret = -EMFILE;
 	if (agentsh_diagnose(-ret, why, sizeof(why)))
 		return agentsh_fail(err, ret, step, "%s: %s", strerror(-ret), why);
 	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);
@@ -285,8 +287,10 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 	const struct variant *variant = variants, *last = variants + 2;
 	struct bpf_object *obj = NULL;
 	uint32_t step;
-	int ret;
+	int ret = check_descriptors();
 
+	if (ret)
+		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "descriptors");
 	agentsh_capture_begin(&log);
 	if (!task_reachable(&log))
 		variant++;

@@ -29,12 +29,14 @@ static void keep_verifier(struct agentsh_capture *capture, const char *text)
 
 	if (!begin || capture->verifier[0])
 		return;
-	begin = strchr(begin, '\n') + 1;
+	begin = strchr(begin, '\n'); /* kept for now: "processed" may be the first line */
 	end = strstr(begin, "\nprocessed ");
 	if (!end)
 		end = strstr(begin, "-- END PROG LOAD LOG");
 	if (!end)
 		end = begin + strlen(begin);
+	if (end > begin)
+		begin++;
 	while (end > begin && end[-1] == '\n')
 		end--;
 	from = end;
@@ -48,19 +50,19 @@ static void keep_verifier(struct agentsh_capture *capture, const char *text)
 			*c = ';';
 }
 
+/* A verifier's log is one message of many lines; the host gets them one by one. */
 static void keep(struct agentsh_capture *capture, int level, char *text)
 {
-	size_t length = strlen(text);
+	char *rest = NULL;
 
-	while (length && text[length - 1] == '\n')
-		text[--length] = '\0';
-	if (level == LIBBPF_WARN) {
+	if (level == LIBBPF_WARN)
 		keep_verifier(capture, text);
-		if (!capture->warning[0])
-			snprintf(capture->warning, sizeof(capture->warning), "%s", text);
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+		if (level == LIBBPF_WARN && !capture->warning[0])
+			snprintf(capture->warning, sizeof(capture->warning), "%s", line);
+		if (capture->on_log)
+			capture->on_log(capture->log_ctx, level, line);
 	}
-	if (capture->on_log)
-		capture->on_log(capture->log_ctx, level, text);
 }
 
 static int print_hook(enum libbpf_print_level level, const char *format, va_list args)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,7 +43,7 @@ static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup
 		       struct agentsh_ebpf_error *err)
 {
 	const uint32_t step = AGENTSH_EBPF_STEP_LINK;
-	char why[192];
+	char what[64];
 
 	if (ret == -ENOENT || ret == -ENODEV)
 		return agentsh_fail(err, -ENOENT, step, "cgroup %llu was removed",
@@ -52,9 +53,8 @@ static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup
 			err, -ENOSPC, step,
 			"cgroup %llu has the kernel's 64 programs at %s already; detach one",
 			(unsigned long long)cgroup_id, hook->cgroup_hook);
-	agentsh_diagnose(-ret, why, sizeof(why));
-	return agentsh_fail(err, ret, step, "attaching to %s: %s: %s", hook->cgroup_hook,
-			    strerror(-ret), why);
+	snprintf(what, sizeof(what), "attaching to %s", hook->cgroup_hook);
+	return agentsh_fail_call(err, ret, step, what);
 }
 
 static int tag_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,

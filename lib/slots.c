@@ -34,6 +34,8 @@ void agentsh_slots_free(struct agentsh_slots *slots)
 /* Sets slot and serial, or returns -ENOSPC. */
 int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag)
 {
+	struct agentsh_slot *slot;
+
 	if (slots->used < slots->max && slots->freed_count <= REST) {
 		tag->slot = slots->used++;
 	} else if (slots->freed_count) {
@@ -46,6 +48,9 @@ int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag)
 	if (!++slots->last_serial) /* 0 is "not attached" */
 		++slots->last_serial;
 	tag->serial = slots->last_serial;
+	/* what the slot's last session left unread is not of the new one's share */
+	slot = &slots->counters[tag->slot];
+	__atomic_store_n(&slot->consumed, agentsh_counter(&slot->produced), __ATOMIC_RELAXED);
 	atomic_store_explicit(&slots->serials[tag->slot], tag->serial, memory_order_relaxed);
 	return 0;
 }

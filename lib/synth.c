@@ -57,13 +57,9 @@ int agentsh_synth_open(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error 
 	pthread_mutex_init(&synth->lock, NULL);
 	t->synth = synth;
 	synth->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (synth->fd < 0) {
-		int ret = -errno;
-
-		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd: %s",
-				    strerror(-ret));
-	}
-	return 0;
+	return synth->fd < 0 ?
+		       agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd") :
+		       0;
 }
 
 void agentsh_synth_close(struct agentsh_ebpf_tracer *t)
@@ -87,9 +83,10 @@ int agentsh_synth_fd(const struct agentsh_ebpf_tracer *t)
 /* As record_reserve() in bpf/common.h and the kernel's bpf_ringbuf_reserve(). */
 static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint64_t room)
 {
-	uint64_t held = slot->produced - agentsh_counter(&slot->consumed);
+	int64_t held =
+		(int64_t)(agentsh_counter(&slot->produced) - agentsh_counter(&slot->consumed));
 
-	if (synth->held >= synth->share_bytes && held >= synth->share_bytes) {
+	if (synth->held >= synth->share_bytes && held >= (int64_t)synth->share_bytes) {
 		__atomic_fetch_add(&slot->lost_share, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
 		return false;
@@ -98,7 +95,7 @@ static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint
 		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
 		return false;
 	}
-	slot->produced += room;
+	__atomic_fetch_add(&slot->produced, room, __ATOMIC_RELAXED);
 	synth->held += room;
 	return true;
 }
@@ -150,19 +147,20 @@ int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebp
 static bool next(struct agentsh_synth *synth, struct entry *entry)
 {
 	uint64_t count;
+	bool any;
 
 	pthread_mutex_lock(&synth->lock);
-	if (!synth->count) {
-		(void)!read(synth->fd, &count, sizeof(count));
-		pthread_mutex_unlock(&synth->lock);
-		return false;
+	any = synth->count;
+	if (any) {
+		*entry = synth->entries[synth->head];
+		synth->head = (synth->head + 1) % synth->capacity;
+		synth->held -= room_of(entry->size);
+		/* as the kernel's ring: not readable once the last one is taken */
+		if (!--synth->count)
+			(void)!read(synth->fd, &count, sizeof(count));
 	}
-	*entry = synth->entries[synth->head];
-	synth->head = (synth->head + 1) % synth->capacity;
-	synth->count--;
-	synth->held -= room_of(entry->size);
 	pthread_mutex_unlock(&synth->lock);
-	return true;
+	return any;
 }
 
 int agentsh_synth_consume(struct agentsh_ebpf_tracer *t)

@@ -30,14 +30,8 @@ static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *er
 		ret = watch(t->epoll_fd, t->wake_fd);
 	if (!ret)
 		ret = watch(t->epoll_fd, t->synth ? agentsh_synth_fd(t) : t->ring_fd);
-	if (ret) {
-		char why[192];
-
-		agentsh_diagnose(-ret, why, sizeof(why));
-		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "%s: %s", strerror(-ret),
-				    why);
-	}
-	return 0;
+	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd and epoll") :
+		     0;
 }
 
 static int set_up(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
