@@ -41,6 +41,7 @@ build h:linux/bpf.h    linux-libc-dev    kernel-headers linux-api-headers
 build h:stdlib.h       libc6-dev         glibc-devel    glibc
 build curl             curl              curl           curl
 test  pc:check         check             check-devel    check
+test  sanitizer:thread libclang-rt-dev   compiler-rt    compiler-rt
 test  c++              g++               gcc-c++        gcc
 test  python3          python3           python3        python
 test  abidw            abigail-tools     libabigail     libabigail
@@ -54,6 +55,10 @@ have() {
 	case $1 in
 	pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
 	h:*) echo "#include <${1#h:}>" | cc -E -x c - >/dev/null 2>&1 ;;
+	sanitizer:*)
+		echo 'int main(void) { return 0; }' |
+			clang "-fsanitize=${1#sanitizer:}" -x c -o /dev/null - >/dev/null 2>&1
+		;;
 	bpftool) have_bpftool ;;
 	*) command -v "$1" >/dev/null 2>&1 ;;
 	esac

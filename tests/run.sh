@@ -40,15 +40,28 @@ run() {
 	ctest --test-dir "$dir" --output-on-failure "$@" || failed=1
 }
 
+options=("$@")
 labels=()
 [ $live -eq 1 ] || labels=(-LE live)
 
 # Options must not rot.
 build no-udp -DAGENTSH_EBPF_UDP=OFF -DAGENTSH_EBPF_EXAMPLES=OFF
 
+# sanitized DIR SANITIZERS: the whole suite once more
+sanitized() {
+	build "$1" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
+		"-DAGENTSH_EBPF_SANITIZE=$2"
+	echo "== tests with -fsanitize=$2"
+	run "$1" "${labels[@]}" "${options[@]}"
+}
+
+build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON
+sanitized asan address,undefined
+sanitized tsan thread
+
 build main -DAGENTSH_EBPF_TESTS=ON
 echo "== all tests"
-run main "${labels[@]}" "$@"
+run main "${labels[@]}" "${options[@]}"
 
 if [ $failed -ne 0 ]; then
 	echo "tests/run.sh: FAILED" >&2

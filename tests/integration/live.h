@@ -119,6 +119,12 @@ void live_drain_until(struct agentsh_ebpf_tracer *tracer, size_t count);
 struct agentsh_ebpf_stats live_tracer_stats(const struct agentsh_ebpf_tracer *tracer);
 struct agentsh_ebpf_stats live_session_stats(const struct agentsh_ebpf_session *session);
 
+/*
+ * Whether unshare(CLONE_NEWUSER) is left out, and says so: it wants a process of
+ * one thread, and ThreadSanitizer's runtime has a second one.
+ */
+bool live_no_userns(const char *what);
+
 /* How many descriptors this process has open. */
 int live_open_fds(void);
 

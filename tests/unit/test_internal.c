@@ -15,6 +15,8 @@ static void slots_open(struct agentsh_slots *slots, uint32_t max)
 	memset(slots, 0, sizeof(*slots));
 	ck_assert_int_eq(agentsh_slots_init(slots, max), 0);
 	ck_assert_uint_eq(slots->bytes, (size_t)max * 128);
+	slots->counters = calloc(max, sizeof(*slots->counters));
+	ck_assert_ptr_nonnull(slots->counters);
 }
 
 /* No slot twice at the same time, no serial twice at all, and never more than max. */

@@ -150,6 +150,8 @@ static volatile sig_atomic_t wake_in_handler, handled, errno_kept;
 
 static void on_signal(int number)
 {
+	int saved = errno;
+
 	(void)number;
 	handled++;
 	if (wake_in_handler) {
@@ -157,6 +159,7 @@ static void on_signal(int number)
 		agentsh_ebpf_wake(tracer);
 		errno_kept = errno == EXDEV;
 	}
+	errno = saved;
 }
 
 /* SA_RESTART, as Go sets it for all its handlers. */
