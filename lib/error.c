@@ -2,22 +2,17 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "internal.h"
 
-/* The part that the caller has; the rest of a newer, larger one is cleared. */
+/* A caller with less room gets the message's beginning, terminated all the same. */
 static void error_write(struct agentsh_ebpf_error *err, const struct agentsh_ebpf_error *from)
 {
-	size_t have = err->size, text = offsetof(struct agentsh_ebpf_error, message);
-	size_t known = have < sizeof(*from) ? have : sizeof(*from);
+	size_t have = err->size;
 
-	memcpy((char *)err + sizeof(err->size), (const char *)from + sizeof(from->size),
-	       known - sizeof(err->size));
-	if (have > known)
-		memset((char *)err + known, 0, have - known);
-	else if (known > text)
-		((char *)err)[known - 1] = '\0';
+	agentsh_sized_give(err, from, sizeof(*from));
+	if (have < sizeof(*from) && have > offsetof(struct agentsh_ebpf_error, message))
+		((char *)err)[have - 1] = '\0';
 }
 
 bool agentsh_error_begin(struct agentsh_ebpf_error *err)

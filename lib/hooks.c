@@ -5,13 +5,13 @@
 #include "internal.h"
 
 const struct agentsh_hook agentsh_hooks[AGENTSH_PROGRAMS] = {
-	{AGENTSH_EBPF_HOOK_CONNECT, BPF_CGROUP_INET4_CONNECT, "agentsh_connect4",
+	{AGENTSH_EBPF_HOOK_CONNECT, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT, "agentsh_connect4",
 	 "agentsh_tag_connect4", "cgroup/connect4"},
-	{AGENTSH_EBPF_HOOK_CONNECT, BPF_CGROUP_INET6_CONNECT, "agentsh_connect6",
+	{AGENTSH_EBPF_HOOK_CONNECT, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT, "agentsh_connect6",
 	 "agentsh_tag_connect6", "cgroup/connect6"},
-	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4", "agentsh_tag_sendmsg4",
+	{AGENTSH_EBPF_HOOK_UDP, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4", "agentsh_tag_sendmsg4",
 	 "cgroup/sendmsg4"},
-	{AGENTSH_EBPF_HOOK_UDP, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6", "agentsh_tag_sendmsg6",
+	{AGENTSH_EBPF_HOOK_UDP, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6", "agentsh_tag_sendmsg6",
 	 "cgroup/sendmsg6"},
 };
 

@@ -11,6 +11,10 @@
 
 #include "record.h"
 
+#define AGENTSH_BTF_PATH "/sys/kernel/btf/vmlinux"
+#define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
+#define AGENTSH_DESCRIPTORS_FOR_LOAD 32 /* at the peak: libbpf's, and our copies */
+
 /* At most this many events a poll or read, so that neither can go on for ever. */
 #define AGENTSH_BATCH_MAX 4096
 
@@ -23,7 +27,8 @@ struct agentsh_synth;
 #define AGENTSH_PROGRAMS 4
 
 struct agentsh_hook {
-	uint32_t bit; /* AGENTSH_EBPF_HOOK_ */
+	uint32_t bit;	/* AGENTSH_EBPF_HOOK_ */
+	uint32_t check; /* AGENTSH_EBPF_CHECK_ */
 	uint32_t attach_type;
 	const char *program;
 	const char *tag_map;
@@ -89,6 +94,8 @@ struct agentsh_ebpf_tracer {
 
 	struct agentsh_program programs[AGENTSH_PROGRAMS];
 	uint32_t program_count;
+	uint32_t hooks;			   /* of opts.hooks, those that were loaded */
+	int load_errors[AGENTSH_PROGRAMS]; /* errno of what could not be loaded, by table */
 	struct ring_buffer *ring;
 	int ring_fd;
 	struct agentsh_synth *synth; /* instead of programs and ring */
@@ -120,9 +127,31 @@ int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, c
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				 struct agentsh_ebpf_tracer_options *to,
 				 struct agentsh_ebpf_error *err);
+/* A result to a caller of any age: what it has no room for is left out, the rest of it zero. */
+void agentsh_sized_give(void *out, const void *from, size_t size);
 int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
 				  struct agentsh_ebpf_session_options *to,
 				  struct agentsh_ebpf_error *err);
+
+/* ---- files.c ------------------------------------------------------------ */
+
+/* The start of a small file, NUL-terminated; empty where it can't be read. */
+void agentsh_read_start(const char *path, char *text, size_t size);
+/* All of it, NUL-terminated, to be freed; NULL where it can't be read. */
+char *agentsh_read_all(const char *path, size_t *len);
+
+/* ---- mountinfo.c: where cgroup v2 is mounted ---------------------------- */
+
+struct agentsh_mounts {
+	uint32_t v2; /* mounts */
+	bool v1;
+	char mount[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup2_path)];
+	char own[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup_path)];
+};
+
+/* Of /proc/self/mountinfo and /proc/self/cgroup; a path that is too long stays empty. */
+void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
+			     size_t cgroup_len, struct agentsh_mounts *out);
 
 /* ---- diagnose.c: why the kernel said no --------------------------------- */
 
@@ -132,8 +161,41 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
  */
 bool agentsh_diagnose(int errnum, char *text, size_t size);
 
-/* Effective, and in the initial user namespace or not. */
+/* ---- checks.c: the probe's table and its results ------------------------ */
+
+#define AGENTSH_CHECKS 20
+
+/* What each later check needs: to call bpf(2) for maps; to load programs. */
+#define AGENTSH_CHECKS_CALL                                                                        \
+	(1ULL << AGENTSH_EBPF_CHECK_BPF | 1ULL << AGENTSH_EBPF_CHECK_USERNS |                      \
+	 1ULL << AGENTSH_EBPF_CHECK_CAP_BPF)
+#define AGENTSH_CHECKS_LOAD                                                                        \
+	(AGENTSH_CHECKS_CALL | 1ULL << AGENTSH_EBPF_CHECK_CAP_NET_ADMIN |                          \
+	 1ULL << AGENTSH_EBPF_CHECK_RINGBUF | 1ULL << AGENTSH_EBPF_CHECK_ARRAY_MMAP |              \
+	 1ULL << AGENTSH_EBPF_CHECK_CGROUP_STORAGE)
+
+void agentsh_probe_begin(struct agentsh_ebpf_capabilities *caps, uint64_t simulate);
+/* One result; simulation has the last word. */
+__attribute__((format(printf, 5, 6))) void agentsh_probe_set(struct agentsh_ebpf_capabilities *caps,
+							     uint32_t check, uint32_t status,
+							     int error, const char *format, ...);
+/* In the table's words. */
+void agentsh_probe_lacks(struct agentsh_ebpf_capabilities *caps, uint32_t check, uint32_t status);
+/* All that simulation takes away, whether it was looked at or not. */
+void agentsh_probe_simulated(struct agentsh_ebpf_capabilities *caps);
+bool agentsh_probe_missing(const struct agentsh_ebpf_capabilities *caps, uint32_t check);
+/* Fills reason; 0, or the negative errno of the first required check that is missing. */
+int agentsh_probe_reason(struct agentsh_ebpf_capabilities *caps);
+/* Masks, reason, usable. */
+void agentsh_probe_sum(struct agentsh_ebpf_capabilities *caps);
+
+/* ---- probe_process.c: what this process may do -------------------------- */
+
+void agentsh_probe_process(struct agentsh_ebpf_capabilities *caps);
+/* Effective, in whatever user namespace. */
 bool agentsh_has_capability(int capability);
+/* As in the capabilities; size is that of release. */
+uint32_t agentsh_kernel_version(char *release, size_t size);
 
 /* ---- log.c: libbpf's print hook ----------------------------------------- */
 
@@ -182,6 +244,12 @@ int agentsh_synth_open(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_e
 void agentsh_synth_close(struct agentsh_ebpf_tracer *tracer);
 int agentsh_synth_fd(const struct agentsh_ebpf_tracer *tracer);
 int agentsh_synth_consume(struct agentsh_ebpf_tracer *tracer);
+
+/* ---- tracer.c ----------------------------------------------------------- */
+
+/* Loads, or opens what is synthetic, without the checks and with options as they are. */
+int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
+			struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err);
 
 /* ---- stats.c ------------------------------------------------------------ */
 

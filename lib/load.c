@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -21,13 +20,7 @@
 #include "agentsh.skel.h" /* knows the settings' type by name only */
 #include "agentsh_task.skel.h"
 
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-
-#define BTF_PATH "/sys/kernel/btf/vmlinux"
 #define SETTINGS_MAP ".rodata.settings"
-#define DESCRIPTORS_FOR_LOAD 32 /* at the peak: libbpf's, and our copies */
 
 /* What the programs read of the calling task: the most that this kernel allows. */
 struct variant {
@@ -51,15 +44,20 @@ static uint32_t own_pidns(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-static bool task_reachable(const struct agentsh_capture *log)
+static bool task_reachable(uint64_t simulate, const struct agentsh_capture *log)
 {
-	if (access(BTF_PATH, R_OK)) {
-		agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "%s is not readable", BTF_PATH);
-		return false;
-	}
-	if (!agentsh_has_capability(CAP_PERFMON) && !agentsh_has_capability(CAP_SYS_ADMIN)) {
-		agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "CAP_PERFMON is missing");
-		return false;
+	static const uint32_t needed[] = {AGENTSH_EBPF_CHECK_BTF, AGENTSH_EBPF_CHECK_CAP_PERFMON,
+					  AGENTSH_EBPF_CHECK_LOCKDOWN};
+	struct agentsh_ebpf_capabilities caps;
+
+	agentsh_probe_begin(&caps, simulate);
+	agentsh_probe_process(&caps);
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (agentsh_probe_missing(&caps, needed[i])) {
+			agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "%s",
+				    caps.checks[needed[i]].detail);
+			return false;
+		}
 	}
 	return true;
 }
@@ -93,12 +91,13 @@ static int set_entries(struct bpf_object *obj, const char *name, uint32_t entrie
 	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
 }
 
-/* Only what is asked for is loaded, with the maps that only it uses. */
-static int choose(struct bpf_object *obj, const struct agentsh_ebpf_tracer_options *opts)
+/* Only what is wanted is loaded, with the maps that only it uses. */
+static int choose(struct bpf_object *obj, uint32_t wanted)
 {
+	bool sends = false;
+
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
 		const struct agentsh_hook *hook = &agentsh_hooks[i];
-		bool wanted = opts->hooks & hook->bit;
 		struct bpf_program *prog;
 		struct bpf_map *tag;
 
@@ -108,19 +107,21 @@ static int choose(struct bpf_object *obj, const struct agentsh_ebpf_tracer_optio
 		tag = bpf_object__find_map_by_name(obj, hook->tag_map);
 		if (!prog || !tag)
 			return -ENOENT;
-		bpf_program__set_autoload(prog, wanted);
-		bpf_map__set_autocreate(tag, wanted);
+		bpf_program__set_autoload(prog, wanted & 1U << i);
+		bpf_map__set_autocreate(tag, wanted & 1U << i);
+		if (wanted & 1U << i && hook->bit == AGENTSH_EBPF_HOOK_UDP)
+			sends = true;
 	}
 	if (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
 		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
-					opts->hooks & AGENTSH_EBPF_HOOK_UDP);
+					sends);
 	return 0;
 }
 
 static int configure(struct bpf_object *obj, const struct variant *variant,
-		     const struct agentsh_ebpf_tracer_options *opts)
+		     const struct agentsh_ebpf_tracer_options *opts, uint32_t wanted)
 {
-	int ret = choose(obj, opts);
+	int ret = choose(obj, wanted);
 
 	if (!ret)
 		ret = set_settings(obj, variant, opts);
@@ -133,46 +134,131 @@ static int configure(struct bpf_object *obj, const struct variant *variant,
 	return ret;
 }
 
-/* An object that is configured but not loaded, or NULL and *ret. */
-static struct bpf_object *object_open(const struct variant *variant,
-				      const struct agentsh_ebpf_tracer_options *opts, int *ret)
+/* One load, from the options to what the kernel gave. */
+struct load {
+	const struct agentsh_ebpf_tracer_options *opts;
+	struct agentsh_capture log;
+	const struct variant *variant;
+	struct bpf_object *obj;
+	uint32_t step;
+};
+
+static int object_open(struct load *l, uint32_t wanted)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = "agentsh");
 	size_t size = 0;
-	const void *image =
-		variant->task ? agentsh_task_bpf__elf_bytes(&size) : agentsh_bpf__elf_bytes(&size);
-	struct bpf_object *obj = bpf_object__open_mem(image, size, &open_opts);
+	const void *image = l->variant->task ? agentsh_task_bpf__elf_bytes(&size) :
+					       agentsh_bpf__elf_bytes(&size);
 
-	if (!obj) {
-		*ret = -errno;
-		return NULL;
-	}
-	*ret = configure(obj, variant, opts);
-	if (*ret) {
-		bpf_object__close(obj);
-		return NULL;
-	}
-	return obj;
+	l->obj = bpf_object__open_mem(image, size, &open_opts);
+	return l->obj ? configure(l->obj, l->variant, l->opts, wanted) : -errno;
 }
 
-static int object_load(const struct variant *variant,
-		       const struct agentsh_ebpf_tracer_options *opts, struct bpf_object **obj,
-		       uint32_t *step)
+static int object_load(struct load *l, uint32_t wanted)
 {
 	int ret;
 
-	*step = AGENTSH_EBPF_STEP_OBJECT_OPEN;
-	*obj = object_open(variant, opts, &ret);
-	if (!*obj)
-		return ret;
-	*step = AGENTSH_EBPF_STEP_OBJECT_LOAD;
-	ret = bpf_object__load(*obj);
+	l->step = AGENTSH_EBPF_STEP_OBJECT_OPEN;
+	ret = object_open(l, wanted);
+	if (!ret) {
+		l->step = AGENTSH_EBPF_STEP_OBJECT_LOAD;
+		ret = bpf_object__load(l->obj);
+	}
 	if (ret) {
-		bpf_object__close(*obj);
-		*obj = NULL;
+		bpf_object__close(l->obj);
+		l->obj = NULL;
 	}
 	return ret;
 }
+
+/* Whether other programs, or such that read less of the task, may fare better. */
+static bool worth_another(int ret)
+{
+	return ret && ret != -EPERM && ret != -ENOMEM && ret != -EMFILE && ret != -ENFILE;
+}
+
+/* The richest variant that loads. */
+static int load_best(struct load *l, uint32_t wanted)
+{
+	const struct variant *last = variants + sizeof(variants) / sizeof(variants[0]) - 1;
+	int ret = object_load(l, wanted);
+
+	while (worth_another(ret) && l->variant < last) {
+		agentsh_log(&l->log, AGENTSH_EBPF_LOG_INFO,
+			    "the programs without %s do not load (%d)", l->variant->without, ret);
+		l->log.warning[0] = l->log.verifier[0] = '\0';
+		l->variant++;
+		ret = object_load(l, wanted);
+	}
+	return ret;
+}
+
+/* ---- hooks that this kernel lacks --------------------------------------- */
+
+/* Programs of these hooks, less those that are to be taken for missing. */
+static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
+{
+	uint32_t wanted = 0;
+
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
+		if (!(hooks & agentsh_hooks[i].bit))
+			continue;
+		if (simulate & 1ULL << agentsh_hooks[i].check)
+			errors[i] = EINVAL;
+		else
+			wanted |= 1U << i;
+	}
+	return wanted;
+}
+
+/* The hooks all of whose programs are there. */
+static uint32_t hooks_of(uint32_t hooks, const int *errors)
+{
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
+		if (errors[i])
+			hooks &= ~agentsh_hooks[i].bit;
+	return hooks;
+}
+
+/* Each program alone, in the poorest variant: which of them spoils the load? */
+static void find_unloadable(const struct load *all, uint32_t wanted, int *errors)
+{
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
+		struct load one = {.opts = all->opts, .variant = all->variant};
+
+		if (!(wanted & 1U << i))
+			continue;
+		errors[i] = -object_load(&one, 1U << i);
+		if (!errors[i])
+			bpf_object__close(one.obj);
+	}
+}
+
+/* What of the hooks this kernel can, in l->obj; -EOPNOTSUPP where a required one is missing. */
+static int load_hooks(struct load *l, struct agentsh_ebpf_tracer *t)
+{
+	const struct variant *richest = l->variant;
+	uint32_t wanted = programs_of(t->opts.hooks, l->opts->simulate_missing, t->load_errors);
+	int ret;
+
+	t->hooks = hooks_of(t->opts.hooks, t->load_errors);
+	ret = wanted ? load_best(l, wanted) : -EOPNOTSUPP;
+	if (worth_another(ret) && wanted) {
+		find_unloadable(l, wanted, t->load_errors);
+		t->hooks = hooks_of(t->hooks, t->load_errors);
+		if (t->hooks && !(t->opts.required_hooks & ~t->hooks)) {
+			l->variant = richest;
+			ret = load_best(l, programs_of(t->hooks, 0, t->load_errors));
+		}
+	}
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
+		if (t->load_errors[i])
+			agentsh_log(&l->log, AGENTSH_EBPF_LOG_WARN, "%s does not load: %s",
+				    agentsh_hooks[i].cgroup_hook, strerror(t->load_errors[i]));
+	return ret;
+}
+
+/* ---- what is kept ------------------------------------------------------- */
 
 static int copy_fd(int fd)
 {
@@ -187,7 +273,7 @@ static int keep_programs(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 		const struct agentsh_hook *hook = &agentsh_hooks[i];
 		struct agentsh_program *p = &t->programs[t->program_count];
 
-		if (!(t->opts.hooks & hook->bit))
+		if (!(t->hooks & hook->bit))
 			continue;
 		p->hook = hook;
 		p->fd = copy_fd(
@@ -248,9 +334,9 @@ static int keep_all(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint3
  */
 static int check_descriptors(void)
 {
-	int fds[DESCRIPTORS_FOR_LOAD], n = 0, ret = 0;
+	int fds[AGENTSH_DESCRIPTORS_FOR_LOAD], n = 0, ret = 0;
 
-	while (n < DESCRIPTORS_FOR_LOAD && !ret) {
+	while (n < AGENTSH_DESCRIPTORS_FOR_LOAD && !ret) {
 		fds[n] = n ? fcntl(fds[0], F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_CLOEXEC);
 		if (fds[n] < 0)
 			ret = -errno;
@@ -266,7 +352,7 @@ static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step
 		       struct agentsh_ebpf_error *err)
 {
 	const char *said = log->verifier[0] ? log->verifier : log->warning;
-	char why[192];
+	char why[sizeof(err->message)];
 
 	if (ret == -EACCES && !log->verifier[0])
 		ret = -EPERM; /* one errno for "may not"; the verifier's own is EACCES too */
@@ -275,40 +361,30 @@ static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step
 	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);
 }
 
-/* Whether programs that read less of the task may fare better. */
-static bool worth_another(int ret)
-{
-	return ret && ret != -EPERM && ret != -ENOMEM && ret != -EMFILE && ret != -ENFILE;
-}
-
 int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 {
-	struct agentsh_capture log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx};
-	const struct variant *variant = variants, *last = variants + 2;
-	struct bpf_object *obj = NULL;
-	uint32_t step;
+	struct load l = {
+		.opts = &t->opts,
+		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
+		.variant = variants,
+	};
 	int ret = check_descriptors();
 
 	if (ret)
 		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "descriptors");
-	agentsh_capture_begin(&log);
-	if (!task_reachable(&log))
-		variant++;
-	while (worth_another(ret = object_load(variant, &t->opts, &obj, &step)) && variant < last) {
-		agentsh_log(&log, AGENTSH_EBPF_LOG_INFO, "the programs without %s do not load (%d)",
-			    variant->without, ret);
-		log.warning[0] = log.verifier[0] = '\0';
-		variant++;
-	}
+	agentsh_capture_begin(&l.log);
+	if (!task_reachable(t->opts.simulate_missing, &l.log))
+		l.variant++;
+	ret = load_hooks(&l, t);
 	if (!ret) {
-		if (variant != variants)
-			agentsh_log(&log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
-				    variant->without);
-		ret = keep_all(t, obj, &step);
-		bpf_object__close(obj);
+		if (l.variant != variants)
+			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
+				    l.variant->without);
+		ret = keep_all(t, l.obj, &l.step);
+		bpf_object__close(l.obj);
 	}
 	agentsh_capture_end();
-	return ret ? load_failed(&log, ret, step, err) : 0;
+	return ret ? load_failed(&l.log, ret, l.step, err) : 0;
 }
 
 void agentsh_unload(struct agentsh_ebpf_tracer *t)

@@ -6,7 +6,6 @@
 
 #include "internal.h"
 
-#define RING_SIZE_DEFAULT (1U << 20)
 #define RING_SIZE_MAX (1U << 30)
 #define RING_SHARE_DEFAULT 25
 #define MAX_SESSIONS_DEFAULT 4096
@@ -39,6 +38,17 @@ static int sized_copy(void *to, size_t known, const void *from, const char *what
 				what, size, i, agentsh_ebpf_version(), known);
 	memcpy(to, from, size < known ? size : known);
 	return 0;
+}
+
+void agentsh_sized_give(void *out, const void *from, size_t size)
+{
+	uint32_t have;
+	size_t known;
+
+	memcpy(&have, out, sizeof(have));
+	known = have < size ? have : size;
+	memcpy((char *)out + sizeof(have), (const char *)from + sizeof(have), known - sizeof(have));
+	memset((char *)out + known, 0, have - known);
 }
 
 static int range(uint32_t *value, uint32_t preset, uint32_t low, uint32_t high, const char *name,
@@ -76,13 +86,21 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 				    o->hooks, built);
 	if (!o->hooks)
 		o->hooks = built;
+	if (o->required_hooks & ~o->hooks)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "required_hooks is 0x%x; it must be part of hooks, 0x%x",
+				    o->required_hooks, o->hooks);
+	if (o->mode == AGENTSH_EBPF_MODE_REQUIRED)
+		o->required_hooks = o->hooks;
+	else if (!o->required_hooks)
+		o->required_hooks = o->hooks & AGENTSH_EBPF_HOOK_CONNECT;
 	return 0;
 }
 
 static int check_ring(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
-	int ret = range(&o->ring_size, RING_SIZE_DEFAULT, page, RING_SIZE_MAX, "ring_size", err);
+	int ret = range(&o->ring_size, AGENTSH_RING_SIZE_DEFAULT, page, RING_SIZE_MAX, "ring_size", err);
 
 	if (!ret && (o->ring_size & (o->ring_size - 1)))
 		ret = agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
@@ -100,11 +118,19 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 
 	if (ret)
 		return ret;
-	if (to->mode != AGENTSH_EBPF_MODE_AUTO && to->mode != AGENTSH_EBPF_MODE_SYNTHETIC)
+	if (to->mode > AGENTSH_EBPF_MODE_SYNTHETIC)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "mode is %u; it must be AUTO (%d) or SYNTHETIC (%d)", to->mode,
-				    AGENTSH_EBPF_MODE_AUTO, AGENTSH_EBPF_MODE_SYNTHETIC);
+				    "mode is %u; it must be AUTO (%d), DISABLED (%d), REQUIRED (%d) "
+				    "or SYNTHETIC (%d)",
+				    to->mode, AGENTSH_EBPF_MODE_AUTO, AGENTSH_EBPF_MODE_DISABLED,
+				    AGENTSH_EBPF_MODE_REQUIRED, AGENTSH_EBPF_MODE_SYNTHETIC);
+	if (to->simulate_missing >> AGENTSH_CHECKS)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "simulate_missing is 0x%llx; this library knows %u checks",
+				    (unsigned long long)to->simulate_missing, AGENTSH_CHECKS);
 	ret = bits(to->flags, AGENTSH_EBPF_OPEN_UDP_EVERY, "flags", err);
+	if (!ret)
+		ret = bits(to->reserved, 0, "reserved", err);
 	if (!ret)
 		ret = check_hooks(to, err);
 	if (!ret)

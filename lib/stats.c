@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters out of the mapped array; no system call. */
 #include <errno.h>
-#include <string.h>
 
 #include "internal.h"
 
@@ -11,18 +10,6 @@ void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_slot 
 	to->lost += agentsh_counter(&slot->lost);
 	to->lost_share += agentsh_counter(&slot->lost_share);
 	to->deduplicated += agentsh_counter(&slot->deduplicated);
-}
-
-/* Callers of any age: what they have no room for is left out, what is new to us is zero. */
-static int give(struct agentsh_ebpf_stats *out, struct agentsh_ebpf_stats *from)
-{
-	uint32_t have = out->size;
-	size_t known = have < sizeof(*from) ? have : sizeof(*from);
-
-	from->size = have;
-	memcpy(out, from, known);
-	memset((char *)out + known, 0, have - known);
-	return 0;
 }
 
 int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_stats *out)
@@ -42,7 +29,8 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 	stats.delivered = atomic_load_explicit(&t->delivered, memory_order_relaxed);
 	stats.attach_failures = atomic_load_explicit(&t->attach_failures, memory_order_relaxed);
 	stats.malformed = atomic_load_explicit(&t->malformed, memory_order_relaxed);
-	return give(out, &stats);
+	agentsh_sized_give(out, &stats, sizeof(stats));
+	return 0;
 }
 
 int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_stats *out)
@@ -58,5 +46,6 @@ int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agen
 	stats.lost -= s->base.lost;
 	stats.lost_share -= s->base.lost_share;
 	stats.deduplicated -= s->base.deduplicated;
-	return give(out, &stats);
+	agentsh_sized_give(out, &stats, sizeof(stats));
+	return 0;
 }

@@ -48,11 +48,56 @@ static int set_up(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 	return ret ? ret : open_fds(t, err);
 }
 
+int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
+			struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_tracer *t = calloc(1, sizeof(*t));
+	int ret;
+
+	*out = NULL;
+	if (!t)
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a tracer");
+	t->opts = *opts;
+	t->hooks = opts->hooks;
+	t->ring_fd = t->epoll_fd = t->wake_fd = -1;
+	pthread_mutex_init(&t->lock, NULL);
+	atomic_flag_clear(&t->reading);
+	ret = set_up(t, err);
+	if (ret)
+		agentsh_ebpf_tracer_close(t);
+	else
+		*out = t;
+	return ret;
+}
+
+/*
+ * Before libbpf is asked: what it finds missing because this process may not, it
+ * takes for missing in the kernel, for the rest of the process.
+ */
+static int check_process(const struct agentsh_ebpf_tracer_options *opts,
+			 struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_capabilities caps;
+	uint64_t simulate = opts->simulate_missing;
+	int ret;
+
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
+		if (!(agentsh_hooks[i].bit & opts->required_hooks))
+			simulate &= ~(1ULL << agentsh_hooks[i].check);
+	agentsh_probe_begin(&caps, simulate);
+	agentsh_probe_process(&caps);
+	agentsh_probe_simulated(&caps);
+	ret = agentsh_probe_reason(&caps);
+	if (ret && opts->on_log)
+		opts->on_log(opts->log_ctx, AGENTSH_EBPF_LOG_WARN, caps.reason);
+	return ret ? agentsh_fail(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "%s", caps.reason) : 0;
+}
+
 int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 			     struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer_options checked;
-	struct agentsh_ebpf_tracer *t;
 	int ret;
 
 	if (out)
@@ -64,21 +109,27 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 	ret = agentsh_tracer_options_check(opts, &checked, err);
 	if (ret)
 		return ret;
-
-	t = calloc(1, sizeof(*t));
-	if (!t)
-		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
-				    "out of memory for a tracer");
-	t->opts = checked;
-	t->ring_fd = t->epoll_fd = t->wake_fd = -1;
-	pthread_mutex_init(&t->lock, NULL);
-	atomic_flag_clear(&t->reading);
-	ret = set_up(t, err);
-	if (ret)
-		agentsh_ebpf_tracer_close(t);
-	else
-		*out = t;
+	if (checked.mode == AGENTSH_EBPF_MODE_DISABLED)
+		return agentsh_fail(err, -ECANCELED, AGENTSH_EBPF_STEP_OPTIONS,
+				    "mode is %u (DISABLED): tracing is switched off", checked.mode);
+	if (checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
+		ret = check_process(&checked, err);
+	if (!ret)
+		ret = agentsh_tracer_make(&checked, out, err);
+	if (!ret && !(*out)->hooks) {
+		agentsh_ebpf_tracer_close(*out);
+		*out = NULL;
+		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,
+				   "none of hooks, 0x%x, works on this kernel; see "
+				   "agentsh_ebpf_capability_probe()",
+				   checked.hooks);
+	}
 	return ret;
+}
+
+uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *t)
+{
+	return t ? t->hooks : 0;
 }
 
 void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)

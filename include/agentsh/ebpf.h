@@ -173,7 +173,12 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_step_name(uint32_t step);
 
 /* agentsh_ebpf_tracer_options.mode */
 enum {
-	AGENTSH_EBPF_MODE_AUTO = 0,     /* trace with the kernel */
+	/* trace with the kernel; hooks that it lacks are left out, except required ones */
+	AGENTSH_EBPF_MODE_AUTO = 0,
+	/* do not trace: open returns -ECANCELED, so that an operator's wish can be passed on as it is */
+	AGENTSH_EBPF_MODE_DISABLED = 1,
+	/* as AUTO, but every one of hooks is required */
+	AGENTSH_EBPF_MODE_REQUIRED = 2,
 	/*
 	 * No kernel: events are those of agentsh_ebpf_inject(). For tests of hosts;
 	 * needs no privilege. Sessions attach to any descriptor.
@@ -228,6 +233,9 @@ struct agentsh_ebpf_tracer_options {
 	void *event_ctx;
 	agentsh_ebpf_log_fn on_log;     /* may be NULL */
 	void *log_ctx;
+	uint64_t simulate_missing;  /* for tests: AGENTSH_EBPF_CHECK_ bits (1 << n) that are treated as missing */
+	uint32_t required_hooks;    /* of hooks, those without which open fails; default CONNECT, if it is one of hooks */
+	uint32_t reserved;
 };
 
 /*
@@ -247,9 +255,13 @@ struct agentsh_ebpf_tracer_options {
  * Messages that other threads cause meanwhile go to the earlier one. A host
  * that calls libbpf_set_print() itself must not do so while a tracer is opened.
  *
- * Returns 0 or, besides the argument errors: -EPERM (capability, seccomp or
- * lockdown: the message says which), -ENOSYS or -EOPNOTSUPP (kernel feature),
- * -ENOMEM, -EMFILE, -ENFILE, or what bpf(2) gave.
+ * Where the machine cannot trace, code and message are those of
+ * agentsh_ebpf_capability_probe(). A mount of cgroup v2 is not looked for: the
+ * host may get a cgroup's descriptor from elsewhere.
+ *
+ * Returns 0 or, besides the argument errors: -EPERM (capability or seccomp: the
+ * message says which), -ENOSYS or -EOPNOTSUPP (kernel feature), -ECANCELED
+ * (AGENTSH_EBPF_MODE_DISABLED), -ENOMEM, -EMFILE, -ENFILE, or what bpf(2) gave.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 					      struct agentsh_ebpf_tracer **out,
@@ -260,6 +272,12 @@ AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_o
  * sessions. NULL is allowed. No other call may be running.
  */
 AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
+
+/*
+ * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those asked for, less what
+ * this kernel lacks. 0 if tracer is NULL. Any thread.
+ */
+AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
 
 /* ---- Sessions ----------------------------------------------------------- */
 
@@ -354,6 +372,177 @@ AGENTSH_EBPF_API int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer 
 					       struct agentsh_ebpf_stats *out);
 AGENTSH_EBPF_API int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *session,
 						struct agentsh_ebpf_stats *out);
+
+/* ---- What this machine can do ------------------------------------------- */
+
+/*
+ * What is checked: index into agentsh_ebpf_capabilities.checks, and the number
+ * of the bit in its masks. Only ever added to.
+ */
+enum {
+	AGENTSH_EBPF_CHECK_KERNEL = 0,         /* release; informative: what works counts, not the number */
+	AGENTSH_EBPF_CHECK_BPF = 1,            /* bpf(2) can be called */
+	AGENTSH_EBPF_CHECK_USERNS = 2,         /* the capabilities are those of the initial user namespace */
+	AGENTSH_EBPF_CHECK_CAP_BPF = 3,        /* CAP_BPF or CAP_SYS_ADMIN, capabilities(7) */
+	AGENTSH_EBPF_CHECK_CAP_NET_ADMIN = 4,  /* CAP_NET_ADMIN or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_CAP_PERFMON = 5,    /* optional; CAP_PERFMON or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_LOCKDOWN = 6,       /* optional; not locked down to confidentiality, kernel_lockdown(7) */
+	AGENTSH_EBPF_CHECK_BTF = 7,            /* optional; /sys/kernel/btf/vmlinux */
+	AGENTSH_EBPF_CHECK_CGROUP2 = 8,        /* cgroup v2 is mounted where this process sees it, cgroups(7) */
+	AGENTSH_EBPF_CHECK_RINGBUF = 9,        /* BPF_MAP_TYPE_RINGBUF, kernel 5.8 */
+	AGENTSH_EBPF_CHECK_ARRAY_MMAP = 10,    /* BPF_F_MMAPABLE, kernel 5.5 */
+	AGENTSH_EBPF_CHECK_CGROUP_STORAGE = 11, /* BPF_MAP_TYPE_CGROUP_STORAGE, kernel 4.19 */
+	AGENTSH_EBPF_CHECK_CGROUP_LINK = 12,   /* BPF_LINK_CREATE for cgroups, kernel 5.7 */
+	AGENTSH_EBPF_CHECK_MEMLOCK = 13,       /* a ring of the default size fits; limited before kernel 5.11 */
+	AGENTSH_EBPF_CHECK_NOFILE = 14,        /* descriptors for at least one session */
+	AGENTSH_EBPF_CHECK_JIT = 15,           /* optional; programs are compiled */
+	AGENTSH_EBPF_CHECK_CONNECT4 = 16,      /* each hook: its program loads and can be attached */
+	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
+	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,      /* optional */
+	AGENTSH_EBPF_CHECK_SENDMSG6 = 19       /* optional */
+};
+
+/* agentsh_ebpf_capability.status */
+enum {
+	AGENTSH_EBPF_STATUS_UNKNOWN = 0,   /* could not be tried, or does not matter; detail says why */
+	AGENTSH_EBPF_STATUS_AVAILABLE = 1,
+	AGENTSH_EBPF_STATUS_MISSING = 2,   /* not there */
+	AGENTSH_EBPF_STATUS_FORBIDDEN = 3, /* there, but this process may not */
+	AGENTSH_EBPF_STATUS_SIMULATED = 4  /* treated as missing: simulate_missing */
+};
+
+/* agentsh_ebpf_capabilities.cgroup_mode */
+enum {
+	AGENTSH_EBPF_CGROUP_NONE = 0,  /* no cgroup v2 is mounted */
+	AGENTSH_EBPF_CGROUP_PURE = 1,  /* only v2 */
+	AGENTSH_EBPF_CGROUP_HYBRID = 2 /* v1 controllers beside it */
+};
+
+/* The result of one check. */
+struct agentsh_ebpf_capability {
+	uint32_t status;   /* AGENTSH_EBPF_STATUS_ */
+	int32_t error;     /* errno value, positive; 0 where there was none */
+	uint32_t required; /* 1: without it nothing can be traced */
+	uint32_t reserved;
+	uint64_t value;    /* KERNEL: as kernel_version; CGROUP2: number of mounts; MEMLOCK: bytes; NOFILE:
+	                      descriptors; JIT: bpf_jit_enable; else 0 */
+	char detail[104];  /* a sentence for a person with what was found, UTF-8, NUL-terminated */
+};
+
+/* The number of checks that fit. */
+enum { AGENTSH_EBPF_CHECKS_MAX = 32 };
+
+struct agentsh_ebpf_capabilities {
+	uint32_t size;             /* in: sizeof(struct agentsh_ebpf_capabilities) */
+	uint32_t usable;           /* 1: tracing works here */
+	uint64_t simulate_missing; /* in: 1 << AGENTSH_EBPF_CHECK_, for tests; normally 0 */
+	uint64_t available;        /* 1 << AGENTSH_EBPF_CHECK_ of what is AVAILABLE */
+	uint64_t missing;          /* likewise MISSING, FORBIDDEN or SIMULATED */
+	uint32_t hooks;            /* AGENTSH_EBPF_HOOK_ that work */
+	uint32_t count;            /* of checks */
+	uint32_t kernel_version;   /* major << 16 | minor << 8 | patch, each at most 255; 0: not known */
+	uint32_t max_sessions;     /* for which RLIMIT_NOFILE leaves descriptors, all hooks on */
+	uint32_t cgroup_mode;      /* AGENTSH_EBPF_CGROUP_ */
+	uint32_t load_only;        /* 1: the hooks were loaded, but no cgroup was there to try attaching */
+	char kernel_release[64];   /* uname(2) */
+	char cgroup2_path[256];    /* the first mount of cgroup v2; empty: none */
+	char cgroup_path[1024];    /* directory of the caller's own cgroup; empty: not visible here */
+	char reason[256];          /* why it is not usable, one line with the remedy; empty: it is */
+	struct agentsh_ebpf_capability checks[AGENTSH_EBPF_CHECKS_MAX];
+};
+
+/*
+ * Tries what a tracer needs, each by doing it: makes the maps, loads the real
+ * programs, attaches them for a moment to the caller's own cgroup (where they
+ * report nothing) and takes all of it away again. It makes no directory and no
+ * pin, so nothing can stay behind, even if the process is killed meanwhile.
+ *
+ * caps is the caller's; size and simulate_missing are read, all else is written.
+ * Needs no privilege: what it may not do is part of the answer. Returns 0, also
+ * where nothing works, or an argument error, or -EINVAL for an unknown bit in
+ * simulate_missing. Any thread, as often as wanted; it takes some 20 ms, and
+ * libbpf's print hook for a moment, see agentsh_ebpf_tracer_open().
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
+
+/*
+ * Stable name of a check ("cap_bpf", "cgroup2", "connect4"), and what an
+ * operator can do where it is missing. Never NULL; a number that is not known
+ * gives "unknown" and "". Static storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_capability_name(uint32_t check);
+AGENTSH_EBPF_API const char *agentsh_ebpf_capability_hint(uint32_t check);
+/* "available", "missing", ...; "unknown" for other numbers. Static storage, any thread. */
+AGENTSH_EBPF_API const char *agentsh_ebpf_status_name(uint32_t status);
+
+/*
+ * Names with commas between them ("btf,cgroup2") to a mask for simulate_missing.
+ * err may be NULL. Returns 0, or -EFAULT, or -EINVAL for a name that is not
+ * known; the message lists the known ones. *mask is written only on success.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_capability_parse(const char *names, uint64_t *mask,
+						   struct agentsh_ebpf_error *err);
+
+/*
+ * What an operator says in the environment, for hosts that want to listen; the
+ * library itself reads no environment. AGENTSH_EBPF=off, auto or required sets
+ * *mode to DISABLED, AUTO or REQUIRED; AGENTSH_EBPF_SIMULATE_MISSING=names sets
+ * *simulate_missing. What is not set, or empty, leaves the value as it is. Read
+ * with secure_getenv(3), so not in a set-user-ID program. simulate_missing and
+ * err may be NULL. Returns 0, -EFAULT, or -EINVAL with a message, and then
+ * nothing is changed. Not while another thread calls setenv(3).
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simulate_missing,
+						struct agentsh_ebpf_error *err);
+
+/* ---- What a tracer sees -------------------------------------------------- */
+
+/* Ways to the network: the number of the bit in agentsh_ebpf_coverage. Only ever added to. */
+enum {
+	AGENTSH_EBPF_WAY_TCP_CONNECT = 0,
+	AGENTSH_EBPF_WAY_TCP_FASTOPEN = 1,      /* sendto() with MSG_FASTOPEN, TCP_FASTOPEN_CONNECT */
+	AGENTSH_EBPF_WAY_MPTCP_CONNECT = 2,
+	AGENTSH_EBPF_WAY_UDP_CONNECT = 3,
+	AGENTSH_EBPF_WAY_UDP_SEND = 4,          /* with a destination: sendto(), sendmsg(), sendmmsg() */
+	AGENTSH_EBPF_WAY_UDP_SEND_CONNECTED = 5, /* without: send() after connect() */
+	AGENTSH_EBPF_WAY_UDPLITE_CONNECT = 6,
+	AGENTSH_EBPF_WAY_UDPLITE_SEND = 7,
+	AGENTSH_EBPF_WAY_PING_CONNECT = 8,      /* ICMP datagram sockets, icmp(7) */
+	AGENTSH_EBPF_WAY_PING_SEND = 9,
+	AGENTSH_EBPF_WAY_SCTP = 10,
+	AGENTSH_EBPF_WAY_RAW = 11,              /* raw(7), CAP_NET_RAW */
+	AGENTSH_EBPF_WAY_PACKET = 12,           /* packet(7), CAP_NET_RAW */
+	AGENTSH_EBPF_WAY_IO_URING_CONNECT = 13, /* io_uring(7), on the kinds of sockets that are seen */
+	AGENTSH_EBPF_WAY_IO_URING_SEND = 14,
+	AGENTSH_EBPF_WAY_UNIX = 15,             /* unix(7): not a network, but a way to a proxy */
+	AGENTSH_EBPF_WAY_VSOCK = 16,            /* vsock(7): from a virtual machine to its host */
+	AGENTSH_EBPF_WAY_EARLIER_SOCKET = 17,   /* made before its process came into the cgroup */
+	AGENTSH_EBPF_WAY_PASSED_SOCKET = 18,    /* made outside and handed in, SCM_RIGHTS or fork() */
+	AGENTSH_EBPF_WAY_LEFT_SOCKET = 19       /* made inside, by a process that has left since */
+};
+
+struct agentsh_ebpf_coverage {
+	uint32_t size;    /* in: sizeof(struct agentsh_ebpf_coverage) */
+	uint32_t count;   /* ways that this library knows: bits 0 to count - 1 */
+	uint64_t seen;    /* 1 << AGENTSH_EBPF_WAY_: an event, by rule of the tracer's options */
+	uint64_t implied; /* no event of its own, but an earlier one named the destination */
+	uint64_t unseen;  /* no event */
+};
+
+/*
+ * Which ways to the network this tracer sees on this kernel. Returns 0, an
+ * argument error, or -EOPNOTSUPP for a synthetic tracer. Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *tracer,
+					   struct agentsh_ebpf_coverage *out);
+
+/*
+ * Stable name of a way ("tcp_connect") and a sentence on how it is seen, or why
+ * not. Never NULL; a number that is not known gives "unknown" and "". Static
+ * storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_way_name(uint32_t way);
+AGENTSH_EBPF_API const char *agentsh_ebpf_way_note(uint32_t way);
 
 /* ---- Tests of hosts ----------------------------------------------------- */
 

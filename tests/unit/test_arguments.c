@@ -112,14 +112,19 @@ static const struct option_case {
 	uint32_t value;
 	int ret;
 } option_cases[] = {
-	{AT(mode), 1, -EINVAL},
-	{AT(mode), 2, -EINVAL},
+	{AT(mode), 1, -ECANCELED},
 	{AT(mode), 4, -EINVAL},
 	{AT(mode), UINT32_MAX, -EINVAL},
 	{AT(hooks), 1, 0},
 	{AT(hooks), 4, -EINVAL},
 	{AT(hooks), 5, -EINVAL},
 	{AT(hooks), 0x80000001, -EINVAL},
+	{AT(required_hooks), 1, 0},
+	{AT(required_hooks), 4, -EINVAL},
+	{AT(required_hooks), 0x80000001, -EINVAL},
+	{AT(reserved), 1, -EINVAL},
+	{AT(simulate_missing), 1 << 19, 0},
+	{AT(simulate_missing), 1 << 20, -EINVAL},
 	{AT(flags), 1, 0},
 	{AT(flags), 2, -EINVAL},
 	{AT(flags), 3, -EINVAL},

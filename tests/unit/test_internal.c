@@ -168,6 +168,8 @@ START_TEST(largest)
 		.udp_remember = 1 << 24,
 		.flags = AGENTSH_EBPF_OPEN_UDP_EVERY,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
+		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
+		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_SENDMSG6,
 	};
 	struct agentsh_ebpf_tracer_options to;
 

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which ways to the network a tracer sees, said in one place. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum rule {
+	UNSEEN,
+	BY_CONNECT, /* with AGENTSH_EBPF_HOOK_CONNECT */
+	BY_UDP,	    /* with AGENTSH_EBPF_HOOK_UDP */
+	IMPLIED,    /* by an earlier connect */
+	BY_PING	    /* by connect, on kernels that run its hook for ping sockets */
+};
+
+static const struct {
+	const char *name;
+	enum rule rule;
+	const char *note;
+} ways[] = {
+	[AGENTSH_EBPF_WAY_TCP_CONNECT] = {"tcp_connect", BY_CONNECT, "CONNECT, one an attempt"},
+	[AGENTSH_EBPF_WAY_TCP_FASTOPEN] = {"tcp_fastopen", BY_CONNECT,
+					   "CONNECT, also where the connect is part of a send"},
+	[AGENTSH_EBPF_WAY_MPTCP_CONNECT] = {"mptcp_connect", BY_CONNECT,
+					    "CONNECT, for the first subflow"},
+	[AGENTSH_EBPF_WAY_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
+	[AGENTSH_EBPF_WAY_UDP_SEND] = {"udp_send", BY_UDP,
+				       "UDP_SEND, one for each socket and destination, or for each "
+				       "datagram"},
+	[AGENTSH_EBPF_WAY_UDP_SEND_CONNECTED] = {"udp_send_connected", IMPLIED,
+						 "no event of its own; its connect() was reported"},
+	[AGENTSH_EBPF_WAY_UDPLITE_CONNECT] = {"udplite_connect", UNSEEN,
+					      "the kernel runs no hook for it"},
+	[AGENTSH_EBPF_WAY_UDPLITE_SEND] = {"udplite_send", BY_UDP, "as udp_send"},
+	[AGENTSH_EBPF_WAY_PING_CONNECT] = {"ping_connect", BY_PING,
+					   "CONNECT since kernel 6.1"},
+	[AGENTSH_EBPF_WAY_PING_SEND] = {"ping_send", UNSEEN, "the kernel runs no hook for it"},
+	[AGENTSH_EBPF_WAY_SCTP] = {"sctp", UNSEEN, "the kernel runs no hook for it"},
+	[AGENTSH_EBPF_WAY_RAW] = {"raw", UNSEEN,
+				  "the kernel runs no hook for it; drop CAP_NET_RAW to close it"},
+	[AGENTSH_EBPF_WAY_PACKET] = {"packet", UNSEEN,
+				     "the kernel runs no hook for it; drop CAP_NET_RAW to close "
+				     "it"},
+	[AGENTSH_EBPF_WAY_IO_URING_CONNECT] = {"io_uring_connect", BY_CONNECT,
+					       "as connect(); pid may be the ring's worker thread"},
+	[AGENTSH_EBPF_WAY_IO_URING_SEND] = {"io_uring_send", BY_UDP,
+					    "as sendmsg(); pid may be the ring's worker thread"},
+	[AGENTSH_EBPF_WAY_UNIX] = {"unix", UNSEEN, "not a network; keep proxies' sockets away"},
+	[AGENTSH_EBPF_WAY_VSOCK] = {"vsock", UNSEEN, "the kernel runs no hook for it"},
+	[AGENTSH_EBPF_WAY_EARLIER_SOCKET] = {"earlier_socket", UNSEEN,
+					     "a socket belongs to the cgroup in which it was made"},
+	[AGENTSH_EBPF_WAY_PASSED_SOCKET] = {"passed_socket", UNSEEN,
+					    "a socket belongs to the cgroup in which it was made"},
+	[AGENTSH_EBPF_WAY_LEFT_SOCKET] = {"left_socket", BY_CONNECT,
+					  "a socket belongs to the cgroup in which it was made"},
+};
+
+#define WAYS (sizeof(ways) / sizeof(ways[0]))
+
+/*
+ * Whether the kernel has this function, by its type information: a hook's name
+ * says more than a version, which distributions outrun. 0, 1, or -1: can't tell.
+ */
+static int kernel_has(const char *function)
+{
+	size_t len = 0;
+	char *btf = agentsh_read_all(AGENTSH_BTF_PATH, &len);
+	int has = btf ? memmem(btf, len, function, strlen(function) + 1) != NULL : -1;
+
+	free(btf);
+	return has;
+}
+
+static bool ping_hooked(void)
+{
+	char release[8];
+	int has = kernel_has("ping_v4_pre_connect");
+
+	return has < 0 ? agentsh_kernel_version(release, sizeof(release)) >= (6 << 16 | 1 << 8) :
+			 has;
+}
+
+int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_coverage *out)
+{
+	struct agentsh_ebpf_coverage c = {.count = WAYS};
+	bool connects, sends;
+
+	if (!t || !out)
+		return -EFAULT;
+	if (out->size < sizeof(out->size))
+		return -EINVAL;
+	if (t->synth)
+		return -EOPNOTSUPP;
+	connects = t->hooks & AGENTSH_EBPF_HOOK_CONNECT;
+	sends = t->hooks & AGENTSH_EBPF_HOOK_UDP;
+	for (size_t i = 0; i < WAYS; i++) {
+		const enum rule rule = ways[i].rule;
+		uint64_t *mask = &c.unseen;
+
+		if ((rule == BY_CONNECT && connects) || (rule == BY_UDP && sends) ||
+		    (rule == BY_PING && connects && ping_hooked()))
+			mask = &c.seen;
+		else if (rule == IMPLIED && connects)
+			mask = &c.implied;
+		*mask |= 1ULL << i;
+	}
+	agentsh_sized_give(out, &c, sizeof(c));
+	return 0;
+}
+
+const char *agentsh_ebpf_way_name(uint32_t way)
+{
+	return way < WAYS ? ways[way].name : "unknown";
+}
+
+const char *agentsh_ebpf_way_note(uint32_t way)
+{
+	return way < WAYS ? ways[way].note : "";
+}
