@@ -42,6 +42,7 @@ build h:stdlib.h       libc6-dev         glibc-devel    glibc
 build curl             curl              curl           curl
 test  pc:check         check             check-devel    check
 test  sanitizer:thread libclang-rt-dev   compiler-rt    compiler-rt
+test  scdoc            scdoc             scdoc          scdoc
 test  c++              g++               gcc-c++        gcc
 test  python3          python3           python3        python
 test  abidw            abigail-tools     libabigail     libabigail
