@@ -9,6 +9,9 @@
 
 #include "internal.h"
 
+#define CLOCK_TRIES 5
+#define CLOCK_CLOSE_NS 1000 /* two comparisons of clocks may differ by this much */
+
 /* What one poll or read has taken so far. */
 struct agentsh_batch {
 	struct agentsh_ebpf_event *buf; /* NULL: the callback gets them */
@@ -189,8 +192,29 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
+/*
+ * Unix time of boot. The thread may be made to wait between two clocks, for
+ * milliseconds; so one is read before and after the other, and the quickest of
+ * a few tries counts.
+ */
+static uint64_t boot_realtime_ns(void)
+{
+	uint64_t best = UINT64_MAX, boot = 0;
+
+	for (int i = 0; i < CLOCK_TRIES && best > CLOCK_CLOSE_NS; i++) {
+		uint64_t before = clock_ns(CLOCK_BOOTTIME);
+		uint64_t real = clock_ns(CLOCK_REALTIME);
+		uint64_t took = clock_ns(CLOCK_BOOTTIME) - before;
+
+		if (took < best) {
+			best = took;
+			boot = real - before - took / 2;
+		}
+	}
+	return boot;
+}
+
 uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event)
 {
-	return event ? clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_BOOTTIME) + event->timestamp_ns
-		     : 0;
+	return event ? boot_realtime_ns() + event->timestamp_ns : 0;
 }

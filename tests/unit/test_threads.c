@@ -14,6 +14,8 @@
 #define WORKERS 3
 #define ROUNDS 60
 #define EACH 400
+#define BUSY_THREADS 4
+#define CONVERSIONS 3000000
 
 /* A host: one reader, and what it has seen of each worker. */
 static struct agentsh_ebpf_tracer *tracer;
@@ -261,6 +263,37 @@ START_TEST(second_reader)
 }
 END_TEST
 
+static void *burn(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&done))
+		;
+	return NULL;
+}
+
+/* A busy machine takes the processor away between reading one clock and the other. */
+START_TEST(realtime_under_load)
+{
+	const struct agentsh_ebpf_event event = {.timestamp_ns = 1};
+	uint64_t first = agentsh_ebpf_event_realtime_ns(&event), low = first, high = first;
+	pthread_t busy[BUSY_THREADS];
+
+	atomic_store(&done, false);
+	for (int i = 0; i < BUSY_THREADS; i++)
+		pthread_create(&busy[i], NULL, burn, NULL);
+	for (int i = 0; i < CONVERSIONS; i++) {
+		uint64_t at = agentsh_ebpf_event_realtime_ns(&event);
+
+		low = at < low ? at : low;
+		high = at > high ? at : high;
+	}
+	atomic_store(&done, true);
+	for (int i = 0; i < BUSY_THREADS; i++)
+		pthread_join(busy[i], NULL);
+	ck_assert_uint_lt(high - low, 100000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("threads");
@@ -269,5 +302,6 @@ int main(void)
 	tcase_add_loop_test(tcase, all_at_once, 0, 2);
 	tcase_add_test(tcase, one_session);
 	tcase_add_test(tcase, second_reader);
+	tcase_add_test(tcase, realtime_under_load);
 	return unit_main(suite);
 }
