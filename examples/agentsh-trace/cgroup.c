@@ -112,33 +112,39 @@ int cgroup_add_process(int cgroup_fd, pid_t pid)
 	return ret;
 }
 
-/* How many went; those that end meanwhile do not count. */
-static unsigned move_processes(const struct cgroup *c)
+/* nftw(3) hands nothing on to its callback. */
+static struct {
+	int parent_fd;
+	unsigned moved;
+} leaving;
+
+/* Those that end meanwhile do not count. */
+static void move_processes(const char *directory)
 {
-	int fd = openat(c->fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
-	unsigned moved = 0;
+	char path[PATH_MAX + sizeof("/cgroup.procs")];
+	FILE *file;
 	int pid;
 
-	if (!file) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
+	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
+	file = fopen(path, "re");
+	if (!file)
+		return;
 	while (fscanf(file, "%d", &pid) == 1)
 		/* 0 would be ourselves: a process that our PID namespace cannot name */
-		if (pid > 0 && !cgroup_add_process(c->parent_fd, pid))
-			moved++;
+		if (pid > 0 && !cgroup_add_process(leaving.parent_fd, pid))
+			leaving.moved++;
 	fclose(file);
-	return moved;
 }
 
-static int remove_if_empty(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* What the command made below our cgroup goes too; our own is left. */
+static int clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	(void)ftw;
-	if (type == FTW_DP)
-		rmdir(path);
+	if (type == FTW_DP) {
+		move_processes(path);
+		if (ftw->level)
+			rmdir(path);
+	}
 	return 0;
 }
 
@@ -151,9 +157,10 @@ struct cgroup_rest cgroup_remove(struct cgroup *c)
 		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
 		if (rest.error != -EBUSY)
 			break;
-		/* cgroups that the command made below ours keep their processes */
-		rest.moved += move_processes(c);
-		nftw(c->path, remove_if_empty, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		leaving.parent_fd = c->parent_fd;
+		leaving.moved = 0;
+		nftw(c->path, clear, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		rest.moved += leaving.moved;
 		if (i)
 			nanosleep(&moment, NULL);
 	}

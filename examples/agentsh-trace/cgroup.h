@@ -27,7 +27,7 @@ int cgroup_open(struct cgroup *c, const char *path);
 int cgroup_create(struct cgroup *c, const char *parent);
 int cgroup_add_process(int cgroup_fd, pid_t pid);
 
-/* Removes one that we made, after its processes have been moved to its parent. */
+/* Removes one that we made and all below it, after their processes have been moved to its parent. */
 struct cgroup_rest cgroup_remove(struct cgroup *c);
 void cgroup_close(struct cgroup *c);
 

@@ -2,6 +2,7 @@
 /* agentsh-trace: the outbound connections of a command, or of a cgroup. */
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
 	int status;
 
 	fill_standard_descriptors();
+	setlocale(LC_CTYPE, ""); /* which characters the terminal shows */
 	if (!options_parse(&options, argc, argv, &status))
 		return status;
 	if (!output_open(&output, options.output)) {

@@ -124,8 +124,29 @@ static bool parse_one(struct options *o, int option)
 		o->udp_every = true;
 		return true;
 	default:
-		return false; /* getopt has said why */
+		return false;
 	}
+}
+
+static bool is_known(int option)
+{
+	for (const struct option *o = long_options; o->name; o++)
+		if (o->val == option)
+			return true;
+	return false;
+}
+
+/* What getopt would say itself, but it repeats an argument's bytes as they are. */
+static void complain_option(int option, const char *argument)
+{
+	if (option == ':')
+		complain("option '%s' needs a value", argument);
+	else if (!optopt)
+		complain("unknown or ambiguous option '%s'", argument);
+	else if (is_known(optopt))
+		complain("option '%s' takes no value", argument);
+	else
+		complain("unknown option -%c", optopt);
 }
 
 static bool check(const struct options *o)
@@ -165,11 +186,16 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 	int option;
 
 	*o = (struct options){.ebpf = EBPF_AUTO};
-	/* "+": what follows COMMAND is COMMAND's */
-	while ((option = getopt_long(argc, argv, "+o:hV", long_options, NULL)) != -1) {
+	opterr = 0;
+	/* "+": what follows COMMAND is COMMAND's; ":": tell a missing value apart */
+	while ((option = getopt_long(argc, argv, "+:o:hV", long_options, NULL)) != -1) {
 		if (option == 'h' || option == 'V') {
 			*status = option == 'h' ? show(help) : show_version();
 			return false;
+		}
+		if (option == '?' || option == ':') {
+			complain_option(option, argv[optind - 1]);
+			goto usage;
 		}
 		if (!parse_one(o, option))
 			goto usage;

@@ -2,7 +2,6 @@
 #include "view.h"
 
 #include <langinfo.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,9 @@
 #include "clock.h"
 #include "complain.h"
 #include "json.h"
+
+/* What is a new wall clock, and no error of comparison. */
+#define CLOCK_STEP_NS UINT64_C(1000000)
 
 static bool wants_colour(int fd)
 {
@@ -23,7 +25,6 @@ void view_init(struct view *view, struct output *output, const struct options *o
 {
 	view->output = output;
 	view->options = options;
-	setlocale(LC_CTYPE, "");
 	view->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	view->style.colour = wants_colour(output->fd);
 	/* without it the count is right, only slower if someone wants it to be */
@@ -68,9 +69,23 @@ void view_attached(struct view *view, const struct trace *trace)
 	output_end(view->output, &line);
 }
 
+/*
+ * Each comparison of two clocks is a little off, which would put close events in
+ * the wrong order. The clocks go at one speed, so the first comparison holds
+ * until someone sets the wall clock.
+ */
+static uint64_t unix_time(struct view *view, const struct agentsh_ebpf_event *event)
+{
+	uint64_t boot_ns = agentsh_ebpf_event_realtime_ns(event) - event->timestamp_ns;
+
+	if (boot_ns - view->boot_ns + CLOCK_STEP_NS > 2 * CLOCK_STEP_NS)
+		view->boot_ns = boot_ns;
+	return view->boot_ns + event->timestamp_ns;
+}
+
 void view_event(struct view *view, const struct agentsh_ebpf_event *event)
 {
-	uint64_t time_ns = agentsh_ebpf_event_realtime_ns(event);
+	uint64_t time_ns = unix_time(view, event);
 	struct text line = output_begin(view->output);
 
 	if (view->options->json) {

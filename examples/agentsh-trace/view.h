@@ -22,7 +22,8 @@ struct view {
 	struct output *output;
 	const struct options *options;
 	struct people_style style;
-	uint64_t lost; /* as the last event said */
+	uint64_t lost;	    /* as the last event said */
+	uint64_t boot_ns;   /* Unix time of boot; 0: not known yet */
 	struct destinations destinations;
 };
 
