@@ -44,6 +44,9 @@ void live_is_child(void)
 static void setup(void)
 {
 	live_seen.count = 0;
+	/* not earlier: check takes these signals when it begins to run, and its handler ends our
+	 * whole process group */
+	live_cgroups_catch();
 }
 
 static void teardown(void)

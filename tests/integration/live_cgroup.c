@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,31 @@ const char *live_cgroup_root(void)
 	return root;
 }
 
+/*
+ * After an interruption a worker's child, or a worker too young to be in the
+ * table, may still run there. Called in a signal handler too.
+ */
+static void kill_inside(const char *path)
+{
+	char name[300], list[4096], *rest = list;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/cgroup.procs", path);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, list, sizeof(list) - 1);
+	if (fd >= 0)
+		close(fd);
+	list[n > 0 ? n : 0] = '\0';
+	while (*rest) {
+		long pid = strtol(rest, &rest, 10);
+
+		if (pid > 0 && pid != getpid())
+			kill((pid_t)pid, SIGKILL);
+		rest += strspn(rest, "\n");
+	}
+}
+
 /* A process that has just ended may still be counted for a moment. */
 static int remove_path(const char *path)
 {
@@ -67,7 +93,16 @@ static int remove_path(const char *path)
 	return -errno;
 }
 
-/* Of an earlier run that was killed. Children sort after parents, so go backwards. */
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_DP)
+		rmdir(path);
+	return 0;
+}
+
+/* Of an earlier run that was killed, with what it made below. */
 static void sweep(void)
 {
 	struct dirent **list;
@@ -82,7 +117,7 @@ static void sweep(void)
 
 			snprintf(path, sizeof(path), "%s/%s", root, name);
 			if (pid > 0 && kill(pid, 0) && errno == ESRCH)
-				rmdir(path);
+				nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 		}
 		free(list[count]);
 	}
@@ -94,8 +129,10 @@ static void ended_by_signal(int signal)
 {
 	if (getpid() == owner) {
 		live_workers_end();
-		for (int i = made_count - 1; i >= 0; i--)
+		for (int i = made_count - 1; i >= 0; i--) {
+			kill_inside(made[i]);
 			remove_path(made[i]);
+		}
 	}
 	_exit(128 + signal);
 }
@@ -103,19 +140,25 @@ static void ended_by_signal(int signal)
 void live_cgroups_begin(void)
 {
 	owner = getpid();
+	sweep();
+}
+
+void live_cgroups_catch(void)
+{
 	signal(SIGTERM, ended_by_signal);
 	signal(SIGINT, ended_by_signal);
 	signal(SIGHUP, ended_by_signal);
-	sweep();
 }
 
 void live_cgroups_end(void)
 {
 	if (getpid() != owner)
 		return;
-	for (int i = made_count - 1; i >= 0; i--)
+	for (int i = made_count - 1; i >= 0; i--) {
+		kill_inside(made[i]);
 		if (remove_path(made[i]))
 			fprintf(stderr, "left behind: %s\n", made[i]);
+	}
 	made_count = 0;
 }
 
@@ -127,8 +170,9 @@ void live_cgroup_make(struct live_cgroup *cg, const struct live_cgroup *parent)
 
 	LIVE_CHECK(n > 0 && (size_t)n < sizeof(cg->path) && made_count < CGROUPS_MAX,
 		   "no room for one more cgroup");
+	strcpy(made[made_count], cg->path);
+	made_count++; /* before it is made: a signal may come in between */
 	LIVE_CHECK(!mkdir(cg->path, 0755), "mkdir %s: %s", cg->path, strerror(errno));
-	strcpy(made[made_count++], cg->path);
 	cg->fd = open(cg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	LIVE_CHECK(cg->fd >= 0 && !fstat(cg->fd, &st), "open %s: %s", cg->path, strerror(errno));
 	cg->id = st.st_ino;
