@@ -98,7 +98,7 @@ if command -v apt-get >/dev/null; then
 	echo "installing: ${packages[*]}" >&2
 	apt-get update -qq >&2
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-		"${packages[@]}" >&2
+		"${packages[@]}" >/dev/null # errors come on stderr
 elif command -v dnf >/dev/null; then # not tested
 	dnf install -y "${missing_dnf[@]}" >&2
 elif command -v pacman >/dev/null; then # not tested

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# examples/quickstart.sh as a newcomer runs it, twice, and stopped half-way.
+# Usage: quickstart.sh EXAMPLES/QUICKSTART.SH BUILD-DIRECTORY; exit status 77: skipped, not root.
+set -euo pipefail
+
+quickstart=$1
+if [ "$(id -u)" -ne 0 ]; then
+	echo "skipped: needs root"
+	exit 77
+fi
+work=$(mktemp -d "$2/quickstart.XXXXXX")
+pid=''
+# shellcheck disable=SC2329 # called by the trap
+cleanup() {
+	[ -z "$pid" ] || kill "$pid" 2>/dev/null || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 143' HUP INT TERM
+
+export BUILD_ROOT=$work/root TMPDIR=$work/tmp
+mkdir "$work/tmp" "$work/empty"
+cgroups=$(awk '/ - cgroup2 / { print $5; exit }' /proc/self/mountinfo)
+failures=0
+fail() {
+	echo "FAILED: $*"
+	failures=$((failures + 1))
+}
+
+# What it started runs out of its own build, so whatever runs from there is its.
+stays_behind() {
+	local exe
+	for exe in /proc/[0-9]*/exe; do
+		case $(readlink "$exe" 2>/dev/null) in
+		"$BUILD_ROOT"/*) fail "still runs: $exe $(tr '\0' ' ' <"${exe%exe}cmdline")" ;;
+		esac
+	done
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "temporary files: $(ls -A "$TMPDIR")"
+	[ -z "$(ls -A "$work/empty")" ] || fail "files where it was started: $(ls -A "$work/empty")"
+	# agentsh-trace.PID.N: of a process that is no more
+	local path owner
+	while read -r path; do
+		owner=${path##*/agentsh-trace.}
+		[ -d "/proc/${owner%%.*}" ] || [ ! -d "$path" ] || fail "cgroup: $path"
+	done < <(find "$cgroups" -type d -name 'agentsh-trace.*' 2>/dev/null)
+}
+
+run() {
+	echo "== $1"
+	(cd "$work/empty" && exec "${@:2}") >"$work/log" 2>&1 || fail "status $?"
+	cat "$work/log"
+	grep -qE ' curl +connect +tcp +127\.0\.0\.1:[0-9]+$' "$work/log" || fail "no curl"
+	grep -qE ' quickstart_serv +sendto +udp +127\.0\.0\.1:[0-9]+$' "$work/log" || fail "no UDP"
+	grep -qE '^2 events, 2 destinations, 0 lost' "$work/log" || fail "no summary"
+	stays_behind
+}
+
+run "the first time" "$quickstart"
+built=$(stat -c %Y "$BUILD_ROOT/quickstart/examples/agentsh-trace")
+run "the second time" "$quickstart"
+[ "$(stat -c %Y "$BUILD_ROOT/quickstart/examples/agentsh-trace")" = "$built" ] ||
+	fail "it built again what was there"
+[ "$(stat -c %u "$BUILD_ROOT/quickstart")" = "$(stat -c %u "$(dirname "$quickstart")")" ] ||
+	fail "the build does not belong to the owner of the sources"
+
+echo "== ended while it traces"
+# a curl that does not come back, first in PATH
+mkdir "$work/bin"
+printf '#!/bin/sh\n: >"%s"\nexec sleep 1000\n' "$work/stuck" >"$work/bin/curl"
+chmod +x "$work/bin/curl"
+cat >"$work/ctrl-c" <<'END'
+import os, pty, sys, time
+pid, fd = pty.fork()
+if not pid:
+    os.execv(sys.argv[1], sys.argv[1:2])
+while not os.path.exists(sys.argv[2]) and not os.waitpid(pid, os.WNOHANG)[0]:
+    time.sleep(0.02)
+os.write(fd, b"\x03")
+try:
+    while os.read(fd, 4096):
+        pass
+except OSError:
+    pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+status=0
+(cd "$work/empty" && PATH=$work/bin:$PATH exec python3 "$work/ctrl-c" "$quickstart" "$work/stuck") || status=$?
+[ $status -eq 130 ] || fail "status $status, not 130"
+stays_behind
+
+echo "== where tracing is impossible"
+status=0
+(cd "$work/empty" && exec setpriv --bounding-set=-bpf,-net_admin,-sys_admin "$quickstart") >"$work/log" 2>&1 || status=$?
+[ $status -eq 1 ] || fail "status $status, not 1"
+cat "$work/log"
+grep -q CAP_BPF "$work/log" || fail "the reason is missing"
+stays_behind
+
+echo "== not root"
+status=0
+setpriv --reuid=65534 --regid=65534 --clear-groups bash <"$quickstart" >"$work/log" 2>&1 || status=$?
+[ $status -eq 1 ] || fail "status $status, not 1"
+grep -q "needs root" "$work/log" || fail "the reason is missing: $(cat "$work/log")"
+
+[ $failures -eq 0 ] || exit 1
