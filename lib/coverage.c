@@ -75,7 +75,7 @@ static int kernel_has(const char *function)
 static bool ping_hooked(void)
 {
 	char release[8];
-	int has = kernel_has("ping_v4_pre_connect");
+	int has = kernel_has("ping_pre_connect");
 
 	return has < 0 ? agentsh_kernel_version(release, sizeof(release)) >= (6 << 16 | 1 << 8) :
 			 has;

@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "options.h"
 #include "output.h"
+#include "probe.h"
 #include "signals.h"
 #include "trace.h"
 #include "view.h"
@@ -94,6 +95,8 @@ int main(int argc, char **argv)
 	setlocale(LC_CTYPE, ""); /* which characters the terminal shows */
 	if (!options_parse(&options, argc, argv, &status))
 		return status;
+	if (options.probe)
+		return probe_show(&options);
 	if (!output_open(&output, options.output)) {
 		complain("opening %s: %s", options.output, strerror(errno));
 		return EXIT_OWN_FAILURE;

@@ -20,6 +20,7 @@
 static const char help[] =
 	"Usage: agentsh-trace [OPTION]... [--] COMMAND [ARGUMENT]...\n"
 	"  or:  agentsh-trace [OPTION]... --cgroup PATH\n"
+	"  or:  agentsh-trace --probe [--json]\n"
 	"Show each outbound network connection of COMMAND and of all that it starts,\n"
 	"or of the processes in a cgroup, as the kernel sees it. Needs root, or the\n"
 	"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a writable cgroup.\n"
@@ -32,6 +33,8 @@ static const char help[] =
 	"                            all the same (default); required: do not run it\n"
 	"                            then; off: run it untraced\n"
 	"      --json                one JSON object a line instead of columns\n"
+	"      --probe               say on stdout what this machine can trace, what is\n"
+	"                            missing and what to do about it\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
 	"      --session-id NUMBER   the session_id in the JSON lines (default 0)\n"
 	"      --udp-every           show each datagram, not only the first one of a\n"
@@ -43,19 +46,25 @@ static const char help[] =
 	"are coloured on a terminal, unless NO_COLOR is set and not empty. If the trace\n"
 	"cannot be written, this is said once and COMMAND goes on.\n"
 	"\n"
+	"AGENTSH_EBPF=off, auto or required in the environment stands for --ebpf where that\n"
+	"is not given. AGENTSH_EBPF_SIMULATE_MISSING=NAME,... makes it behave as on a machine\n"
+	"that lacks these; the names are those of --probe.\n"
+	"\n"
 	"SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to COMMAND.\n"
 	"The trace ends with COMMAND. Processes that it leaves behind run on, untraced, in\n"
 	"the parent of COMMAND's cgroup, which is removed; this is said on stderr.\n"
 	"\n"
 	"Exit status: that of COMMAND, 128+N if signal N killed it; 127 if COMMAND was not\n"
 	"found, 126 if it could not be run; 125 if agentsh-trace itself failed, also with\n"
-	"--ebpf=required and no tracing; 0 for --cgroup after SIGINT or SIGTERM.\n";
+	"--ebpf=required and no tracing; 0 for --cgroup after SIGINT or SIGTERM. With --probe\n"
+	"0 if tracing works and 1 if not.\n";
 
 enum {
 	OPT_CGROUP = 256,
 	OPT_CGROUP_PARENT,
 	OPT_EBPF,
 	OPT_JSON,
+	OPT_PROBE,
 	OPT_SESSION_ID,
 	OPT_UDP_EVERY,
 };
@@ -65,6 +74,7 @@ static const struct option long_options[] = {
 	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
 	{"udp-every", no_argument, NULL, OPT_UDP_EVERY},
@@ -111,7 +121,11 @@ static bool parse_one(struct options *o, int option)
 		o->cgroup_parent = optarg;
 		return true;
 	case OPT_EBPF:
+		o->ebpf_given = true;
 		return parse_ebpf(optarg, &o->ebpf);
+	case OPT_PROBE:
+		o->probe = true;
+		return true;
 	case OPT_JSON:
 		o->json = true;
 		return true;
@@ -149,15 +163,39 @@ static void complain_option(int option, const char *argument)
 		complain("unknown option -%c", optopt);
 }
 
+/* What the operator has set, where the command line says nothing. */
+static bool ask_environment(struct options *o)
+{
+	static const enum ebpf_wish wishes[] = {
+		[AGENTSH_EBPF_MODE_AUTO] = EBPF_AUTO,
+		[AGENTSH_EBPF_MODE_DISABLED] = EBPF_OFF,
+		[AGENTSH_EBPF_MODE_REQUIRED] = EBPF_REQUIRED,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	uint32_t mode = AGENTSH_EBPF_MODE_AUTO;
+
+	if (agentsh_ebpf_mode_from_env(&mode, &o->simulate_missing, &err)) {
+		complain("%s", err.message);
+		return false;
+	}
+	/* tracing a cgroup is all that --cgroup is for */
+	if (!o->ebpf_given && !o->cgroup)
+		o->ebpf = wishes[mode];
+	return true;
+}
+
 static bool check(const struct options *o)
 {
-	if (o->cgroup && *o->command)
+	if (o->probe && (*o->command || o->cgroup))
+		complain("--probe traces nothing; leave out '%s'",
+			 *o->command ? *o->command : "--cgroup");
+	else if (o->cgroup && *o->command)
 		complain("--cgroup traces what runs already; leave out '%s'", *o->command);
 	else if (o->cgroup && o->cgroup_parent)
 		complain("--cgroup-parent is for a COMMAND; leave it out with --cgroup");
 	else if (o->cgroup && o->ebpf == EBPF_OFF)
 		complain("--ebpf=off leaves nothing to do with --cgroup");
-	else if (!o->cgroup && !*o->command)
+	else if (!o->probe && !o->cgroup && !*o->command)
 		complain("COMMAND or --cgroup PATH is missing");
 	else
 		return true;
@@ -201,7 +239,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 			goto usage;
 	}
 	o->command = argv + optind;
-	if (check(o))
+	if (check(o) && ask_environment(o))
 		return true;
 usage:
 	complain("see agentsh-trace --help");

@@ -9,9 +9,12 @@ enum ebpf_wish { EBPF_OFF, EBPF_AUTO, EBPF_REQUIRED };
 
 struct options {
 	enum ebpf_wish ebpf;
+	bool ebpf_given; /* else the environment may say */
+	bool probe;
 	bool json;
 	bool udp_every;
 	uint64_t session_id;
+	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */
 	const char *cgroup; /* an existing one to trace; NULL: run command */
 	const char *cgroup_parent;
 	const char *output; /* NULL: stderr */

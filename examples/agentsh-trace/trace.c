@@ -32,6 +32,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 	const struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
 		.flags = options->udp_every ? AGENTSH_EBPF_OPEN_UDP_EVERY : 0,
+		.simulate_missing = options->simulate_missing,
 		.ring_share = 100, /* there is no other session to be kept from its share */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
