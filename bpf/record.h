@@ -105,8 +105,10 @@ _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");
 struct agentsh_settings {
 	__u64 share_bytes; /* what one session may hold of the ring */
 	__u32 pidns_inode; /* PID namespace of the opener; 0: not known */
-	__u16 udp_every;   /* report every datagram */
-	__u16 comm;	   /* the helper for comm may be called */
+	__u8 udp_every;	   /* report every datagram */
+	__u8 comm;	   /* the helper for comm may be called */
+	__u8 task_direct;  /* bpf_get_current_task_btf may be called */
+	__u8 zero;
 };
 
 #endif

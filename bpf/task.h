@@ -34,20 +34,48 @@ static __always_inline __u32 number_in(struct pid *pid, __u32 inode)
 	return 0;
 }
 
-static __always_inline void record_task(struct agentsh_record *rec)
+/* What every kernel with BTF can do: a helper's call for each pointer on the way. */
+static __always_inline void record_process_copied(struct agentsh_record *rec)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-	__u32 inode = agentsh_settings.pidns_inode;
 
 	rec->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	rec->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	rec->process_start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+}
+
+/* The same by plain loads, which the verifier allows from a task that it knows as one. */
+static __always_inline void record_process_direct(struct agentsh_record *rec)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	rec->ppid = task->real_parent->tgid;
+	rec->process_start_ns = task->group_leader->start_boottime;
+}
+
+static __always_inline void record_numbers(struct agentsh_record *rec, __u32 inode)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	rec->ns_pid = number_in(BPF_CORE_READ(task, thread_pid), inode);
+	if (rec->pid == rec->tgid)
+		rec->ns_tgid = rec->ns_pid;
+	else
+		rec->ns_tgid = number_in(BPF_CORE_READ(task, group_leader, thread_pid), inode);
+}
+
+static __always_inline void record_task(struct agentsh_record *rec)
+{
+	__u32 inode = agentsh_settings.pidns_inode;
+
+	if (agentsh_settings.task_direct)
+		record_process_direct(rec);
+	else
+		record_process_copied(rec);
 	if (inode == PIDNS_INITIAL) {
 		rec->ns_pid = rec->pid;
 		rec->ns_tgid = rec->tgid;
 	} else if (inode) {
-		rec->ns_pid = number_in(BPF_CORE_READ(task, thread_pid), inode);
-		rec->ns_tgid = number_in(BPF_CORE_READ(leader, thread_pid), inode);
+		record_numbers(rec, inode);
 	} else {
 		rec->ns_pid = 0;
 		rec->ns_tgid = 0;

@@ -24,16 +24,21 @@
 
 /* What the programs read of the calling task: the most that this kernel allows. */
 struct variant {
+	bool direct;
 	bool task;
 	bool comm;
 	const char *without;
 };
 
+enum { DIRECT, COPIED, NO_TASK, NO_COMM };
+
 static const struct variant variants[] = {
-	{true, true, "nothing"},
-	{false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
+	[DIRECT] = {true, true, true, "nothing"},
+	/* before 5.11, and where cgroup programs may not call bpf_get_current_task_btf */
+	[COPIED] = {false, true, true, "direct reads of the task"},
+	[NO_TASK] = {false, false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
 	/* kernel 6.18 wants CAP_PERFMON for bpf_get_current_comm too */
-	{false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
+	[NO_COMM] = {false, false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
 };
 
 /* The names that the PID namespace has in both: 0 where /proc does not tell. */
@@ -69,8 +74,9 @@ static int set_settings(struct bpf_object *obj, const struct variant *variant,
 	const struct agentsh_settings settings = {
 		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
 		.pidns_inode = own_pidns(),
-		.udp_every = opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY,
+		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
 		.comm = variant->comm,
+		.task_direct = variant->direct,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
 	struct agentsh_settings copies[8];
@@ -180,12 +186,13 @@ static bool worth_another(int ret)
 /* The richest variant that loads. */
 static int load_best(struct load *l, uint32_t wanted)
 {
-	const struct variant *last = variants + sizeof(variants) / sizeof(variants[0]) - 1;
+	const struct variant *last = &variants[NO_COMM];
 	int ret = object_load(l, wanted);
 
 	while (worth_another(ret) && l->variant < last) {
 		agentsh_log(&l->log, AGENTSH_EBPF_LOG_INFO,
-			    "the programs without %s do not load (%d)", l->variant->without, ret);
+			    "the programs that leave out %s do not load (%d)", l->variant->without,
+			    ret);
 		l->log.warning[0] = l->log.verifier[0] = '\0';
 		l->variant++;
 		ret = object_load(l, wanted);
@@ -366,7 +373,7 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 	struct load l = {
 		.opts = &t->opts,
 		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
-		.variant = variants,
+		.variant = &variants[DIRECT],
 	};
 	int ret = check_descriptors();
 
@@ -374,10 +381,13 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "descriptors");
 	agentsh_capture_begin(&l.log);
 	if (!task_reachable(t->opts.simulate_missing, &l.log))
-		l.variant++;
+		l.variant = &variants[NO_TASK];
+	else if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+					 BPF_FUNC_get_current_task_btf, NULL) != 1)
+		l.variant = &variants[COPIED];
 	ret = load_hooks(&l, t);
 	if (!ret) {
-		if (l.variant != variants)
+		if (!l.variant->task)
 			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
 				    l.variant->without);
 		ret = keep_all(t, l.obj, &l.step);
