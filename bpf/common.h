@@ -35,7 +35,7 @@ const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.sett
 
 /*
  * A map for each program: before 5.9 (7d9c3427894f) a cgroup storage map
- * belongs to one program.
+ * belongs to one program. Where it need not, the library replaces all by one.
  */
 #define AGENTSH_TAG_MAP(name)                                                                      \
 	struct {                                                                                   \

@@ -96,6 +96,7 @@ struct agentsh_ebpf_tracer {
 	uint32_t program_count;
 	uint32_t hooks;			   /* of opts.hooks, those that were loaded */
 	int load_errors[AGENTSH_PROGRAMS]; /* errno of what could not be loaded, by table */
+	int tag_fd; /* a storage that serves all programs; -1: each has its own */
 	struct ring_buffer *ring;
 	int ring_fd;
 	struct agentsh_synth *synth; /* instead of programs and ring */
@@ -210,6 +211,20 @@ void agentsh_capture_begin(struct agentsh_capture *capture);
 void agentsh_capture_end(void);
 __attribute__((format(printf, 3, 4))) void agentsh_log(const struct agentsh_capture *capture,
 						       int level, const char *format, ...);
+
+/* ---- configure.c: the object before its load ---------------------------- */
+
+/* What the programs read of the calling task. */
+struct agentsh_variant {
+	bool direct; /* by plain loads */
+	bool task;
+	bool comm;
+	const char *without;
+};
+
+/* Loads these programs (bits, by table) of a tracer and no other, with its sizes and settings. */
+int agentsh_configure(struct agentsh_ebpf_tracer *tracer, struct bpf_object *obj,
+		      const struct agentsh_variant *variant, uint32_t wanted);
 
 /* ---- load.c: programs, maps, ring --------------------------------------- */
 

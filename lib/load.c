@@ -20,19 +20,10 @@
 #include "agentsh.skel.h" /* knows the settings' type by name only */
 #include "agentsh_task.skel.h"
 
-#define SETTINGS_MAP ".rodata.settings"
-
-/* What the programs read of the calling task: the most that this kernel allows. */
-struct variant {
-	bool direct;
-	bool task;
-	bool comm;
-	const char *without;
-};
-
+/* From what the newest kernels allow to what all do. */
 enum { DIRECT, COPIED, NO_TASK, NO_COMM };
 
-static const struct variant variants[] = {
+static const struct agentsh_variant variants[] = {
 	[DIRECT] = {true, true, true, "nothing"},
 	/* before 5.11, and where cgroup programs may not call bpf_get_current_task_btf */
 	[COPIED] = {false, true, true, "direct reads of the task"},
@@ -40,14 +31,6 @@ static const struct variant variants[] = {
 	/* kernel 6.18 wants CAP_PERFMON for bpf_get_current_comm too */
 	[NO_COMM] = {false, false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
 };
-
-/* The names that the PID namespace has in both: 0 where /proc does not tell. */
-static uint32_t own_pidns(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
-}
 
 static bool task_reachable(uint64_t simulate, const struct agentsh_capture *log)
 {
@@ -67,84 +50,11 @@ static bool task_reachable(uint64_t simulate, const struct agentsh_capture *log)
 	return true;
 }
 
-/* The linker may keep a copy of the settings for each file; all get the same. */
-static int set_settings(struct bpf_object *obj, const struct variant *variant,
-			const struct agentsh_ebpf_tracer_options *opts)
-{
-	const struct agentsh_settings settings = {
-		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
-		.pidns_inode = own_pidns(),
-		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
-		.comm = variant->comm,
-		.task_direct = variant->direct,
-	};
-	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
-	struct agentsh_settings copies[8];
-	size_t size = 0;
-
-	if (!map || !bpf_map__initial_value(map, &size) || size > sizeof(copies) ||
-	    size % sizeof(settings))
-		return -EINVAL;
-	for (size_t i = 0; i < size / sizeof(settings); i++)
-		copies[i] = settings;
-	return bpf_map__set_initial_value(map, copies, size);
-}
-
-static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
-{
-	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
-
-	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
-}
-
-/* Only what is wanted is loaded, with the maps that only it uses. */
-static int choose(struct bpf_object *obj, uint32_t wanted)
-{
-	bool sends = false;
-
-	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
-		const struct agentsh_hook *hook = &agentsh_hooks[i];
-		struct bpf_program *prog;
-		struct bpf_map *tag;
-
-		if (!(agentsh_hooks_built() & hook->bit))
-			continue;
-		prog = bpf_object__find_program_by_name(obj, hook->program);
-		tag = bpf_object__find_map_by_name(obj, hook->tag_map);
-		if (!prog || !tag)
-			return -ENOENT;
-		bpf_program__set_autoload(prog, wanted & 1U << i);
-		bpf_map__set_autocreate(tag, wanted & 1U << i);
-		if (wanted & 1U << i && hook->bit == AGENTSH_EBPF_HOOK_UDP)
-			sends = true;
-	}
-	if (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
-		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
-					sends);
-	return 0;
-}
-
-static int configure(struct bpf_object *obj, const struct variant *variant,
-		     const struct agentsh_ebpf_tracer_options *opts, uint32_t wanted)
-{
-	int ret = choose(obj, wanted);
-
-	if (!ret)
-		ret = set_settings(obj, variant, opts);
-	if (!ret)
-		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
-	if (!ret)
-		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
-	if (!ret && (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
-		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_remember);
-	return ret;
-}
-
 /* One load, from the options to what the kernel gave. */
 struct load {
-	const struct agentsh_ebpf_tracer_options *opts;
+	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_capture log;
-	const struct variant *variant;
+	const struct agentsh_variant *variant;
 	struct bpf_object *obj;
 	uint32_t step;
 };
@@ -157,7 +67,7 @@ static int object_open(struct load *l, uint32_t wanted)
 					       agentsh_bpf__elf_bytes(&size);
 
 	l->obj = bpf_object__open_mem(image, size, &open_opts);
-	return l->obj ? configure(l->obj, l->variant, l->opts, wanted) : -errno;
+	return l->obj ? agentsh_configure(l->tracer, l->obj, l->variant, wanted) : -errno;
 }
 
 static int object_load(struct load *l, uint32_t wanted)
@@ -186,7 +96,7 @@ static bool worth_another(int ret)
 /* The richest variant that loads. */
 static int load_best(struct load *l, uint32_t wanted)
 {
-	const struct variant *last = &variants[NO_COMM];
+	const struct agentsh_variant *last = &variants[NO_COMM];
 	int ret = object_load(l, wanted);
 
 	while (worth_another(ret) && l->variant < last) {
@@ -231,7 +141,7 @@ static uint32_t hooks_of(uint32_t hooks, const int *errors)
 static void find_unloadable(const struct load *all, uint32_t wanted, int *errors)
 {
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
-		struct load one = {.opts = all->opts, .variant = all->variant};
+		struct load one = {.tracer = all->tracer, .variant = all->variant};
 
 		if (!(wanted & 1U << i))
 			continue;
@@ -242,10 +152,11 @@ static void find_unloadable(const struct load *all, uint32_t wanted, int *errors
 }
 
 /* What of the hooks this kernel can, in l->obj; -EOPNOTSUPP where a required one is missing. */
-static int load_hooks(struct load *l, struct agentsh_ebpf_tracer *t)
+static int load_hooks(struct load *l)
 {
-	const struct variant *richest = l->variant;
-	uint32_t wanted = programs_of(t->opts.hooks, l->opts->simulate_missing, t->load_errors);
+	struct agentsh_ebpf_tracer *t = l->tracer;
+	const struct agentsh_variant *richest = l->variant;
+	uint32_t wanted = programs_of(t->opts.hooks, t->opts.simulate_missing, t->load_errors);
 	int ret;
 
 	t->hooks = hooks_of(t->opts.hooks, t->load_errors);
@@ -287,7 +198,9 @@ static int keep_programs(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 			bpf_program__fd(bpf_object__find_program_by_name(obj, hook->program)));
 		if (p->fd < 0)
 			return p->fd;
-		p->tag_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, hook->tag_map));
+		p->tag_fd = copy_fd(t->tag_fd >= 0 ?
+					    t->tag_fd :
+					    bpf_object__find_map_fd_by_name(obj, hook->tag_map));
 		if (p->tag_fd < 0) {
 			int ret = p->tag_fd;
 
@@ -371,7 +284,7 @@ static int load_failed(const struct agentsh_capture *log, int ret, uint32_t step
 int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 {
 	struct load l = {
-		.opts = &t->opts,
+		.tracer = t,
 		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
 		.variant = &variants[DIRECT],
 	};
@@ -385,7 +298,7 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 	else if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
 					 BPF_FUNC_get_current_task_btf, NULL) != 1)
 		l.variant = &variants[COPIED];
-	ret = load_hooks(&l, t);
+	ret = load_hooks(&l);
 	if (!ret) {
 		if (!l.variant->task)
 			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
@@ -402,6 +315,8 @@ void agentsh_unload(struct agentsh_ebpf_tracer *t)
 	ring_buffer__free(t->ring);
 	if (t->ring_fd >= 0)
 		close(t->ring_fd);
+	if (t->tag_fd >= 0)
+		close(t->tag_fd);
 	for (uint32_t i = 0; i < t->program_count; i++) {
 		close(t->programs[i].fd);
 		close(t->programs[i].tag_fd);

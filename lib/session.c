@@ -57,6 +57,13 @@ static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup
 	return agentsh_fail_call(err, ret, step, what);
 }
 
+/* How many storages a session has: the first programs' so many. */
+static uint32_t tag_count(const struct agentsh_ebpf_tracer *t)
+{
+	return t->tag_fd >= 0 ? 1 : t->program_count;
+}
+
+/* Where one storage serves all programs, the kernel takes the id alone as key. */
 static int tag_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,
 		     const struct agentsh_tag *tag)
 {
@@ -94,7 +101,7 @@ static void unlink_all(const struct agentsh_ebpf_session *s)
 {
 	const struct agentsh_tag none = {0};
 
-	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
+	for (uint32_t i = 0; i < tag_count(s->tracer); i++)
 		if (s->links[i] >= 0)
 			tag_write(s, &s->tracer->programs[i], &none);
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
@@ -122,7 +129,7 @@ static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agents
 		if (s->links[i] < 0)
 			return link_failed(p->hook, s->links[i], s->cgroup_id, err);
 	}
-	for (uint32_t i = 0; i < t->program_count; i++) {
+	for (uint32_t i = 0; i < tag_count(t); i++) {
 		const struct agentsh_program *p = &t->programs[i];
 		int ret = tag_write(s, p, &s->tag);
 

@@ -60,7 +60,7 @@ int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
 				    "out of memory for a tracer");
 	t->opts = *opts;
 	t->hooks = opts->hooks;
-	t->ring_fd = t->epoll_fd = t->wake_fd = -1;
+	t->ring_fd = t->tag_fd = t->epoll_fd = t->wake_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_flag_clear(&t->reading);
 	ret = set_up(t, err);

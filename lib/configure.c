@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is set in an object before its load: programs, sizes, settings, tags. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "internal.h"
+
+#define SETTINGS_MAP ".rodata.settings"
+#define TAG_MAP "agentsh_tag"
+
+/* The names that the PID namespace has in both: 0 where /proc does not tell. */
+static uint32_t own_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+/* The linker may keep a copy of the settings for each file; all get the same. */
+static int set_settings(struct bpf_object *obj, const struct agentsh_variant *variant,
+			const struct agentsh_ebpf_tracer_options *opts)
+{
+	const struct agentsh_settings settings = {
+		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
+		.pidns_inode = own_pidns(),
+		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
+		.comm = variant->comm,
+		.task_direct = variant->direct,
+	};
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
+	struct agentsh_settings copies[8];
+	size_t size = 0;
+
+	if (!map || !bpf_map__initial_value(map, &size) || size > sizeof(copies) ||
+	    size % sizeof(settings))
+		return -EINVAL;
+	for (size_t i = 0; i < size / sizeof(settings); i++)
+		copies[i] = settings;
+	return bpf_map__set_initial_value(map, copies, size);
+}
+
+static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
+}
+
+/* Only what is wanted is loaded, with the maps that only it uses. */
+static int choose(struct bpf_object *obj, uint32_t wanted)
+{
+	bool sends = false;
+
+	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
+		const struct agentsh_hook *hook = &agentsh_hooks[i];
+		struct bpf_program *prog;
+		struct bpf_map *tag;
+
+		if (!(agentsh_hooks_built() & hook->bit))
+			continue;
+		prog = bpf_object__find_program_by_name(obj, hook->program);
+		tag = bpf_object__find_map_by_name(obj, hook->tag_map);
+		if (!prog || !tag)
+			return -ENOENT;
+		bpf_program__set_autoload(prog, wanted & 1U << i);
+		bpf_map__set_autocreate(tag, wanted & 1U << i);
+		if (wanted & 1U << i && hook->bit == AGENTSH_EBPF_HOOK_UDP)
+			sends = true;
+	}
+	if (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
+		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
+					sends);
+	return 0;
+}
+
+/*
+ * From 5.9 on (7d9c3427894f) one storage of a cgroup can serve all programs: a
+ * session's tag is written once. Its key is the cgroup's id alone, which older
+ * kernels refuse; there each program keeps the map of its own. Other errors are
+ * the load's to tell: it makes maps as well.
+ */
+static int share_tags(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint32_t wanted)
+{
+	int ret = 0;
+
+	if (t->tag_fd < 0)
+		t->tag_fd = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, TAG_MAP, sizeof(__u64),
+					   sizeof(struct agentsh_tag), 0, NULL);
+	for (int i = 0; i < AGENTSH_PROGRAMS && t->tag_fd >= 0 && !ret; i++)
+		if (wanted & 1U << i)
+			ret = bpf_map__reuse_fd(
+				bpf_object__find_map_by_name(obj, agentsh_hooks[i].tag_map),
+				t->tag_fd);
+	return ret;
+}
+
+int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
+		      const struct agentsh_variant *variant, uint32_t wanted)
+{
+	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
+	int ret = choose(obj, wanted);
+
+	if (!ret)
+		ret = set_settings(obj, variant, opts);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
+	if (!ret && (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
+		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_remember);
+	return ret ? ret : share_tags(t, obj, wanted);
+}

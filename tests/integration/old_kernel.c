@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Linked into a test, this makes libbpf say of the running kernel what it would
+ * say of an old one: no bpf_get_current_task_btf for these programs (before
+ * 5.11), and no cgroup storage that several programs share (before 5.9). The
+ * library has to do without.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+
+#define REPLACES __attribute__((visibility("default")))
+
+typedef int (*map_create_fn)(enum bpf_map_type, const char *, uint32_t, uint32_t, uint32_t,
+			     const void *);
+
+REPLACES int libbpf_probe_bpf_helper(enum bpf_prog_type type, int helper, const void *opts);
+REPLACES int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
+			    uint32_t value_size, uint32_t max_entries, const void *opts);
+
+static int helpers_refused, maps_refused;
+
+int libbpf_probe_bpf_helper(enum bpf_prog_type type, int helper, const void *opts)
+{
+	(void)type;
+	(void)helper;
+	(void)opts;
+	helpers_refused++;
+	return 0;
+}
+
+int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size, uint32_t value_size,
+		   uint32_t max_entries, const void *opts)
+{
+	map_create_fn real = (map_create_fn)dlsym(RTLD_NEXT, "bpf_map_create");
+
+	if (type == BPF_MAP_TYPE_CGROUP_STORAGE &&
+	    key_size != sizeof(struct bpf_cgroup_storage_key)) {
+		maps_refused++;
+		errno = EINVAL;
+		return -EINVAL;
+	}
+	return real(type, name, key_size, value_size, max_entries, opts);
+}
+
+/* A library that no longer asks would make a test of something else. */
+__attribute__((destructor)) static void expect_asked(void)
+{
+	if ((helpers_refused && maps_refused) || geteuid() != 0)
+		return;
+	fprintf(stderr, "the library did not ask for what an old kernel lacks\n");
+	_exit(1);
+}
