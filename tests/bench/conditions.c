@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <agentsh/ebpf.h>
 #include <bpf/libbpf.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -32,6 +35,37 @@ static void line_of(const char *path, const char *begins, char *out, size_t size
 		fclose(in);
 }
 
+/* The processor says so to its guests; none of it is said of other machines. */
+static bool is_virtual(void)
+{
+	FILE *in = fopen("/proc/cpuinfo", "re");
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+
+	while (in && !found && getline(&line, &room, in) > 0)
+		found = !strncmp(line, "flags", 5) && strstr(line, " hypervisor ");
+	free(line);
+	if (in)
+		fclose(in);
+	return found;
+}
+
+/* They set the price of a call and a return, which is most of what a program costs. */
+static void mitigations(void)
+{
+	static const char *const names[] = {"spectre_v2", "retbleed", "spec_rstack_overflow"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char path[100], text[200];
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/vulnerabilities/%s",
+			 names[i]);
+		line_of(path, "", text, sizeof(text));
+		report_fact(names[i], "%s", text);
+	}
+}
+
 static double clock_cost(void)
 {
 	enum { TIMES = 100000 };
@@ -51,7 +85,9 @@ void conditions(const struct bench *b)
 	uname(&name);
 	report_fact("kernel", "%s %s", name.release, name.machine);
 	line_of("/proc/cpuinfo", "model name", text, sizeof(text));
-	report_fact("cpu", "%s, %ld online", text, sysconf(_SC_NPROCESSORS_ONLN));
+	report_fact("cpu", "%s, %ld online%s", text, sysconf(_SC_NPROCESSORS_ONLN),
+		    is_virtual() ? ", virtual machine" : "");
+	mitigations();
 	report_fact("pinned", "worker to CPU %d, consumer to CPU %d", b->cpu_worker,
 		    b->cpu_consumer);
 	line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource", "", text,
@@ -62,6 +98,8 @@ void conditions(const struct bench *b)
 	report_fact("bpf jit", "%s", text);
 	line_of("/proc/loadavg", "", text, sizeof(text));
 	report_fact("load before", "%s", text);
+	if (strtod(text, NULL) > 0.5)
+		report_note("the machine was not idle before");
 	report_fact("libbpf", "%s", libbpf_version_string());
 	report_fact("library", "agentsh-ebpf %s", agentsh_ebpf_version());
 	report_fact("ring", "%zu bytes for (c) and (d) alike; (d) with ring_share 100",

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <dirent.h>
+#include <linux/membarrier.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "footprint.h"
 #include "progs.h"
@@ -20,19 +25,40 @@ static double entries(const char *path)
 	return n;
 }
 
-static double resident(void)
+/* Bytes; the sum of the lines that begin with one of these names. */
+static double kib_lines(const char *path, const char *const *names)
 {
-	FILE *in = fopen("/proc/self/status", "re");
-	unsigned long kib = 0;
+	FILE *in = fopen(path, "re");
+	double sum = 0;
 	char line[256];
 
 	if (!in)
-		die("/proc/self/status: %m");
-	while (fgets(line, sizeof(line), in))
-		if (sscanf(line, "VmRSS: %lu kB", &kib) == 1)
-			break;
+		die("%s: %m", path);
+	while (fgets(line, sizeof(line), in)) {
+		size_t length = strcspn(line, ":");
+
+		for (const char *const *name = names; *name; name++)
+			if (strlen(*name) == length && !strncmp(line, *name, length))
+				sum += strtod(line + length + 1, NULL) * 1024;
+	}
 	fclose(in);
-	return (double)kib * 1024;
+	return sum;
+}
+
+static double resident(void)
+{
+	static const char *const names[] = {"VmRSS", NULL};
+
+	return kib_lines("/proc/self/status", names);
+}
+
+/* What the kernel frees later, after a grace period, must not look like a gain. */
+static double kernel(void)
+{
+	static const char *const names[] = {"Slab", "Percpu", "VmallocUsed", NULL};
+
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	return kib_lines("/proc/meminfo", names);
 }
 
 struct footprint footprint_now(void)
@@ -45,5 +71,6 @@ struct footprint footprint_now(void)
 		.fds = entries("/proc/self/fd"),
 		.threads = entries("/proc/self/task"),
 		.programs = progs_loaded(),
+		.kernel = kernel(),
 	};
 }

@@ -9,6 +9,7 @@ struct footprint {
 	double fds;
 	double threads;
 	double programs; /* of the whole machine */
+	double kernel;	 /* bytes of the whole machine: slabs, per-CPU and vmalloc areas */
 };
 
 struct footprint footprint_now(void);

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Measures what the library costs, against the least that could do the same: a
 # table on stdout, JSON with --json FILE. Needs root. See --help.
-# BUILD_ROOT=DIR for another place than build/.
+# BUILD_ROOT=DIR for another place than build/; BENCH=FILE for an agentsh-bench
+# that is built already.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,9 +16,12 @@ for arg in "$@"; do
 	fi
 done
 
-"$top/cmake/deps.sh" test
-mkdir -p "$dir"
-if ! {
+bench=${BENCH:-$dir/tests/bench/agentsh-bench}
+if [ -z "${BENCH:-}" ]; then
+	"$top/cmake/deps.sh" test
+	mkdir -p "$dir"
+fi
+if [ -z "${BENCH:-}" ] && ! {
 	cmake -S "$top" -B "$dir" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DAGENTSH_EBPF_TESTS=ON \
 		-DAGENTSH_EBPF_EXAMPLES=OFF &&
 		cmake --build "$dir" --target agentsh-bench
@@ -26,7 +30,6 @@ if ! {
 	echo "bench: build failed: $dir" >&2
 	exit 1
 fi
-bench=$dir/tests/bench/agentsh-bench
 
 case " $* " in
 *" --help "*)

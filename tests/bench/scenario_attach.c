@@ -24,7 +24,7 @@ enum {
 	TIMES = BENCH_ATTACH_TIMES,
 };
 
-/* Each time a cgroup that has not been attached before, as a host's is. */
+/* Each time a cgroup to which this tracer has not been attached before, as a host's is. */
 static void time_one(const struct bench *b, const char *load, const struct attacher *a, void *state,
 		     const struct cgroup *fresh)
 {
@@ -54,6 +54,7 @@ static void add_footprint(const struct attacher *a, const struct footprint *was,
 
 	report_add(NAME, load, a->name, "heap a session", "B", (is->heap - was->heap) / n);
 	report_add(NAME, load, a->name, "RSS a session", "B", (is->resident - was->resident) / n);
+	report_add(NAME, load, a->name, "kernel a session", "B", (is->kernel - was->kernel) / n);
 	report_add(NAME, load, a->name, "fds a session", "", (is->fds - was->fds) / n);
 	report_add(NAME, load, a->name, "threads a session", "", (is->threads - was->threads) / n);
 	report_add(NAME, load, a->name, "programs loaded", "", is->programs - was->programs);
@@ -82,11 +83,20 @@ static void one_round(const struct bench *b, const struct attacher *a, struct cg
 	a->close(state);
 }
 
-static void add_ratio(const char *load, const struct attacher *bare, const char *text)
+static void add_ratio(const char *load, const struct attacher *bare, const char *figure,
+		      const char *text, double target)
 {
-	report_ratio(NAME, load, text, 1.5,
-		     report_last(NAME, load, attacher_ours.name, "both") /
-			     report_last(NAME, load, bare->name, "both"));
+	report_ratio(NAME, load, text, target,
+		     report_last(NAME, load, attacher_ours.name, figure) /
+			     report_last(NAME, load, bare->name, figure));
+}
+
+static void add_ratios(const char *load)
+{
+	add_ratio(load, &attacher_bare_all, "attach", "attach, ours / bare, one storage", 1.5);
+	add_ratio(load, &attacher_bare_all, "both", "both, ours / bare, one storage", 1.5);
+	add_ratio(load, &attacher_bare_own, "attach", "attach, ours / bare, storage a hook", 0);
+	add_ratio(load, &attacher_bare_own, "both", "both, ours / bare, storage a hook", 0);
 }
 
 void scenario_attach(const struct bench *b)
@@ -101,10 +111,8 @@ void scenario_attach(const struct bench *b)
 		fprintf(stderr, "bench: attach, round %u of %u\n", round + 1, b->rounds);
 		for (unsigned i = 0; i < ATTACHERS; i++)
 			one_round(b, attachers[(i + round) % ATTACHERS], cgs);
-		add_ratio(FIRST, &attacher_bare_own, "both, ours / bare, storage a hook");
-		add_ratio(FIRST, &attacher_bare_all, "both, ours / bare, one storage");
-		add_ratio(many_name, &attacher_bare_own, "both, ours / bare, storage a hook");
-		add_ratio(many_name, &attacher_bare_all, "both, ours / bare, one storage");
+		add_ratios(FIRST);
+		add_ratios(many_name);
 	}
 	for (unsigned i = 0; i < count; i++)
 		cgroup_remove(&cgs[i]);

@@ -143,8 +143,11 @@ static double over(const double *base, const double *minimal, const double *ours
 	double ratios[MAX_PASSES];
 
 	for (unsigned i = 0; i < passes; i++) {
-		if (minimal[i] <= base[i])
+		if (minimal[i] <= base[i]) {
+			report_note("a round of connect has no ratio: (c) was no slower than its "
+				    "base in a pass, so the noise was larger than the cost");
 			return (double)NAN;
+		}
 		ratios[i] = (ours[i] - base[i]) / (minimal[i] - base[i]);
 	}
 	return median(ratios, passes);

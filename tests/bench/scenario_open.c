@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "record.h"
 #include "agentsh_task.skel.h"
@@ -26,13 +27,34 @@ static int ignore(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+/* As the library sets them, or the verifier would have less to look at. */
+static void set_settings(struct bpf_map *map)
+{
+	struct agentsh_settings settings = {.share_bytes = RING / 4, .comm = 1, .task_direct = 1};
+	struct agentsh_settings copies[8];
+	struct stat ns;
+	size_t size = 0;
+
+	if (stat("/proc/self/ns/pid", &ns) || !bpf_map__initial_value(map, &size) ||
+	    size > sizeof(copies))
+		die("settings of the bare skeleton");
+	settings.pidns_inode = (uint32_t)ns.st_ino;
+	for (size_t i = 0; i < size / sizeof(settings); i++)
+		copies[i] = settings;
+	if (bpf_map__set_initial_value(map, copies, size))
+		die("settings of the bare skeleton: %m");
+}
+
 static void bare(uint32_t *open_us, uint32_t *close_us)
 {
 	uint64_t t0 = now_ns(), t1;
 	struct agentsh_task_bpf *skel = agentsh_task_bpf__open();
 	struct ring_buffer *ring;
 
-	if (!skel || bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
+	if (!skel)
+		die("bare skeleton: %m");
+	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"));
+	if (bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_slots, SLOTS) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_udp_seen, PAIRS) ||
 	    agentsh_task_bpf__load(skel))
