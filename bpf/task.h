@@ -17,69 +17,86 @@
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO, fixed since 3.8 */
 #define PIDNS_DEPTH 32		  /* MAX_PID_NS_LEVEL */
 
-/* The number that the namespace with this inode has given, or 0. */
-static __always_inline __u32 number_in(struct pid *pid, __u32 inode)
+/* Whether the verifier lets us walk numbers[]: only a real flexible array, 6.6. */
+#define NUMBERS_DIRECT                                                                             \
+	(bpf_core_type_size(struct pid) <                                                          \
+	 bpf_core_field_offset(struct pid, numbers) + bpf_core_type_size(struct upid))
+
+/*
+ * The number that the namespace with this inode has given, or 0. It is not the
+ * initial one, which is all that can be at level 0.
+ */
+static __always_inline __u32 number_in(struct pid *pid, unsigned int level, __u32 inode, int direct)
 {
-	unsigned int level = BPF_CORE_READ(pid, level);
 	void *first = __builtin_preserve_access_index(&pid->numbers[0]);
 
-	for (unsigned int i = 0; i < PIDNS_DEPTH; i++) {
+	for (unsigned int i = 1; i < PIDNS_DEPTH; i++) {
 		struct upid *number = first + i * bpf_core_type_size(struct upid);
 
 		if (i > level)
 			break;
-		if (BPF_CORE_READ(number, ns, ns.inum) == inode)
+		if (direct && number->ns->ns.inum == inode)
+			return number->nr;
+		if (!direct && BPF_CORE_READ(number, ns, ns.inum) == inode)
 			return BPF_CORE_READ(number, nr);
 	}
 	return 0;
 }
 
 /* What every kernel with BTF can do: a helper's call for each pointer on the way. */
-static __always_inline void record_process_copied(struct agentsh_record *rec)
+static __always_inline void record_task_copied(struct agentsh_record *rec, __u32 inode)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
 	rec->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	rec->process_start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	rec->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	if (inode) {
+		struct pid *pid = BPF_CORE_READ(task, thread_pid);
+		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
+
+		rec->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
+		rec->ns_tgid = rec->pid == rec->tgid
+				       ? rec->ns_pid
+				       : number_in(tgid, BPF_CORE_READ(tgid, level), inode, 0);
+	}
+}
+
+static __always_inline __u32 number_of_direct(struct task_struct *task, __u32 inode)
+{
+	struct pid *pid = task->thread_pid;
+
+	if (NUMBERS_DIRECT)
+		return number_in(pid, pid->level, inode, 1);
+	return number_in(pid, pid->level, inode, 0);
 }
 
 /* The same by plain loads, which the verifier allows from a task that it knows as one. */
-static __always_inline void record_process_direct(struct agentsh_record *rec)
+static __always_inline void record_task_direct(struct agentsh_record *rec, __u32 inode)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_struct *leader = task->group_leader;
 
 	rec->ppid = task->real_parent->tgid;
-	rec->process_start_ns = task->group_leader->start_boottime;
-}
-
-static __always_inline void record_numbers(struct agentsh_record *rec, __u32 inode)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-
-	rec->ns_pid = number_in(BPF_CORE_READ(task, thread_pid), inode);
-	if (rec->pid == rec->tgid)
-		rec->ns_tgid = rec->ns_pid;
-	else
-		rec->ns_tgid = number_in(BPF_CORE_READ(task, group_leader, thread_pid), inode);
+	rec->process_start_ns = leader->start_boottime;
+	if (inode) {
+		rec->ns_pid = number_of_direct(task, inode);
+		rec->ns_tgid =
+			rec->pid == rec->tgid ? rec->ns_pid : number_of_direct(leader, inode);
+	}
 }
 
 static __always_inline void record_task(struct agentsh_record *rec)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
+	__u32 elsewhere = inode == PIDNS_INITIAL ? 0 : inode;
 
+	rec->ns_pid = inode == PIDNS_INITIAL ? rec->pid : 0;
+	rec->ns_tgid = inode == PIDNS_INITIAL ? rec->tgid : 0;
 	if (agentsh_settings.task_direct)
-		record_process_direct(rec);
+		record_task_direct(rec, elsewhere);
 	else
-		record_process_copied(rec);
-	if (inode == PIDNS_INITIAL) {
-		rec->ns_pid = rec->pid;
-		rec->ns_tgid = rec->tgid;
-	} else if (inode) {
-		record_numbers(rec, inode);
-	} else {
-		rec->ns_pid = 0;
-		rec->ns_tgid = 0;
-	}
+		record_task_copied(rec, elsewhere);
 }
 
 #else

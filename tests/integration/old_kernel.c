@@ -7,8 +7,10 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/bpf.h>
@@ -22,14 +24,26 @@ REPLACES int libbpf_probe_bpf_helper(enum bpf_prog_type type, int helper, const 
 REPLACES int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
 			    uint32_t value_size, uint32_t max_entries, const void *opts);
 
-static int helpers_refused, maps_refused;
+/* Shared with children: in some tests they are the host. */
+static struct refused {
+	atomic_int helpers;
+	atomic_int maps;
+} * refused;
+
+__attribute__((constructor)) static void begin(void)
+{
+	refused = mmap(NULL, sizeof(*refused), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	if (refused == MAP_FAILED)
+		_exit(1);
+}
 
 int libbpf_probe_bpf_helper(enum bpf_prog_type type, int helper, const void *opts)
 {
 	(void)type;
 	(void)helper;
 	(void)opts;
-	helpers_refused++;
+	refused->helpers++;
 	return 0;
 }
 
@@ -40,7 +54,7 @@ int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size, 
 
 	if (type == BPF_MAP_TYPE_CGROUP_STORAGE &&
 	    key_size != sizeof(struct bpf_cgroup_storage_key)) {
-		maps_refused++;
+		refused->maps++;
 		errno = EINVAL;
 		return -EINVAL;
 	}
@@ -50,7 +64,7 @@ int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size, 
 /* A library that no longer asks would make a test of something else. */
 __attribute__((destructor)) static void expect_asked(void)
 {
-	if ((helpers_refused && maps_refused) || geteuid() != 0)
+	if ((refused->helpers && refused->maps) || geteuid() != 0)
 		return;
 	fprintf(stderr, "the library did not ask for what an old kernel lacks\n");
 	_exit(1);
