@@ -8,7 +8,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "progs.h"
 #include "report.h"
 #include "scenario.h"
 #include "util.h"
@@ -80,7 +79,6 @@ void conditions(const struct bench *b)
 {
 	struct utsname name;
 	char text[200];
-	unsigned others = progs_at_sock_addr();
 
 	uname(&name);
 	report_fact("kernel", "%s %s", name.release, name.machine);
@@ -106,11 +104,6 @@ void conditions(const struct bench *b)
 		    b->ring_size);
 	report_fact("rounds", "%u, variants interleaved, %u percent of the full calls", b->rounds,
 		    b->percent);
-	if (others)
-		report_note(
-			"%u programs for cgroup hooks of addresses were loaded before: if they are "
-			"attached, (a) is no longer without them",
-			others);
 	if (b->cpu_worker == b->cpu_consumer)
 		report_note("worker and consumer share one CPU");
 }
