@@ -43,7 +43,7 @@ if(CMAKE_LIBRARY_ARCHITECTURE)
 endif()
 
 # The same source gives the same object in every directory.
-list(APPEND _bpf_flags -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
+list(APPEND _bpf_flags -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 set(AGENTSH_BPF_FLAGS ${_bpf_flags})
 
 function(agentsh_bpf_skeleton name)
@@ -57,7 +57,7 @@ function(agentsh_bpf_skeleton name)
     add_custom_command(
       OUTPUT ${object}
       COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} ${ARG_DEFINES}
-              -I${CMAKE_SOURCE_DIR}/bpf -c ${source} -o ${object}
+              -I${PROJECT_SOURCE_DIR}/bpf -c ${source} -o ${object}
       DEPENDS ${source} ${ARG_DEPENDS}
       COMMENT "BPF ${name}: ${base}"
       VERBATIM)
