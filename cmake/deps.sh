@@ -43,7 +43,9 @@ build curl             curl              curl           curl
 test  pc:check         check             check-devel    check
 test  sanitizer:thread libclang-rt-dev   compiler-rt    compiler-rt
 test  scdoc            scdoc             scdoc          scdoc
-test  c++              g++               gcc-c++        gcc
+test  gcc              gcc               gcc            gcc
+test  g++              g++               gcc-c++        gcc
+test  clang++          clang             clang          clang
 test  python3          python3           python3        python
 test  abidw            abigail-tools     libabigail     libabigail
 test  nm               binutils          binutils       binutils

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# The library's ABI as text that is the same on every machine: types that its
+# functions reach (abidw) and the values of the constants, which no type names.
+# Usage: baseline.sh LIBRARY HEADER OUTPUT-DIRECTORY
+#   writes libagentsh-ebpf.abi and constants.txt
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+library=$1
+header=$2
+output=$3
+cc=${CC:-cc}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if ! readelf -SW "$library" | grep '\.debug_info' >/dev/null; then
+	echo "baseline.sh: $library has no debug information; build it with -g" >&2
+	exit 1
+fi
+include=$(cd "$(dirname "$header")/.." && pwd)
+# No paths, lines, compiler or other libraries: only what a host is built against.
+abidw --headers-dir "$include" --drop-private-types --drop-undefined-syms --exported-interfaces-only \
+	--no-show-locs --no-comp-dir-path --no-corpus-path --no-architecture --no-elf-needed \
+	--no-parameter-names --short-locs --type-id-style hash "$library" >"$work/abi"
+# Compilers name the language and the type of an array's index as they like, and
+# the hashes that newer versions of abidw write depend on it.
+sed -E -e "s/(<abi-instr [^>]*)language='[^']*'/\1language='LANG_C11'/" \
+	-e "s/(<subrange [^>]*)type-id='[^']*' /\1/" -e "s/ hash='[^']*'//" "$work/abi" \
+	>"$output/libagentsh-ebpf.abi"
+
+{
+	printf '#include <agentsh/ebpf.h>\n#include <stdio.h>\nint main(void)\n{\n'
+	python3 "$here/header.py" constants "$header" |
+		sed 's/.*/\tprintf("%s %lld\\n", "&", (long long)&);/'
+	printf '\treturn 0;\n}\n'
+} >"$work/constants.c"
+"$cc" -I"$include" "$work/constants.c" -o "$work/constants"
+"$work/constants" >"$output/constants.txt"

@@ -1,0 +1,194 @@
+#!/usr/bin/env bash
+# Installs the library and uses it as its users do: pkg-config, the README's
+# program, C and C++, shared and static, a CMake package, ctypes; then moves it.
+# Usage: install.sh SOURCE-DIRECTORY BUILD-DIRECTORY CC CXX
+set -euo pipefail
+export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source=$1
+build=$2
+export CC=$3 CXX=$4
+unset LD_LIBRARY_PATH PKG_CONFIG_PATH PKG_CONFIG_LIBDIR DESTDIR CPATH LIBRARY_PATH CMAKE_PREFIX_PATH
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail() {
+	echo "install.sh: $*" >&2
+	exit 1
+}
+
+# expect TEXT COMMAND...: the command succeeds and prints just that
+expect() {
+	local want=$1 got
+	shift
+	got=$("$@") || fail "failed: $*"
+	[ "$got" = "$want" ] || fail "'$*' gave '$got', not '$want'"
+}
+
+# the one file below a directory with this name
+only() {
+	local found
+	found=$(find "$1" -name "$2")
+	if [ -z "$found" ] || [ "$(wc -l <<<"$found")" -ne 1 ]; then
+		fail "not one $2 below $1: $found"
+	fi
+	echo "$found"
+}
+
+# loads PROGRAM TEXT: ldd says so (no pipe: grep -q would end ldd by SIGPIPE)
+loads() {
+	local libraries
+	libraries=$(ldd "$1")
+	[[ $libraries = *"$2"* ]]
+}
+
+# check_words TREE PKG-CONFIG...: what pkg-config prints is -I, -L and -l, and leads
+# into the tree; what our own dependency adds to a static link is not ours to choose
+check_words() {
+	local tree=$1 word inside=0 others
+	shift
+	others=" $(pkg-config --static --cflags --libs libbpf) "
+	for word in $("$@"); do
+		case $word in
+		-[IL]*) [[ $(realpath -m "${word:2}") = "$tree"/* ]] && inside=$((inside + 1)) ;;
+		-l?*) ;;
+		*)
+			[[ "$*" = *--static* && $others = *" $word "* ]] ||
+				fail "'$*' gives '$word': not everybody takes more than -I, -L, -l"
+			;;
+		esac
+	done
+	[ $inside -ge 2 ] || fail "'$*' does not lead into $tree"
+}
+
+# use_tree TREE: everything that a user of the tree does
+use_tree() {
+	local tree=$1 pc lib run flags static_flags
+	pc=$(only "$tree" agentsh-ebpf.pc)
+	lib=$(dirname "$(only "$tree" libagentsh-ebpf.a)")
+	export PKG_CONFIG_PATH
+	PKG_CONFIG_PATH=$(dirname "$pc")
+
+	expect "$version" pkg-config --modversion agentsh-ebpf
+	check_words "$tree" pkg-config --cflags --libs agentsh-ebpf
+	check_words "$tree" pkg-config --static --cflags --libs agentsh-ebpf
+	read -r -a flags <<<"$(pkg-config --cflags --libs agentsh-ebpf)"
+	read -r -a static_flags <<<"$(pkg-config --static --cflags --libs agentsh-ebpf)"
+	# with both there the linker takes the shared one
+	static_flags=("${static_flags[@]/#-lagentsh-ebpf/-l:libagentsh-ebpf.a}")
+
+	rm -rf "$work/run"
+	mkdir "$work/run"
+	cd "$work/run"
+	cp "$work/readme.c" minimal.c
+	# the README's own command
+	sh -c "$readme_command" || fail "the README's command fails: $readme_command"
+	mv a.out minimal
+	local c=(-x c -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/consumer/consumer.c" -x none)
+	local cxx=(-x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror "$here/consumer/consumer.c" -x none)
+	"$CC" "${c[@]}" -o c-shared "${flags[@]}"
+	"$CXX" "${cxx[@]}" -o cxx-shared "${flags[@]}"
+	"$CC" "${c[@]}" -o c-static "${static_flags[@]}"
+	"$CXX" "${cxx[@]}" -o cxx-static "${static_flags[@]}"
+	"$CC" minimal.c -o minimal-static "${static_flags[@]}"
+
+	for run in c-static cxx-static; do
+		expect "$version" "./$run"
+		! loads "./$run" 'libagentsh-ebpf' || fail "$run needs the shared library"
+	done
+	for run in c-shared cxx-shared; do
+		! "./$run" 2>/dev/null || fail "$run finds a library elsewhere: is one installed?"
+		expect "$version" env LD_LIBRARY_PATH="$lib" "./$run"
+		LD_LIBRARY_PATH=$lib loads "./$run" "libagentsh-ebpf.so.$soversion => $lib/" ||
+			fail "$run does not use libagentsh-ebpf.so.$soversion of $lib"
+	done
+	# without a cgroup: one line that says why not, whoever runs it
+	for run in minimal minimal-static; do
+		status=0
+		LD_LIBRARY_PATH=$lib "./$run" >out 2>err || status=$?
+		if [ $status -ne 1 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
+			fail "$run ended with $status and said: $(cat out err)"
+		fi
+	done
+
+	INSTALLED=1 "$here/elf.sh" "$lib/libagentsh-ebpf.so" "$soversion" "$static_libbpf"
+	if [ "$examples" = ON ]; then
+		local trace
+		trace=$(only "$tree" agentsh-trace)
+		loads "$trace" "libagentsh-ebpf.so.$soversion => $(dirname "$trace")/" ||
+			fail "agentsh-trace does not find its library"
+		"$trace" --help >/dev/null || fail "agentsh-trace --help fails"
+	fi
+
+	local language
+	for language in C CXX; do
+		if ! {
+			cmake -S "$here/consumer" -B "cmake-$language" -DCONSUMER_LANGUAGE=$language \
+				-DCMAKE_PREFIX_PATH="$tree" && cmake --build "cmake-$language"
+		} >log 2>&1; then
+			fail "CMake, $language: $(cat log)"
+		fi
+		expect "$version" "./cmake-$language/with-agentsh-ebpf"
+		expect "$version" "./cmake-$language/with-agentsh-ebpf-static"
+	done
+	! cmake -S "$here/consumer" -B cmake-2 -DCONSUMER_WANTS=2.0 -DCMAKE_PREFIX_PATH="$tree" \
+		>log 2>&1 || fail "CMake finds version 2.0"
+	grep -q 'compatible with requested' log || fail "CMake does not say why not: $(cat log)"
+
+	"$CC" -DPRINT "$here/layout.c" -o layout "${flags[@]}"
+	LD_LIBRARY_PATH=$lib ./layout >layout.txt
+	python3 "$here/../ffi/synthetic.py" "$lib/libagentsh-ebpf.so.$soversion" layout.txt ||
+		fail "ctypes"
+	cd "$work"
+}
+
+cache() {
+	sed -n "s/^$1:[A-Z]*=//p" "$build/CMakeCache.txt"
+}
+examples=$(cache AGENTSH_EBPF_EXAMPLES)
+static_libbpf=$(cache AGENTSH_EBPF_STATIC_LIBBPF)
+version=$(sed -nE 's/^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
+	"$source/include/agentsh/ebpf.h" | paste -sd .)
+soversion=$(sed -nE 's/^set\(AGENTSH_EBPF_SOVERSION ([0-9]+)\)$/\1/p' "$source/cmake/AgentshVersion.cmake")
+
+awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/README.md" >"$work/readme.c"
+diff -u "$source/examples/minimal.c" "$work/readme.c" ||
+	fail "the program in README.md is not examples/minimal.c"
+[ "$(wc -l <"$work/readme.c")" -le 30 ] || fail "the program in README.md has more than 30 lines"
+# shellcheck disable=SC2016 # the backquotes are those of the README
+readme_command=$(sed -nE 's/^.*`(cc minimal\.c [^`]*)`.*$/\1/p' "$source/README.md")
+[ -n "$readme_command" ] || fail "README.md does not say how to build its program"
+
+cmake --install "$build" --prefix "$work/prefix" >/dev/null
+use_tree "$work/prefix"
+
+# What is installed does not know where it was built, nor where it was put.
+strip -o "$work/stripped" "$(only "$work/prefix" "libagentsh-ebpf.so.$version")"
+if grep -rlF --include='*.pc' --include='*.cmake' --include='*.h' -e "$source" -e "$build" -e "$work" \
+	"$work/prefix" || grep -lF -e "$source" -e "$build" "$work/stripped"; then
+	fail "installed files name directories of the build"
+fi
+mkdir "$work/elsewhere"
+mv "$work/prefix" "$work/elsewhere/moved"
+use_tree "$work/elsewhere/moved"
+
+# As a packager: staged, for /usr, and used from there.
+DESTDIR=$work/dest cmake --install "$build" --prefix /usr >/dev/null
+use_tree "$work/dest/usr"
+
+# Directories given as absolute paths, as some distributions do.
+cmake -S "$source" -B "$work/absolute" -DCMAKE_INSTALL_PREFIX=/opt/agentsh \
+	-DCMAKE_INSTALL_LIBDIR=/opt/agentsh/libs/64 -DCMAKE_INSTALL_INCLUDEDIR=/opt/agentsh/headers \
+	>"$work/log" 2>&1 || fail "absolute directories: $(cat "$work/log")"
+mkdir -p "$work/root/libs/64/pkgconfig"
+cp "$work/absolute/lib/agentsh-ebpf.pc" "$work/root/libs/64/pkgconfig"
+PKG_CONFIG_PATH=$work/root/libs/64/pkgconfig
+for word in $(pkg-config --cflags --libs agentsh-ebpf); do
+	case $word in -[IL]*) realpath -m "${word:2}" ;; esac
+done >"$work/words"
+for word in headers libs/64; do
+	grep -qxF "$work/root/$word" "$work/words" ||
+		fail "absolute directories: no $word in: $(tr '\n' ' ' <"$work/words")"
+done
