@@ -13,7 +13,16 @@
 /* Values of the public header; the library asserts that they are the same. */
 #define AGENTSH_KIND_CONNECT 1
 #define AGENTSH_KIND_UDP_SEND 2
+#define AGENTSH_KIND_CONNECTED 3
+#define AGENTSH_KIND_CONNECT_FAILED 4
+#define AGENTSH_KIND_CLOSED 5
+#define AGENTSH_KIND_ACCEPTED 6
 #define AGENTSH_FLAG_V4_MAPPED 1
+#define AGENTSH_FLAG_UNATTRIBUTED 2
+#define AGENTSH_FLAG_NO_ERROR 4
+#define AGENTSH_FLAG_INBOUND 8
+#define AGENTSH_FLAG_LOCAL_CLOSED 16
+#define AGENTSH_FLAG_REMOTE_CLOSED 32
 
 /* Each file that is linked into the object declares these; they become one. */
 struct {
@@ -57,9 +66,9 @@ static __always_inline struct agentsh_slot *session_slot(const struct agentsh_ta
  * is refused only while the ring as a whole holds more than one share: until
  * then there is room for everybody.
  */
-static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot *slot)
+static __always_inline void *room_reserve(struct agentsh_slot *slot, const __u64 size)
 {
-	struct agentsh_record *rec;
+	void *rec;
 	__u64 share = agentsh_settings.share_bytes;
 
 	if (bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA) >= share) {
@@ -73,42 +82,51 @@ static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot
 		}
 	}
 
-	rec = bpf_ringbuf_reserve(&agentsh_ring, sizeof(*rec), 0);
+	rec = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
 	if (!rec) {
 		__sync_fetch_and_add(&slot->lost, 1);
 		return NULL;
 	}
-	__sync_fetch_and_add(&slot->produced, AGENTSH_RECORD_ROOM(struct agentsh_record));
+	__sync_fetch_and_add(&slot->produced, AGENTSH_ROOM(size));
 	return rec;
 }
 
-/* Everything that does not depend on the hook. */
-static __always_inline void record_who(struct agentsh_record *rec, const struct agentsh_tag *tag,
-				       const struct agentsh_slot *slot, __u8 kind)
+static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot *slot)
+{
+	return room_reserve(slot, sizeof(struct agentsh_record));
+}
+
+static __always_inline void who_fill(struct agentsh_who *who)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u64 uid_gid = bpf_get_current_uid_gid();
 
+	who->pid = (__u32)pid_tgid;
+	who->tgid = pid_tgid >> 32;
+	who->uid = (__u32)uid_gid;
+	who->gid = uid_gid >> 32;
+	who->zero = 0;
+	who->cgroup_id = bpf_get_current_cgroup_id();
+	if (agentsh_settings.comm)
+		bpf_get_current_comm(who->comm, sizeof(who->comm));
+	else
+		__builtin_memset(who->comm, 0, sizeof(who->comm));
+	who_task(who);
+}
+
+/* Everything that depends on neither hook nor task. */
+static __always_inline void record_begin(struct agentsh_record *rec, const struct agentsh_tag *tag,
+					 const struct agentsh_slot *slot, __u8 kind)
+{
 	rec->version = AGENTSH_RECORD_VERSION;
 	rec->kind = kind;
+	rec->flags = 0;
 	rec->slot = tag->slot;
 	rec->serial = tag->serial;
-	rec->pid = (__u32)pid_tgid;
-	rec->tgid = pid_tgid >> 32;
-	rec->uid = (__u32)uid_gid;
-	rec->gid = uid_gid >> 32;
+	rec->zero = 0;
 	rec->timestamp_ns = bpf_ktime_get_boot_ns();
 	rec->session_id = tag->session_id;
 	rec->session_lost = *(volatile __u64 *)&slot->lost - tag->lost_base;
-	rec->cgroup_id = bpf_get_current_cgroup_id();
-	rec->zero[0] = 0;
-	rec->zero[1] = 0;
-	rec->zero[2] = 0;
-	if (agentsh_settings.comm)
-		bpf_get_current_comm(rec->comm, sizeof(rec->comm));
-	else
-		__builtin_memset(rec->comm, 0, sizeof(rec->comm));
-	record_task(rec);
 }
 
 #endif

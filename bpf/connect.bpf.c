@@ -4,7 +4,7 @@
  * protocol looks at the address, so attempts that fail at once are seen too.
  * The local port is that of a bound socket; others get theirs after the hook.
  */
-#include "socket.h"
+#include "flow.h"
 
 AGENTSH_TAG_MAP(agentsh_tag_connect4);
 AGENTSH_TAG_MAP(agentsh_tag_connect6);
@@ -16,14 +16,19 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
 	struct bpf_sock *sk;
+	struct flow *flow;
 
 	if (!slot)
 		return 1;
+	flow = flow_connect(ctx);
+	if (flow)
+		flow_remote4(flow, ctx);
 	rec = record_reserve(slot);
 	if (!rec)
 		return 1;
 
-	record_who(rec, tag, slot, AGENTSH_KIND_CONNECT);
+	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
+	record_who(rec, flow);
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	sk = ctx->sk;
@@ -39,24 +44,26 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
 	struct bpf_sock *sk;
-	__u32 local[4] = {};
+	struct flow *flow;
+	__u32 local[4] = {}, remote[4];
 
 	if (!slot)
 		return 1;
+	flow = flow_connect(ctx);
+	if (flow)
+		flow_remote6(flow, ctx);
 	rec = record_reserve(slot);
 	if (!rec)
 		return 1;
 
-	record_who(rec, tag, slot, AGENTSH_KIND_CONNECT);
+	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
+	record_who(rec, flow);
 	record_socket(rec, ctx);
 	sk = ctx->sk;
-	if (sk) {
-		local[0] = sk->src_ip6[0];
-		local[1] = sk->src_ip6[1];
-		local[2] = sk->src_ip6[2];
-		local[3] = sk->src_ip6[3];
-	}
-	record_ends6(rec, ctx, local);
+	if (sk)
+		COPY_ADDR6(local, sk->src_ip6);
+	COPY_ADDR6(remote, ctx->user_ip6);
+	record_ends6(rec, remote, local);
 	bpf_ringbuf_submit(rec, 0);
 	return 1;
 }

@@ -38,7 +38,27 @@ struct task_struct {
 	__u64 start_boottime; /* since 5.5: cf25e24db61c */
 };
 
+struct sock_common {
+	__u16 skc_num; /* local port, host order */
+	unsigned long skc_flags;
+};
+
+struct sock {
+	struct sock_common __sk_common;
+	int sk_err;
+	int sk_err_soft;
+};
+
+struct inet_sock {
+	struct sock sk;
+};
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+};
+
 struct tcp_sock {
+	struct inet_connection_sock inet_conn;
 	_Bool is_mptcp; /* with CONFIG_MPTCP */
 };
 

@@ -11,13 +11,28 @@
 
 #include <linux/types.h>
 
-#define AGENTSH_RECORD_VERSION 1
+#define AGENTSH_RECORD_VERSION 2
 
 /* The kernel puts this header in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
 
 #define AGENTSH_COMM_LEN 16
 #define AGENTSH_ADDR_LEN 16
+
+/* The calling task; what a later event of its socket is to say too. */
+struct agentsh_who {
+	__u32 pid;
+	__u32 tgid;
+	__u32 ppid;
+	__u32 ns_pid;
+	__u32 ns_tgid;
+	__u32 uid;
+	__u32 gid;
+	__u32 zero;
+	__u64 cgroup_id;
+	__u64 process_start_ns;
+	char comm[AGENTSH_COMM_LEN];
+};
 
 /*
  * Numbers as in struct agentsh_ebpf_event: addresses in network order, IPv4 in
@@ -29,29 +44,20 @@ struct agentsh_record {
 	__u16 flags;
 	__u32 slot;
 	__u32 serial;
-	__u32 pid;
-	__u32 tgid;
-	__u32 ppid;
-	__u32 ns_pid;
-	__u32 ns_tgid;
-	__u32 uid;
-	__u32 gid;
-	__u64 timestamp_ns;
-	__u64 session_id;
-	__u64 session_lost;
-	__u64 cgroup_id;
-	__u64 socket_cookie;
-	__u64 netns_cookie;
-	__u64 process_start_ns;
 	__u16 family;
 	__u16 protocol;
 	__u16 socket_type;
 	__u16 local_port;
 	__u16 remote_port;
-	__u16 zero[3];
+	__u16 zero;
+	__u64 timestamp_ns;
+	__u64 session_id;
+	__u64 session_lost;
+	__u64 socket_cookie;
+	__u64 netns_cookie;
+	struct agentsh_who who;
 	__u32 local_addr[AGENTSH_ADDR_LEN / 4];
 	__u32 remote_addr[AGENTSH_ADDR_LEN / 4];
-	char comm[AGENTSH_COMM_LEN];
 };
 
 /* A record that also says what became of a connection. */
@@ -62,13 +68,17 @@ struct agentsh_record_outcome {
 	__u64 duration_ns;
 	__u64 bytes_sent;
 	__u64 bytes_received;
+	__u32 retransmits;
+	__u32 datagrams;
 };
 
+_Static_assert(sizeof(struct agentsh_who) == 64, "who has no holes");
 _Static_assert(sizeof(struct agentsh_record) == 160, "record has no holes");
-_Static_assert(sizeof(struct agentsh_record_outcome) == 192, "outcome record has no holes");
+_Static_assert(sizeof(struct agentsh_record_outcome) == 200, "outcome record has no holes");
 
 /* What the ring holds for one record: header and payload, in steps of 8. */
-#define AGENTSH_RECORD_ROOM(type) (((__u64)sizeof(type) + AGENTSH_RECORD_HEADER + 7) & ~7ULL)
+#define AGENTSH_ROOM(size) (((__u64)(size) + AGENTSH_RECORD_HEADER + 7) & ~7ULL)
+#define AGENTSH_RECORD_ROOM(type) AGENTSH_ROOM(sizeof(type))
 
 /*
  * The value of a link's cgroup storage. The kernel replaces the whole value at
@@ -108,7 +118,9 @@ struct agentsh_settings {
 	__u8 udp_every;	   /* report every datagram */
 	__u8 comm;	   /* the helper for comm may be called */
 	__u8 task_direct;  /* bpf_get_current_task_btf may be called */
-	__u8 zero;
+	__u8 lifecycle;	   /* keep the flow of each socket: what becomes of it is asked for */
+	__u8 accept;	   /* report inbound connections */
+	__u8 zero[7];
 };
 
 #endif

@@ -4,7 +4,7 @@
  * destination, or for each datagram if the settings say so. A send() on a
  * connected socket passes no hook; its connect() did.
  */
-#include "socket.h"
+#include "flow.h"
 
 AGENTSH_TAG_MAP(agentsh_tag_sendmsg4);
 AGENTSH_TAG_MAP(agentsh_tag_sendmsg6);
@@ -74,15 +74,20 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	struct destination dst = {};
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
+	struct flow *flow;
 
 	if (!slot)
 		return 1;
+	flow = flow_datagram(ctx, tag);
+	if (flow)
+		flow_remote4(flow, ctx);
 	dst.addr[0] = ctx->user_ip4;
 	rec = datagram_reserve(ctx, tag, slot, &dst);
 	if (!rec)
 		return 1;
 
-	record_who(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	record_begin(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	who_fill(&rec->who); /* not the flow's: another process may send */
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	set_addr4(rec->local_addr, ctx->msg_src_ip4);
@@ -97,10 +102,14 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	struct destination dst = {};
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
-	__u32 local[4];
+	struct flow *flow;
+	__u32 local[4], remote[4];
 
 	if (!slot)
 		return 1;
+	flow = flow_datagram(ctx, tag);
+	if (flow)
+		flow_remote6(flow, ctx);
 	dst.addr[0] = ctx->user_ip6[0];
 	dst.addr[1] = ctx->user_ip6[1];
 	dst.addr[2] = ctx->user_ip6[2];
@@ -109,13 +118,12 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	if (!rec)
 		return 1;
 
-	record_who(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	record_begin(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
+	who_fill(&rec->who); /* not the flow's: another process may send */
 	record_socket(rec, ctx);
-	local[0] = ctx->msg_src_ip6[0];
-	local[1] = ctx->msg_src_ip6[1];
-	local[2] = ctx->msg_src_ip6[2];
-	local[3] = ctx->msg_src_ip6[3];
-	record_ends6(rec, ctx, local);
+	COPY_ADDR6(local, ctx->msg_src_ip6);
+	COPY_ADDR6(remote, ctx->user_ip6);
+	record_ends6(rec, remote, local);
 	bpf_ringbuf_submit(rec, 0);
 	return 1;
 }

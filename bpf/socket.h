@@ -55,37 +55,42 @@ static __always_inline void set_addr4(__u32 *addr, __u32 word)
 static __always_inline void record_remote4(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
 {
 	rec->family = AF_INET;
-	rec->flags = ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
+	rec->flags |= ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
 	set_addr4(rec->remote_addr, ctx->user_ip4);
 }
 
 /*
- * Both ends at a v6 hook. ::ffff:a.b.c.d goes out as IPv4 and is reported as
- * such, with the flag, its local end too: the event has one family for both.
+ * Both ends of an IPv6 socket. ::ffff:a.b.c.d goes out as IPv4 and is reported
+ * as such, with the flag, its local end too: the event has one family for both.
  */
-static __always_inline void record_ends6(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
+static __always_inline void record_ends6(struct agentsh_record *rec, const __u32 remote[4],
 					 const __u32 local[4])
 {
-	__u32 a0 = ctx->user_ip6[0], a1 = ctx->user_ip6[1];
-	__u32 a2 = ctx->user_ip6[2], a3 = ctx->user_ip6[3];
-
-	if (!a0 && !a1 && a2 == V4_MAPPED_WORD) {
+	if (!remote[0] && !remote[1] && remote[2] == V4_MAPPED_WORD) {
 		rec->family = AF_INET;
-		rec->flags = AGENTSH_FLAG_V4_MAPPED;
-		set_addr4(rec->remote_addr, a3);
+		rec->flags |= AGENTSH_FLAG_V4_MAPPED;
+		set_addr4(rec->remote_addr, remote[3]);
 		set_addr4(rec->local_addr, local[2] == V4_MAPPED_WORD ? local[3] : 0);
 		return;
 	}
 	rec->family = AF_INET6;
-	rec->flags = 0;
-	rec->remote_addr[0] = a0;
-	rec->remote_addr[1] = a1;
-	rec->remote_addr[2] = a2;
-	rec->remote_addr[3] = a3;
+	rec->remote_addr[0] = remote[0];
+	rec->remote_addr[1] = remote[1];
+	rec->remote_addr[2] = remote[2];
+	rec->remote_addr[3] = remote[3];
 	rec->local_addr[0] = local[0];
 	rec->local_addr[1] = local[1];
 	rec->local_addr[2] = local[2];
 	rec->local_addr[3] = local[3];
 }
+
+/* Copied out word by word: the context has no address that could be passed on. */
+#define COPY_ADDR6(to, from)                                                                       \
+	do {                                                                                       \
+		(to)[0] = (from)[0];                                                               \
+		(to)[1] = (from)[1];                                                               \
+		(to)[2] = (from)[2];                                                               \
+		(to)[3] = (from)[3];                                                               \
+	} while (0)
 
 #endif

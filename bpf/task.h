@@ -44,20 +44,20 @@ static __always_inline __u32 number_in(struct pid *pid, unsigned int level, __u3
 }
 
 /* What every kernel with BTF can do: a helper's call for each pointer on the way. */
-static __always_inline void record_task_copied(struct agentsh_record *rec, __u32 inode)
+static __always_inline void who_task_copied(struct agentsh_who *who, __u32 inode)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
-	rec->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	rec->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	who->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	who->process_start_ns = BPF_CORE_READ(leader, start_boottime);
 	if (inode) {
 		struct pid *pid = BPF_CORE_READ(task, thread_pid);
 		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
 
-		rec->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
-		rec->ns_tgid = rec->pid == rec->tgid
-				       ? rec->ns_pid
+		who->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
+		who->ns_tgid = who->pid == who->tgid
+				       ? who->ns_pid
 				       : number_in(tgid, BPF_CORE_READ(tgid, level), inode, 0);
 	}
 }
@@ -72,41 +72,41 @@ static __always_inline __u32 number_of_direct(struct task_struct *task, __u32 in
 }
 
 /* The same by plain loads, which the verifier allows from a task that it knows as one. */
-static __always_inline void record_task_direct(struct agentsh_record *rec, __u32 inode)
+static __always_inline void who_task_direct(struct agentsh_who *who, __u32 inode)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_struct *leader = task->group_leader;
 
-	rec->ppid = task->real_parent->tgid;
-	rec->process_start_ns = leader->start_boottime;
+	who->ppid = task->real_parent->tgid;
+	who->process_start_ns = leader->start_boottime;
 	if (inode) {
-		rec->ns_pid = number_of_direct(task, inode);
-		rec->ns_tgid =
-			rec->pid == rec->tgid ? rec->ns_pid : number_of_direct(leader, inode);
+		who->ns_pid = number_of_direct(task, inode);
+		who->ns_tgid =
+			who->pid == who->tgid ? who->ns_pid : number_of_direct(leader, inode);
 	}
 }
 
-static __always_inline void record_task(struct agentsh_record *rec)
+static __always_inline void who_task(struct agentsh_who *who)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
 	__u32 elsewhere = inode == PIDNS_INITIAL ? 0 : inode;
 
-	rec->ns_pid = inode == PIDNS_INITIAL ? rec->pid : 0;
-	rec->ns_tgid = inode == PIDNS_INITIAL ? rec->tgid : 0;
+	who->ns_pid = inode == PIDNS_INITIAL ? who->pid : 0;
+	who->ns_tgid = inode == PIDNS_INITIAL ? who->tgid : 0;
 	if (agentsh_settings.task_direct)
-		record_task_direct(rec, elsewhere);
+		who_task_direct(who, elsewhere);
 	else
-		record_task_copied(rec, elsewhere);
+		who_task_copied(who, elsewhere);
 }
 
 #else
 
-static __always_inline void record_task(struct agentsh_record *rec)
+static __always_inline void who_task(struct agentsh_who *who)
 {
-	rec->ppid = 0;
-	rec->process_start_ns = 0;
-	rec->ns_pid = 0;
-	rec->ns_tgid = 0;
+	who->ppid = 0;
+	who->process_start_ns = 0;
+	who->ns_pid = 0;
+	who->ns_tgid = 0;
 }
 
 #endif

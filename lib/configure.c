@@ -21,7 +21,7 @@ static uint32_t own_pidns(void)
 
 /* The linker may keep a copy of the settings for each file; all get the same. */
 static int set_settings(struct bpf_object *obj, const struct agentsh_variant *variant,
-			const struct agentsh_ebpf_tracer_options *opts)
+			const struct agentsh_ebpf_tracer_options *opts, uint32_t hooks)
 {
 	const struct agentsh_settings settings = {
 		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
@@ -29,6 +29,8 @@ static int set_settings(struct bpf_object *obj, const struct agentsh_variant *va
 		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
 		.comm = variant->comm,
 		.task_direct = variant->direct,
+		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
+		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
 	struct agentsh_settings copies[8];
@@ -59,7 +61,7 @@ static int choose(struct bpf_object *obj, uint32_t wanted)
 		struct bpf_program *prog;
 		struct bpf_map *tag;
 
-		if (!(agentsh_hooks_built() & hook->bit))
+		if (!(agentsh_hooks_built() & hook->wanted_by))
 			continue;
 		prog = bpf_object__find_program_by_name(obj, hook->program);
 		tag = bpf_object__find_map_by_name(obj, hook->tag_map);
@@ -67,13 +69,28 @@ static int choose(struct bpf_object *obj, uint32_t wanted)
 			return -ENOENT;
 		bpf_program__set_autoload(prog, wanted & 1U << i);
 		bpf_map__set_autocreate(tag, wanted & 1U << i);
-		if (wanted & 1U << i && hook->bit == AGENTSH_EBPF_HOOK_UDP)
+		if (wanted & 1U << i && hook->wanted_by == AGENTSH_EBPF_HOOK_UDP)
 			sends = true;
 	}
 	if (agentsh_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
 		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
 					sends);
 	return 0;
+}
+
+/* Sockets are remembered only for those who ask what became of them. */
+static int set_flows(struct bpf_object *obj, uint32_t hooks)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, "agentsh_flows");
+	uint32_t flags = BPF_F_NO_PREALLOC;
+
+	if (!map)
+		return -ENOENT;
+	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
+		flags |= BPF_F_CLONE; /* a listener's is its children's too */
+	bpf_map__set_autocreate(map,
+				hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT));
+	return bpf_map__set_map_flags(map, flags);
 }
 
 /*
@@ -104,7 +121,9 @@ int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
 	int ret = choose(obj, wanted);
 
 	if (!ret)
-		ret = set_settings(obj, variant, opts);
+		ret = set_settings(obj, variant, opts, t->hooks);
+	if (!ret)
+		ret = set_flows(obj, t->hooks);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
 	if (!ret)

@@ -11,7 +11,10 @@ enum rule {
 	BY_CONNECT, /* with AGENTSH_EBPF_HOOK_CONNECT */
 	BY_UDP,	    /* with AGENTSH_EBPF_HOOK_UDP */
 	IMPLIED,    /* by an earlier connect */
-	BY_PING	    /* by connect, on kernels that run its hook for ping sockets */
+	BY_PING,    /* by connect, on kernels that run its hook for ping sockets */
+	BY_LIFECYCLE,
+	BY_RELEASE, /* by the lifecycle hook, on kernels that say when a socket ends */
+	BY_ACCEPT
 };
 
 static const struct {
@@ -54,6 +57,12 @@ static const struct {
 					    "a socket belongs to the cgroup in which it was made"},
 	[AGENTSH_EBPF_WAY_LEFT_SOCKET] = {"left_socket", BY_CONNECT,
 					  "a socket belongs to the cgroup in which it was made"},
+	[AGENTSH_EBPF_WAY_TCP_OUTCOME] = {"tcp_outcome", BY_LIFECYCLE,
+					  "CONNECTED, CONNECT_FAILED and CLOSED, with the hook "
+					  "LIFECYCLE"},
+	[AGENTSH_EBPF_WAY_DATAGRAM_CLOSE] = {"datagram_close", BY_RELEASE,
+					     "CLOSED, with the hook LIFECYCLE, since kernel 5.9"},
+	[AGENTSH_EBPF_WAY_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT, "ACCEPTED, with the hook ACCEPT"},
 };
 
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
@@ -81,10 +90,37 @@ static bool ping_hooked(void)
 			 has;
 }
 
+static bool has_check(const struct agentsh_ebpf_tracer *t, uint32_t check)
+{
+	for (uint32_t i = 0; i < t->program_count; i++)
+		if (t->programs[i].hook->check == check)
+			return true;
+	return false;
+}
+
+static bool seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
+{
+	switch (rule) {
+	case BY_CONNECT:
+		return t->hooks & AGENTSH_EBPF_HOOK_CONNECT;
+	case BY_UDP:
+		return t->hooks & AGENTSH_EBPF_HOOK_UDP;
+	case BY_PING:
+		return t->hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked();
+	case BY_LIFECYCLE:
+		return t->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
+	case BY_RELEASE:
+		return has_check(t, AGENTSH_EBPF_CHECK_SOCK_RELEASE);
+	case BY_ACCEPT:
+		return t->hooks & AGENTSH_EBPF_HOOK_ACCEPT;
+	default:
+		return false;
+	}
+}
+
 int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_coverage *out)
 {
 	struct agentsh_ebpf_coverage c = {.count = WAYS};
-	bool connects, sends;
 
 	if (!t || !out)
 		return -EFAULT;
@@ -92,18 +128,13 @@ int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_eb
 		return -EINVAL;
 	if (t->synth)
 		return -EOPNOTSUPP;
-	connects = t->hooks & AGENTSH_EBPF_HOOK_CONNECT;
-	sends = t->hooks & AGENTSH_EBPF_HOOK_UDP;
 	for (size_t i = 0; i < WAYS; i++) {
-		const enum rule rule = ways[i].rule;
-		uint64_t *mask = &c.unseen;
-
-		if ((rule == BY_CONNECT && connects) || (rule == BY_UDP && sends) ||
-		    (rule == BY_PING && connects && ping_hooked()))
-			mask = &c.seen;
-		else if (rule == IMPLIED && connects)
-			mask = &c.implied;
-		*mask |= 1ULL << i;
+		if (seen(t, ways[i].rule))
+			c.seen |= 1ULL << i;
+		else if (ways[i].rule == IMPLIED && t->hooks & AGENTSH_EBPF_HOOK_CONNECT)
+			c.implied |= 1ULL << i;
+		else
+			c.unseen |= 1ULL << i;
 	}
 	agentsh_sized_give(out, &c, sizeof(c));
 	return 0;

@@ -29,17 +29,17 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 		.timestamp_ns = rec->timestamp_ns,
 		.session_id = rec->session_id,
 		.session_lost = rec->session_lost,
-		.cgroup_id = rec->cgroup_id,
+		.cgroup_id = rec->who.cgroup_id,
 		.socket_cookie = rec->socket_cookie,
 		.netns_cookie = rec->netns_cookie,
-		.process_start_ns = rec->process_start_ns,
-		.pid = rec->pid,
-		.tgid = rec->tgid,
-		.ppid = rec->ppid,
-		.uid = rec->uid,
-		.gid = rec->gid,
-		.ns_pid = rec->ns_pid,
-		.ns_tgid = rec->ns_tgid,
+		.process_start_ns = rec->who.process_start_ns,
+		.pid = rec->who.pid,
+		.tgid = rec->who.tgid,
+		.ppid = rec->who.ppid,
+		.uid = rec->who.uid,
+		.gid = rec->who.gid,
+		.ns_pid = rec->who.ns_pid,
+		.ns_tgid = rec->who.ns_tgid,
 		.family = rec->family,
 		.protocol = rec->protocol,
 		.socket_type = rec->socket_type,
@@ -50,10 +50,12 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 		.duration_ns = full.duration_ns,
 		.bytes_sent = full.bytes_sent,
 		.bytes_received = full.bytes_received,
+		.retransmits = full.retransmits,
+		.datagrams = full.datagrams,
 	};
 	memcpy(event->local_addr, rec->local_addr, sizeof(event->local_addr));
 	memcpy(event->remote_addr, rec->remote_addr, sizeof(event->remote_addr));
-	memcpy(event->comm, rec->comm, sizeof(event->comm) - 1); /* always ends with NUL */
+	memcpy(event->comm, rec->who.comm, sizeof(event->comm) - 1); /* always ends with NUL */
 	return 0;
 }
 
@@ -62,7 +64,7 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agent
 {
 	struct agentsh_record *rec = &record->base;
 	bool outcome = event->error || event->rtt_us || event->duration_ns || event->bytes_sent ||
-		       event->bytes_received;
+		       event->bytes_received || event->retransmits || event->datagrams;
 
 	*record = (struct agentsh_record_outcome){
 		.error = event->error,
@@ -70,6 +72,8 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agent
 		.duration_ns = event->duration_ns,
 		.bytes_sent = event->bytes_sent,
 		.bytes_received = event->bytes_received,
+		.retransmits = event->retransmits,
+		.datagrams = event->datagrams,
 	};
 	*rec = (struct agentsh_record){
 		.version = AGENTSH_RECORD_VERSION,
@@ -77,28 +81,30 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agent
 		.flags = (uint16_t)event->flags,
 		.slot = tag->slot,
 		.serial = tag->serial,
-		.pid = event->pid,
-		.tgid = event->tgid,
-		.ppid = event->ppid,
-		.ns_pid = event->ns_pid,
-		.ns_tgid = event->ns_tgid,
-		.uid = event->uid,
-		.gid = event->gid,
 		.timestamp_ns = event->timestamp_ns,
 		.session_id = tag->session_id,
 		.session_lost = event->session_lost,
-		.cgroup_id = event->cgroup_id,
 		.socket_cookie = event->socket_cookie,
 		.netns_cookie = event->netns_cookie,
-		.process_start_ns = event->process_start_ns,
 		.family = event->family,
 		.protocol = event->protocol,
 		.socket_type = event->socket_type,
 		.local_port = event->local_port,
 		.remote_port = event->remote_port,
+		.who = {
+			.pid = event->pid,
+			.tgid = event->tgid,
+			.ppid = event->ppid,
+			.ns_pid = event->ns_pid,
+			.ns_tgid = event->ns_tgid,
+			.uid = event->uid,
+			.gid = event->gid,
+			.cgroup_id = event->cgroup_id,
+			.process_start_ns = event->process_start_ns,
+		},
 	};
 	memcpy(rec->local_addr, event->local_addr, sizeof(rec->local_addr));
 	memcpy(rec->remote_addr, event->remote_addr, sizeof(rec->remote_addr));
-	memcpy(rec->comm, event->comm, sizeof(rec->comm));
+	memcpy(rec->who.comm, event->comm, sizeof(rec->who.comm));
 	return outcome ? sizeof(*record) : sizeof(record->base);
 }

@@ -13,7 +13,7 @@
 
 #define AGENTSH_BTF_PATH "/sys/kernel/btf/vmlinux"
 #define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
-#define AGENTSH_DESCRIPTORS_FOR_LOAD 32 /* at the peak: libbpf's, and our copies */
+#define AGENTSH_DESCRIPTORS_FOR_LOAD 64 /* at the peak: libbpf's, and our copies */
 
 /* At most this many events a poll or read, so that neither can go on for ever. */
 #define AGENTSH_BATCH_MAX 4096
@@ -24,11 +24,12 @@ struct agentsh_synth;
 
 /* ---- hooks.c: which programs there are ---------------------------------- */
 
-#define AGENTSH_PROGRAMS 4
+#define AGENTSH_PROGRAMS 8
 
 struct agentsh_hook {
-	uint32_t bit;	/* AGENTSH_EBPF_HOOK_ */
-	uint32_t check; /* AGENTSH_EBPF_CHECK_ */
+	uint32_t wanted_by; /* AGENTSH_EBPF_HOOK_: loaded for any of these */
+	uint32_t needed_by; /* those that do not work without it */
+	uint32_t check;	    /* AGENTSH_EBPF_CHECK_ */
 	uint32_t attach_type;
 	const char *program;
 	const char *tag_map;
@@ -164,7 +165,7 @@ bool agentsh_diagnose(int errnum, char *text, size_t size);
 
 /* ---- checks.c: the probe's table and its results ------------------------ */
 
-#define AGENTSH_CHECKS 20
+#define AGENTSH_CHECKS 24
 
 /* What each later check needs: to call bpf(2) for maps; to load programs. */
 #define AGENTSH_CHECKS_CALL                                                                        \

@@ -117,7 +117,7 @@ static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
 	uint32_t wanted = 0;
 
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
-		if (!(hooks & agentsh_hooks[i].bit))
+		if (!(hooks & agentsh_hooks[i].wanted_by))
 			continue;
 		if (simulate & 1ULL << agentsh_hooks[i].check)
 			errors[i] = EINVAL;
@@ -132,7 +132,7 @@ static uint32_t hooks_of(uint32_t hooks, const int *errors)
 {
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
 		if (errors[i])
-			hooks &= ~agentsh_hooks[i].bit;
+			hooks &= ~agentsh_hooks[i].needed_by;
 	return hooks;
 }
 
@@ -190,7 +190,7 @@ static int keep_programs(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 		const struct agentsh_hook *hook = &agentsh_hooks[i];
 		struct agentsh_program *p = &t->programs[t->program_count];
 
-		if (!(t->hooks & hook->bit))
+		if (!(t->hooks & hook->wanted_by) || t->load_errors[i])
 			continue;
 		p->hook = hook;
 		p->fd = copy_fd(

@@ -25,6 +25,14 @@ const char *agentsh_ebpf_kind_name(uint32_t kind)
 		return "connect";
 	case AGENTSH_EBPF_EVENT_UDP_SEND:
 		return "udp_send";
+	case AGENTSH_EBPF_EVENT_CONNECTED:
+		return "connected";
+	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
+		return "connect_failed";
+	case AGENTSH_EBPF_EVENT_CLOSED:
+		return "closed";
+	case AGENTSH_EBPF_EVENT_ACCEPTED:
+		return "accepted";
 	default:
 		return UNKNOWN;
 	}

@@ -73,7 +73,8 @@ static int bits(uint32_t value, uint32_t known, const char *name, struct agentsh
 
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
-	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP;
+	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
 	uint32_t built = agentsh_hooks_built();
 	int ret = bits(o->hooks, known, "hooks", err);
 
@@ -85,7 +86,11 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 				    "(CMake option AGENTSH_EBPF_UDP)",
 				    o->hooks, built);
 	if (!o->hooks)
-		o->hooks = built;
+		o->hooks = built & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
+	if (o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE && !(o->hooks & AGENTSH_EBPF_HOOK_CONNECT))
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "hooks is 0x%x; LIFECYCLE (%d) needs CONNECT (%d)", o->hooks,
+				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
 	if (o->required_hooks & ~o->hooks)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "required_hooks is 0x%x; it must be part of hooks, 0x%x",

@@ -277,7 +277,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 		const struct agentsh_hook *hook = &agentsh_hooks[i];
 		int error = ret ? -ret : t->load_errors[i];
 
-		if (!(hook->bit & opts.hooks))
+		if (!(hook->wanted_by & opts.hooks))
 			agentsh_probe_set(caps, hook->check, UNKNOWN, 0,
 					  "this library was built without it");
 		else if (error)
@@ -305,7 +305,7 @@ static void hooks(struct agentsh_ebpf_capabilities *caps)
 		if (because >= 0)
 			not_tried(caps, hook->check, because);
 		if (caps->checks[hook->check].status != AVAILABLE)
-			caps->hooks &= ~hook->bit;
+			caps->hooks &= ~hook->needed_by;
 	}
 }
 

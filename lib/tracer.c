@@ -83,7 +83,7 @@ static int check_process(const struct agentsh_ebpf_tracer_options *opts,
 	int ret;
 
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
-		if (!(agentsh_hooks[i].bit & opts->required_hooks))
+		if (!(agentsh_hooks[i].needed_by & opts->required_hooks))
 			simulate &= ~(1ULL << agentsh_hooks[i].check);
 	agentsh_probe_begin(&caps, simulate);
 	agentsh_probe_process(&caps);

@@ -63,7 +63,17 @@ enum {
 	/* connect() was called, on whatever socket; its result is not known yet. */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* a datagram was sent with a destination of its own (sendto, sendmsg, sendmmsg) */
-	AGENTSH_EBPF_EVENT_UDP_SEND = 2
+	AGENTSH_EBPF_EVENT_UDP_SEND = 2,
+	/*
+	 * With AGENTSH_EBPF_HOOK_LIFECYCLE. Each attempt of TCP that got as far as
+	 * sending a SYN ends in exactly one CONNECT_FAILED or, after CONNECTED, one
+	 * CLOSED, unless the session is detached first.
+	 */
+	AGENTSH_EBPF_EVENT_CONNECTED = 3,      /* the handshake is done; the local end is known */
+	AGENTSH_EBPF_EVENT_CONNECT_FAILED = 4, /* error says why; ECANCELED: closed before there was an answer */
+	AGENTSH_EBPF_EVENT_CLOSED = 5,         /* the connection, or a datagram socket that had an event, has ended */
+	/* with AGENTSH_EBPF_HOOK_ACCEPT: a peer has connected to a listener of the session */
+	AGENTSH_EBPF_EVENT_ACCEPTED = 6
 };
 
 /* agentsh_ebpf_event.flags */
@@ -72,7 +82,19 @@ enum {
 	 * The socket is AF_INET6 and the destination IPv4 (::ffff:a.b.c.d). The
 	 * event says AF_INET and the plain IPv4 addresses.
 	 */
-	AGENTSH_EBPF_FLAG_V4_MAPPED = 1
+	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
+	/*
+	 * Whose socket it is is not known: connect() was called before the session
+	 * was attached, or the kernel had no memory to remember. pid to comm are 0.
+	 */
+	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
+	/* error could not be read: no BTF, no CAP_PERFMON */
+	AGENTSH_EBPF_FLAG_NO_ERROR = 4,
+	/* the peer opened the connection; pid to comm are those of who called bind() for the listener */
+	AGENTSH_EBPF_FLAG_INBOUND = 8,
+	/* CLOSED: who sent the first FIN; neither: it ended by a reset, a time-out or an abort */
+	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
+	AGENTSH_EBPF_FLAG_REMOTE_CLOSED = 32
 };
 
 /*
@@ -108,16 +130,19 @@ struct agentsh_ebpf_event {
 	uint16_t local_port;       /* 0 where connect() has yet to choose one */
 	uint16_t remote_port;
 	uint16_t reserved0;
-	int32_t error;             /* errno value, positive */
-	uint32_t rtt_us;           /* smoothed round trip time, microseconds */
-	uint64_t duration_ns;
-	uint64_t bytes_sent;
-	uint64_t bytes_received;
+	int32_t error;             /* errno value, positive; of CONNECT_FAILED, and of CLOSED where it was not orderly */
+	uint32_t rtt_us;           /* smoothed round trip time, microseconds, TCP_INFO's tcpi_rtt; of CONNECTED, ACCEPTED, CLOSED */
+	uint64_t duration_ns;      /* since connect() was called, of CONNECTED, CONNECT_FAILED and CLOSED; of an inbound
+	                              connection since its handshake; of a datagram socket since its first event */
+	uint64_t bytes_sent;       /* of CLOSED: data that the peer has acknowledged, TCP */
+	uint64_t bytes_received;   /* of CLOSED: data taken in, in order, read by the process or not, TCP */
 	uint8_t local_addr[16];    /* all zero where connect() has yet to choose one */
 	uint8_t remote_addr[16];
 	char comm[16];             /* name of the thread, ends with NUL; else any bytes: the process chose them, prctl(2) PR_SET_NAME;
 	                              empty where the kernel (6.18 does) wants CAP_PERFMON for it and the opener has none */
-	uint8_t reserved[72];
+	uint32_t retransmits;      /* segments sent again, TCP_INFO's tcpi_total_retrans */
+	uint32_t datagrams;        /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or deduplicated) */
+	uint8_t reserved[64];
 };
 
 /*
@@ -129,7 +154,7 @@ struct agentsh_ebpf_event {
 AGENTSH_EBPF_API uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event);
 
 /*
- * Names for logs: "connect", "udp_send"; "tcp", "udp", "icmp", ... Never NULL;
+ * Names for logs: "connect", "udp_send", "connected", ...; "tcp", "udp", "icmp", ... Never NULL;
  * what is not known gives "unknown". Static storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_kind_name(uint32_t kind);
@@ -189,7 +214,13 @@ enum {
 /* agentsh_ebpf_tracer_options.hooks */
 enum {
 	AGENTSH_EBPF_HOOK_CONNECT = 1, /* connect(): cgroup/connect4 and connect6, kernel 4.17 */
-	AGENTSH_EBPF_HOOK_UDP = 2      /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
+	AGENTSH_EBPF_HOOK_UDP = 2,     /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
+	/*
+	 * What became of a connection: sock_ops, and for datagram sockets
+	 * cgroup/sock_release (kernel 5.9; left out before). Needs CONNECT.
+	 */
+	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
+	AGENTSH_EBPF_HOOK_ACCEPT = 8   /* inbound TCP connections and their end: sock_ops, cgroup/bind4 and bind6 */
 };
 
 /* agentsh_ebpf_tracer_options.flags */
@@ -223,7 +254,7 @@ typedef void (*agentsh_ebpf_log_fn)(void *ctx, int level, const char *text);
 struct agentsh_ebpf_tracer_options {
 	uint32_t size;         /* sizeof(struct agentsh_ebpf_tracer_options) */
 	uint32_t mode;         /* AGENTSH_EBPF_MODE_ */
-	uint32_t hooks;        /* AGENTSH_EBPF_HOOK_, or-ed; 0: all that were built in */
+	uint32_t hooks;        /* AGENTSH_EBPF_HOOK_, or-ed; only these cost anything; 0: CONNECT, and UDP if built in */
 	uint32_t flags;        /* AGENTSH_EBPF_OPEN_, or-ed */
 	uint32_t ring_size;    /* bytes, a power of two, 4096 (or the page size, if larger) to 1 GiB; default 1 MiB */
 	uint32_t ring_share;   /* percent of the ring that one session's unread events may hold, 1 to 100; default 25 */
@@ -399,7 +430,11 @@ enum {
 	AGENTSH_EBPF_CHECK_CONNECT4 = 16,      /* each hook: its program loads and can be attached */
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
 	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,      /* optional */
-	AGENTSH_EBPF_CHECK_SENDMSG6 = 19       /* optional */
+	AGENTSH_EBPF_CHECK_SENDMSG6 = 19,      /* optional */
+	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,      /* optional */
+	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21,  /* optional */
+	AGENTSH_EBPF_CHECK_BIND4 = 22,         /* optional */
+	AGENTSH_EBPF_CHECK_BIND6 = 23          /* optional */
 };
 
 /* agentsh_ebpf_capability.status */
@@ -518,7 +553,11 @@ enum {
 	AGENTSH_EBPF_WAY_VSOCK = 16,            /* vsock(7): from a virtual machine to its host */
 	AGENTSH_EBPF_WAY_EARLIER_SOCKET = 17,   /* made before its process came into the cgroup */
 	AGENTSH_EBPF_WAY_PASSED_SOCKET = 18,    /* made outside and handed in, SCM_RIGHTS or fork() */
-	AGENTSH_EBPF_WAY_LEFT_SOCKET = 19       /* made inside, by a process that has left since */
+	AGENTSH_EBPF_WAY_LEFT_SOCKET = 19,      /* made inside, by a process that has left since */
+	/* what is told beyond the attempt */
+	AGENTSH_EBPF_WAY_TCP_OUTCOME = 20,      /* CONNECTED, CONNECT_FAILED, CLOSED */
+	AGENTSH_EBPF_WAY_DATAGRAM_CLOSE = 21,   /* CLOSED of a datagram socket */
+	AGENTSH_EBPF_WAY_TCP_ACCEPT = 22        /* ACCEPTED */
 };
 
 struct agentsh_ebpf_coverage {

@@ -27,8 +27,9 @@ static const struct bad_options {
 	{{.mode = 99}, -EINVAL, "mode,99"},
 	{{.mode = 1}, -ECANCELED, "mode,DISABLED"},
 	{{.required_hooks = 4}, -EINVAL, "required_hooks,0x4"},
-	{{.simulate_missing = 1U << 20}, -EINVAL, "simulate_missing"},
-	{{.hooks = 4}, -EINVAL, "hooks,0x4,0x3"},
+	{{.simulate_missing = 1U << 24}, -EINVAL, "simulate_missing"},
+	{{.hooks = 4}, -EINVAL, "hooks,0x4,LIFECYCLE,CONNECT"},
+	{{.hooks = 16}, -EINVAL, "hooks,0x10,0xf"},
 	{{.hooks = 0x80000001}, -EINVAL, "hooks,0x80000001"},
 	{{.flags = 2}, -EINVAL, "flags,0x2,0x1"},
 };

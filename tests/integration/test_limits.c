@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "traffic.h"
 
-#define ENOUGH 40 /* descriptors for an open at its peak */
+#define ENOUGH 80 /* descriptors for an open at its peak */
 
 static struct rlimit many;
 

@@ -43,7 +43,7 @@ START_TEST(capacity_of_outcomes)
 	while (!agentsh_ebpf_inject(session, &event))
 		n++;
 	ck_assert_uint_eq(n, (UNIT_RING_SMALL - 1) / UNIT_ROOM_OUTCOME);
-	/* 20 of 200 leave 95 bytes: not even a small one fits */
+	/* 19 of 208 leave 144 bytes: not even a small one fits */
 	ck_assert_int_eq(unit_inject(session, 0), -ENOBUFS);
 	ck_assert_uint_eq(unit_drain(tracer), n);
 	agentsh_ebpf_tracer_close(tracer);

@@ -14,6 +14,10 @@ struct named {
 static const struct named kinds[] = {
 	{AGENTSH_EBPF_EVENT_CONNECT, "connect"},
 	{AGENTSH_EBPF_EVENT_UDP_SEND, "udp_send"},
+	{AGENTSH_EBPF_EVENT_CONNECTED, "connected"},
+	{AGENTSH_EBPF_EVENT_CONNECT_FAILED, "connect_failed"},
+	{AGENTSH_EBPF_EVENT_CLOSED, "closed"},
+	{AGENTSH_EBPF_EVENT_ACCEPTED, "accepted"},
 };
 
 static const struct named protocols[] = {

@@ -81,19 +81,21 @@ START_TEST(single_outcome_member)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 7);
-	struct agentsh_ebpf_event put[5], got[5];
+	struct agentsh_ebpf_event put[7], got[7];
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 7; i++)
 		put[i] = unit_event((uint64_t)i);
 	put[0].error = -1;
 	put[1].rtt_us = 1;
 	put[2].duration_ns = 1ULL << 63;
 	put[3].bytes_sent = 1ULL << 32;
 	put[4].bytes_received = 1;
-	for (int i = 0; i < 5; i++)
+	put[5].retransmits = 1;
+	put[6].datagrams = 1U << 31;
+	for (int i = 0; i < 7; i++)
 		ck_assert_int_eq(agentsh_ebpf_inject(session, &put[i]), 0);
-	ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 5, 0), 5);
-	for (int i = 0; i < 5; i++)
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 7, 0), 7);
+	for (int i = 0; i < 7; i++)
 		unit_expect_event(&got[i], &put[i], 7, 0);
 	agentsh_ebpf_tracer_close(tracer);
 }

@@ -120,7 +120,7 @@ static void random_bytes(void *to, size_t size)
 struct agentsh_ebpf_event unit_random_event(void)
 {
 	struct agentsh_ebpf_event event;
-	uint32_t some = unit_below(3) ? unit_below(32) : 0;
+	uint32_t some = unit_below(3) ? unit_below(128) : 0;
 
 	random_bytes(&event, sizeof(event));
 	event.kind &= 0xff;
@@ -136,12 +136,17 @@ struct agentsh_ebpf_event unit_random_event(void)
 		event.bytes_sent = 0;
 	if (!(some & 16))
 		event.bytes_received = 0;
+	if (!(some & 32))
+		event.retransmits = 0;
+	if (!(some & 64))
+		event.datagrams = 0;
 	return event;
 }
 
 bool unit_has_outcome(const struct agentsh_ebpf_event *e)
 {
-	return e->error || e->rtt_us || e->duration_ns || e->bytes_sent || e->bytes_received;
+	return e->error || e->rtt_us || e->duration_ns || e->bytes_sent || e->bytes_received ||
+	       e->retransmits || e->datagrams;
 }
 
 int unit_inject(struct agentsh_ebpf_session *session, uint64_t number)

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Inbound connections are made in softirq by a socket that nobody has called
+ * yet. Its listener's process is the one to name: it is remembered at bind(),
+ * and the kernel copies it to each child of the listener.
+ */
+#include "flow.h"
+
+AGENTSH_TAG_MAP(agentsh_tag_bind4);
+AGENTSH_TAG_MAP(agentsh_tag_bind6);
+
+#define SOCK_STREAM 1
+
+static __always_inline int remember(struct bpf_sock_addr *ctx, const struct agentsh_tag *tag)
+{
+	struct flow *flow;
+
+	if (!session_slot(tag) || ctx->type != SOCK_STREAM)
+		return 1;
+	flow = flow_of_caller(ctx);
+	if (flow)
+		flow_begin(flow, ctx, FLOW_BOUND);
+	return 1;
+}
+
+SEC("cgroup/bind4")
+int agentsh_bind4(struct bpf_sock_addr *ctx)
+{
+	return remember(ctx, bpf_get_local_storage(&agentsh_tag_bind4, 0));
+}
+
+SEC("cgroup/bind6")
+int agentsh_bind6(struct bpf_sock_addr *ctx)
+{
+	return remember(ctx, bpf_get_local_storage(&agentsh_tag_bind6, 0));
+}
+
+char _license[] SEC("license") __weak = "Dual BSD/GPL";

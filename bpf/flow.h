@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is known of a socket from one of its events to the next, kept with the
+ * socket itself: most of what becomes of a connection happens in softirq, where
+ * there is no task to ask. One for all sessions that see the socket, so it holds
+ * nothing of a session, and what is written twice is written the same.
+ */
+#ifndef AGENTSH_FLOW_H
+#define AGENTSH_FLOW_H
+
+#include "socket.h"
+
+enum {
+	FLOW_ATTEMPT = 1,  /* connect() was called */
+	FLOW_SYN = 2,	   /* and got as far as a SYN */
+	FLOW_BOUND = 3,	   /* bind() was called: a listener, maybe */
+	FLOW_ACCEPTED = 4, /* the child of one */
+};
+
+struct flow {
+	struct agentsh_who who;
+	__u64 start_ns; /* connect(), first datagram, or the end of an inbound handshake */
+	__u64 netns_cookie;
+	__u64 received; /* bytes, when FIN_WAIT2 began */
+	__u32 remote[4];	/* of a datagram socket: as the last call gave it */
+	__u16 remote_port;
+	__u8 remote_v6;	 /* it came by a v6 hook */
+	__u8 socket_v6;
+	__u16 protocol;
+	__u16 socket_type;
+	__u32 datagrams;
+	__u32 counter; /* serial of the session that counts them: nested ones must not twice */
+	__u32 phase;   /* FLOW_ */
+	__u32 closer;  /* TCP state that the first FIN led to */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* the library adds BPF_F_CLONE for listeners */
+	__type(key, int);
+	__type(value, struct flow);
+} agentsh_flows __weak SEC(".maps");
+
+/* The flow of a socket whose process calls; NULL: none is wanted, or no memory. */
+static __always_inline struct flow *flow_of_caller(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	if (!sk)
+		return NULL;
+	return bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+}
+
+static __always_inline void flow_begin(struct flow *flow, struct bpf_sock_addr *ctx, __u8 phase)
+{
+	who_fill(&flow->who);
+	flow->start_ns = bpf_ktime_get_boot_ns();
+	flow->netns_cookie = bpf_get_netns_cookie(ctx);
+	flow->protocol = socket_protocol(ctx);
+	flow->socket_type = ctx->type;
+	flow->phase = phase;
+	flow->closer = 0;
+	flow->received = 0;
+}
+
+/* Where a datagram socket's last call went to. */
+static __always_inline void flow_remote4(struct flow *flow, struct bpf_sock_addr *ctx)
+{
+	set_addr4(flow->remote, ctx->user_ip4);
+	flow->remote_port = bpf_ntohs((__u16)ctx->user_port);
+	flow->remote_v6 = 0;
+	flow->socket_v6 = ctx->family == AF_INET6;
+}
+
+static __always_inline void flow_remote6(struct flow *flow, struct bpf_sock_addr *ctx)
+{
+	COPY_ADDR6(flow->remote, ctx->user_ip6);
+	flow->remote_port = bpf_ntohs((__u16)ctx->user_port);
+	flow->remote_v6 = 1;
+	flow->socket_v6 = 1;
+}
+
+/* The flow of a connect(): begun, or NULL. */
+static __always_inline struct flow *flow_connect(struct bpf_sock_addr *ctx)
+{
+	struct flow *flow = agentsh_settings.lifecycle ? flow_of_caller(ctx) : NULL;
+
+	if (flow)
+		flow_begin(flow, ctx, FLOW_ATTEMPT);
+	return flow;
+}
+
+/* The flow of a datagram, which counts it; NULL: none is wanted, or no memory. */
+static __always_inline struct flow *flow_datagram(struct bpf_sock_addr *ctx,
+						  const struct agentsh_tag *tag)
+{
+	struct flow *flow = agentsh_settings.lifecycle ? flow_of_caller(ctx) : NULL;
+
+	if (!flow)
+		return NULL;
+	if (!flow->phase)
+		flow_begin(flow, ctx, FLOW_ATTEMPT);
+	if (!flow->counter)
+		flow->counter = tag->serial;
+	if (flow->counter == tag->serial)
+		__sync_fetch_and_add(&flow->datagrams, 1);
+	return flow;
+}
+
+/* Who calls: from the flow where it has just been asked. */
+static __always_inline void record_who(struct agentsh_record *rec, const struct flow *flow)
+{
+	if (flow)
+		rec->who = flow->who;
+	else
+		who_fill(&rec->who);
+}
+
+#endif

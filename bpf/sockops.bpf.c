@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What became of a TCP connection: established, failed, closed. The hook also
+ * answers questions of the kernel (time-outs, windows); those are left alone,
+ * and so is the reply that another program may have given.
+ */
+#include "flow.h"
+
+AGENTSH_TAG_MAP(agentsh_tag_sockops);
+
+/* Include/net/tcp_states.h and include/uapi/linux/bpf.h (BPF_TCP_): never renumbered. */
+#define SOCK_DONE_BIT 1 /* enum sock_flags: the peer's FIN was taken */
+
+#define ECANCELED 125
+#define SOCK_STREAM 1
+#define IPPROTO_TCP 6
+
+/* Positive errno of the socket; negative: this program may not look. */
+static __always_inline int socket_error(struct bpf_sock_ops *ctx)
+{
+#ifdef AGENTSH_TASK
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (tcp) {
+		int error = tcp->inet_conn.icsk_inet.sk.sk_err;
+
+		return error ? error : tcp->inet_conn.icsk_inet.sk.sk_err_soft;
+	}
+#endif
+	(void)ctx;
+	return -1;
+}
+
+/*
+ * Whether the peer's FIN is among bytes_received, which counts it as one byte.
+ * From FIN_WAIT2 a socket leaves on that FIN, or because nobody holds it any
+ * more; then nothing more has come.
+ */
+static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct flow *flow, __u32 old)
+{
+	if (old == BPF_TCP_CLOSE_WAIT || old == BPF_TCP_LAST_ACK || old == BPF_TCP_CLOSING)
+		return 1;
+	if (old != BPF_TCP_FIN_WAIT2)
+		return 0;
+#ifdef AGENTSH_TASK
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (tcp)
+		return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
+#endif
+	return flow && ctx->bytes_received > flow->received;
+}
+
+/* bytes_acked counts our SYN, where we sent one, and our FIN. */
+static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int inbound)
+{
+	__u64 acked = ctx->bytes_acked;
+	__u64 other = !inbound;
+
+	if (old == BPF_TCP_FIN_WAIT2 || ((old == BPF_TCP_LAST_ACK || old == BPF_TCP_CLOSING) &&
+					 ctx->snd_una == ctx->snd_nxt))
+		other++;
+	return acked > other ? acked - other : 0;
+}
+
+static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_sock_ops *ctx)
+{
+	__u32 local[4], remote[4];
+
+	rec->local_port = (__u16)ctx->local_port;		/* host order */
+	rec->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
+	if (ctx->family == AF_INET6) {
+		COPY_ADDR6(local, ctx->local_ip6);
+		COPY_ADDR6(remote, ctx->remote_ip6);
+		record_ends6(rec, remote, local);
+		return;
+	}
+	rec->family = AF_INET;
+	set_addr4(rec->local_addr, ctx->local_ip4);
+	set_addr4(rec->remote_addr, ctx->remote_ip4);
+}
+
+/* A record in the name of the process that the flow remembers. */
+static __always_inline struct agentsh_record_outcome *
+outcome_begin(struct bpf_sock_ops *ctx, const struct flow *flow, const struct agentsh_tag *tag,
+	      struct agentsh_slot *slot, __u8 kind)
+{
+	struct agentsh_record_outcome *out = room_reserve(slot, sizeof(*out));
+	struct agentsh_record *rec;
+
+	if (!out)
+		return NULL;
+	rec = &out->base;
+	record_begin(rec, tag, slot, kind);
+	record_ends(rec, ctx);
+	rec->socket_cookie = bpf_get_socket_cookie(ctx);
+	rec->protocol = IPPROTO_TCP;
+	rec->socket_type = SOCK_STREAM;
+	if (flow) {
+		rec->who = flow->who;
+		rec->netns_cookie = flow->netns_cookie;
+		rec->protocol = flow->protocol;
+		out->duration_ns = rec->timestamp_ns - flow->start_ns;
+	} else {
+		__builtin_memset(&rec->who, 0, sizeof(rec->who));
+		rec->netns_cookie = 0;
+		rec->flags |= AGENTSH_FLAG_UNATTRIBUTED;
+		out->duration_ns = 0;
+	}
+	out->error = 0;
+	out->rtt_us = ctx->srtt_us >> 3;
+	out->bytes_sent = 0;
+	out->bytes_received = 0;
+	out->retransmits = ctx->total_retrans;
+	out->datagrams = 0;
+	return out;
+}
+
+/* Calls at each change of state, besides those that others have asked for. */
+static __always_inline void watch_states(struct bpf_sock_ops *ctx)
+{
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+static __always_inline void established(struct bpf_sock_ops *ctx, const struct flow *flow,
+					const struct agentsh_tag *tag, struct agentsh_slot *slot)
+{
+	struct agentsh_record_outcome *out;
+
+	watch_states(ctx);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED);
+	if (out)
+		bpf_ringbuf_submit(out, 0);
+}
+
+/* Its flow is a copy of its listener's, where bind() made one. */
+static __always_inline void accepted(struct bpf_sock_ops *ctx, struct flow *flow,
+				     const struct agentsh_tag *tag, struct agentsh_slot *slot)
+{
+	struct agentsh_record_outcome *out;
+
+	if (flow && flow->phase != FLOW_ACCEPTED) {
+		flow->phase = FLOW_ACCEPTED;
+		flow->start_ns = bpf_ktime_get_boot_ns();
+	}
+	watch_states(ctx);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_ACCEPTED);
+	if (!out)
+		return;
+	out->base.flags |= AGENTSH_FLAG_INBOUND;
+	out->duration_ns = 0;
+	bpf_ringbuf_submit(out, 0);
+}
+
+static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *flow,
+				   const struct agentsh_tag *tag, struct agentsh_slot *slot)
+{
+	struct agentsh_record_outcome *out;
+	int error = socket_error(ctx);
+
+	if (flow && flow->phase != FLOW_SYN)
+		return; /* it never got as far as a SYN */
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECT_FAILED);
+	if (!out)
+		return;
+	out->rtt_us = 0;
+	if (error < 0)
+		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
+	else
+		out->error = error ? error : ECANCELED; /* nothing failed: it was given up */
+	bpf_ringbuf_submit(out, 0);
+}
+
+static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *flow,
+				   const struct agentsh_tag *tag, struct agentsh_slot *slot,
+				   __u32 old)
+{
+	int inbound = flow && flow->phase == FLOW_ACCEPTED;
+	struct agentsh_record_outcome *out;
+	__u64 received = ctx->bytes_received;
+	int error = socket_error(ctx);
+
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED);
+	if (!out)
+		return;
+	if (inbound)
+		out->base.flags |= AGENTSH_FLAG_INBOUND;
+	if (flow && flow->closer == BPF_TCP_FIN_WAIT1)
+		out->base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
+	else if (flow && flow->closer == BPF_TCP_CLOSE_WAIT)
+		out->base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
+	if (error < 0)
+		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
+	else
+		out->error = error;
+	out->bytes_sent = bytes_sent(ctx, old, inbound);
+	out->bytes_received = received - fin_received(ctx, flow, old);
+	bpf_ringbuf_submit(out, 0);
+}
+
+static __always_inline void changed(struct bpf_sock_ops *ctx, struct flow *flow,
+				    const struct agentsh_tag *tag, struct agentsh_slot *slot)
+{
+	__u32 old = ctx->args[0], new = ctx->args[1];
+
+	if (flow && (new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !flow->closer)
+		flow->closer = new;
+	if (flow && new == BPF_TCP_FIN_WAIT2)
+		flow->received = ctx->bytes_received;
+	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
+		return;
+	if (old == BPF_TCP_SYN_SENT || old == BPF_TCP_SYN_RECV)
+		failed(ctx, flow, tag, slot);
+	else
+		closed(ctx, flow, tag, slot, old);
+}
+
+SEC("sockops")
+int agentsh_sockops(struct bpf_sock_ops *ctx)
+{
+	__u32 op = ctx->op;
+	struct agentsh_tag *tag;
+	struct agentsh_slot *slot;
+	struct bpf_sock *sk;
+	struct flow *flow;
+
+	/* most calls are questions that are not for us */
+	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
+	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+		return 1;
+	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
+		return 1;
+	if ((op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) &&
+	    !agentsh_settings.lifecycle)
+		return 1;
+	tag = bpf_get_local_storage(&agentsh_tag_sockops, 0);
+	slot = session_slot(tag);
+	sk = ctx->sk;
+	if (!slot || !sk)
+		return 1;
+	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, 0);
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+		if (flow)
+			flow->phase = FLOW_SYN;
+		watch_states(ctx);
+	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
+		established(ctx, flow, tag, slot);
+	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		accepted(ctx, flow, tag, slot);
+	} else {
+		changed(ctx, flow, tag, slot);
+	}
+	return 1;
+}
+
+char _license[] SEC("license") __weak = "Dual BSD/GPL";
