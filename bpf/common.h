@@ -38,6 +38,14 @@ struct {
 	__type(value, struct agentsh_slot);
 } agentsh_slots __weak SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct agentsh_control);
+} agentsh_control __weak SEC(".maps");
+
 const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.settings") = {};
 
 #include "task.h" /* reads the settings */
@@ -61,39 +69,75 @@ static __always_inline struct agentsh_slot *session_slot(const struct agentsh_ta
 	return tag->serial ? bpf_map_lookup_elem(&agentsh_slots, &slot) : NULL;
 }
 
+/* A record that is being written. */
+struct room {
+	void *rec; /* NULL: there is no room */
+	__u64 before; /* bytes that were in the ring */
+	__u64 size;
+};
+
 /*
- * Room for one record, or NULL and the loss counted. A session over its share
- * is refused only while the ring as a whole holds more than one share: until
- * then there is room for everybody.
+ * Room for one record, or the loss counted. A session over its share is refused
+ * only while the ring as a whole holds more than one share: until then there is
+ * room for everybody.
  */
-static __always_inline void *room_reserve(struct agentsh_slot *slot, const __u64 size)
+static __always_inline struct room room_reserve(struct agentsh_slot *slot, const __u64 size)
 {
-	void *rec;
+	struct room room = {
+		.before = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA),
+		.size = AGENTSH_ROOM(size),
+	};
 	__u64 share = agentsh_settings.share_bytes;
 
-	if (bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA) >= share) {
+	if (room.before >= share) {
 		__s64 held =
 			*(volatile __u64 *)&slot->produced - *(volatile __u64 *)&slot->consumed;
 
 		if (held >= (__s64)share) {
 			__sync_fetch_and_add(&slot->lost_share, 1);
 			__sync_fetch_and_add(&slot->lost, 1);
-			return NULL;
+			return room;
 		}
 	}
 
-	rec = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
-	if (!rec) {
+	room.rec = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
+	if (room.rec)
+		__sync_fetch_and_add(&slot->produced, room.size);
+	else
 		__sync_fetch_and_add(&slot->lost, 1);
-		return NULL;
-	}
-	__sync_fetch_and_add(&slot->produced, AGENTSH_ROOM(size));
-	return rec;
+	return room;
 }
 
-static __always_inline struct agentsh_record *record_reserve(struct agentsh_slot *slot)
+static __always_inline struct room record_reserve(struct agentsh_slot *slot)
 {
 	return room_reserve(slot, sizeof(struct agentsh_record));
+}
+
+/* So many records may be in the making at once, on as many processors. */
+#define MARK_BAND 8
+
+/*
+ * The flag is read after the reservation, which the reader looks for before it
+ * sleeps: docs/ARCHITECTURE.md says why no wake-up is lost. At the mark a few
+ * records wake, because several processors may cross it together, and not all
+ * above it, because each wake-up costs more than all the rest.
+ */
+static __always_inline void room_submit(const struct room *room)
+{
+	struct agentsh_control *control;
+	__u64 flags = 0;
+	__u32 zero = 0;
+
+	control = bpf_map_lookup_elem(&agentsh_control, &zero);
+	if (control && *(volatile __u32 *)&control->quiet) {
+		__u64 mark = agentsh_settings.mark_bytes;
+
+		flags = room->before + room->size >= mark &&
+					room->before < mark + MARK_BAND * room->size
+				? BPF_RB_FORCE_WAKEUP
+				: BPF_RB_NO_WAKEUP;
+	}
+	bpf_ringbuf_submit(room->rec, flags);
 }
 
 static __always_inline void who_fill(struct agentsh_who *who)

@@ -15,6 +15,7 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_connect4, 0);
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
+	struct room room;
 	struct bpf_sock *sk;
 	struct flow *flow;
 
@@ -23,7 +24,8 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	flow = flow_connect(ctx);
 	if (flow)
 		flow_remote4(flow, ctx);
-	rec = record_reserve(slot);
+	room = record_reserve(slot);
+	rec = room.rec;
 	if (!rec)
 		return 1;
 
@@ -33,7 +35,7 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	record_remote4(rec, ctx);
 	sk = ctx->sk;
 	set_addr4(rec->local_addr, sk ? sk->src_ip4 : 0);
-	bpf_ringbuf_submit(rec, 0);
+	room_submit(&room);
 	return 1;
 }
 
@@ -43,6 +45,7 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_connect6, 0);
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
+	struct room room;
 	struct bpf_sock *sk;
 	struct flow *flow;
 	__u32 local[4] = {}, remote[4];
@@ -52,7 +55,8 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	flow = flow_connect(ctx);
 	if (flow)
 		flow_remote6(flow, ctx);
-	rec = record_reserve(slot);
+	room = record_reserve(slot);
+	rec = room.rec;
 	if (!rec)
 		return 1;
 
@@ -64,7 +68,7 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 		COPY_ADDR6(local, sk->src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);
 	record_ends6(rec, remote, local);
-	bpf_ringbuf_submit(rec, 0);
+	room_submit(&room);
 	return 1;
 }
 

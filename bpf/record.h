@@ -111,9 +111,16 @@ struct agentsh_slot {
 
 _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");
 
+/* One for the tracer, in a memory-mapped array; written by the library. */
+struct agentsh_control {
+	__u32 quiet; /* the reader looks by itself: no wake-up for each record */
+	__u32 pad[15];
+};
+
 /* Constants of the loaded programs: the verifier sees them as such. */
 struct agentsh_settings {
 	__u64 share_bytes; /* what one session may hold of the ring */
+	__u64 mark_bytes;  /* a ring that holds this much wakes its reader in any case */
 	__u32 pidns_inode; /* PID namespace of the opener; 0: not known */
 	__u8 udp_every;	   /* report every datagram */
 	__u8 comm;	   /* the helper for comm may be called */

@@ -23,6 +23,7 @@ int agentsh_release(struct bpf_sock *ctx)
 	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_release, 0);
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record_outcome *out;
+	struct room room;
 	const __u32 none[4] = {};
 	__u32 remote[4];
 	struct flow *flow;
@@ -32,7 +33,8 @@ int agentsh_release(struct bpf_sock *ctx)
 	flow = bpf_sk_storage_get(&agentsh_flows, ctx, 0, 0);
 	if (!flow)
 		return 1;
-	out = room_reserve(slot, sizeof(*out));
+	room = room_reserve(slot, sizeof(*out));
+	out = room.rec;
 	if (!out)
 		return 1;
 	record_begin(&out->base, tag, slot, AGENTSH_KIND_CLOSED);
@@ -59,7 +61,7 @@ int agentsh_release(struct bpf_sock *ctx)
 	out->bytes_received = 0;
 	out->retransmits = 0;
 	out->datagrams = flow->datagrams;
-	bpf_ringbuf_submit(out, 0);
+	room_submit(&room);
 	return 1;
 }
 

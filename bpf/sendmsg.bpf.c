@@ -44,12 +44,12 @@ static __always_inline int first_seen(struct agentsh_slot *slot, const struct de
  * Room for the record of this datagram, or NULL: a repetition, or no room. What
  * was lost is forgotten again, so that the next datagram gets its chance.
  */
-static __always_inline struct agentsh_record *datagram_reserve(struct bpf_sock_addr *ctx,
+static __always_inline struct room datagram_reserve(struct bpf_sock_addr *ctx,
 							       const struct agentsh_tag *tag,
 							       struct agentsh_slot *slot,
 							       struct destination *dst)
 {
-	struct agentsh_record *rec;
+	struct room room = {};
 
 	if (agentsh_settings.udp_every)
 		return record_reserve(slot);
@@ -60,11 +60,11 @@ static __always_inline struct agentsh_record *datagram_reserve(struct bpf_sock_a
 	dst->port = (__u16)ctx->user_port;
 	dst->family = ctx->user_family;
 	if (!first_seen(slot, dst))
-		return NULL;
-	rec = record_reserve(slot);
-	if (!rec)
+		return room;
+	room = record_reserve(slot);
+	if (!room.rec)
 		bpf_map_delete_elem(&agentsh_udp_seen, dst);
-	return rec;
+	return room;
 }
 
 SEC("cgroup/sendmsg4")
@@ -74,6 +74,7 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	struct destination dst = {};
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
+	struct room room;
 	struct flow *flow;
 
 	if (!slot)
@@ -82,7 +83,8 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	if (flow)
 		flow_remote4(flow, ctx);
 	dst.addr[0] = ctx->user_ip4;
-	rec = datagram_reserve(ctx, tag, slot, &dst);
+	room = datagram_reserve(ctx, tag, slot, &dst);
+	rec = room.rec;
 	if (!rec)
 		return 1;
 
@@ -91,7 +93,7 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	set_addr4(rec->local_addr, ctx->msg_src_ip4);
-	bpf_ringbuf_submit(rec, 0);
+	room_submit(&room);
 	return 1;
 }
 
@@ -102,6 +104,7 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	struct destination dst = {};
 	struct agentsh_slot *slot = session_slot(tag);
 	struct agentsh_record *rec;
+	struct room room;
 	struct flow *flow;
 	__u32 local[4], remote[4];
 
@@ -114,7 +117,8 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	dst.addr[1] = ctx->user_ip6[1];
 	dst.addr[2] = ctx->user_ip6[2];
 	dst.addr[3] = ctx->user_ip6[3];
-	rec = datagram_reserve(ctx, tag, slot, &dst);
+	room = datagram_reserve(ctx, tag, slot, &dst);
+	rec = room.rec;
 	if (!rec)
 		return 1;
 
@@ -124,7 +128,7 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	COPY_ADDR6(local, ctx->msg_src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);
 	record_ends6(rec, remote, local);
-	bpf_ringbuf_submit(rec, 0);
+	room_submit(&room);
 	return 1;
 }
 

@@ -85,11 +85,13 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 /* A record in the name of the process that the flow remembers. */
 static __always_inline struct agentsh_record_outcome *
 outcome_begin(struct bpf_sock_ops *ctx, const struct flow *flow, const struct agentsh_tag *tag,
-	      struct agentsh_slot *slot, __u8 kind)
+	      struct agentsh_slot *slot, __u8 kind, struct room *room)
 {
-	struct agentsh_record_outcome *out = room_reserve(slot, sizeof(*out));
+	struct agentsh_record_outcome *out;
 	struct agentsh_record *rec;
 
+	*room = room_reserve(slot, sizeof(*out));
+	out = room->rec;
 	if (!out)
 		return NULL;
 	rec = &out->base;
@@ -128,11 +130,12 @@ static __always_inline void established(struct bpf_sock_ops *ctx, const struct f
 					const struct agentsh_tag *tag, struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
+	struct room room;
 
 	watch_states(ctx);
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED, &room);
 	if (out)
-		bpf_ringbuf_submit(out, 0);
+		room_submit(&room);
 }
 
 /* Its flow is a copy of its listener's, where bind() made one. */
@@ -140,29 +143,31 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct flow *flow
 				     const struct agentsh_tag *tag, struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
+	struct room room;
 
 	if (flow && flow->phase != FLOW_ACCEPTED) {
 		flow->phase = FLOW_ACCEPTED;
 		flow->start_ns = bpf_ktime_get_boot_ns();
 	}
 	watch_states(ctx);
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_ACCEPTED);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_ACCEPTED, &room);
 	if (!out)
 		return;
 	out->base.flags |= AGENTSH_FLAG_INBOUND;
 	out->duration_ns = 0;
-	bpf_ringbuf_submit(out, 0);
+	room_submit(&room);
 }
 
 static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *flow,
 				   const struct agentsh_tag *tag, struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
+	struct room room;
 	int error = socket_error(ctx);
 
 	if (flow && flow->phase != FLOW_SYN)
 		return; /* it never got as far as a SYN */
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECT_FAILED);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECT_FAILED, &room);
 	if (!out)
 		return;
 	out->rtt_us = 0;
@@ -170,7 +175,7 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *
 		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
 		out->error = error ? error : ECANCELED; /* nothing failed: it was given up */
-	bpf_ringbuf_submit(out, 0);
+	room_submit(&room);
 }
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *flow,
@@ -179,10 +184,11 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 {
 	int inbound = flow && flow->phase == FLOW_ACCEPTED;
 	struct agentsh_record_outcome *out;
+	struct room room;
 	__u64 received = ctx->bytes_received;
 	int error = socket_error(ctx);
 
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED);
+	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED, &room);
 	if (!out)
 		return;
 	if (inbound)
@@ -197,7 +203,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 		out->error = error;
 	out->bytes_sent = bytes_sent(ctx, old, inbound);
 	out->bytes_received = received - fin_received(ctx, flow, old);
-	bpf_ringbuf_submit(out, 0);
+	room_submit(&room);
 }
 
 static __always_inline void changed(struct bpf_sock_ops *ctx, struct flow *flow,

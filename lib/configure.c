@@ -25,6 +25,7 @@ static int set_settings(struct bpf_object *obj, const struct agentsh_variant *va
 {
 	const struct agentsh_settings settings = {
 		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
+		.mark_bytes = opts->ring_size / 2,
 		.pidns_inode = own_pidns(),
 		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
 		.comm = variant->comm,

@@ -78,23 +78,27 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-/*
- * 1: the ring says that there is something; 0: time is up or someone woke us;
- * negative errno. A wake is used up by the one that it wakes.
- */
+/* What a wait has ended with; none of it: time is up. */
+enum { RING = 1, TIMER = 2, WOKEN = 4 };
+
+/* Or negative errno. A wake is used up by the one that it wakes. */
 static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
 {
-	struct epoll_event ready[2];
-	int n = epoll_wait(t->epoll_fd, ready, 2, timeout_ms);
-	bool woken = false;
+	struct epoll_event events[3];
+	int n = epoll_wait(t->epoll_fd, events, 3, timeout_ms), ready = 0;
 	uint64_t count;
 
 	if (n < 0)
 		return -errno;
-	for (int i = 0; i < n; i++)
-		if (ready[i].data.fd == t->wake_fd)
-			woken = read(t->wake_fd, &count, sizeof(count)) == sizeof(count);
-	return n > 0 && !woken;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == t->moderator.timer_fd)
+			ready |= TIMER;
+		else if (events[i].data.fd != t->wake_fd)
+			ready |= RING;
+		else if (read(t->wake_fd, &count, sizeof(count)) == sizeof(count))
+			ready |= WOKEN;
+	}
+	return ready;
 }
 
 /* A record that is reserved but not finished looks like one; give its writer time. */
@@ -105,7 +109,17 @@ static void let_writer_finish(void)
 	nanosleep(&delay, NULL);
 }
 
-static int wait_and_consume(struct agentsh_ebpf_tracer *t, int timeout_ms)
+/* One look at the ring, after a wait that ended with this. */
+static int look(struct agentsh_ebpf_tracer *t, int ready)
+{
+	struct agentsh_batch *batch = t->batch;
+	int before = batch->count, ret = consume(t);
+
+	agentsh_moderate(&t->moderator, batch->count - before, ready & TIMER, batch->full);
+	return ret;
+}
+
+static int wait_and_look(struct agentsh_ebpf_tracer *t, int timeout_ms)
 {
 	int64_t end = timeout_ms > 0 ? now_ms() + timeout_ms : 0;
 
@@ -115,10 +129,11 @@ static int wait_and_consume(struct agentsh_ebpf_tracer *t, int timeout_ms)
 
 		if (ready < 0)
 			return ready;
-		ret = consume(t); /* also after a wake: what is there is not left */
-		if (ret || t->batch->count || !ready || !timeout_ms)
+		ret = look(t, ready); /* also after a wake: what is there is not left */
+		if (ret || t->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
-		let_writer_finish();
+		if (ready & RING)
+			let_writer_finish();
 		if (timeout_ms > 0) {
 			int64_t left = end - now_ms();
 
@@ -134,14 +149,16 @@ static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *b
 		.buf = buf,
 		.max = n < AGENTSH_BATCH_MAX ? (int)n : AGENTSH_BATCH_MAX,
 	};
-	int ret;
+	int ret = 0;
 
 	if (atomic_flag_test_and_set_explicit(&t->reading, memory_order_acquire))
 		return -EBUSY;
 	t->batch = &batch;
-	ret = consume(t);
+	/* while records flow there are always some; the timer says when to take them */
+	if (!agentsh_moderate_looks(&t->moderator))
+		ret = look(t, 0);
 	if (!ret && !batch.count)
-		ret = wait_and_consume(t, timeout_ms);
+		ret = wait_and_look(t, timeout_ms);
 	t->batch = NULL;
 	atomic_flag_clear_explicit(&t->reading, memory_order_release);
 	return batch.count ? batch.count : ret;

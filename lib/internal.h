@@ -74,6 +74,30 @@ static inline uint64_t agentsh_counter(const __u64 *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* ---- moderate.c: when to be woken, when to look ------------------------- */
+
+struct agentsh_moderator {
+	uint64_t delay_ns; /* between two looks; 0: the kernel's own wake-up for each record */
+	uint32_t state;
+	uint32_t empty;	  /* looks in a row that found nothing */
+	uint64_t last_ns; /* when a record was taken last */
+	uint64_t left_ns; /* when wake-ups were switched on again */
+	int epoll_fd;	  /* not its own, nor the ring's */
+	int ring_fd;
+	int timer_fd;
+	struct agentsh_control *control; /* mapped, as these two are */
+	const unsigned long *consumer_pos;
+	const unsigned long *producer_pos;
+};
+
+/* Maps the ring's positions and adds a timer to epoll. control is mapped by the loader. */
+int agentsh_moderate_open(struct agentsh_moderator *m, int epoll_fd, int ring_fd);
+void agentsh_moderate_close(struct agentsh_moderator *m);
+/* After each look: records taken, whether the timer had it done, whether some were left. */
+void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool more);
+/* Whether records flow, so that a look now would be too early. */
+bool agentsh_moderate_looks(const struct agentsh_moderator *m);
+
 /* ---- the objects -------------------------------------------------------- */
 
 struct agentsh_ebpf_session {
@@ -104,6 +128,7 @@ struct agentsh_ebpf_tracer {
 
 	int epoll_fd;
 	int wake_fd;
+	struct agentsh_moderator moderator;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that runs */
 

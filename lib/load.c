@@ -223,6 +223,17 @@ static int keep_slots(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 	return 0;
 }
 
+static int keep_control(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
+{
+	void *at = mmap(NULL, sizeof(*t->moderator.control), PROT_READ | PROT_WRITE, MAP_SHARED,
+			bpf_object__find_map_fd_by_name(obj, "agentsh_control"), 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	t->moderator.control = at;
+	return 0;
+}
+
 static int keep_ring(struct agentsh_ebpf_tracer *t, struct bpf_object *obj)
 {
 	t->ring_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, "agentsh_ring"));
@@ -240,6 +251,8 @@ static int keep_all(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint3
 		return ret;
 	*step = AGENTSH_EBPF_STEP_COUNTERS_MAP;
 	ret = keep_slots(t, obj);
+	if (!ret)
+		ret = keep_control(t, obj);
 	if (ret)
 		return ret;
 	*step = AGENTSH_EBPF_STEP_RING_MAP;

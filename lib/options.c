@@ -13,6 +13,9 @@
 #define UDP_REMEMBER_DEFAULT 8192
 #define UDP_REMEMBER_MIN 16
 #define UDP_REMEMBER_MAX (1U << 24)
+#define WAKEUP_DELAY_DEFAULT 1000
+#define WAKEUP_DELAY_MIN 50
+#define WAKEUP_DELAY_MAX 1000000
 
 /* to has room for known bytes, the first four of which are the size. */
 static int sized_copy(void *to, size_t known, const void *from, const char *what,
@@ -133,9 +136,7 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "simulate_missing is 0x%llx; this library knows %u checks",
 				    (unsigned long long)to->simulate_missing, AGENTSH_CHECKS);
-	ret = bits(to->flags, AGENTSH_EBPF_OPEN_UDP_EVERY, "flags", err);
-	if (!ret)
-		ret = bits(to->reserved, 0, "reserved", err);
+	ret = bits(to->flags, AGENTSH_EBPF_OPEN_UDP_EVERY | AGENTSH_EBPF_OPEN_WAKE_EACH, "flags", err);
 	if (!ret)
 		ret = check_hooks(to, err);
 	if (!ret)
@@ -146,6 +147,9 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 	if (!ret)
 		ret = range(&to->udp_remember, UDP_REMEMBER_DEFAULT, UDP_REMEMBER_MIN,
 			    UDP_REMEMBER_MAX, "udp_remember", err);
+	if (!ret)
+		ret = range(&to->wakeup_delay_us, WAKEUP_DELAY_DEFAULT, WAKEUP_DELAY_MIN,
+			    WAKEUP_DELAY_MAX, "wakeup_delay_us", err);
 	return ret;
 }
 

@@ -30,7 +30,9 @@ static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *er
 		ret = watch(t->epoll_fd, t->wake_fd);
 	if (!ret)
 		ret = watch(t->epoll_fd, t->synth ? agentsh_synth_fd(t) : t->ring_fd);
-	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd and epoll") :
+	if (!ret && !t->synth)
+		ret = agentsh_moderate_open(&t->moderator, t->epoll_fd, t->ring_fd);
+	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd, epoll and timerfd") :
 		     0;
 }
 
@@ -60,7 +62,9 @@ int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
 				    "out of memory for a tracer");
 	t->opts = *opts;
 	t->hooks = opts->hooks;
-	t->ring_fd = t->tag_fd = t->epoll_fd = t->wake_fd = -1;
+	t->ring_fd = t->tag_fd = t->epoll_fd = t->wake_fd = t->moderator.timer_fd = -1;
+	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC && !(opts->flags & AGENTSH_EBPF_OPEN_WAKE_EACH))
+		t->moderator.delay_ns = (uint64_t)opts->wakeup_delay_us * 1000;
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_flag_clear(&t->reading);
 	ret = set_up(t, err);
@@ -141,6 +145,7 @@ void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)
 		close(t->epoll_fd);
 	if (t->wake_fd >= 0)
 		close(t->wake_fd);
+	agentsh_moderate_close(&t->moderator);
 	agentsh_unload(t);
 	agentsh_synth_close(t);
 	agentsh_slots_free(&t->slots);

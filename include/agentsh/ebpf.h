@@ -226,7 +226,9 @@ enum {
 /* agentsh_ebpf_tracer_options.flags */
 enum {
 	/* UDP_SEND for each datagram, instead of one for each socket and destination */
-	AGENTSH_EBPF_OPEN_UDP_EVERY = 1
+	AGENTSH_EBPF_OPEN_UDP_EVERY = 1,
+	/* the kernel's own wake-up for each record that finds the reader idle, and no wakeup_delay_us */
+	AGENTSH_EBPF_OPEN_WAKE_EACH = 2
 };
 
 /* Levels of agentsh_ebpf_log_fn. */
@@ -265,8 +267,9 @@ struct agentsh_ebpf_tracer_options {
 	agentsh_ebpf_log_fn on_log;     /* may be NULL */
 	void *log_ctx;
 	uint64_t simulate_missing;  /* for tests: AGENTSH_EBPF_CHECK_ bits (1 << n) that are treated as missing */
+	uint32_t wakeup_delay_us;   /* while events come faster than this they are waited for together: microseconds,
+	                               50 to 1000000; default 1000 */
 	uint32_t required_hooks;    /* of hooks, those without which open fails; default CONNECT, if it is one of hooks */
-	uint32_t reserved;
 };
 
 /*

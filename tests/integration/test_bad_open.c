@@ -31,7 +31,8 @@ static const struct bad_options {
 	{{.hooks = 4}, -EINVAL, "hooks,0x4,LIFECYCLE,CONNECT"},
 	{{.hooks = 16}, -EINVAL, "hooks,0x10,0xf"},
 	{{.hooks = 0x80000001}, -EINVAL, "hooks,0x80000001"},
-	{{.flags = 2}, -EINVAL, "flags,0x2,0x1"},
+	{{.flags = 4}, -EINVAL, "flags,0x4,0x3"},
+	{{.wakeup_delay_us = 49}, -ERANGE, "wakeup_delay_us,49,50"},
 };
 
 START_TEST(open_with_bad_options)

@@ -149,6 +149,7 @@ START_TEST(defaults)
 		ck_assert_uint_eq(to.ring_share, 25);
 		ck_assert_uint_eq(to.max_sessions, 4096);
 		ck_assert_uint_eq(to.udp_remember, 8192);
+		ck_assert_uint_eq(to.wakeup_delay_us, 1000);
 		ck_assert(!to.on_event);
 		ck_assert_ptr_null(to.event_ctx);
 		ck_assert(!to.on_log);
@@ -166,6 +167,7 @@ START_TEST(largest)
 		.ring_share = 100,
 		.max_sessions = 65536,
 		.udp_remember = 1 << 24,
+		.wakeup_delay_us = 1000000,
 		.flags = AGENTSH_EBPF_OPEN_UDP_EVERY,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
