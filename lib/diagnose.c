@@ -40,7 +40,8 @@ static bool not_permitted(int errnum, char *text, size_t size)
 		snprintf(text, size, "%s", caps.reason);
 		return true;
 	}
-	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM; EACCES is the verifier's */
+	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM; EACCES is the
+	 * verifier's */
 	if (errnum == EPERM && before_5_11(&name) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
 	    limit.rlim_cur != RLIM_INFINITY) {
 		snprintf(text, size,

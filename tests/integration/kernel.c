@@ -264,7 +264,7 @@ int kernel_refuse_at(int cgroup_fd, uint32_t hook)
 	attr.expected_attach_type = hook;
 	attr.insns = (uintptr_t)code;
 	attr.insn_cnt = LIVE_COUNT(code);
-	attr.license = (uintptr_t)"";
+	attr.license = (uintptr_t) "";
 	prog = bpf(BPF_PROG_LOAD, &attr);
 	LIVE_CHECK(prog >= 0, "BPF_PROG_LOAD: %s", strerror(errno));
 

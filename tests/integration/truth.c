@@ -176,8 +176,12 @@ static uint64_t clock_ns(clockid_t clock)
 
 void truth_clocks(struct truth *t, int end)
 {
-	t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
+	/* wall clock outside, so that its range holds the other whatever comes between */
+	if (end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
 	t->real_ns[end] = clock_ns(CLOCK_REALTIME);
+	if (!end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
 }
 
 static char text[512];
