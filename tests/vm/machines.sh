@@ -6,7 +6,7 @@
 # shellcheck disable=SC2034 # run.sh uses them
 all_machines=(
 	7 5.10 6.12 6.1
-	5.10+hybrid 7+hybrid
+	5.10+hybrid 7+hybrid 6.1+netcls
 	5.10+nobtf 7+nobtf
 	5.10+lockdown 7+lockdown
 	6.12+v1 7+v1

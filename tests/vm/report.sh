@@ -54,7 +54,7 @@ lines_of() {
 # release_of LOG: as uname says, and the number of CPUs
 release_of() {
 	local release cpus
-	read -r _ release cpus < <(lines_of VM-KERNEL "$1") || release='did not boot' cpus=-
+	read -r _ release cpus < <(lines_of VM-KERNEL "$1") || release='(did-not-boot)' cpus=-
 	echo "$release $cpus"
 }
 

@@ -3,15 +3,17 @@
 # releases, emulated, so that it needs neither root nor KVM.
 #
 # Usage: tests/vm/run.sh [--ci | MACHINE...] [--tests NAME,NAME...] [--update-docs]
-#   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +v1,
-#                  +nobtf, +lockdown, +1cpu, +4cpu, +arm64; such as 6.12+v1. None: all of the matrix
+#   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls,
+#                  +v1, +nobtf, +lockdown, +1cpu, +4cpu, +arm64; such as 6.12+v1.
+#                  None: all of the matrix
 #   --ci           only the oldest and the newest kernel
 #   --tests        only these, such as live-truth,command
 #   --update-docs  write the tables of docs/SUPPORT.md, if nothing failed
 #
 # AGENTSH_VM_CACHE is where the kernels are kept, AGENTSH_VM_JOBS how many machines
-# run at a time, BUILD_ROOT the place of the build as in tests/run.sh. Logs are in
-# BUILD_ROOT/vm. Exit status 0: everything passed, or was left out and may be (machines.sh).
+# run at a time, AGENTSH_VM_SECONDS when one is given up, BUILD_ROOT the place of
+# the build as in tests/run.sh. Logs are in BUILD_ROOT/vm. Exit status 0: everything
+# passed, or was left out and may be (machines.sh).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -28,7 +30,7 @@ if [ -z "${BUILD_ROOT:-}" ] && [ "$(id -u)" -ne 0 ]; then
 	root=$top/build-$(id -un) # as tests/run.sh
 fi
 dir=$root/vm
-limit_seconds=1500 # ends a machine that hangs; a whole run takes a tenth of it
+limit_seconds=${AGENTSH_VM_SECONDS:-1500} # ends a machine that hangs; one takes a tenth of it
 jobs=${AGENTSH_VM_JOBS:-$(nproc)}
 
 usage() {
