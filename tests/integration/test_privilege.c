@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -15,22 +14,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "calls.h"
 #include "kernel.h"
 #include "live.h"
+#include "rights.h"
 
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-#ifndef CAP_BPF
-#define CAP_BPF 39
-#endif
-
-#define BIT(capability) (1ULL << (capability))
 #define ALL_CAPS (~0ULL)
 #define SESSION_ID 3
 
@@ -52,27 +43,6 @@ static struct agentsh_ebpf_tracer *tracer; /* of the host */
 static struct agentsh_ebpf_session *session;
 
 /* ---- taking rights away -------------------------------------------------- */
-
-static int keep_caps(uint64_t caps)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2];
-
-	if (syscall(SYS_capget, &header, data))
-		return -1;
-	for (int i = 0; i < 2; i++) {
-		data[i].permitted &= (uint32_t)(caps >> (32 * i));
-		data[i].effective = data[i].permitted;
-		data[i].inheritable = 0;
-	}
-	return (int)syscall(SYS_capset, &header, data);
-}
-
-static int become_nobody(void)
-{
-	return prctl(PR_SET_KEEPCAPS, 1) || setgroups(0, NULL) || setresgid(65534, 65534, 65534) ||
-	       setresuid(65534, 65534, 65534);
-}
 
 static int refuse_bpf(uint32_t error)
 {
@@ -123,24 +93,23 @@ static int hide(const char *path)
 
 /* ---- hosts -------------------------------------------------------------- */
 
-#define BPF_AND_NET (BIT(CAP_BPF) | BIT(CAP_NET_ADMIN))
-
 static const struct host hosts[] = {
-	{"nobody", 0, become_nobody, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
+	{"nobody", 0, rights_become_nobody, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
 	{"root without capabilities", 0, NULL, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
-	{"without CAP_NET_ADMIN", BIT(CAP_BPF) | BIT(CAP_PERFMON), NULL, -EPERM,
+	{"without CAP_NET_ADMIN", RIGHTS_BIT(CAP_BPF) | RIGHTS_BIT(CAP_PERFMON), NULL, -EPERM,
 	 "CAP_NET_ADMIN is missing", 0, NULL},
-	{"without CAP_BPF", BIT(CAP_NET_ADMIN) | BIT(CAP_PERFMON), NULL, -EPERM,
+	{"without CAP_BPF", RIGHTS_BIT(CAP_NET_ADMIN) | RIGHTS_BIT(CAP_PERFMON), NULL, -EPERM,
 	 "CAP_BPF is missing", 0, NULL},
 	{"in a user namespace", ALL_CAPS, own_userns, -EPERM, "user namespace", 0, NULL},
 	{"in a user namespace without a map", ALL_CAPS, unmapped_userns, -EPERM, "user namespace",
 	 0, NULL},
 	{"bpf(2) gives EPERM", ALL_CAPS, seccomp_eperm, -EPERM, "bpf(2),seccomp", 0, NULL},
 	{"bpf(2) gives ENOSYS", ALL_CAPS, seccomp_enosys, -ENOSYS, "bpf(2),seccomp", 0, NULL},
-	{"CAP_BPF and CAP_NET_ADMIN", BPF_AND_NET, become_nobody, 0, "",
+	{"CAP_BPF and CAP_NET_ADMIN", RIGHTS_BPF_AND_NET, rights_become_nobody, 0, "",
 	 NO_PPID_ETC | NO_NS_PID | MAYBE_NO_COMM, NULL},
-	{"and CAP_PERFMON", BPF_AND_NET | BIT(CAP_PERFMON), become_nobody, 0, "", 0, NULL},
-	{"CAP_SYS_ADMIN", BIT(CAP_SYS_ADMIN), become_nobody, 0, "", 0, NULL},
+	{"and CAP_PERFMON", RIGHTS_BPF_AND_NET | RIGHTS_BIT(CAP_PERFMON), rights_become_nobody, 0,
+	 "", 0, NULL},
+	{"CAP_SYS_ADMIN", RIGHTS_BIT(CAP_SYS_ADMIN), rights_become_nobody, 0, "", 0, NULL},
 	{"no BTF", ALL_CAPS, NULL, 0, "", NO_PPID_ETC | NO_NS_PID, "/sys/kernel/btf"},
 	{"no /proc", ALL_CAPS, NULL, 0, "", NO_NS_PID, "/proc"},
 };
@@ -158,26 +127,6 @@ static void count_omissions(void *ctx, int level, const char *line)
 	*(int *)ctx += strstr(line, "without") && strstr(line, "ppid") ? 1 : 0;
 }
 
-/* Before 5.11 hosts with few rights need it from whoever starts them; later it is no matter. */
-static void memlock_unlimited(void)
-{
-	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
-
-	LIVE_CHECK(!setrlimit(RLIMIT_MEMLOCK, &none) || errno == EPERM, "setrlimit: %s",
-		   strerror(errno));
-}
-
-/* Never above the hard limit that there is: that takes CAP_SYS_RESOURCE. */
-static void memlock(rlim_t soft, rlim_t hard)
-{
-	struct rlimit limit;
-
-	LIVE_CHECK(!getrlimit(RLIMIT_MEMLOCK, &limit), "getrlimit: %s", strerror(errno));
-	limit.rlim_cur = soft;
-	limit.rlim_max = hard < limit.rlim_max ? hard : limit.rlim_max;
-	LIVE_CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit), "setrlimit: %s", strerror(errno));
-}
-
 static void host_opens(const void *index, void *out)
 {
 	const struct host *host = &hosts[*(const int *)index];
@@ -189,10 +138,10 @@ static void host_opens(const void *index, void *out)
 		.log_ctx = &o->said,
 	};
 
-	memlock_unlimited();
+	rights_memlock_unlimited();
 	LIVE_CHECK(!host->path || !hide(host->path), "hide %s: %s", host->path, strerror(errno));
 	LIVE_CHECK(!host->before || !host->before(), "before: %s", strerror(errno));
-	LIVE_CHECK(host->caps == ALL_CAPS || !keep_caps(host->caps), "caps: %s", strerror(errno));
+	LIVE_CHECK(host->caps == ALL_CAPS || !rights_keep(host->caps), "caps: %s", strerror(errno));
 	o->err.size = sizeof(o->err);
 	tracer = (void *)&truths;
 	o->ret = agentsh_ebpf_tracer_open(&options, &tracer, &o->err);
@@ -300,62 +249,6 @@ START_TEST(first_without_then_with)
 }
 END_TEST
 
-struct memlock {
-	rlim_t soft, hard;
-};
-
-struct memlock_opened {
-	bool counts;
-	int ret;
-	struct agentsh_ebpf_error err;
-};
-
-static void opens_with_memlock(const void *arg, void *out)
-{
-	const struct memlock *m = arg;
-	struct memlock_opened *o = out;
-
-	memlock_unlimited();
-	memlock(m->soft, m->hard);
-	LIVE_CHECK(!become_nobody() && !keep_caps(BPF_AND_NET), "caps: %s", strerror(errno));
-	o->counts = kernel_counts_memlock();
-	o->err.size = sizeof(o->err);
-	o->ret = agentsh_ebpf_tracer_open(NULL, &tracer, &o->err);
-	agentsh_ebpf_tracer_close(tracer);
-}
-
-static struct memlock_opened open_with_memlock(rlim_t soft, rlim_t hard)
-{
-	const struct memlock limits = {soft, hard};
-	struct memlock_opened opened;
-	struct live_worker host;
-
-	live_worker_start(&host, NULL);
-	live_worker_call(&host, opens_with_memlock, &limits, sizeof(limits), &opened,
-			 sizeof(opened));
-	live_worker_stop(&host);
-	return opened;
-}
-
-/* The soft limit is too low, but a host without CAP_SYS_RESOURCE may raise it. */
-START_TEST(raises_memlock_as_far_as_it_may)
-{
-	struct memlock_opened o = open_with_memlock(1 << 16, 1 << 26);
-
-	LIVE_CHECK(!o.ret, "open: %d (%s)", o.ret, o.err.message);
-}
-END_TEST
-
-START_TEST(too_little_memlock)
-{
-	struct memlock_opened o = open_with_memlock(1 << 16, 1 << 16);
-
-	ck_assert_int_eq(o.ret, o.counts ? -EPERM : 0);
-	if (o.ret)
-		live_expect_message(&o.err, "RLIMIT_MEMLOCK,65536,ring_size");
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("privilege");
@@ -363,7 +256,5 @@ int main(void)
 
 	tcase_add_loop_test(tcase, host_with, 0, LIVE_COUNT(hosts));
 	tcase_add_test(tcase, first_without_then_with);
-	tcase_add_test(tcase, raises_memlock_as_far_as_it_may);
-	tcase_add_test(tcase, too_little_memlock);
 	return live_main(suite);
 }
