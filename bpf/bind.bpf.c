@@ -19,7 +19,7 @@ static __always_inline int remember(struct bpf_sock_addr *ctx, const struct agen
 		return 1;
 	flow = flow_of_caller(ctx);
 	if (flow)
-		flow_begin(flow, ctx, FLOW_BOUND);
+		flow_begin(flow, ctx, NULL, FLOW_BOUND);
 	return 1;
 }
 

@@ -9,6 +9,14 @@
 AGENTSH_TAG_MAP(agentsh_tag_connect4);
 AGENTSH_TAG_MAP(agentsh_tag_connect6);
 
+static __always_inline void connect4_flow(struct bpf_sock_addr *ctx, const struct agentsh_who *who)
+{
+	struct flow *flow = flow_connect(ctx, who);
+
+	if (flow)
+		flow_remote4(flow, ctx);
+}
+
 SEC("cgroup/connect4")
 int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
@@ -17,26 +25,33 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	struct agentsh_record *rec;
 	struct room room;
 	struct bpf_sock *sk;
-	struct flow *flow;
 
 	if (!slot)
 		return 1;
-	flow = flow_connect(ctx);
-	if (flow)
-		flow_remote4(flow, ctx);
 	room = record_reserve(slot);
 	rec = room.rec;
-	if (!rec)
+	if (!rec) {
+		connect4_flow(ctx, NULL);
 		return 1;
+	}
 
 	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
-	record_who(rec, flow);
+	who_fill(&rec->who);
+	connect4_flow(ctx, &rec->who);
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	sk = ctx->sk;
 	set_addr4(rec->local_addr, sk ? sk->src_ip4 : 0);
 	room_submit(&room);
 	return 1;
+}
+
+static __always_inline void connect6_flow(struct bpf_sock_addr *ctx, const struct agentsh_who *who)
+{
+	struct flow *flow = flow_connect(ctx, who);
+
+	if (flow)
+		flow_remote6(flow, ctx);
 }
 
 SEC("cgroup/connect6")
@@ -47,21 +62,20 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	struct agentsh_record *rec;
 	struct room room;
 	struct bpf_sock *sk;
-	struct flow *flow;
 	__u32 local[4] = {}, remote[4];
 
 	if (!slot)
 		return 1;
-	flow = flow_connect(ctx);
-	if (flow)
-		flow_remote6(flow, ctx);
 	room = record_reserve(slot);
 	rec = room.rec;
-	if (!rec)
+	if (!rec) {
+		connect6_flow(ctx, NULL);
 		return 1;
+	}
 
 	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
-	record_who(rec, flow);
+	who_fill(&rec->who);
+	connect6_flow(ctx, &rec->who);
 	record_socket(rec, ctx);
 	sk = ctx->sk;
 	if (sk)

@@ -21,10 +21,10 @@ struct flow {
 	struct agentsh_who who;
 	__u64 start_ns; /* connect(), first datagram, or the end of an inbound handshake */
 	__u64 netns_cookie;
-	__u64 received; /* bytes, when FIN_WAIT2 began */
-	__u32 remote[4];	/* of a datagram socket: as the last call gave it */
+	__u64 received;	 /* bytes, when FIN_WAIT2 began */
+	__u32 remote[4]; /* of a datagram socket: as the last call gave it */
 	__u16 remote_port;
-	__u8 remote_v6;	 /* it came by a v6 hook */
+	__u8 remote_v6; /* it came by a v6 hook */
 	__u8 socket_v6;
 	__u16 protocol;
 	__u16 socket_type;
@@ -51,9 +51,14 @@ static __always_inline struct flow *flow_of_caller(struct bpf_sock_addr *ctx)
 	return bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
-static __always_inline void flow_begin(struct flow *flow, struct bpf_sock_addr *ctx, __u8 phase)
+/* who: the caller, where it has been asked already; else NULL. */
+static __always_inline void flow_begin(struct flow *flow, struct bpf_sock_addr *ctx,
+				       const struct agentsh_who *who, __u8 phase)
 {
-	who_fill(&flow->who);
+	if (who)
+		flow->who = *who;
+	else
+		who_fill(&flow->who);
 	flow->start_ns = bpf_ktime_get_boot_ns();
 	flow->netns_cookie = bpf_get_netns_cookie(ctx);
 	flow->protocol = socket_protocol(ctx);
@@ -80,13 +85,18 @@ static __always_inline void flow_remote6(struct flow *flow, struct bpf_sock_addr
 	flow->socket_v6 = 1;
 }
 
-/* The flow of a connect(): begun, or NULL. */
-static __always_inline struct flow *flow_connect(struct bpf_sock_addr *ctx)
+/*
+ * The flow of a connect(): begun, or NULL. For use at once: a NULL that is carried
+ * along and tested later fails without CAP_PERFMON, because older kernels
+ * follow the branch that cannot be taken too, as a processor may.
+ */
+static __always_inline struct flow *flow_connect(struct bpf_sock_addr *ctx,
+						 const struct agentsh_who *who)
 {
 	struct flow *flow = agentsh_settings.lifecycle ? flow_of_caller(ctx) : NULL;
 
 	if (flow)
-		flow_begin(flow, ctx, FLOW_ATTEMPT);
+		flow_begin(flow, ctx, who, FLOW_ATTEMPT);
 	return flow;
 }
 
@@ -99,21 +109,12 @@ static __always_inline struct flow *flow_datagram(struct bpf_sock_addr *ctx,
 	if (!flow)
 		return NULL;
 	if (!flow->phase)
-		flow_begin(flow, ctx, FLOW_ATTEMPT);
+		flow_begin(flow, ctx, NULL, FLOW_ATTEMPT);
 	if (!flow->counter)
 		flow->counter = tag->serial;
 	if (flow->counter == tag->serial)
 		__sync_fetch_and_add(&flow->datagrams, 1);
 	return flow;
-}
-
-/* Who calls: from the flow where it has just been asked. */
-static __always_inline void record_who(struct agentsh_record *rec, const struct flow *flow)
-{
-	if (flow)
-		rec->who = flow->who;
-	else
-		who_fill(&rec->who);
 }
 
 #endif

@@ -9,16 +9,24 @@
 AGENTSH_TAG_MAP(agentsh_tag_sendmsg4);
 AGENTSH_TAG_MAP(agentsh_tag_sendmsg6);
 
-/* The serial makes nested sessions get a record each; before 5.10
- * (92acdc58ab11) a cookie is unique only in its network namespace. */
+/*
+ * The serial makes nested sessions get a record each; before 5.10
+ * (92acdc58ab11) a cookie is unique only in its network namespace.
+ *
+ * Whole words only: without CAP_PERFMON older kernels refuse a program that
+ * writes the second half of a word on the stack after a number in the first.
+ */
 struct destination {
 	__u64 socket_cookie;
 	__u64 netns_cookie;
-	__u32 addr[4];
-	__u32 serial;
-	__u16 port;
-	__u16 family;
+	__u64 addr[2];
+	__u64 serial_port_family;
 };
+
+static __always_inline __u64 word(__u32 low, __u32 high)
+{
+	return low | (__u64)high << 32;
+}
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -56,9 +64,8 @@ static __always_inline struct room datagram_reserve(struct bpf_sock_addr *ctx,
 
 	dst->socket_cookie = bpf_get_socket_cookie(ctx);
 	dst->netns_cookie = bpf_get_netns_cookie(ctx);
-	dst->serial = tag->serial;
-	dst->port = (__u16)ctx->user_port;
-	dst->family = ctx->user_family;
+	dst->serial_port_family =
+		word((__u16)ctx->user_port | (__u32)ctx->user_family << 16, tag->serial);
 	if (!first_seen(slot, dst))
 		return room;
 	room = record_reserve(slot);
@@ -113,10 +120,8 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	flow = flow_datagram(ctx, tag);
 	if (flow)
 		flow_remote6(flow, ctx);
-	dst.addr[0] = ctx->user_ip6[0];
-	dst.addr[1] = ctx->user_ip6[1];
-	dst.addr[2] = ctx->user_ip6[2];
-	dst.addr[3] = ctx->user_ip6[3];
+	dst.addr[0] = word(ctx->user_ip6[0], ctx->user_ip6[1]);
+	dst.addr[1] = word(ctx->user_ip6[2], ctx->user_ip6[3]);
 	room = datagram_reserve(ctx, tag, slot, &dst);
 	rec = room.rec;
 	if (!rec)

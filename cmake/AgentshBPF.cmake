@@ -39,7 +39,10 @@ endif()
 # clang's bpf target does not look where Debian keeps <asm/types.h>.
 set(_bpf_flags -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror)
 if(CMAKE_LIBRARY_ARCHITECTURE)
-  list(APPEND _bpf_flags -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+  list(APPEND _bpf_flags -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+endif()
+if(CMAKE_SYSROOT)
+  list(APPEND _bpf_flags --sysroot=${CMAKE_SYSROOT})
 endif()
 
 # The same source gives the same object in every directory.

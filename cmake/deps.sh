@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Installs what building (build) or building and testing (test) needs and is
-# missing; with everything there it asks no package manager and needs no root.
+# Installs what building (build), testing too (test), in virtual machines (vm) and
+# in those of arm64 (vm-arm64) needs and is missing; with everything there it
+# asks no package manager and needs no root.
 set -euo pipefail
 
 what=${1:-}
 case $what in
-build | test) ;;
+build | test | vm | vm-arm64) ;;
 *)
-	echo "usage: $0 build|test" >&2
+	echo "usage: $0 build|test|vm|vm-arm64" >&2
 	exit 2
 	;;
 esac
@@ -52,6 +53,11 @@ test  nm               binutils          binutils       binutils
 test  ps               procps            procps-ng      procps-ng
 test  setpriv          util-linux        util-linux     util-linux
 test  shellcheck       shellcheck        ShellCheck     shellcheck
+vm    qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
+vm    busybox          busybox-static    busybox        busybox
+vm    cpio             cpio              cpio           cpio
+vm-arm64 qemu-system-aarch64 qemu-system-arm qemu-system-aarch64-core qemu-system-aarch64
+vm-arm64 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
 '
 
 have() {
@@ -70,7 +76,11 @@ have() {
 missing_apt=() missing_dnf=() missing_pacman=()
 while read -r class check apt dnf pacman; do
 	[ -n "$class" ] || continue
-	[ "$class" = build ] || [ "$what" = test ] || continue
+	case $what:$class in
+	build:build | test:build | test:test | vm-arm64:*) ;;
+	vm:build | vm:test | vm:vm) ;;
+	*) continue ;;
+	esac
 	have "$check" && continue
 	missing_apt+=("$apt")
 	missing_dnf+=("$dnf")

@@ -79,7 +79,11 @@ static int choose(struct bpf_object *obj, uint32_t wanted)
 	return 0;
 }
 
-/* Sockets are remembered only for those who ask what became of them. */
+/*
+ * Sockets are remembered only for those who ask what became of them. The map, which is
+ * small while it is empty, is there for all: without CAP_PERFMON older kernels want the
+ * maps of code that cannot be reached, too.
+ */
 static int set_flows(struct bpf_object *obj, uint32_t hooks)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, "agentsh_flows");
@@ -89,8 +93,6 @@ static int set_flows(struct bpf_object *obj, uint32_t hooks)
 		return -ENOENT;
 	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
 		flags |= BPF_F_CLONE; /* a listener's is its children's too */
-	bpf_map__set_autocreate(map,
-				hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT));
 	return bpf_map__set_map_flags(map, flags);
 }
 

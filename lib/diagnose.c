@@ -21,7 +21,14 @@ static bool before_5_11(struct utsname *name)
 	       (major < 5 || (major == 5 && minor < 11));
 }
 
-static bool not_permitted(char *text, size_t size)
+bool agentsh_memlock_counts(void)
+{
+	struct utsname name;
+
+	return before_5_11(&name);
+}
+
+static bool not_permitted(int errnum, char *text, size_t size)
 {
 	struct agentsh_ebpf_capabilities caps;
 	struct utsname name;
@@ -33,8 +40,9 @@ static bool not_permitted(char *text, size_t size)
 		snprintf(text, size, "%s", caps.reason);
 		return true;
 	}
-	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM */
-	if (before_5_11(&name) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
+	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM; EACCES is the
+	 * verifier's */
+	if (errnum == EPERM && before_5_11(&name) && !getrlimit(RLIMIT_MEMLOCK, &limit) &&
 	    limit.rlim_cur != RLIM_INFINITY) {
 		snprintf(text, size,
 			 "RLIMIT_MEMLOCK is %llu bytes, too little for the maps on kernel %.32s; "
@@ -65,7 +73,7 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 	switch (errnum) {
 	case EPERM:
 	case EACCES:
-		return not_permitted(text, size);
+		return not_permitted(errnum, text, size);
 	case ENOSYS:
 		snprintf(text, size,
 			 "bpf(2) is not there: the kernel lacks CONFIG_BPF_SYSCALL, or a seccomp "

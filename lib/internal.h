@@ -187,6 +187,10 @@ void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const 
  * they are the whole story.
  */
 bool agentsh_diagnose(int errnum, char *text, size_t size);
+/* Whether maps and programs count against RLIMIT_MEMLOCK: before kernel 5.11. */
+bool agentsh_memlock_counts(void);
+/* There: no limit, or else as much as the host may have. */
+void agentsh_memlock_raise(void);
 
 /* ---- checks.c: the probe's table and its results ------------------------ */
 

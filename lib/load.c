@@ -304,6 +304,7 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 
 	if (ret)
 		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "descriptors");
+	agentsh_memlock_raise();
 	agentsh_capture_begin(&l.log);
 	if (!task_reachable(t->opts.simulate_missing, &l.log))
 		l.variant = &variants[NO_TASK];

@@ -194,6 +194,7 @@ static void maps(struct agentsh_ebpf_capabilities *caps)
 			not_tried(caps, checks[i], because);
 		return;
 	}
+	agentsh_memlock_raise(); /* as an open does */
 	fd = ring_make((uint32_t)sysconf(_SC_PAGESIZE));
 	close_made(fd);
 	map_result(caps, AGENTSH_EBPF_CHECK_RINGBUF, fd, "a ring buffer");

@@ -281,8 +281,8 @@ struct agentsh_ebpf_tracer_options {
  * members of an event that are 0 without BTF need CAP_PERFMON and
  * /sys/kernel/btf/vmlinux too, and are left out where either is missing (the
  * log callback says so).
- * Before kernel 5.11 maps count against RLIMIT_MEMLOCK, getrlimit(2); libbpf
- * raises it as far as it may.
+ * Before kernel 5.11 maps count against RLIMIT_MEMLOCK, getrlimit(2); there it
+ * is raised: to no limit with CAP_SYS_RESOURCE, else to the hard limit.
  *
  * Any thread. libbpf has one print hook for the process: it is this library's
  * for the length of the call, under a lock, and the earlier one is put back.

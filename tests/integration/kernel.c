@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -209,4 +211,69 @@ unsigned int kernel_attached(int cgroup_fd)
 		count += attr.query.prog_cnt;
 	}
 	return count;
+}
+
+const char *kernel_hides_tasks(void)
+{
+	int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);
+	char lockdown[128] = "";
+
+	if (fd >= 0) {
+		ssize_t n = read(fd, lockdown, sizeof(lockdown) - 1);
+
+		lockdown[n > 0 ? n : 0] = '\0';
+		close(fd);
+	}
+	if (strstr(lockdown, "[confidentiality]"))
+		return "the kernel is locked down";
+	return access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : NULL;
+}
+
+bool kernel_counts_memlock(void)
+{
+	union bpf_attr attr;
+	struct rlimit limit;
+	int fd;
+
+	LIVE_CHECK(!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur < 1U << 30,
+		   "there is no limit");
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = BPF_MAP_TYPE_ARRAY;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = 4096;
+	attr.max_entries = (uint32_t)(limit.rlim_cur / 4096 + 1);
+	fd = bpf(BPF_MAP_CREATE, &attr);
+	LIVE_CHECK(fd >= 0 || errno == EPERM, "BPF_MAP_CREATE: %s", strerror(errno));
+	if (fd < 0)
+		return true;
+	close(fd);
+	return false;
+}
+
+int kernel_refuse_at(int cgroup_fd, uint32_t hook)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	union bpf_attr attr;
+	int prog, link;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+	attr.expected_attach_type = hook;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = LIVE_COUNT(code);
+	attr.license = (uintptr_t) "";
+	prog = bpf(BPF_PROG_LOAD, &attr);
+	LIVE_CHECK(prog >= 0, "BPF_PROG_LOAD: %s", strerror(errno));
+
+	memset(&attr, 0, sizeof(attr));
+	attr.link_create.prog_fd = (uint32_t)prog;
+	attr.link_create.target_fd = (uint32_t)cgroup_fd;
+	attr.link_create.attach_type = hook;
+	link = bpf(BPF_LINK_CREATE, &attr);
+	LIVE_CHECK(link >= 0, "BPF_LINK_CREATE: %s", strerror(errno));
+	close(prog);
+	return link;
 }

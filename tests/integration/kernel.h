@@ -34,4 +34,21 @@ bool kernel_links_become(uint32_t marker, size_t count);
 /* Programs attached to the cgroup itself at its four hooks. */
 unsigned int kernel_attached(int cgroup_fd);
 
+/*
+ * Why programs cannot read the calling task's structure here, whatever the host's
+ * rights; NULL: they can. Events lack ppid, process_start_ns, ns_pid and ns_tgid
+ * then, and MPTCP shows as TCP.
+ */
+const char *kernel_hides_tasks(void);
+
+/*
+ * A program that refuses every call at this hook (BPF_CGROUP_INET4_CONNECT and the like) of
+ * the cgroup, with EPERM; a descriptor to close. Tells where the kernel runs hooks at
+ * all, without the library.
+ */
+int kernel_refuse_at(int cgroup_fd, uint32_t hook);
+
+/* Whether maps count against RLIMIT_MEMLOCK, tried with one that is too large for it. */
+bool kernel_counts_memlock(void);
+
 #endif

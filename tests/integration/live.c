@@ -68,15 +68,21 @@ TCase *live_case(Suite *suite, const char *name)
 	return tcase;
 }
 
+int live_skip(const char *why)
+{
+	printf("skipped: %s\n", why);
+	return LIVE_SKIP;
+}
+
 int live_main(Suite *suite)
 {
 	SRunner *runner;
 	int failed;
 
-	if (geteuid() != 0) {
-		printf("skipped: live tests need root (CAP_BPF, CAP_NET_ADMIN and cgroups)\n");
-		return LIVE_SKIP;
-	}
+	if (geteuid() != 0)
+		return live_skip("live tests need root (CAP_BPF, CAP_NET_ADMIN and cgroups)");
+	if (!live_cgroup_mounted())
+		return live_skip("no cgroup v2 is mounted");
 	live_cgroups_begin();
 	runner = srunner_create(suite);
 	/* after a failure the fixture has to run, and it does only without the fork */

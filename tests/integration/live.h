@@ -39,8 +39,11 @@ __attribute__((format(printf, 3, 4), noreturn)) void live_fail(const char *file,
 
 /* ---- the program -------------------------------------------------------- */
 
-/* Runs the suite without check's fork; its exit status, LIVE_SKIP without root. */
+/* Runs the suite without check's fork; its exit status, LIVE_SKIP without root or cgroup v2. */
 int live_main(Suite *suite);
+
+/* Says why and returns LIVE_SKIP: for main(). */
+int live_skip(const char *why);
 
 /* A case whose fixture cleans up after each test, also after one that failed. */
 TCase *live_case(Suite *suite, const char *name);
@@ -55,6 +58,7 @@ struct live_cgroup {
 
 /* Where cgroup v2 is mounted, from mountinfo. */
 const char *live_cgroup_root(void);
+bool live_cgroup_mounted(void);
 
 /* A new cgroup below parent (NULL: the root). Removed by the fixture at the latest. */
 void live_cgroup_make(struct live_cgroup *cgroup, const struct live_cgroup *parent);

@@ -43,13 +43,18 @@ static void find_root(void)
 		}
 	}
 	fclose(file);
-	LIVE_CHECK(root[0], "no cgroup2 file system is mounted");
+}
+
+bool live_cgroup_mounted(void)
+{
+	if (!root[0])
+		find_root();
+	return root[0];
 }
 
 const char *live_cgroup_root(void)
 {
-	if (!root[0])
-		find_root();
+	LIVE_CHECK(live_cgroup_mounted(), "no cgroup2 file system is mounted");
 	return root;
 }
 

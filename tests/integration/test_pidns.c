@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "calls.h"
+#include "kernel.h"
 #include "live.h"
 
 #define SESSION_ID 77
@@ -199,6 +200,8 @@ int main(void)
 	Suite *suite = suite_create("pidns");
 	TCase *tcase = live_case(suite, "host in a PID namespace");
 
+	if (kernel_hides_tasks())
+		return live_skip(kernel_hides_tasks());
 	tcase_add_test(tcase, host_in_a_new_pid_namespace);
 	tcase_add_test(tcase, process_outside_the_hosts_namespace);
 	tcase_add_test(tcase, process_beside_the_hosts_namespace);

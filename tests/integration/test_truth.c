@@ -68,6 +68,14 @@ static void forked_by_thread(const void *unused, void *out)
 	in_thread(thread_forks, out);
 }
 
+static void one_call(const void *unused, void *out)
+{
+	struct call_truths *t = out;
+
+	(void)unused;
+	t->count = call_make(&calls_all[0], t->list);
+}
+
 static void own_netns(const void *unused, void *out)
 {
 	live_own_netns(NULL, NULL);
@@ -194,6 +202,37 @@ START_TEST(callers_differ)
 }
 END_TEST
 
+/* Of two namespaces, and of the first one again. */
+START_TEST(each_network_namespace_has_its_cookie)
+{
+	static struct call_truths more;
+	struct live_cgroup session;
+	struct agentsh_ebpf_tracer *tracer;
+	struct live_worker here, there;
+
+	live_cgroup_make(&session, NULL);
+	tracer = live_open(NULL);
+	live_attach(tracer, &session, SESSION_ID);
+	live_worker_start(&here, &session);
+	live_worker_start(&there, &session);
+	live_worker_call(&there, live_own_netns, NULL, 0, NULL, 0);
+	memset(&truths, 0, sizeof(truths));
+	for (int i = 0; i < 3; i++) {
+		live_worker_call(i == 1 ? &there : &here, one_call, NULL, 0, &more, sizeof(more));
+		truths.list[truths.count++] = more.list[0];
+	}
+	live_worker_stop(&there);
+	live_worker_stop(&here);
+	live_drain(tracer);
+	ck_assert_uint_ne(truths.list[0].netns, truths.list[1].netns);
+	ck_assert_uint_eq(truths.list[0].netns, truths.list[2].netns);
+	for (size_t i = 0; i < truths.count; i++)
+		truths.list[i].want.session_id = SESSION_ID;
+	LIVE_CHECK(!truth_all_differ(truths.list, truths.count), "%s",
+		   truth_all_differ(truths.list, truths.count));
+}
+END_TEST
+
 /* read() copies what poll() shows. */
 START_TEST(read_gives_the_same)
 {
@@ -226,6 +265,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, every_call_of, 0, LIVE_COUNT(callers));
 	tcase_add_test(tcase, callers_differ);
+	tcase_add_test(tcase, each_network_namespace_has_its_cookie);
 	tcase_add_test(tcase, read_gives_the_same);
 	return live_main(suite);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "live.h"
 #include "truth.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
+#endif
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
 #endif
 
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO */
@@ -142,11 +148,16 @@ static int socket_option(int fd, int option, void *value, socklen_t size)
 void truth_socket(struct truth *t, int fd)
 {
 	int protocol = -1, type = -1, failed;
+	struct stat st;
 
 	failed = socket_option(fd, SO_COOKIE, &t->want.socket_cookie, sizeof(uint64_t));
 	LIVE_CHECK(!failed && t->want.socket_cookie, "SO_COOKIE: %s", strerror(failed));
 	failed = socket_option(fd, SO_NETNS_COOKIE, &t->want.netns_cookie, sizeof(uint64_t));
-	LIVE_CHECK(!failed && t->want.netns_cookie, "SO_NETNS_COOKIE: %s", strerror(failed));
+	/* before 5.14 programs know the cookie, but processes can't ask for it */
+	LIVE_CHECK(failed ? failed == ENOPROTOOPT : t->want.netns_cookie != 0,
+		   "SO_NETNS_COOKIE: %s", strerror(failed));
+	LIVE_CHECK(!stat("/proc/thread-self/ns/net", &st), "ns/net: %s", strerror(errno));
+	t->netns = st.st_ino;
 	failed = socket_option(fd, SO_PROTOCOL, &protocol, sizeof(protocol));
 	if (!failed)
 		failed = socket_option(fd, SO_TYPE, &type, sizeof(type));
@@ -165,8 +176,12 @@ static uint64_t clock_ns(clockid_t clock)
 
 void truth_clocks(struct truth *t, int end)
 {
-	t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
+	/* wall clock outside, so that its range holds the other whatever comes between */
+	if (end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
 	t->real_ns[end] = clock_ns(CLOCK_REALTIME);
+	if (!end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
 }
 
 static char text[512];
@@ -236,7 +251,10 @@ static const char *socket_differs(const struct truth *t, const struct agentsh_eb
 		NUMBER(socket_cookie);
 	else if (!e->socket_cookie)
 		return say(t, "socket_cookie is 0");
-	NUMBER(netns_cookie);
+	if (w->netns_cookie)
+		NUMBER(netns_cookie);
+	else if (!e->netns_cookie)
+		return say(t, "netns_cookie is 0");
 	NUMBER(family);
 	NUMBER(protocol);
 	NUMBER(socket_type);
@@ -274,13 +292,44 @@ static const char *times_differ(const struct truth *t, const struct agentsh_ebpf
 	return NULL;
 }
 
+/* Without what this kernel does not let programs see. */
+static struct truth visible(const struct truth *t)
+{
+	struct truth v = *t;
+
+	if (kernel_hides_tasks()) {
+		v.want.ppid = 0;
+		v.want.ns_pid = 0;
+		v.want.ns_tgid = 0;
+		v.start_ticks = 0;
+		if (v.want.protocol == IPPROTO_MPTCP)
+			v.want.protocol = IPPROTO_TCP;
+	}
+	return v;
+}
+
 const char *truth_differs(const struct truth *t, const struct agentsh_ebpf_event *e)
 {
-	const char *what = socket_differs(t, e);
+	const struct truth v = visible(t);
+	const char *what = socket_differs(&v, e);
 
 	if (!what)
-		what = identity_differs(t, e);
-	return what ? what : times_differ(t, e);
+		what = identity_differs(&v, e);
+	return what ? what : times_differ(&v, e);
+}
+
+/* Where the cookies are not known, there still is one for each namespace. */
+static const char *netns_differs(const struct truth *list, size_t count)
+{
+	for (size_t i = 1; i < count && i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i], *first = live_seen.list;
+
+		if ((list[i].netns == list[0].netns) != (e->netns_cookie == first->netns_cookie))
+			return say(&list[i], "netns_cookie %llu, and %llu of %s",
+				   (unsigned long long)e->netns_cookie,
+				   (unsigned long long)first->netns_cookie, list[0].name);
+	}
+	return NULL;
 }
 
 const char *truth_all_differ(const struct truth *list, size_t count)
@@ -289,6 +338,8 @@ const char *truth_all_differ(const struct truth *list, size_t count)
 
 	for (size_t i = 0; !what && i < count && i < live_seen.count; i++)
 		what = truth_differs(&list[i], &live_seen.list[i]);
+	if (!what)
+		what = netns_differs(list, count);
 	if (!what && live_seen.count != count) {
 		snprintf(text, sizeof(text), "%zu events, should be %zu (last call: %s)",
 			 live_seen.count, count, count ? list[count - 1].name : "none");

@@ -12,7 +12,8 @@ struct truth {
 	uint64_t boot_ns[2];		/* the clocks before and after the call */
 	uint64_t real_ns[2];
 	uint64_t start_ticks; /* field 22 of /proc/self/stat */
-	int32_t error;	      /* errno of the call, 0: it succeeded */
+	uint64_t netns; /* inode of the network namespace; for kernels without SO_NETNS_COOKIE */
+	int32_t error;	/* errno of the call, 0: it succeeded */
 	char name[60];
 };
 

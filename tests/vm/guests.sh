@@ -1,0 +1,61 @@
+# shellcheck shell=bash disable=SC2154
+# Builds what the machines run, and boots them. Sourced by run.sh, which sets
+# top, here, root and dir.
+
+qemu_of() {
+	case $1 in
+	amd64) echo qemu-system-x86_64 ;;
+	arm64) echo qemu-system-aarch64 ;;
+	esac
+}
+
+# quietly LOG COMMAND...: shows the log if it fails
+quietly() {
+	local log=$1
+	shift
+	if ! "$@" >"$log" 2>&1; then
+		tail -n 60 "$log" >&2
+		echo "failed: $*" >&2
+		return 1
+	fi
+}
+
+# The build of tests/run.sh, brought up to date.
+build_amd64() {
+	quietly "$dir/build-amd64.log" cmake -S "$top" -B "$root/main" -G Ninja \
+		-DAGENTSH_EBPF_WERROR=ON -DAGENTSH_EBPF_TESTS=ON
+	quietly "$dir/build-amd64.log" cmake --build "$root/main"
+	"$here/initramfs.sh" "$root/main" "$dir/initramfs-amd64.cpio"
+}
+
+# Against libraries of the release that the cross compiler is of.
+build_arm64() {
+	local release
+	# shellcheck source=/dev/null
+	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	SYSROOT=$("$here/packages.sh" "$release" arm64 \
+		libc6 libc6-dev linux-libc-dev libgcc-s1 libbpf1 libbpf-dev libelf1 libelf-dev \
+		zlib1g zlib1g-dev check libsubunit0 libsubunit-dev busybox-static)
+	export SYSROOT
+	quietly "$dir/build-arm64.log" cmake -S "$top" -B "$root/arm64" -G Ninja \
+		-DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake" \
+		-DAGENTSH_EBPF_WERROR=ON -DAGENTSH_EBPF_TESTS=ON
+	quietly "$dir/build-arm64.log" cmake --build "$root/arm64" \
+		--target lib/all examples/all docs/all tests/integration/all
+	READELF=aarch64-linux-gnu-readelf STRIP=aarch64-linux-gnu-strip \
+		BUSYBOX=$SYSROOT/bin/busybox \
+		"$here/initramfs.sh" "$root/arm64" "$dir/initramfs-arm64.cpio"
+	unset SYSROOT
+}
+
+# boot MACHINE KERNEL SECONDS TESTS: in the background; $! is its process
+boot() {
+	local machine=$1 kernel=$2 seconds=$3 tests=$4
+	describe "$machine"
+	timeout --signal=KILL "$seconds" "$(qemu_of "$arch")" \
+		-machine "$board" -cpu max -accel tcg,thread=multi -smp "$cpus" -m 1G \
+		-nodefaults -nographic -no-reboot -serial stdio \
+		-kernel "$kernel" -initrd "$dir/initramfs-$arch.cpio" \
+		-append "console=$console $command_line vm_tests=$tests" \
+		</dev/null >"$dir/$machine.log" 2>&1 &
+}

@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# The machines of the matrix: which kernel, how it starts, and what it may leave out.
+# Sourced by run.sh.
+
+# A machine is named KERNEL[+VARIANT]...
+# shellcheck disable=SC2034 # run.sh uses them
+all_machines=(
+	7 5.10 6.12 6.1
+	5.10+hybrid 7+hybrid 6.1+netcls
+	5.10+nobtf 7+nobtf
+	5.10+lockdown 7+lockdown
+	6.12+v1 7+v1
+	6.1+1cpu 7+1cpu 5.10+4cpu 7+4cpu
+	6.12+arm64
+)
+# shellcheck disable=SC2034
+ci_machines=(7 5.10)
+
+# The Debian release that has the kernel; sid's changes, and is the newest.
+suite_of() {
+	case $1 in
+	5.10) echo bullseye ;;
+	6.1) echo bookworm ;;
+	6.12) echo trixie ;;
+	7) echo sid ;;
+	*) return 1 ;;
+	esac
+}
+
+# Sets arch, board, console, cpus and command_line of a machine; fails for a name
+# that is none.
+# shellcheck disable=SC2034 # guests.sh uses them
+describe() {
+	local variant variants
+	IFS=+ read -r -a variants <<<"$1"
+	suite_of "${variants[0]}" >/dev/null || return 1
+	arch=amd64 board=q35 console=ttyS0 cpus=2
+	local cgroup=v2 netcls=not btf=shown lockdown=
+	for variant in "${variants[@]:1}"; do
+		case $variant in
+		hybrid | v1) cgroup=$variant ;;
+		netcls) cgroup=hybrid netcls=used ;;
+		nobtf) btf=hidden ;;
+		lockdown) lockdown=lockdown=confidentiality ;;
+		arm64) arch=arm64 board=virt console=ttyAMA0 ;;
+		1cpu | 4cpu) cpus=${variant%cpu} ;;
+		*) return 1 ;;
+		esac
+	done
+	# oops=panic: a kernel that stumbles over our programs shall not pass
+	command_line="quiet loglevel=4 panic=-1 oops=panic rdinit=/init $lockdown"
+	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf"
+}
+
+# Machines, tests, and the reason that the test gives, each a shell pattern: what may
+# be left out, because the kernel or its configuration has not got it. Anything else that a test
+# leaves out is a failure.
+allowed='
+5.10*	live-odd	mptcp* the kernel has no such protocol
+5.10*	live-odd	ping* the kernel has no hook there
+7*	live-odd	udplite* the kernel has no such protocol
+*+v1*	live-*	no cgroup v2 is mounted
+*+nobtf*	live-pidns	the kernel has no BTF
+*+lockdown*	live-pidns	the kernel is locked down
+'
+
+# may_leave_out MACHINE TEST REASON
+may_leave_out() {
+	local machines tests reason
+	while read -r machines tests reason; do
+		# shellcheck disable=SC2053 # patterns
+		if [[ -n $machines && $1 == $machines && $2 == $tests && $3 == $reason ]]; then
+			return 0
+		fi
+	done <<<"$allowed"
+	return 1
+}

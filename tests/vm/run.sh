@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Runs the live tests in virtual machines with the kernels of several Debian
+# releases, emulated, so that it needs neither root nor KVM.
+#
+# Usage: tests/vm/run.sh [--ci | MACHINE...] [--tests NAME,NAME...] [--update-docs]
+#   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls,
+#                  +v1, +nobtf, +lockdown, +1cpu, +4cpu, +arm64; such as 6.12+v1.
+#                  None: all of the matrix
+#   --ci           only the oldest and the newest kernel
+#   --tests        only these, such as live-truth,command
+#   --update-docs  write the tables of docs/SUPPORT.md, if nothing failed
+#
+# AGENTSH_VM_CACHE is where the kernels are kept, AGENTSH_VM_JOBS how many machines
+# run at a time, AGENTSH_VM_SECONDS when one is given up, BUILD_ROOT the place of
+# the build as in tests/run.sh. Logs are in BUILD_ROOT/vm. Exit status 0: everything
+# passed, or was left out and may be (machines.sh).
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+top=$(cd "$here/../.." && pwd)
+# shellcheck source=tests/vm/machines.sh
+. "$here/machines.sh"
+# shellcheck source=tests/vm/report.sh
+. "$here/report.sh"
+# shellcheck source=tests/vm/guests.sh
+. "$here/guests.sh"
+
+root=${BUILD_ROOT:-$top/build}
+if [ -z "${BUILD_ROOT:-}" ] && [ "$(id -u)" -ne 0 ]; then
+	root=$top/build-$(id -un) # as tests/run.sh
+fi
+dir=$root/vm
+limit_seconds=${AGENTSH_VM_SECONDS:-1500} # ends a machine that hangs; one takes a tenth of it
+jobs=${AGENTSH_VM_JOBS:-$(nproc)}
+
+usage() {
+	sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+}
+
+machines=() only='' docs=0
+while [ $# -gt 0 ]; do
+	case $1 in
+	--ci) machines+=("${ci_machines[@]}") ;;
+	--tests)
+		[ $# -ge 2 ] || usage
+		only=$2
+		shift
+		;;
+	--update-docs) docs=1 ;;
+	-*) usage ;;
+	*)
+		describe "$1" || usage
+		machines+=("$1")
+		;;
+	esac
+	shift
+done
+[ ${#machines[@]} -gt 0 ] || machines=("${all_machines[@]}")
+
+"$top/cmake/deps.sh" vm
+case " ${machines[*]} " in
+*+arm64*) "$top/cmake/deps.sh" vm-arm64 ;;
+esac
+mkdir -p "$dir"
+
+# what takes the network comes first, and once for each kernel
+declare -A kernels=() built=()
+for machine in "${machines[@]}"; do
+	describe "$machine"
+	kernel=${machine%%+*}-$arch
+	[ -z "${kernels[$kernel]:-}" ] || continue
+	tree=$("$here/packages.sh" "$(suite_of "${machine%%+*}")" "$arch" "linux-image-cloud-$arch")
+	kernels[$kernel]=$(find "$tree" -name 'vmlinuz*' -type f)
+done
+for kernel in "${!kernels[@]}"; do
+	arch=${kernel##*-}
+	[ -n "${built[$arch]:-}" ] || "build_$arch"
+	built[$arch]=1
+done
+
+if [ -n "$only" ]; then
+	IFS=, read -r -a tests <<<"$only"
+else
+	mapfile -t tests < <(cpio -t --quiet <"$dir/initramfs-$arch.cpio" | sed -n 's,^tests/test-,,p')
+	tests+=(command)
+fi
+
+# Machines run as jobs of this shell, so that it ends them when it is ended.
+trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+finish() {
+	evaluate "$1" "$dir/$1.log" "${tests[@]}" >"$dir/$1.results"
+	report_machine "$1" "$dir/$1.results" "$dir/$1.log"
+}
+
+declare -A running=() # process id to machine
+start=$SECONDS
+for machine in "${machines[@]}" ''; do
+	while [ ${#running[@]} -ge "$jobs" ] || { [ -z "$machine" ] && [ ${#running[@]} -gt 0 ]; }; do
+		wait -n -p ended || true
+		finish "${running[$ended]}"
+		unset "running[$ended]"
+	done
+	[ -n "$machine" ] || break
+	describe "$machine"
+	boot "$machine" "${kernels[${machine%%+*}-$arch]}" "$limit_seconds" "$only"
+	running[$!]=$machine
+done
+
+results=()
+for machine in "${machines[@]}"; do
+	results+=("$dir/$machine.results")
+done
+passed=$(cat "${results[@]}" | grep -c $'\tpass\t') || true
+skipped=$(cat "${results[@]}" | grep -c $'\tskip\t') || true
+failed=$(cat "${results[@]}" | grep -c $'\tfail\t') || true
+if [ "$docs" -eq 1 ] && [ "$failed" -eq 0 ]; then
+	update_docs "$top/docs/SUPPORT.md" "$dir" "${machines[@]}"
+fi
+echo "virtual machines: ${#machines[@]} in $((SECONDS - start)) s, $skipped left out for want of a kernel feature"
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
