@@ -371,7 +371,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_read(struct agentsh_ebpf_tracer *tracer,
 
 /*
  * A descriptor for a foreign event loop (poll, epoll, libuv, Go's netpoll):
- * when it is readable, call poll or read with timeout 0. It stays the
+ * when it is readable, call poll or read with timeout 0; where the loop is
+ * edge-triggered, until that returns 0. It stays the
  * tracer's; do nothing else with it. -EFAULT if tracer is NULL.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *tracer);
