@@ -12,6 +12,8 @@
 	"AmbientCapabilities=; containers: --cap-add)"
 #define NEWER "run Linux 5.8 or later"
 #define CGROUP_BPF "run Linux 5.8 or later with CONFIG_CGROUP_BPF=y"
+#define HOOK                                                                                       \
+	CGROUP_BPF "; detach programs that were attached without BPF_F_ALLOW_MULTI"
 
 static const struct {
 	const char *name;
@@ -58,22 +60,22 @@ static const struct {
 	[AGENTSH_EBPF_CHECK_JIT] = {"jit", 0, 0, "programs are interpreted, which is slow",
 				    "set sysctl net.core.bpf_jit_enable=1"},
 	[AGENTSH_EBPF_CHECK_CONNECT4] = {"connect4", 1, EINVAL, "cgroup/connect4 does not work",
-					 CGROUP_BPF},
+					 HOOK},
 	[AGENTSH_EBPF_CHECK_CONNECT6] = {"connect6", 1, EINVAL, "cgroup/connect6 does not work",
-					 CGROUP_BPF},
+					 HOOK},
 	[AGENTSH_EBPF_CHECK_SENDMSG4] = {"sendmsg4", 0, EINVAL, "cgroup/sendmsg4 does not work",
-					 CGROUP_BPF},
+					 HOOK},
 	[AGENTSH_EBPF_CHECK_SENDMSG6] = {"sendmsg6", 0, EINVAL, "cgroup/sendmsg6 does not work",
-					 CGROUP_BPF},
+					 HOOK},
 	[AGENTSH_EBPF_CHECK_SOCK_OPS] = {"sock_ops", 0, EINVAL, "sock_ops does not work",
-					 CGROUP_BPF},
+					 HOOK},
 	[AGENTSH_EBPF_CHECK_SOCK_RELEASE] = {"sock_release", 0, EINVAL,
 					     "cgroup/sock_release does not work",
 					     "run Linux 5.9 or later with CONFIG_CGROUP_BPF=y"},
 	[AGENTSH_EBPF_CHECK_BIND4] = {"bind4", 0, EINVAL, "cgroup/bind4 does not work",
-				      CGROUP_BPF},
+				      HOOK},
 	[AGENTSH_EBPF_CHECK_BIND6] = {"bind6", 0, EINVAL, "cgroup/bind6 does not work",
-				      CGROUP_BPF},
+				      HOOK},
 };
 
 #define CHECKS (sizeof(table) / sizeof(table[0]))
@@ -121,14 +123,17 @@ void agentsh_probe_set(struct agentsh_ebpf_capabilities *caps, uint32_t check, u
 	struct agentsh_ebpf_capability *c = &caps->checks[check];
 	va_list args;
 
+	memset(c->detail, 0, sizeof(c->detail)); /* nothing of an earlier, longer one */
 	va_start(args, format);
 	vsnprintf(c->detail, sizeof(c->detail), format, args);
 	va_end(args);
+	agentsh_one_line(c->detail);
 	c->status = status;
 	c->error = error;
 	if (caps->simulate_missing & 1ULL << check) {
 		c->status = AGENTSH_EBPF_STATUS_SIMULATED;
 		c->error = table[check].error;
+		memset(c->detail, 0, sizeof(c->detail));
 		snprintf(c->detail, sizeof(c->detail), "%s (simulated)", table[check].lacking);
 	}
 }
@@ -150,15 +155,15 @@ bool agentsh_probe_missing(const struct agentsh_ebpf_capabilities *caps, uint32_
 	return caps->checks[check].status >= AGENTSH_EBPF_STATUS_MISSING;
 }
 
-/* What stops it, each in its own words, then what to do about the first. */
+/* What stops it, each in its own words, as many as leave room for what to do about the first. */
 int agentsh_probe_reason(struct agentsh_ebpf_capabilities *caps)
 {
 	size_t at = 0, room = sizeof(caps->reason);
 	const char *hint = "";
 	int error = 0;
 
-	caps->reason[0] = '\0';
-	for (uint32_t i = 0; i < CHECKS && at < room; i++) {
+	memset(caps->reason, 0, room);
+	for (uint32_t i = 0; i < CHECKS; i++) {
 		const struct agentsh_ebpf_capability *c = &caps->checks[i];
 
 		if (!c->required || !agentsh_probe_missing(caps, i))
@@ -166,11 +171,12 @@ int agentsh_probe_reason(struct agentsh_ebpf_capabilities *caps)
 		if (!error) {
 			hint = table[i].hint;
 			error = c->error;
+			room -= strlen(hint);
 		}
-		at += (size_t)snprintf(caps->reason + at, room - at, "%s; ", c->detail);
+		if (at + strlen(c->detail) + 2 < room)
+			at += (size_t)snprintf(caps->reason + at, room - at, "%s; ", c->detail);
 	}
-	if (error && at < room)
-		snprintf(caps->reason + at, room - at, "%s", hint);
+	snprintf(caps->reason + at, sizeof(caps->reason) - at, "%s", hint);
 	return -error;
 }
 

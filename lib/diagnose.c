@@ -4,10 +4,13 @@
  * the probe's words where it is one of the probe's.
  */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
+
+#include <bpf/bpf.h>
 
 #include "internal.h"
 
@@ -99,6 +102,16 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 			 name.release);
 		return false;
 	}
+}
+
+const char *agentsh_attach_refused(int cgroup_fd, const struct agentsh_hook *hook)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
+
+	/* those that allow others would not have stopped it */
+	if (bpf_prog_query_opts(cgroup_fd, hook->attach_type, &query) || !query.prog_cnt)
+		return NULL;
+	return "another program has it for itself, here or in a cgroup above";
 }
 
 int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what)

@@ -15,6 +15,14 @@ static void error_write(struct agentsh_ebpf_error *err, const struct agentsh_ebp
 		((char *)err)[have - 1] = '\0';
 }
 
+/* Texts quote what others chose: names, paths, the environment. A log must not be forged by it. */
+void agentsh_one_line(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
 bool agentsh_error_begin(struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_ebpf_error none = {0};
@@ -37,6 +45,7 @@ int agentsh_fail(struct agentsh_ebpf_error *err, int code, uint32_t step, const 
 	va_start(args, format);
 	vsnprintf(full.message, sizeof(full.message), format, args);
 	va_end(args);
+	agentsh_one_line(full.message);
 	error_write(err, &full);
 	return code;
 }

@@ -14,6 +14,7 @@
 #define AGENTSH_BTF_PATH "/sys/kernel/btf/vmlinux"
 #define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
 #define AGENTSH_DESCRIPTORS_FOR_LOAD 64 /* at the peak: libbpf's, and our copies */
+#define AGENTSH_DESCRIPTORS_KEPT 13	/* by a tracer with all hooks, at most */
 
 /* At most this many events a poll or read, so that neither can go on for ever. */
 #define AGENTSH_BATCH_MAX 4096
@@ -142,6 +143,9 @@ struct agentsh_ebpf_tracer {
 /* Whether err may be written to; NULL may. Clears it. */
 bool agentsh_error_begin(struct agentsh_ebpf_error *err);
 
+/* Control characters become question marks. */
+void agentsh_one_line(char *text);
+
 /* Writes code, step and message where err is not NULL, and returns code. */
 __attribute__((format(printf, 4, 5))) int agentsh_fail(struct agentsh_ebpf_error *err, int code,
 						       uint32_t step, const char *format, ...);
@@ -170,15 +174,21 @@ char *agentsh_read_all(const char *path, size_t *len);
 /* ---- mountinfo.c: where cgroup v2 is mounted ---------------------------- */
 
 struct agentsh_mounts {
-	uint32_t v2; /* mounts */
+	uint32_t v2;	 /* mounts */
+	uint32_t hidden; /* further ones that are not there */
 	bool v1;
 	char mount[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup2_path)];
 	char own[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup_path)];
 };
 
-/* Of /proc/self/mountinfo and /proc/self/cgroup; a path that is too long stays empty. */
+/*
+ * Of /proc/self/mountinfo and /proc/self/cgroup; a path that is too long stays
+ * empty. there says whether a mount is to be seen: another may lie over it.
+ * NULL: all are.
+ */
 void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
-			     size_t cgroup_len, struct agentsh_mounts *out);
+			     size_t cgroup_len, bool (*there)(const char *path),
+			     struct agentsh_mounts *out);
 
 /* ---- diagnose.c: why the kernel said no --------------------------------- */
 
@@ -192,14 +202,20 @@ bool agentsh_memlock_counts(void);
 /* There: no limit, or else as much as the host may have. */
 void agentsh_memlock_raise(void);
 
+/* Why attaching gave EPERM, where that can be told; else NULL. */
+const char *agentsh_attach_refused(int cgroup_fd, const struct agentsh_hook *hook);
+
 /* ---- checks.c: the probe's table and its results ------------------------ */
 
 #define AGENTSH_CHECKS 24
 
-/* What each later check needs: to call bpf(2) for maps; to load programs. */
+/*
+ * What each later check needs: to call bpf(2) for maps (without descriptors,
+ * libbpf would find features missing, for ever); to load programs.
+ */
 #define AGENTSH_CHECKS_CALL                                                                        \
 	(1ULL << AGENTSH_EBPF_CHECK_BPF | 1ULL << AGENTSH_EBPF_CHECK_USERNS |                      \
-	 1ULL << AGENTSH_EBPF_CHECK_CAP_BPF)
+	 1ULL << AGENTSH_EBPF_CHECK_CAP_BPF | 1ULL << AGENTSH_EBPF_CHECK_NOFILE)
 #define AGENTSH_CHECKS_LOAD                                                                        \
 	(AGENTSH_CHECKS_CALL | 1ULL << AGENTSH_EBPF_CHECK_CAP_NET_ADMIN |                          \
 	 1ULL << AGENTSH_EBPF_CHECK_RINGBUF | 1ULL << AGENTSH_EBPF_CHECK_ARRAY_MMAP |              \
@@ -227,6 +243,10 @@ void agentsh_probe_process(struct agentsh_ebpf_capabilities *caps);
 bool agentsh_has_capability(int capability);
 /* As in the capabilities; size is that of release. */
 uint32_t agentsh_kernel_version(char *release, size_t size);
+
+/* ---- probe.c: what the kernel can --------------------------------------- */
+
+void agentsh_probe_nofile(struct agentsh_ebpf_capabilities *caps);
 
 /* ---- log.c: libbpf's print hook ----------------------------------------- */
 
@@ -258,6 +278,8 @@ int agentsh_configure(struct agentsh_ebpf_tracer *tracer, struct bpf_object *obj
 
 /* ---- load.c: programs, maps, ring --------------------------------------- */
 
+/* 0, or a negative errno where there are not enough for a load. */
+int agentsh_check_descriptors(void);
 int agentsh_load(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_error *err);
 void agentsh_unload(struct agentsh_ebpf_tracer *tracer);
 

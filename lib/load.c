@@ -264,7 +264,7 @@ static int keep_all(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint3
  * kernel feature, and remembers that for the rest of the process: every later
  * open would fail. So it is not called without enough of them.
  */
-static int check_descriptors(void)
+int agentsh_check_descriptors(void)
 {
 	int fds[AGENTSH_DESCRIPTORS_FOR_LOAD], n = 0, ret = 0;
 
@@ -300,7 +300,7 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
 		.variant = &variants[DIRECT],
 	};
-	int ret = check_descriptors();
+	int ret = agentsh_check_descriptors();
 
 	if (ret)
 		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "descriptors");

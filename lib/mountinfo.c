@@ -110,11 +110,12 @@ static struct slice parse_mount(struct slice line, struct slice *root, struct sl
 }
 
 void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
-			     size_t cgroup_len, struct agentsh_mounts *out)
+			     size_t cgroup_len, bool (*there)(const char *path),
+			     struct agentsh_mounts *out)
 {
 	const struct slice none = {"", 0}, own = own_path((struct slice){cgroup, cgroup_len});
 	struct slice rest = {mountinfo, mountinfo_len};
-	char names[2][4096];
+	char names[2][4096], path[sizeof(names[1]) + 1];
 
 	memset(out, 0, sizeof(*out));
 	while (rest.len) {
@@ -127,7 +128,13 @@ void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const 
 			continue;
 		root = unescape(root, names[0]);
 		point = unescape(point, names[1]);
-		if (!out->v2++)
+		join(point, none, path, sizeof(path));
+		if (there && !there(path)) {
+			out->hidden++;
+			continue;
+		}
+		out->v2++;
+		if (!out->mount[0])
 			join(point, none, out->mount, sizeof(out->mount));
 		if (!out->own[0] && below(own, root, &left))
 			join(point, left, out->own, sizeof(out->own));

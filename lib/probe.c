@@ -3,11 +3,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -26,6 +30,16 @@ static uint32_t refused_or_missing(int error)
 
 /* ---- cgroup v2 ---------------------------------------------------------- */
 
+/* Where it can't be looked at, the table is believed. */
+static bool there(const char *path)
+{
+	struct statfs fs;
+
+	if (statfs(path, &fs))
+		return errno != ENOENT && errno != ENOTDIR;
+	return fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_CGROUP2;
@@ -36,10 +50,13 @@ static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 
 	if (mounts)
 		agentsh_mountinfo_parse(mounts, mounts_len, own ? own : "", own ? own_len : 0,
-					&found);
+					there, &found);
 	if (!mounts)
 		agentsh_probe_set(caps, check, UNKNOWN, errno, "/proc/self/mountinfo: %s",
 				  strerror(errno));
+	else if (!found.v2 && found.hidden)
+		agentsh_probe_set(caps, check, MISSING, ENODEV,
+				  "no cgroup v2 is mounted that another mount does not hide");
 	else if (!found.v2)
 		agentsh_probe_set(caps, check, MISSING, ENODEV, "no cgroup v2 is mounted%s",
 				  found.v1 ? ", only v1" : "");
@@ -59,38 +76,41 @@ static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 
 /* ---- descriptors -------------------------------------------------------- */
 
-static uint32_t open_descriptors(void)
+static uint64_t open_descriptors(void)
 {
-	uint32_t n = 0;
-	int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	int lowest;
 
+	if (!stat("/proc/self/fd", &st) && st.st_size > 0) /* kernel 6.2: their number */
+		return (uint64_t)st.st_size;
 	/* those below the lowest free one are taken; what is above it is rare */
-	if (lowest >= 0) {
-		n = (uint32_t)lowest;
-		close(lowest);
-	}
-	return n;
+	lowest = eventfd(0, EFD_CLOEXEC);
+	if (lowest < 0)
+		return 0;
+	close(lowest);
+	return (uint64_t)lowest;
 }
 
-static void nofile(struct agentsh_ebpf_capabilities *caps)
+/* As many as a load takes at its peak are opened; then those are counted that it leaves. */
+void agentsh_probe_nofile(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_NOFILE;
+	int error = -agentsh_check_descriptors();
 	struct rlimit limit = {0};
-	uint64_t left, sessions;
+	uint64_t taken, sessions;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	left = open_descriptors() + AGENTSH_DESCRIPTORS_FOR_LOAD;
-	left = limit.rlim_cur > left ? limit.rlim_cur - left : 0;
-	sessions = left / AGENTSH_PROGRAMS;
-	if (sessions)
+	taken = open_descriptors() + AGENTSH_DESCRIPTORS_KEPT;
+	sessions = limit.rlim_cur > taken ? (limit.rlim_cur - taken) / AGENTSH_PROGRAMS : 0;
+	if (!error)
 		agentsh_probe_set(caps, check, AVAILABLE, 0,
 				  "RLIMIT_NOFILE is %llu: room for %llu sessions",
 				  (unsigned long long)limit.rlim_cur,
 				  (unsigned long long)sessions);
 	else
-		agentsh_probe_set(caps, check, FORBIDDEN, EMFILE,
-				  "RLIMIT_NOFILE, %llu, leaves too few descriptors",
-				  (unsigned long long)limit.rlim_cur);
+		agentsh_probe_set(caps, check, FORBIDDEN, error,
+				  "RLIMIT_NOFILE, %llu, leaves too few descriptors (%s)",
+				  (unsigned long long)limit.rlim_cur, strerror(error));
 	caps->checks[check].value = limit.rlim_cur;
 	if (!agentsh_probe_missing(caps, check))
 		caps->max_sessions = sessions > UINT32_MAX ? UINT32_MAX : (uint32_t)sessions;
@@ -172,9 +192,9 @@ static void memlock(struct agentsh_ebpf_capabilities *caps)
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (ring < 0)
 		agentsh_probe_set(caps, check, FORBIDDEN, -ring,
-				  "a ring of %u bytes is refused (%s); RLIMIT_MEMLOCK is %llu",
-				  AGENTSH_RING_SIZE_DEFAULT, strerror(-ring),
-				  (unsigned long long)limit.rlim_cur);
+				  "RLIMIT_MEMLOCK is %llu bytes, too little for a ring of %u (%s)",
+				  (unsigned long long)limit.rlim_cur, AGENTSH_RING_SIZE_DEFAULT,
+				  strerror(-ring));
 	else
 		agentsh_probe_set(caps, check, AVAILABLE, 0, "a ring of %u bytes can be made",
 				  AGENTSH_RING_SIZE_DEFAULT);
@@ -221,11 +241,11 @@ static void maps(struct agentsh_ebpf_capabilities *caps)
 /* ---- hooks -------------------------------------------------------------- */
 
 static void hook_result(struct agentsh_ebpf_capabilities *caps, const struct agentsh_hook *hook,
-			int error, const char *failed)
+			int error, const char *failed, const char *why)
 {
 	if (error)
 		agentsh_probe_set(caps, hook->check, refused_or_missing(error), error, "%s: %s: %s",
-				  hook->cgroup_hook, failed, strerror(error));
+				  hook->cgroup_hook, failed, why ? why : strerror(error));
 	else
 		agentsh_probe_set(caps, hook->check, AVAILABLE, 0, "%s %s", hook->cgroup_hook,
 				  caps->load_only ? "loads; not tried to attach" :
@@ -251,10 +271,13 @@ static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct age
 					       -1;
 
 	caps->load_only = cgroup_fd < 0;
-	for (uint32_t i = 0; i < t->program_count; i++)
-		hook_result(caps, t->programs[i].hook,
-			    cgroup_fd < 0 ? 0 : attach_once(&t->programs[i], cgroup_fd),
-			    "attaching");
+	for (uint32_t i = 0; i < t->program_count; i++) {
+		const struct agentsh_hook *hook = t->programs[i].hook;
+		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs[i], cgroup_fd);
+
+		hook_result(caps, hook, error, "attaching",
+			    error == EPERM ? agentsh_attach_refused(cgroup_fd, hook) : NULL);
+	}
 	if (cgroup_fd >= 0)
 		close(cgroup_fd);
 }
@@ -282,7 +305,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 			agentsh_probe_set(caps, hook->check, UNKNOWN, 0,
 					  "this library was built without it");
 		else if (error)
-			hook_result(caps, hook, error, "loading");
+			hook_result(caps, hook, error, "loading", NULL);
 		else /* its partner's failure keeps it from being attached */
 			agentsh_probe_set(caps, hook->check, AVAILABLE, 0, "%s loads",
 					  hook->cgroup_hook);
@@ -326,7 +349,7 @@ int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *out)
 	agentsh_probe_begin(&caps, simulate);
 	agentsh_probe_process(&caps);
 	cgroup2(&caps);
-	nofile(&caps);
+	agentsh_probe_nofile(&caps);
 	maps(&caps);
 	hooks(&caps);
 	agentsh_probe_sum(&caps);

@@ -4,6 +4,8 @@
  * made and no program loaded for it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/btf.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,13 +158,24 @@ static void btf(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_BTF;
 
-	if (!access(AGENTSH_BTF_PATH, R_OK))
-		agentsh_probe_set(caps, check, AVAILABLE, 0, "%s", AGENTSH_BTF_PATH);
-	else if (errno == ENOENT)
+	int fd = open(AGENTSH_BTF_PATH, O_RDONLY | O_CLOEXEC);
+	uint16_t magic = 0;
+
+	if (fd >= 0) {
+		/* containers put /dev/null over what shall not be seen */
+		if (read(fd, &magic, sizeof(magic)) == sizeof(magic) && magic == BTF_MAGIC)
+			agentsh_probe_set(caps, check, AVAILABLE, 0, "%s", AGENTSH_BTF_PATH);
+		else
+			agentsh_probe_set(caps, check, MISSING, ENOENT,
+					  "%s is there, but not what it should be",
+					  AGENTSH_BTF_PATH);
+		close(fd);
+	} else if (errno == ENOENT) {
 		agentsh_probe_lacks(caps, check, MISSING);
-	else
+	} else {
 		agentsh_probe_set(caps, check, FORBIDDEN, errno, "%s: %s", AGENTSH_BTF_PATH,
 				  strerror(errno));
+	}
 }
 
 static void jit(struct agentsh_ebpf_capabilities *caps)

@@ -39,10 +39,11 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 	return 0;
 }
 
-static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup_id,
+static int link_failed(const struct agentsh_hook *hook, int ret, int cgroup_fd, uint64_t cgroup_id,
 		       struct agentsh_ebpf_error *err)
 {
 	const uint32_t step = AGENTSH_EBPF_STEP_LINK;
+	const char *why = ret == -EPERM ? agentsh_attach_refused(cgroup_fd, hook) : NULL;
 	char what[64];
 
 	if (ret == -ENOENT || ret == -ENODEV)
@@ -53,6 +54,9 @@ static int link_failed(const struct agentsh_hook *hook, int ret, uint64_t cgroup
 			err, -ENOSPC, step,
 			"cgroup %llu has the kernel's 64 programs at %s already; detach one",
 			(unsigned long long)cgroup_id, hook->cgroup_hook);
+	if (why)
+		return agentsh_fail(err, ret, step, "%s: attaching: %s; %s", hook->cgroup_hook, why,
+				    agentsh_ebpf_capability_hint(hook->check));
 	snprintf(what, sizeof(what), "attaching to %s", hook->cgroup_hook);
 	return agentsh_fail_call(err, ret, step, what);
 }
@@ -127,7 +131,7 @@ static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agents
 
 		s->links[i] = bpf_link_create(p->fd, cgroup_fd, p->hook->attach_type, NULL);
 		if (s->links[i] < 0)
-			return link_failed(p->hook, s->links[i], s->cgroup_id, err);
+			return link_failed(p->hook, s->links[i], cgroup_fd, s->cgroup_id, err);
 	}
 	for (uint32_t i = 0; i < tag_count(t); i++) {
 		const struct agentsh_program *p = &t->programs[i];

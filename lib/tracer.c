@@ -83,19 +83,45 @@ static int check_process(const struct agentsh_ebpf_tracer_options *opts,
 			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_capabilities caps;
-	uint64_t simulate = opts->simulate_missing;
 	int ret;
 
+	agentsh_probe_begin(&caps, opts->simulate_missing);
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++)
-		if (!(agentsh_hooks[i].needed_by & opts->required_hooks))
-			simulate &= ~(1ULL << agentsh_hooks[i].check);
-	agentsh_probe_begin(&caps, simulate);
+		caps.checks[agentsh_hooks[i].check].required =
+			(agentsh_hooks[i].needed_by & opts->required_hooks) != 0;
 	agentsh_probe_process(&caps);
+	agentsh_probe_nofile(&caps);
 	agentsh_probe_simulated(&caps);
 	ret = agentsh_probe_reason(&caps);
 	if (ret && opts->on_log)
 		opts->on_log(opts->log_ctx, AGENTSH_EBPF_LOG_WARN, caps.reason);
 	return ret ? agentsh_fail(err, ret, AGENTSH_EBPF_STEP_OBJECT_LOAD, "%s", caps.reason) : 0;
+}
+
+/*
+ * The probe's words for what the load stumbled over, unless the verifier has
+ * said something that only it can know, or it is a matter of the moment.
+ */
+static int explain(const struct agentsh_ebpf_tracer_options *opts, int ret,
+		   struct agentsh_ebpf_error *err)
+{
+	const uint64_t hooks = ~0ULL << AGENTSH_EBPF_CHECK_CONNECT4;
+	struct agentsh_ebpf_capabilities caps = {
+		.size = sizeof(caps),
+		.simulate_missing = opts->simulate_missing,
+	};
+
+	if (ret == -ENOMEM || ret == -EMFILE || ret == -ENFILE)
+		return ret;
+	if (agentsh_ebpf_capability_probe(&caps) || caps.usable)
+		return ret;
+	if (ret != -EPERM && !(caps.missing & ~hooks))
+		return ret;
+	for (uint32_t i = 0; i < caps.count; i++)
+		if (caps.checks[i].required && agentsh_probe_missing(&caps, i))
+			return agentsh_fail(err, -caps.checks[i].error,
+					    AGENTSH_EBPF_STEP_OBJECT_LOAD, "%s", caps.reason);
+	return ret;
 }
 
 int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
@@ -118,8 +144,11 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 				    "mode is %u (DISABLED): tracing is switched off", checked.mode);
 	if (checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = check_process(&checked, err);
-	if (!ret)
-		ret = agentsh_tracer_make(&checked, out, err);
+	if (ret)
+		return ret;
+	ret = agentsh_tracer_make(&checked, out, err);
+	if (ret && checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
+		return explain(&checked, ret, err);
 	if (!ret && !(*out)->hooks) {
 		agentsh_ebpf_tracer_close(*out);
 		*out = NULL;

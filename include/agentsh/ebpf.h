@@ -477,7 +477,7 @@ struct agentsh_ebpf_capabilities {
 	uint64_t simulate_missing; /* in: 1 << AGENTSH_EBPF_CHECK_, for tests; normally 0 */
 	uint64_t available;        /* 1 << AGENTSH_EBPF_CHECK_ of what is AVAILABLE */
 	uint64_t missing;          /* likewise MISSING, FORBIDDEN or SIMULATED */
-	uint32_t hooks;            /* AGENTSH_EBPF_HOOK_ that work */
+	uint32_t hooks;            /* AGENTSH_EBPF_HOOK_ that work: what a tracer may be opened with here */
 	uint32_t count;            /* of checks */
 	uint32_t kernel_version;   /* major << 16 | minor << 8 | patch, each at most 255; 0: not known */
 	uint32_t max_sessions;     /* for which RLIMIT_NOFILE leaves descriptors, all hooks on */
