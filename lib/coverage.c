@@ -14,7 +14,8 @@ enum rule {
 	BY_PING,    /* by connect, on kernels that run its hook for ping sockets */
 	BY_LIFECYCLE,
 	BY_RELEASE, /* by the lifecycle hook, on kernels that say when a socket ends */
-	BY_ACCEPT
+	BY_ACCEPT,
+	BY_ANY /* as other sockets of its kind */
 };
 
 static const struct {
@@ -55,8 +56,9 @@ static const struct {
 					     "a socket belongs to the cgroup in which it was made"},
 	[AGENTSH_EBPF_WAY_PASSED_SOCKET] = {"passed_socket", UNSEEN,
 					    "a socket belongs to the cgroup in which it was made"},
-	[AGENTSH_EBPF_WAY_LEFT_SOCKET] = {"left_socket", BY_CONNECT,
-					  "a socket belongs to the cgroup in which it was made"},
+	[AGENTSH_EBPF_WAY_LEFT_SOCKET] = {"left_socket", BY_ANY,
+					  "as others of its kind: a socket belongs to the cgroup "
+					  "in which it was made"},
 	[AGENTSH_EBPF_WAY_TCP_OUTCOME] = {"tcp_outcome", BY_LIFECYCLE,
 					  "CONNECTED, CONNECT_FAILED and CLOSED, with the hook "
 					  "LIFECYCLE"},
@@ -107,6 +109,8 @@ static bool seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 		return t->hooks & AGENTSH_EBPF_HOOK_UDP;
 	case BY_PING:
 		return t->hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked();
+	case BY_ANY:
+		return t->hooks & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
 	case BY_LIFECYCLE:
 		return t->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_RELEASE:

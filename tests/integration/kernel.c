@@ -71,6 +71,23 @@ static uint32_t map_entries(uint32_t id)
 	return strncmp(info.name, "agentsh", 7) ? 0 : info.max_entries;
 }
 
+size_t kernel_maps_named(const char *name)
+{
+	size_t count = 0;
+
+	for (uint32_t id = 0; (id = next_id(BPF_MAP_GET_NEXT_ID, id));) {
+		int fd = open_id(BPF_MAP_GET_FD_BY_ID, id);
+		struct bpf_map_info info;
+
+		memset(&info, 0, sizeof(info));
+		if (fd < 0)
+			continue;
+		count += info_of(fd, &info, sizeof(info)) && !strcmp(info.name, name);
+		close(fd);
+	}
+	return count;
+}
+
 static bool has(const uint32_t *list, size_t count, uint32_t id)
 {
 	for (size_t i = 0; i < count; i++)

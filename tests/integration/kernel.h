@@ -26,6 +26,9 @@ uint32_t kernel_new_marker(void);
 /* Programs that use a map of marker entries, all their maps, and their links. */
 void kernel_ids(uint32_t marker, struct kernel_ids *ids);
 
+/* How many maps have this name. */
+size_t kernel_maps_named(const char *name);
+
 /* Whether all of them are gone; the kernel frees late, so waits for a while. */
 bool kernel_gone(const struct kernel_ids *ids);
 /* Whether the tracer's links become this many, likewise. */
