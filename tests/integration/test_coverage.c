@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "conditions.h"
 #include "live.h"
 #include "ways.h"
 
@@ -194,12 +195,34 @@ START_TEST(masks)
 }
 END_TEST
 
+static void without_btf(const void *unused, void *out)
+{
+	(void)unused;
+	LIVE_CHECK(!condition_hide("/sys/kernel/btf"), "hide: %s", strerror(errno));
+	*(struct agentsh_ebpf_coverage *)out = coverage_of(live_open(NULL));
+}
+
+/* The kernel runs the same hooks whether its type information is there to ask or not. */
+START_TEST(the_same_without_btf)
+{
+	const struct agentsh_ebpf_coverage with = coverage_of(live_open(NULL));
+	struct agentsh_ebpf_coverage without;
+	struct live_worker worker;
+
+	live_worker_start(&worker, NULL);
+	live_worker_call(&worker, without_btf, NULL, 0, &without, sizeof(without));
+	live_worker_stop(&worker);
+	ck_assert_mem_eq(&with, &without, sizeof(with));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("coverage");
 	TCase *tcase = live_case(suite, "coverage");
 
 	tcase_add_loop_test(tcase, masks, 0, LIVE_COUNT(hook_sets));
+	tcase_add_test(tcase, the_same_without_btf);
 	tcase_add_loop_test(tcase, as_claimed, 0, LIVE_COUNT(hook_sets));
 	return live_main(suite);
 }
