@@ -104,10 +104,14 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 	}
 }
 
-const char *agentsh_attach_refused(int cgroup_fd, const struct agentsh_hook *hook)
+const char *agentsh_attach_refused(int error, int cgroup_fd, const struct agentsh_hook *hook)
 {
 	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
 
+	if (error == E2BIG)
+		return "the cgroup has the kernel's 64 programs already";
+	if (error != EPERM)
+		return NULL;
 	/* those that allow others would not have stopped it */
 	if (bpf_prog_query_opts(cgroup_fd, hook->attach_type, &query) || !query.prog_cnt)
 		return NULL;

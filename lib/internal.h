@@ -202,8 +202,8 @@ bool agentsh_memlock_counts(void);
 /* There: no limit, or else as much as the host may have. */
 void agentsh_memlock_raise(void);
 
-/* Why attaching gave EPERM, where that can be told; else NULL. */
-const char *agentsh_attach_refused(int cgroup_fd, const struct agentsh_hook *hook);
+/* Why attaching gave this errno, where that can be told; else NULL. */
+const char *agentsh_attach_refused(int error, int cgroup_fd, const struct agentsh_hook *hook);
 
 /* ---- checks.c: the probe's table and its results ------------------------ */
 

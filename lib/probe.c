@@ -276,7 +276,7 @@ static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct age
 		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs[i], cgroup_fd);
 
 		hook_result(caps, hook, error, "attaching",
-			    error == EPERM ? agentsh_attach_refused(cgroup_fd, hook) : NULL);
+			    error ? agentsh_attach_refused(error, cgroup_fd, hook) : NULL);
 	}
 	if (cgroup_fd >= 0)
 		close(cgroup_fd);

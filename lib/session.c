@@ -43,7 +43,7 @@ static int link_failed(const struct agentsh_hook *hook, int ret, int cgroup_fd, 
 		       struct agentsh_ebpf_error *err)
 {
 	const uint32_t step = AGENTSH_EBPF_STEP_LINK;
-	const char *why = ret == -EPERM ? agentsh_attach_refused(cgroup_fd, hook) : NULL;
+	const char *why = ret == -EPERM ? agentsh_attach_refused(EPERM, cgroup_fd, hook) : NULL;
 	char what[64];
 
 	if (ret == -ENOENT || ret == -ENODEV)

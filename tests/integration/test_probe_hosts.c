@@ -181,6 +181,16 @@ static int shared(void)
 	return condition_attach_other(cgroup.fd, BPF_CGROUP_INET4_CONNECT, BPF_F_ALLOW_MULTI) < 0;
 }
 
+static int full(void)
+{
+	int ret = 0;
+
+	for (int i = 0; i < 64 && !ret; i++)
+		ret = condition_attach_other(cgroup.fd, BPF_CGROUP_INET4_CONNECT,
+					     BPF_F_ALLOW_MULTI) < 0;
+	return ret;
+}
+
 /* ---- hosts -------------------------------------------------------------- */
 
 #define B CAP(CAP_BPF)
@@ -251,6 +261,8 @@ static const struct host hosts[] = {
 	 CONNECT_ONLY, "", ATTACH_FAILS},
 	{"an overridable one above", overridable_above, CAPS_ALL, CHECK(CONNECT4), OK, 0, BOTH, "",
 	 0},
+	{"64 programs", full, CAPS_ALL, CHECK(CONNECT4), MISSING, E2BIG, AGENTSH_EBPF_HOOK_UDP,
+	 "cgroup/connect4,64 programs", ATTACH_FAILS},
 	{"another's that allows more", shared, CAPS_ALL, CHECK(CONNECT4), OK, 0, BOTH, "", 0},
 };
 

@@ -301,12 +301,21 @@ static void probe_as_first(const void *unused, void *usable)
 	probe_here(unused, usable);
 }
 
+/* In a worker: all its later children would be in that namespace too. */
+static void probe_deeper(const void *unused, void *usable)
+{
+	live_forked(CLONE_NEWPID, probe_as_first, unused, usable, sizeof(uint32_t));
+}
+
 START_TEST(in_a_pid_namespace)
 {
+	struct live_worker worker;
 	uint32_t usable = 0;
 
 	live_cgroup_make(&cgroup, NULL);
-	live_forked(CLONE_NEWPID, probe_as_first, NULL, &usable, sizeof(usable));
+	live_worker_start(&worker, &cgroup);
+	live_worker_call(&worker, probe_deeper, NULL, 0, &usable, sizeof(usable));
+	live_worker_stop(&worker);
 	ck_assert_uint_eq(usable, 1);
 }
 END_TEST
@@ -320,6 +329,6 @@ int main(void)
 	tcase_add_test(tcase, from_many_threads);
 	tcase_add_test(tcase, killed_in_between);
 	tcase_add_test(tcase, inside_of_a_session);
-	tcase_add_test(tcase, in_a_pid_namespace); /* the last: later children are in it too */
+	tcase_add_test(tcase, in_a_pid_namespace);
 	return live_main(suite);
 }
