@@ -115,6 +115,9 @@ static int explain(const struct agentsh_ebpf_tracer_options *opts, int ret,
 		return ret;
 	if (agentsh_ebpf_capability_probe(&caps) || caps.usable)
 		return ret;
+	/* which open does not need, so it is not why */
+	if (agentsh_probe_missing(&caps, AGENTSH_EBPF_CHECK_CGROUP2))
+		return ret;
 	if (ret != -EPERM && !(caps.missing & ~hooks))
 		return ret;
 	for (uint32_t i = 0; i < caps.count; i++)
