@@ -215,9 +215,10 @@ const char *agentsh_attach_refused(int error, int cgroup_fd, const struct agents
  */
 #define AGENTSH_CHECKS_CALL                                                                        \
 	(1ULL << AGENTSH_EBPF_CHECK_BPF | 1ULL << AGENTSH_EBPF_CHECK_USERNS |                      \
-	 1ULL << AGENTSH_EBPF_CHECK_CAP_BPF | 1ULL << AGENTSH_EBPF_CHECK_NOFILE)
+	 1ULL << AGENTSH_EBPF_CHECK_CAP_BPF | 1ULL << AGENTSH_EBPF_CHECK_CAP_NET_ADMIN |           \
+	 1ULL << AGENTSH_EBPF_CHECK_NOFILE)
 #define AGENTSH_CHECKS_LOAD                                                                        \
-	(AGENTSH_CHECKS_CALL | 1ULL << AGENTSH_EBPF_CHECK_CAP_NET_ADMIN |                          \
+	(AGENTSH_CHECKS_CALL | 1ULL << AGENTSH_EBPF_CHECK_MEMLOCK |                                \
 	 1ULL << AGENTSH_EBPF_CHECK_RINGBUF | 1ULL << AGENTSH_EBPF_CHECK_ARRAY_MMAP |              \
 	 1ULL << AGENTSH_EBPF_CHECK_CGROUP_STORAGE)
 

@@ -148,6 +148,11 @@ static int ring_make(uint32_t bytes)
 	return bpf_map_create(BPF_MAP_TYPE_RINGBUF, "agentsh_probe", 0, 0, bytes, NULL);
 }
 
+static int small_ring_make(void)
+{
+	return ring_make((uint32_t)sysconf(_SC_PAGESIZE));
+}
+
 static int mapped_array_make(void)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
@@ -182,23 +187,55 @@ static void close_made(int fd)
 		close(fd);
 }
 
-static void memlock(struct agentsh_ebpf_capabilities *caps)
+static void memlock(struct agentsh_ebpf_capabilities *caps, int error, uint32_t bytes)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_MEMLOCK;
 	struct rlimit limit = {0};
-	int ring = ring_make(AGENTSH_RING_SIZE_DEFAULT);
 
-	close_made(ring);
 	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (ring < 0)
-		agentsh_probe_set(caps, check, FORBIDDEN, -ring,
+	if (error)
+		agentsh_probe_set(caps, check, FORBIDDEN, error,
 				  "RLIMIT_MEMLOCK is %llu bytes, too little for a ring of %u (%s)",
-				  (unsigned long long)limit.rlim_cur, AGENTSH_RING_SIZE_DEFAULT,
-				  strerror(-ring));
+				  (unsigned long long)limit.rlim_cur, bytes, strerror(error));
 	else
 		agentsh_probe_set(caps, check, AVAILABLE, 0, "a ring of %u bytes can be made",
-				  AGENTSH_RING_SIZE_DEFAULT);
+				  bytes);
 	caps->checks[check].value = limit.rlim_cur;
+}
+
+static bool memlock_refuses(int error)
+{
+	struct rlimit limit = {0};
+
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	return error == EPERM && agentsh_memlock_counts() && limit.rlim_cur != RLIM_INFINITY;
+}
+
+/* Each kind of map, until the limit is met; then that is why. */
+static int map_kinds(struct agentsh_ebpf_capabilities *caps)
+{
+	static const struct {
+		uint32_t check;
+		int (*make)(void);
+		const char *what;
+	} kinds[] = {
+		{AGENTSH_EBPF_CHECK_RINGBUF, small_ring_make, "a ring buffer"},
+		{AGENTSH_EBPF_CHECK_ARRAY_MMAP, mapped_array_make, "a mapped array"},
+		{AGENTSH_EBPF_CHECK_CGROUP_STORAGE, storage_make, "a cgroup storage map"},
+	};
+	bool refused = false;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int fd = refused ? -1 : kinds[i].make();
+
+		close_made(fd);
+		refused = refused || memlock_refuses(-fd);
+		if (refused)
+			not_tried(caps, kinds[i].check, AGENTSH_EBPF_CHECK_MEMLOCK);
+		else
+			map_result(caps, kinds[i].check, fd, kinds[i].what);
+	}
+	return refused ? EPERM : 0;
 }
 
 static void maps(struct agentsh_ebpf_capabilities *caps)
@@ -207,7 +244,7 @@ static void maps(struct agentsh_ebpf_capabilities *caps)
 		AGENTSH_EBPF_CHECK_RINGBUF, AGENTSH_EBPF_CHECK_ARRAY_MMAP,
 		AGENTSH_EBPF_CHECK_CGROUP_STORAGE, AGENTSH_EBPF_CHECK_CGROUP_LINK,
 		AGENTSH_EBPF_CHECK_MEMLOCK};
-	int because = first_missing(caps, AGENTSH_CHECKS_CALL), fd;
+	int because = first_missing(caps, AGENTSH_CHECKS_CALL), fd, refused;
 
 	if (because >= 0) {
 		for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
@@ -215,19 +252,14 @@ static void maps(struct agentsh_ebpf_capabilities *caps)
 		return;
 	}
 	agentsh_memlock_raise(); /* as an open does */
-	fd = ring_make((uint32_t)sysconf(_SC_PAGESIZE));
-	close_made(fd);
-	map_result(caps, AGENTSH_EBPF_CHECK_RINGBUF, fd, "a ring buffer");
-	fd = mapped_array_make();
-	close_made(fd);
-	map_result(caps, AGENTSH_EBPF_CHECK_ARRAY_MMAP, fd, "a mapped array");
-	fd = storage_make();
-	close_made(fd);
-	map_result(caps, AGENTSH_EBPF_CHECK_CGROUP_STORAGE, fd, "a cgroup storage map");
-	if (agentsh_probe_missing(caps, AGENTSH_EBPF_CHECK_RINGBUF))
+	refused = map_kinds(caps);
+	if (agentsh_probe_missing(caps, AGENTSH_EBPF_CHECK_RINGBUF)) {
 		not_tried(caps, AGENTSH_EBPF_CHECK_MEMLOCK, AGENTSH_EBPF_CHECK_RINGBUF);
-	else
-		memlock(caps);
+	} else {
+		fd = refused ? -refused : ring_make(AGENTSH_RING_SIZE_DEFAULT);
+		close_made(fd);
+		memlock(caps, fd < 0 ? -fd : 0, AGENTSH_RING_SIZE_DEFAULT);
+	}
 	/* the command is looked at before its descriptors */
 	fd = bpf_link_create(-1, -1, BPF_CGROUP_INET4_CONNECT, NULL);
 	if (fd == -EBADF)
@@ -309,6 +341,11 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 		else /* its partner's failure keeps it from being attached */
 			agentsh_probe_set(caps, hook->check, AVAILABLE, 0, "%s loads",
 					  hook->cgroup_hook);
+	}
+	if (memlock_refuses(-ret)) {
+		memlock(caps, EPERM, AGENTSH_RING_SIZE_DEFAULT);
+		for (int i = 0; i < AGENTSH_PROGRAMS; i++)
+			not_tried(caps, agentsh_hooks[i].check, AGENTSH_EBPF_CHECK_MEMLOCK);
 	}
 	if (ret)
 		return;

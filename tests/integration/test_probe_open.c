@@ -6,15 +6,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "calls.h"
 #include "conditions.h"
 #include "kernel.h"
 #include "live.h"
+#include "traffic.h"
 
 #define CHECKS 20
 #define BIT(check) (1ULL << (check))
-#define SENDS (BIT(AGENTSH_EBPF_CHECK_SENDMSG4) | BIT(AGENTSH_EBPF_CHECK_SENDMSG6))
-#define CONNECTS (BIT(AGENTSH_EBPF_CHECK_CONNECT4) | BIT(AGENTSH_EBPF_CHECK_CONNECT6))
+#define ALL_SENDS (BIT(AGENTSH_EBPF_CHECK_SENDMSG4) | BIT(AGENTSH_EBPF_CHECK_SENDMSG6))
+#define ALL_CONNECTS (BIT(AGENTSH_EBPF_CHECK_CONNECT4) | BIT(AGENTSH_EBPF_CHECK_CONNECT6))
 #define TASK                                                                                       \
 	(BIT(AGENTSH_EBPF_CHECK_BTF) | BIT(AGENTSH_EBPF_CHECK_CAP_PERFMON) |                       \
 	 BIT(AGENTSH_EBPF_CHECK_LOCKDOWN))
@@ -34,15 +34,6 @@ static struct agentsh_ebpf_capabilities probe(uint64_t simulate)
 	return caps;
 }
 
-static void connect_once(const void *unused, void *unused_out)
-{
-	static struct truth list[CALL_MESSAGES];
-
-	(void)unused;
-	(void)unused_out;
-	call_make(&calls_all[0], list);
-}
-
 /* The event of one connect, in a session of the tracer. */
 static struct agentsh_ebpf_event one_event(struct agentsh_ebpf_tracer *tracer)
 {
@@ -51,7 +42,7 @@ static struct agentsh_ebpf_event one_event(struct agentsh_ebpf_tracer *tracer)
 
 	live_seen.count = 0;
 	live_worker_start(&worker, &cgroup);
-	live_worker_call(&worker, connect_once, NULL, 0, NULL, 0);
+	traffic_of(&worker, CONNECTS(.first = 1, .count = 1));
 	live_worker_stop(&worker);
 	live_drain(tracer);
 	LIVE_CHECK(live_seen.count == 1, "%zu events", live_seen.count);
@@ -128,7 +119,7 @@ START_TEST(optional_ones)
 		};
 		struct agentsh_ebpf_tracer *tracer = live_open(&options);
 		struct agentsh_ebpf_event e = one_event(tracer);
-		bool sends = !(options.simulate_missing & SENDS);
+		bool sends = !(options.simulate_missing & ALL_SENDS);
 		bool task = !(options.simulate_missing & TASK);
 		const char *name = agentsh_ebpf_capability_name(optional[i]);
 
@@ -156,24 +147,24 @@ static const struct {
 	uint32_t got;
 	const char *words;
 } wishes[] = {
-	{0, 0, 0, SENDS, 0, CONNECT_HOOK, NULL},
-	{0, 0, UDP_HOOK, CONNECTS, 0, UDP_HOOK, NULL},
+	{0, 0, 0, ALL_SENDS, 0, CONNECT_HOOK, NULL},
+	{0, 0, UDP_HOOK, ALL_CONNECTS, 0, UDP_HOOK, NULL},
 	{0, 0, UDP_HOOK, BIT(AGENTSH_EBPF_CHECK_CONNECT6), 0, UDP_HOOK, NULL},
 	{0, 0, UDP_HOOK, BIT(AGENTSH_EBPF_CHECK_SENDMSG6), -EINVAL, 0, "cgroup/sendmsg6,simulated"},
 	{0, 0, UDP_HOOK | CONNECT_HOOK, BIT(AGENTSH_EBPF_CHECK_SENDMSG4), -EINVAL, 0,
 	 "cgroup/sendmsg4,simulated"},
-	{0, UDP_HOOK, 0, CONNECTS, 0, UDP_HOOK, NULL},
+	{0, UDP_HOOK, 0, ALL_CONNECTS, 0, UDP_HOOK, NULL},
 	{0, UDP_HOOK, 0, BIT(AGENTSH_EBPF_CHECK_SENDMSG4), -EOPNOTSUPP, 0, "none of hooks"},
-	{0, UDP_HOOK, 0, SENDS, -EOPNOTSUPP, 0, ""},
-	{0, CONNECT_HOOK, 0, SENDS, 0, CONNECT_HOOK, NULL},
-	{0, 0, UDP_HOOK, CONNECTS | SENDS, -EINVAL, 0, "cgroup/sendmsg4,cgroup/sendmsg6"},
+	{0, UDP_HOOK, 0, ALL_SENDS, -EOPNOTSUPP, 0, ""},
+	{0, CONNECT_HOOK, 0, ALL_SENDS, 0, CONNECT_HOOK, NULL},
+	{0, 0, UDP_HOOK, ALL_CONNECTS | ALL_SENDS, -EINVAL, 0, "cgroup/sendmsg4,cgroup/sendmsg6"},
 	{AGENTSH_EBPF_MODE_REQUIRED, 0, 0, BIT(AGENTSH_EBPF_CHECK_SENDMSG4), -EINVAL, 0,
 	 "cgroup/sendmsg4,simulated"},
 	{AGENTSH_EBPF_MODE_REQUIRED, 0, 0, BIT(AGENTSH_EBPF_CHECK_SENDMSG6), -EINVAL, 0,
 	 "cgroup/sendmsg6,simulated"},
 	{AGENTSH_EBPF_MODE_REQUIRED, 0, 0, TASK, 0, CONNECT_HOOK | UDP_HOOK, NULL},
-	{AGENTSH_EBPF_MODE_REQUIRED, CONNECT_HOOK, 0, SENDS, 0, CONNECT_HOOK, NULL},
-	{AGENTSH_EBPF_MODE_REQUIRED, UDP_HOOK, 0, CONNECTS, 0, UDP_HOOK, NULL},
+	{AGENTSH_EBPF_MODE_REQUIRED, CONNECT_HOOK, 0, ALL_SENDS, 0, CONNECT_HOOK, NULL},
+	{AGENTSH_EBPF_MODE_REQUIRED, UDP_HOOK, 0, ALL_CONNECTS, 0, UDP_HOOK, NULL},
 	{AGENTSH_EBPF_MODE_DISABLED, 0, 0, 1, -ECANCELED, 0, "DISABLED"},
 	{AGENTSH_EBPF_MODE_SYNTHETIC, 0, 0, BIT(CHECKS) - 1, 0, CONNECT_HOOK | UDP_HOOK, NULL},
 };

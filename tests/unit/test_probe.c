@@ -38,7 +38,7 @@ static const struct {
 	{11, "cgroup_storage", 1, EINVAL, "cgroup storage", "CONFIG_CGROUP_BPF",
 	 CONNECT_HOOK | UDP_HOOK},
 	{12, "cgroup_link", 1, EINVAL, "linked", "5.8", 0},
-	{13, "memlock", 1, EPERM, "RLIMIT_MEMLOCK", "ulimit -l", 0},
+	{13, "memlock", 1, EPERM, "RLIMIT_MEMLOCK", "ulimit -l", CONNECT_HOOK | UDP_HOOK},
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", CONNECT_HOOK | UDP_HOOK},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
 	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF", CONNECT_HOOK},
