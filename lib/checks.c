@@ -203,7 +203,7 @@ static int unknown_name(const char *name, size_t len, struct agentsh_ebpf_error 
 		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s", i ? "," : "",
 				       table[i].name);
 	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS, "'%.*s' is not one of %s",
-			    len > 30 ? 30 : (int)len, name, known);
+			    len > 16 ? 16 : (int)len, name, known);
 }
 
 int agentsh_ebpf_capability_parse(const char *names, uint64_t *mask, struct agentsh_ebpf_error *err)

@@ -89,6 +89,11 @@ const struct way ways_all[] = {
 	{WAY(PASSED_SOCKET), "SCM_RIGHTS", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_MESSAGE},
 	{WAY(LEFT_SOCKET), "udp4", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
 	{WAY(LEFT_SOCKET), "udp6", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
+	{WAY(TCP_OUTCOME), "refused", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
+	{WAY(TCP_OUTCOME), "accepted", AF_INET, TCP, GO_ACCEPT, 0, 0, NULL, 0},
+	{WAY(DATAGRAM_CLOSE), "connected", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{WAY(DATAGRAM_CLOSE), "sent", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
+	{WAY(TCP_ACCEPT), "accept", AF_INET6, TCP, GO_ACCEPT, 0, 0, NULL, 0},
 };
 const uint32_t ways_count = LIVE_COUNT(ways_all);
 
@@ -273,6 +278,20 @@ static int go_vsock(void)
 	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) ? errno : 0;
 }
 
+/* To a listener of its own, at the row's destination. */
+static int go_accept(const struct way *w, const union address *to, socklen_t size)
+{
+	int listener = make_socket(w), accepted = -1, error = 0;
+
+	if (bind(listener, &to->any, size) || listen(listener, 1) ||
+	    connect(fd, &to->any, size) || (accepted = accept(listener, NULL, NULL)) < 0)
+		error = errno;
+	if (accepted >= 0)
+		close(accepted);
+	close(listener);
+	return error;
+}
+
 /* An echo request to those that take only such, and anything to the others. */
 static int go(const struct way *w, struct way_tried *t)
 {
@@ -312,6 +331,8 @@ static int go(const struct way *w, struct way_tried *t)
 		if (result == RING_ABSENT)
 			say_absent(t, "io_uring_setup");
 		return result < 0 ? -result : 0;
+	case GO_ACCEPT:
+		return go_accept(w, &to, size);
 	case GO_PACKET:
 		return go_packet();
 	case GO_UNIX:

@@ -18,6 +18,7 @@ enum way_how {
 	GO_BOTH, /* sendto(), then connect() */
 	GO_RING_CONNECT,
 	GO_RING_SEND,
+	GO_ACCEPT, /* connect() to a listener of its own */
 	GO_PACKET,
 	GO_UNIX,
 	GO_VSOCK

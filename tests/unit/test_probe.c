@@ -7,10 +7,13 @@
 
 #include "unit.h"
 
-#define CHECKS 20
+#define CHECKS 24
 #define BIT(check) (1ULL << (check))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
 #define UDP_HOOK AGENTSH_EBPF_HOOK_UDP
+#define LIFE_HOOK AGENTSH_EBPF_HOOK_LIFECYCLE
+#define ACCEPT_HOOK AGENTSH_EBPF_HOOK_ACCEPT
+#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | LIFE_HOOK | ACCEPT_HOOK)
 
 /* Written down here once more: hosts and operators rely on each of them. */
 static const struct {
@@ -23,28 +26,32 @@ static const struct {
 	uint32_t hooks;	     /* that go with it */
 } table[] = {
 	{0, "kernel", 0, 0, "older than 5.8", "5.8", 0},
-	{1, "bpf", 1, EPERM, "bpf(2)", "seccomp", CONNECT_HOOK | UDP_HOOK},
+	{1, "bpf", 1, EPERM, "bpf(2)", "seccomp", ALL_HOOKS},
 	{2, "userns", 1, EPERM, "user namespace", "initial user namespace",
-	 CONNECT_HOOK | UDP_HOOK},
-	{3, "cap_bpf", 1, EPERM, "CAP_BPF is missing", "CAP_BPF", CONNECT_HOOK | UDP_HOOK},
+	 ALL_HOOKS},
+	{3, "cap_bpf", 1, EPERM, "CAP_BPF is missing", "CAP_BPF", ALL_HOOKS},
 	{4, "cap_net_admin", 1, EPERM, "CAP_NET_ADMIN is missing", "CAP_NET_ADMIN",
-	 CONNECT_HOOK | UDP_HOOK},
+	 ALL_HOOKS},
 	{5, "cap_perfmon", 0, EPERM, "CAP_PERFMON is missing", "CAP_PERFMON", 0},
 	{6, "lockdown", 0, EPERM, "confidentiality", "lockdown=integrity", 0},
 	{7, "btf", 0, ENOENT, "/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF", 0},
 	{8, "cgroup2", 1, ENODEV, "no cgroup v2", "mount -t cgroup2", 0},
-	{9, "ringbuf", 1, EINVAL, "ring buffer", "5.8", CONNECT_HOOK | UDP_HOOK},
-	{10, "array_mmap", 1, EINVAL, "mapped", "5.8", CONNECT_HOOK | UDP_HOOK},
+	{9, "ringbuf", 1, EINVAL, "ring buffer", "5.8", ALL_HOOKS},
+	{10, "array_mmap", 1, EINVAL, "mapped", "5.8", ALL_HOOKS},
 	{11, "cgroup_storage", 1, EINVAL, "cgroup storage", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | UDP_HOOK},
+	 ALL_HOOKS},
 	{12, "cgroup_link", 1, EINVAL, "linked", "5.8", 0},
-	{13, "memlock", 1, EPERM, "RLIMIT_MEMLOCK", "ulimit -l", CONNECT_HOOK | UDP_HOOK},
-	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", CONNECT_HOOK | UDP_HOOK},
+	{13, "memlock", 1, EPERM, "RLIMIT_MEMLOCK", "ulimit -l", ALL_HOOKS},
+	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
-	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF", CONNECT_HOOK},
-	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF", CONNECT_HOOK},
+	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF", CONNECT_HOOK | LIFE_HOOK},
+	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF", CONNECT_HOOK | LIFE_HOOK},
 	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
+	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", LIFE_HOOK | ACCEPT_HOOK},
+	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.9", 0},
+	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
+	{23, "bind6", 0, EINVAL, "cgroup/bind6", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 };
 
 _Static_assert(UNIT_COUNT(table) == CHECKS, "all are here");
@@ -208,9 +215,9 @@ END_TEST
 
 START_TEST(hooks_simulated_together)
 {
-	const uint64_t all = BIT(16) | BIT(17) | BIT(18) | BIT(19);
+	const uint64_t all = 0xffULL << 16;
 
-	for (uint64_t some = 1; some < 16; some++) {
+	for (uint64_t some = 1; some < 256; some += some < 16 ? 1 : 15) {
 		struct agentsh_ebpf_capabilities c = probe(some << 16);
 
 		expect_coherent(&c);
@@ -219,6 +226,8 @@ START_TEST(hooks_simulated_together)
 			ck_assert(!(c.hooks & CONNECT_HOOK));
 		if (some & 12)
 			ck_assert(!(c.hooks & UDP_HOOK));
+		if (some & (16 | 64 | 128))
+			ck_assert(!(c.hooks & ACCEPT_HOOK));
 	}
 }
 END_TEST
@@ -302,7 +311,7 @@ START_TEST(names_and_hints)
 	for (uint32_t i = 0; i < UNIT_COUNT(statuses); i++)
 		ck_assert_str_eq(agentsh_ebpf_status_name(i), statuses[i]);
 	ck_assert_str_eq(agentsh_ebpf_status_name(5), "unknown");
-	for (uint32_t i = 0; i <= AGENTSH_EBPF_WAY_LEFT_SOCKET; i++) {
+	for (uint32_t i = 0; i <= AGENTSH_EBPF_WAY_TCP_ACCEPT; i++) {
 		ck_assert_str_ne(agentsh_ebpf_way_name(i), "unknown");
 		ck_assert_str_ne(agentsh_ebpf_way_note(i), "");
 		for (uint32_t k = 0; k < i; k++)
