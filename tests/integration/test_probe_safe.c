@@ -24,7 +24,17 @@
 #define REPEATS 200
 #define KILLS 100
 #define WARM 20
-#define MEMORY_MAY_GROW 2048 /* KiB */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_MAY_GROW 65536 /* KiB: it keeps for a while what was freed */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MEMORY_MAY_GROW 65536
+#endif
+#endif
+#ifndef MEMORY_MAY_GROW
+#define MEMORY_MAY_GROW 1024 /* with a struct of capabilities lost each time it would be more */
+#endif
 
 static struct live_cgroup cgroup;
 
