@@ -14,7 +14,7 @@
 #define AGENTSH_BTF_PATH "/sys/kernel/btf/vmlinux"
 #define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
 #define AGENTSH_DESCRIPTORS_FOR_LOAD 64 /* at the peak: libbpf's, and our copies */
-#define AGENTSH_DESCRIPTORS_KEPT 21	/* by a tracer with all hooks, at most */
+#define AGENTSH_DESCRIPTORS_KEPT 22	/* by a tracer with all hooks, at most */
 
 /* At most this many events a poll or read, so that neither can go on for ever. */
 #define AGENTSH_BATCH_MAX 4096
