@@ -48,14 +48,47 @@ build_arm64() {
 	unset SYSROOT
 }
 
+# Now and then an emulated machine stands still before its kernel has said a
+# word. None of our code has run then, so it is started again.
+starts_max=3
+start_seconds=${AGENTSH_VM_START_SECONDS:-240}
+
 # boot MACHINE KERNEL SECONDS TESTS: in the background; $! is its process
 boot() {
-	local machine=$1 kernel=$2 seconds=$3 tests=$4
-	describe "$machine"
-	timeout --signal=KILL "$seconds" "$(qemu_of "$arch")" \
+	describe "$1"
+	boot_until_started "$@" &
+}
+
+boot_until_started() {
+	local machine=$1 log=$dir/$1.log start waited qemu=
+	trap '[ -z "$qemu" ] || kill "$qemu" 2>/dev/null; exit 143' TERM
+	for ((start = 1; start <= starts_max; start++)); do
+		run_qemu "$@" >"$log" 2>&1 &
+		qemu=$!
+		waited=0
+		until grep -aq VM-KERNEL "$log"; do
+			if ! kill -0 "$qemu" 2>/dev/null || [ $((waited += 1)) -gt "$start_seconds" ]; then
+				break
+			fi
+			sleep 1
+		done
+		if grep -aq VM-KERNEL "$log"; then
+			wait "$qemu" || true
+			return 0
+		fi
+		kill "$qemu" 2>/dev/null || true
+		wait "$qemu" || true
+		cp "$log" "$log.$start"
+		echo "$machine: did not start, try $start of $starts_max, see $log.$start" >&2
+	done
+	return 0
+}
+
+run_qemu() {
+	local kernel=$2 seconds=$3 tests=$4
+	exec timeout --signal=KILL "$seconds" "$(qemu_of "$arch")" \
 		-machine "$board" -cpu max -accel tcg,thread=multi -smp "$cpus" -m 1G \
 		-nodefaults -nographic -no-reboot -serial stdio \
 		-kernel "$kernel" -initrd "$dir/initramfs-$arch.cpio" \
-		-append "console=$console $command_line vm_tests=$tests" \
-		</dev/null >"$dir/$machine.log" 2>&1 &
+		-append "console=$console $command_line vm_tests=$tests" </dev/null
 }

@@ -11,7 +11,8 @@
 #   --update-docs  write the tables of docs/SUPPORT.md, if nothing failed
 #
 # AGENTSH_VM_CACHE is where the kernels are kept, AGENTSH_VM_JOBS how many machines
-# run at a time, AGENTSH_VM_SECONDS when one is given up, BUILD_ROOT the place of
+# run at a time, AGENTSH_VM_SECONDS when one is given up, AGENTSH_VM_START_SECONDS
+# when one that has not started is started again, BUILD_ROOT the place of
 # the build as in tests/run.sh. Logs are in BUILD_ROOT/vm. Exit status 0: everything
 # passed, or was left out and may be (machines.sh).
 set -euo pipefail
