@@ -9,13 +9,15 @@
 AGENTSH_TAG_MAP(agentsh_tag_bind4);
 AGENTSH_TAG_MAP(agentsh_tag_bind6);
 
-#define SOCK_STREAM 1
-
 static __always_inline int remember(struct bpf_sock_addr *ctx, const struct agentsh_tag *tag)
 {
+	struct bpf_sock *sk = ctx->sk;
 	struct flow *flow;
 
-	if (!session_slot(tag) || ctx->type != SOCK_STREAM)
+	if (!session_slot(tag) || ctx->type != SOCK_STREAM || !sk)
+		return 1;
+	/* it will be refused: the socket is in use, and what is known of it stays true */
+	if (sk->state != BPF_TCP_CLOSE || sk->src_port)
 		return 1;
 	flow = flow_of_caller(ctx);
 	if (flow)

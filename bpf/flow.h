@@ -10,16 +10,19 @@
 
 #include "socket.h"
 
+#define SOCK_STREAM 1
+
 enum {
 	FLOW_ATTEMPT = 1,  /* connect() was called */
-	FLOW_SYN = 2,	   /* and got as far as a SYN */
-	FLOW_BOUND = 3,	   /* bind() was called: a listener, maybe */
-	FLOW_ACCEPTED = 4, /* the child of one */
+	FLOW_SYN = 2,	   /* and got as far as a SYN, or further */
+	FLOW_CROSSED = 3,  /* which met a SYN of the peer on its way: no listener is needed */
+	FLOW_BOUND = 4,	   /* bind() was called: a listener, maybe */
+	FLOW_ACCEPTED = 5, /* the child of one */
 };
 
 struct flow {
 	struct agentsh_who who;
-	__u64 start_ns; /* connect(), first datagram, or the end of an inbound handshake */
+	__u64 start_ns; /* connect(), first datagram, or the end of a handshake */
 	__u64 netns_cookie;
 	__u64 received;	 /* bytes, when FIN_WAIT2 began */
 	__u32 remote[4]; /* of a datagram socket: as the last call gave it */
@@ -29,9 +32,11 @@ struct flow {
 	__u16 protocol;
 	__u16 socket_type;
 	__u32 datagrams;
-	__u32 counter; /* serial of the session that counts them: nested ones must not twice */
-	__u32 phase;   /* FLOW_ */
-	__u32 closer;  /* TCP state that the first FIN led to */
+	__u32 counter;	    /* serial of the session that counts them: nested ones must not twice */
+	__u32 counter_slot; /* and where it is to be found */
+	__u32 phase;	    /* FLOW_ */
+	__u32 closer;	    /* TCP state that the first FIN led to */
+	__u32 nobodys;	    /* who is not known: the socket was found when its handshake ended */
 };
 
 struct {
@@ -66,6 +71,7 @@ static __always_inline void flow_begin(struct flow *flow, struct bpf_sock_addr *
 	flow->phase = phase;
 	flow->closer = 0;
 	flow->received = 0;
+	flow->nobodys = 0;
 }
 
 /* Where a datagram socket's last call went to. */
@@ -86,18 +92,29 @@ static __always_inline void flow_remote6(struct flow *flow, struct bpf_sock_addr
 }
 
 /*
- * The flow of a connect(): begun, or NULL. For use at once: a NULL that is carried
- * along and tested later fails without CAP_PERFMON, because older kernels
- * follow the branch that cannot be taken too, as a processor may.
+ * The flow of a connect(), or NULL: none is wanted, or no memory. Each attempt of
+ * a stream begins one; a datagram socket's goes on from its first event. For use
+ * at once: a NULL that is carried along and tested later fails without
+ * CAP_PERFMON, because older kernels follow the branch that cannot be taken too,
+ * as a processor may.
  */
 static __always_inline struct flow *flow_connect(struct bpf_sock_addr *ctx,
 						 const struct agentsh_who *who)
 {
 	struct flow *flow = agentsh_settings.lifecycle ? flow_of_caller(ctx) : NULL;
 
-	if (flow)
+	if (flow && (ctx->type == SOCK_STREAM || !flow->phase))
 		flow_begin(flow, ctx, who, FLOW_ATTEMPT);
 	return flow;
+}
+
+/* Whether the session that counted the socket's datagrams so far has ended. */
+static __always_inline int counter_gone(const struct flow *flow)
+{
+	__u32 index = flow->counter_slot;
+	struct agentsh_slot *slot = bpf_map_lookup_elem(&agentsh_slots, &index);
+
+	return !slot || *(volatile __u32 *)&slot->serial != flow->counter;
 }
 
 /* The flow of a datagram, which counts it; NULL: none is wanted, or no memory. */
@@ -110,8 +127,10 @@ static __always_inline struct flow *flow_datagram(struct bpf_sock_addr *ctx,
 		return NULL;
 	if (!flow->phase)
 		flow_begin(flow, ctx, NULL, FLOW_ATTEMPT);
-	if (!flow->counter)
+	if (flow->counter != tag->serial && (!flow->counter || counter_gone(flow))) {
+		flow->counter_slot = tag->slot;
 		flow->counter = tag->serial;
+	}
 	if (flow->counter == tag->serial)
 		__sync_fetch_and_add(&flow->datagrams, 1);
 	return flow;

@@ -59,6 +59,7 @@ struct inet_connection_sock {
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	__u32 write_seq;
 	_Bool is_mptcp; /* with CONFIG_MPTCP */
 };
 

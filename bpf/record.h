@@ -106,7 +106,9 @@ struct agentsh_slot {
 	/* written by the library */
 	__u64 consumed;
 	__u64 delivered;
-	__u64 pad_user[6];
+	__u32 serial; /* of the session that has the slot; 0: none */
+	__u32 zero;
+	__u64 pad_user[5];
 };
 
 _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");

@@ -4,8 +4,6 @@
 
 AGENTSH_TAG_MAP(agentsh_tag_release);
 
-#define SOCK_STREAM 1
-
 /* The context is the socket, and hides what is of no use before bind(). */
 static __always_inline __u16 local_port(struct bpf_sock *ctx)
 {

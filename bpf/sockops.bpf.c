@@ -12,11 +12,10 @@ AGENTSH_TAG_MAP(agentsh_tag_sockops);
 #define SOCK_DONE_BIT 1 /* enum sock_flags: the peer's FIN was taken */
 
 #define ECANCELED 125
-#define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 
 /* Positive errno of the socket; negative: this program may not look. */
-static __always_inline int socket_error(struct bpf_sock_ops *ctx)
+static __always_inline int socket_error(struct bpf_sock_ops *ctx, int soft)
 {
 #ifdef AGENTSH_TASK
 	struct bpf_sock *sk = ctx->sk;
@@ -25,11 +24,36 @@ static __always_inline int socket_error(struct bpf_sock_ops *ctx)
 	if (tcp) {
 		int error = tcp->inet_conn.icsk_inet.sk.sk_err;
 
-		return error ? error : tcp->inet_conn.icsk_inet.sk.sk_err_soft;
+		return error || !soft ? error : tcp->inet_conn.icsk_inet.sk.sk_err_soft;
 	}
 #endif
 	(void)ctx;
+	(void)soft;
 	return -1;
+}
+
+/*
+ * Whether our FIN is among bytes_acked. It may wait behind data for which there is
+ * no room at the peer; without BTF it is taken to have been sent with the rest.
+ */
+static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
+{
+	/* each by itself: the verifier wants the context's own address in every load */
+	__u32 acked = *(volatile __u32 *)&ctx->snd_una;
+	__u32 end = *(volatile __u32 *)&ctx->snd_nxt;
+
+	if (old == BPF_TCP_FIN_WAIT2)
+		return 1;
+	if (old != BPF_TCP_LAST_ACK && old != BPF_TCP_CLOSING)
+		return 0;
+#ifdef AGENTSH_TASK
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+	if (tcp)
+		end = tcp->write_seq;
+#endif
+	return acked == end;
 }
 
 /*
@@ -37,7 +61,8 @@ static __always_inline int socket_error(struct bpf_sock_ops *ctx)
  * From FIN_WAIT2 a socket leaves on that FIN, or because nobody holds it any
  * more; then nothing more has come.
  */
-static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct flow *flow, __u32 old)
+static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct flow *flow,
+					__u32 old)
 {
 	if (old == BPF_TCP_CLOSE_WAIT || old == BPF_TCP_LAST_ACK || old == BPF_TCP_CLOSING)
 		return 1;
@@ -50,18 +75,15 @@ static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct f
 	if (tcp)
 		return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
 #endif
-	return flow && ctx->bytes_received > flow->received;
+	return ctx->bytes_received > flow->received;
 }
 
 /* bytes_acked counts our SYN, where we sent one, and our FIN. */
 static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int inbound)
 {
 	__u64 acked = ctx->bytes_acked;
-	__u64 other = !inbound;
+	__u64 other = !inbound + fin_acked(ctx, old);
 
-	if (old == BPF_TCP_FIN_WAIT2 || ((old == BPF_TCP_LAST_ACK || old == BPF_TCP_CLOSING) &&
-					 ctx->snd_una == ctx->snd_nxt))
-		other++;
 	return acked > other ? acked - other : 0;
 }
 
@@ -69,7 +91,7 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 {
 	__u32 local[4], remote[4];
 
-	rec->local_port = (__u16)ctx->local_port;		/* host order */
+	rec->local_port = (__u16)ctx->local_port;	       /* host order */
 	rec->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
 	if (ctx->family == AF_INET6) {
 		COPY_ADDR6(local, ctx->local_ip6);
@@ -101,10 +123,11 @@ outcome_begin(struct bpf_sock_ops *ctx, const struct flow *flow, const struct ag
 	rec->protocol = IPPROTO_TCP;
 	rec->socket_type = SOCK_STREAM;
 	if (flow) {
-		rec->who = flow->who;
+		rec->who = flow->who; /* all zero where it is nobody's */
 		rec->netns_cookie = flow->netns_cookie;
 		rec->protocol = flow->protocol;
 		out->duration_ns = rec->timestamp_ns - flow->start_ns;
+		rec->flags |= flow->nobodys ? AGENTSH_FLAG_UNATTRIBUTED : 0;
 	} else {
 		__builtin_memset(&rec->who, 0, sizeof(rec->who));
 		rec->netns_cookie = 0;
@@ -126,16 +149,39 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-static __always_inline void established(struct bpf_sock_ops *ctx, const struct flow *flow,
+/*
+ * A connection whose beginning was not seen is remembered from here on; what has
+ * no flow has not been reported, and its end is not either.
+ */
+static __always_inline struct flow *flow_found(struct bpf_sock *sk, struct flow *flow, __u32 phase)
+{
+	if (flow)
+		return flow;
+	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (flow) {
+		flow->start_ns = bpf_ktime_get_boot_ns();
+		flow->protocol = IPPROTO_TCP;
+		flow->phase = phase;
+		flow->nobodys = 1;
+	}
+	return flow;
+}
+
+static __always_inline void established(struct bpf_sock_ops *ctx, struct flow *flow,
 					const struct agentsh_tag *tag, struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
 	struct room room;
 
+	if (flow && flow->phase == FLOW_ATTEMPT)
+		flow->phase = FLOW_SYN; /* sent while no session looked */
 	watch_states(ctx);
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED, &room);
-	if (out)
-		room_submit(&room);
+	if (!out)
+		return;
+	if (!flow || flow->nobodys)
+		out->duration_ns = 0;
+	room_submit(&room);
 }
 
 /* Its flow is a copy of its listener's, where bind() made one. */
@@ -148,6 +194,8 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct flow *flow
 	if (flow && flow->phase != FLOW_ACCEPTED) {
 		flow->phase = FLOW_ACCEPTED;
 		flow->start_ns = bpf_ktime_get_boot_ns();
+		flow->closer = 0;
+		flow->received = 0;
 	}
 	watch_states(ctx);
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_ACCEPTED, &room);
@@ -163,10 +211,8 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *
 {
 	struct agentsh_record_outcome *out;
 	struct room room;
-	int error = socket_error(ctx);
+	int error = socket_error(ctx, 1);
 
-	if (flow && flow->phase != FLOW_SYN)
-		return; /* it never got as far as a SYN */
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECT_FAILED, &room);
 	if (!out)
 		return;
@@ -182,20 +228,20 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 				   const struct agentsh_tag *tag, struct agentsh_slot *slot,
 				   __u32 old)
 {
-	int inbound = flow && flow->phase == FLOW_ACCEPTED;
+	int inbound = flow->phase == FLOW_ACCEPTED;
 	struct agentsh_record_outcome *out;
 	struct room room;
 	__u64 received = ctx->bytes_received;
-	int error = socket_error(ctx);
+	int error = socket_error(ctx, 0);
 
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED, &room);
 	if (!out)
 		return;
 	if (inbound)
 		out->base.flags |= AGENTSH_FLAG_INBOUND;
-	if (flow && flow->closer == BPF_TCP_FIN_WAIT1)
+	if (flow->closer == BPF_TCP_FIN_WAIT1)
 		out->base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
-	else if (flow && flow->closer == BPF_TCP_CLOSE_WAIT)
+	else if (flow->closer == BPF_TCP_CLOSE_WAIT)
 		out->base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
 	if (error < 0)
 		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
@@ -206,21 +252,39 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 	room_submit(&room);
 }
 
+/*
+ * Called for whatever socket anybody asked for it, also for such as this session's
+ * tracer does not report.
+ */
 static __always_inline void changed(struct bpf_sock_ops *ctx, struct flow *flow,
 				    const struct agentsh_tag *tag, struct agentsh_slot *slot)
 {
 	__u32 old = ctx->args[0], new = ctx->args[1];
+	__u32 phase = flow->phase;
 
-	if (flow && (new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !flow->closer)
+	if (phase != FLOW_SYN && phase != FLOW_CROSSED && phase != FLOW_ACCEPTED)
+		return;
+	if (old == BPF_TCP_SYN_SENT && new == BPF_TCP_SYN_RECV)
+		flow->phase = FLOW_CROSSED;
+	if ((new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !flow->closer)
 		flow->closer = new;
-	if (flow && new == BPF_TCP_FIN_WAIT2)
+	if (new == BPF_TCP_FIN_WAIT2)
 		flow->received = ctx->bytes_received;
 	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
 		return;
-	if (old == BPF_TCP_SYN_SENT || old == BPF_TCP_SYN_RECV)
+	/* a child may have data before its handshake is done: TCP Fast Open */
+	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && phase != FLOW_ACCEPTED))
 		failed(ctx, flow, tag, slot);
 	else
 		closed(ctx, flow, tag, slot, old);
+}
+
+/* Of those that the kernel calls with most are questions that are not for us. */
+static __always_inline int wanted(__u32 op)
+{
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
+		return agentsh_settings.lifecycle;
+	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB || op == BPF_SOCK_OPS_STATE_CB;
 }
 
 SEC("sockops")
@@ -232,14 +296,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 	struct flow *flow;
 
-	/* most calls are questions that are not for us */
-	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
-	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
-		return 1;
-	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
-		return 1;
-	if ((op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) &&
-	    !agentsh_settings.lifecycle)
+	if (!wanted(op))
 		return 1;
 	tag = bpf_get_local_storage(&agentsh_tag_sockops, 0);
 	slot = session_slot(tag);
@@ -248,14 +305,18 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 		return 1;
 	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, 0);
 	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-		if (flow)
-			flow->phase = FLOW_SYN;
+		if (!flow)
+			return 1;
+		flow->phase = FLOW_SYN;
 		watch_states(ctx);
-	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
-		established(ctx, flow, tag, slot);
+	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
+		   (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && flow &&
+		    flow->phase == FLOW_CROSSED)) {
+		established(ctx, flow_found(sk, flow, FLOW_SYN), tag, slot);
 	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
-		accepted(ctx, flow, tag, slot);
-	} else {
+		if (agentsh_settings.accept)
+			accepted(ctx, flow_found(sk, flow, FLOW_ACCEPTED), tag, slot);
+	} else if (flow) {
 		changed(ctx, flow, tag, slot);
 	}
 	return 1;

@@ -51,12 +51,14 @@ int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag)
 	/* what the slot's last session left unread is not of the new one's share */
 	slot = &slots->counters[tag->slot];
 	__atomic_store_n(&slot->consumed, agentsh_counter(&slot->produced), __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->serial, tag->serial, __ATOMIC_RELAXED);
 	atomic_store_explicit(&slots->serials[tag->slot], tag->serial, memory_order_relaxed);
 	return 0;
 }
 
 void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot)
 {
+	__atomic_store_n(&slots->counters[slot].serial, 0, __ATOMIC_RELAXED);
 	atomic_store_explicit(&slots->serials[slot], 0, memory_order_relaxed);
 	slots->freed[(slots->freed_head + slots->freed_count++) % slots->max] = slot;
 }

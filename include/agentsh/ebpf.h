@@ -84,8 +84,9 @@ enum {
 	 */
 	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
 	/*
-	 * Whose socket it is is not known: connect() was called before the session
-	 * was attached, or the kernel had no memory to remember. pid to comm are 0.
+	 * Whose socket it is is not known: connect() or bind() was called before the
+	 * session was attached, bind() never was, or the kernel had no memory to
+	 * remember. pid to comm and netns_cookie are 0.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* error could not be read: no BTF, no CAP_PERFMON */
@@ -133,7 +134,8 @@ struct agentsh_ebpf_event {
 	int32_t error;             /* errno value, positive; of CONNECT_FAILED, and of CLOSED where it was not orderly */
 	uint32_t rtt_us;           /* smoothed round trip time, microseconds, TCP_INFO's tcpi_rtt; of CONNECTED, ACCEPTED, CLOSED */
 	uint64_t duration_ns;      /* since connect() was called, of CONNECTED, CONNECT_FAILED and CLOSED; of an inbound
-	                              connection since its handshake; of a datagram socket since its first event */
+	                              connection, or one that is UNATTRIBUTED, since its handshake; of a datagram socket
+	                              since its first event */
 	uint64_t bytes_sent;       /* of CLOSED: data that the peer has acknowledged, TCP */
 	uint64_t bytes_received;   /* of CLOSED: data taken in, in order, read by the process or not, TCP */
 	uint8_t local_addr[16];    /* all zero where connect() has yet to choose one */

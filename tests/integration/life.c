@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "life.h"
+
+#define NS_PER_SECOND 1000000000ULL
+#define STEP_NS 2000000
+
+bool life_errors_hidden;
+
+uint64_t life_now(void)
+{
+	struct timespec now;
+
+	LIVE_CHECK(!clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime: %s", strerror(errno));
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+struct life_address life_loopback(enum life_family family, uint16_t port)
+{
+	struct life_address a;
+
+	memset(&a, 0, sizeof(a));
+	if (family == LIFE_V4) {
+		a.size = sizeof(a.sa.v4);
+		a.sa.v4.sin_family = AF_INET;
+		a.sa.v4.sin_port = htons(port);
+		a.sa.v4.sin_addr.s_addr = htonl(0x7f010203);
+		return a;
+	}
+	a.size = sizeof(a.sa.v6);
+	a.sa.v6.sin6_family = AF_INET6;
+	a.sa.v6.sin6_port = htons(port);
+	a.sa.v6.sin6_addr = in6addr_loopback;
+	if (family == LIFE_MAPPED)
+		memcpy(&a.sa.v6.sin6_addr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x7f\1\2\4", 16);
+	return a;
+}
+
+int life_socket(enum life_family family, int protocol)
+{
+	int fd = socket(family == LIFE_V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC,
+			protocol);
+
+	LIVE_CHECK(fd >= 0, "socket: %s", strerror(errno));
+	return fd;
+}
+
+int life_listen(enum life_family family, int protocol, int backlog, struct life_address *at)
+{
+	int fd = life_socket(family, protocol);
+
+	*at = life_loopback(family, 0);
+	LIVE_CHECK(!bind(fd, &at->sa.any, at->size) && !listen(fd, backlog) &&
+			   !getsockname(fd, &at->sa.any, &at->size),
+		   "listen: %s", strerror(errno));
+	return fd;
+}
+
+int life_accept(int listener)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+	LIVE_CHECK(fd >= 0, "accept: %s", strerror(errno));
+	return fd;
+}
+
+/* As an event tells it: a mapped address is plain IPv4. */
+static void end_of(const struct life_address *a, uint8_t addr[16], uint16_t *port)
+{
+	bool mapped = a->sa.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->sa.v6.sin6_addr);
+
+	memset(addr, 0, 16);
+	if (a->sa.any.sa_family == AF_INET)
+		memcpy(addr, &a->sa.v4.sin_addr, 4);
+	else
+		memcpy(addr, a->sa.v6.sin6_addr.s6_addr + (mapped ? 12 : 0), mapped ? 4 : 16);
+	*port = ntohs(a->sa.v4.sin_port); /* the same place in both */
+}
+
+static void local_end(int fd, uint8_t addr[16], uint16_t *port)
+{
+	struct life_address a = {.size = sizeof(a.sa)};
+
+	LIVE_CHECK(!getsockname(fd, &a.sa.any, &a.size), "getsockname: %s", strerror(errno));
+	end_of(&a, addr, port);
+}
+
+static int protocol_of(int fd)
+{
+	int protocol = -1;
+	socklen_t size = sizeof(protocol);
+
+	getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size);
+	return protocol;
+}
+
+void life_before(struct life *life, int fd, const struct life_address *to, const char *name)
+{
+	struct agentsh_ebpf_event *want = &life->connect.want;
+	bool v6 = to->sa.any.sa_family == AF_INET6;
+	bool mapped = v6 && IN6_IS_ADDR_V4MAPPED(&to->sa.v6.sin6_addr);
+
+	memset(life, 0, sizeof(*life));
+	snprintf(life->connect.name, sizeof(life->connect.name), "%s", name);
+	truth_who(&life->connect);
+	truth_socket(&life->connect, fd);
+	if (protocol_of(fd) == IPPROTO_MPTCP)
+		want->socket_cookie = 0; /* no system call tells that of a subflow */
+	want->kind = AGENTSH_EBPF_EVENT_CONNECT;
+	want->family = v6 && !mapped ? AF_INET6 : AF_INET;
+	want->flags = mapped ? AGENTSH_EBPF_FLAG_V4_MAPPED : 0;
+	end_of(to, want->remote_addr, &want->remote_port);
+	local_end(fd, want->local_addr, &want->local_port);
+	truth_clocks(&life->connect, 0);
+}
+
+void life_after(struct life *life, int fd)
+{
+	truth_clocks(&life->connect, 1);
+	local_end(fd, life->local_addr, &life->local_port);
+	life->known |= LIFE_LOCAL;
+}
+
+int life_connect(struct life *life, int fd, const struct life_address *to, const char *name)
+{
+	int error;
+
+	life_before(life, fd, to, name);
+	error = connect(fd, &to->sa.any, to->size) ? errno : 0;
+	life_after(life, fd);
+	return error;
+}
+
+struct tcp_info life_info(int fd)
+{
+	struct tcp_info info;
+	socklen_t size = sizeof(info);
+
+	memset(&info, 0, sizeof(info));
+	LIVE_CHECK(!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), "TCP_INFO: %s",
+		   strerror(errno));
+	return info;
+}
+
+void life_is_connected(struct life *life, int fd)
+{
+	life->connected = 1;
+	life->connected_ns = life_now();
+	local_end(fd, life->local_addr, &life->local_port);
+	life->known |= LIFE_LOCAL;
+	if (protocol_of(fd) == IPPROTO_MPTCP)
+		return;
+	life->rtt_us = life_info(fd).tcpi_rtt;
+	life->known |= LIFE_RTT;
+}
+
+void life_ending(struct life *life)
+{
+	life->end_ns[0] = life_now();
+}
+
+void life_ended(struct life *life, uint32_t kind, uint32_t flags, int error)
+{
+	life->end_ns[1] = life_now();
+	life->end = kind;
+	life->flags = flags;
+	life->error = error;
+}
+
+void life_ended_info(struct life *life, int fd)
+{
+	struct tcp_info info = life_info(fd);
+
+	LIVE_CHECK(info.tcpi_state == 7 /* TCP_CLOSE */, "%s: TCP state %u", life->connect.name,
+		   info.tcpi_state);
+	life->end_rtt_us = info.tcpi_rtt;
+	life->retransmits = info.tcpi_total_retrans;
+	life->known |= LIFE_END_RTT | LIFE_RETRANSMITS;
+}
+
+static void step(void)
+{
+	const struct timespec pause = {.tv_nsec = STEP_NS};
+
+	nanosleep(&pause, NULL);
+}
+
+void life_wait_state(int fd, int state)
+{
+	for (int i = 0; i < LIVE_DEADLINE_MS / 2; i++) {
+		if (life_info(fd).tcpi_state == state)
+			return;
+		step();
+	}
+	LIVE_FAIL("TCP state is %u, should become %d", life_info(fd).tcpi_state, state);
+}
+
+static char block[65536];
+
+void life_write(int fd, size_t size)
+{
+	while (size) {
+		ssize_t n =
+			send(fd, block, size < sizeof(block) ? size : sizeof(block), MSG_NOSIGNAL);
+
+		LIVE_CHECK(n > 0, "send: %s", strerror(errno));
+		size -= (size_t)n;
+	}
+}
+
+void life_read(int fd, size_t size)
+{
+	while (size) {
+		ssize_t n = read(fd, block, size < sizeof(block) ? size : sizeof(block));
+
+		LIVE_CHECK(n > 0, "read: %zd, %s", n, strerror(errno));
+		size -= (size_t)n;
+	}
+}
+
+size_t life_read_end(int fd)
+{
+	size_t size = 0;
+	ssize_t n;
+
+	while ((n = read(fd, block, sizeof(block))) > 0)
+		size += (size_t)n;
+	LIVE_CHECK(n == 0, "read: %s", strerror(errno));
+	return size;
+}
+
+void life_close_hard(int fd)
+{
+	const struct linger hard = {.l_onoff = 1};
+
+	LIVE_CHECK(!setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)), "SO_LINGER: %s",
+		   strerror(errno));
+	close(fd);
+}
+
+bool life_sysctl(const char *name, const char *value)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/%s", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return false;
+	LIVE_CHECK(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value), "%s: %s",
+		   path, strerror(errno));
+	close(fd);
+	return true;
+}

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs a command in a cgroup of its own and prints what becomes of its
+ * connections: one JSON object a line. Ends with the command's status, when
+ * everything that was connected has been closed.
+ */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "live.h"
+
+static int open_connections;
+
+static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	(void)ctx;
+	open_connections += e->kind == AGENTSH_EBPF_EVENT_CONNECTED;
+	open_connections -= e->kind == AGENTSH_EBPF_EVENT_CLOSED && e->protocol == IPPROTO_TCP;
+	inet_ntop(e->family, e->remote_addr, ip, sizeof(ip));
+	printf("{\"kind\": \"%s\", \"cookie\": %llu, \"protocol\": \"%s\", \"tgid\": %u, "
+	       "\"local_port\": %u, \"remote_addr\": \"%s\", \"remote_port\": %u, \"error\": %d, "
+	       "\"flags\": %u, \"sent\": %llu, \"received\": %llu, \"duration_ns\": %llu}\n",
+	       agentsh_ebpf_kind_name(e->kind), (unsigned long long)e->socket_cookie,
+	       agentsh_ebpf_protocol_name(e->protocol), e->tgid, e->local_port, ip, e->remote_port,
+	       e->error, e->flags, (unsigned long long)e->bytes_sent,
+	       (unsigned long long)e->bytes_received, (unsigned long long)e->duration_ns);
+	return 0;
+}
+
+/* The child waits for a byte, so that it is in the cgroup and traced from its start. */
+static pid_t start(char **argv, const char *procs, int *go)
+{
+	int pipe_fds[2];
+	pid_t child;
+
+	if (pipe(pipe_fds))
+		return -1;
+	child = fork();
+	if (child) {
+		close(pipe_fds[0]);
+		*go = pipe_fds[1];
+		return child;
+	}
+	close(pipe_fds[1]);
+	int fd = open(procs, O_WRONLY | O_CLOEXEC);
+	char byte;
+
+	if (fd < 0 || write(fd, "0", 1) != 1 || read(pipe_fds[0], &byte, 1) != 1)
+		_exit(126);
+	close(pipe_fds[0]);
+	dup2(2, 1); /* ours is for the events */
+	execvp(argv[0], argv);
+	perror(argv[0]);
+	_exit(127);
+}
+
+static int trace(char **argv, const char *cgroup)
+{
+	struct agentsh_ebpf_tracer_options options = {
+		.size = sizeof(options),
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.on_event = on_event,
+	};
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+	struct agentsh_ebpf_session *session;
+	struct agentsh_ebpf_tracer *tracer;
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), go, status = 0, quiet = 0;
+	char procs[256];
+	pid_t child;
+
+	if (agentsh_ebpf_tracer_open(&options, &tracer, &err) ||
+	    agentsh_ebpf_session_attach(tracer, fd, NULL, &session, &err)) {
+		fprintf(stderr, "%s\n", err.message);
+		return 125;
+	}
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", cgroup);
+	child = start(argv, procs, &go);
+	if (child < 0 || write(go, "!", 1) != 1)
+		return 125;
+	close(go);
+	while (!waitpid(child, &status, WNOHANG))
+		agentsh_ebpf_poll(tracer, 20);
+	for (quiet = 0; quiet < LIVE_DEADLINE_MS / 20 && open_connections; quiet++)
+		agentsh_ebpf_poll(tracer, 20);
+	agentsh_ebpf_poll(tracer, 0);
+	agentsh_ebpf_tracer_close(tracer);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+int main(int argc, char **argv)
+{
+	char path[200];
+	int status;
+
+	if (argc < 2 || geteuid() || !live_cgroup_mounted()) {
+		fprintf(stderr, "usage: %s COMMAND...; as root, with cgroup v2\n", argv[0]);
+		return 125;
+	}
+	snprintf(path, sizeof(path), "%s/agentsh-lines-%d", live_cgroup_root(), (int)getpid());
+	if (mkdir(path, 0755)) {
+		perror(path);
+		return 125;
+	}
+	status = trace(argv + 1, path);
+	if (rmdir(path)) {
+		perror(path);
+		return 125;
+	}
+	return status;
+}

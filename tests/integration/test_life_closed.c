@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ways in which a connection ends: who began, what both sides had written and
+ * read, and what TCP_INFO says of the socket. Both ends are in one process, so
+ * the order of things is known.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "life.h"
+
+#define SESSION_ID 55
+#define LOCAL AGENTSH_EBPF_FLAG_LOCAL_CLOSED
+#define REMOTE AGENTSH_EBPF_FLAG_REMOTE_CLOSED
+
+enum { FIN_WAIT2 = 5, TIME_WAIT = 6, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9 };
+
+struct pair {
+	struct life *life;
+	int client, server;
+};
+
+static void closed(struct pair *p, uint32_t flags, int error)
+{
+	life_ended(p->life, AGENTSH_EBPF_EVENT_CLOSED, flags, error);
+}
+
+static void sent_received(struct pair *p, uint64_t sent, uint64_t received)
+{
+	p->life->sent = sent;
+	p->life->received = received;
+}
+
+/* A request and its answer. */
+static void talk(struct pair *p, size_t sent, size_t received)
+{
+	life_write(p->client, sent);
+	life_read(p->server, sent);
+	life_write(p->server, received);
+	life_read(p->client, received);
+	sent_received(p, sent, received);
+}
+
+static void client_first(struct pair *p)
+{
+	talk(p, 1000, 30000);
+	life_ending(p->life);
+	shutdown(p->client, SHUT_WR);
+	LIFE_SAME(life_read_end(p->server), 0);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 0);
+	life_wait_state(p->client, CLOSED);
+	closed(p, LOCAL, 0);
+	life_ended_info(p->life, p->client);
+	close(p->client);
+}
+
+static void client_closes_at_once(struct pair *p)
+{
+	talk(p, 7, 9);
+	life_ending(p->life);
+	close(p->client); /* an orphan: the kernel goes on with a smaller socket */
+	LIFE_SAME(life_read_end(p->server), 0);
+	close(p->server);
+	closed(p, LOCAL, 0);
+}
+
+static void server_first(struct pair *p)
+{
+	talk(p, 2000, 5);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 0);
+	life_ending(p->life);
+	shutdown(p->client, SHUT_WR);
+	life_wait_state(p->client, CLOSED);
+	closed(p, REMOTE, 0);
+	life_ended_info(p->life, p->client);
+	close(p->client);
+}
+
+static void server_first_with_data(struct pair *p)
+{
+	talk(p, 1, 1);
+	life_write(p->server, 4321);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 4321);
+	life_ending(p->life);
+	close(p->client);
+	sent_received(p, 1, 4322);
+	closed(p, REMOTE, 0);
+}
+
+static void nothing_sent(struct pair *p)
+{
+	life_ending(p->life);
+	shutdown(p->client, SHUT_WR);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 0);
+	closed(p, LOCAL, 0);
+	close(p->client);
+}
+
+static void half_closed_then_data(struct pair *p)
+{
+	life_write(p->client, 100);
+	life_ending(p->life);
+	shutdown(p->client, SHUT_WR);
+	LIFE_SAME(life_read_end(p->server), 100);
+	life_write(p->server, 54321);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 54321);
+	sent_received(p, 100, 54321);
+	closed(p, LOCAL, 0);
+	close(p->client);
+}
+
+static void half_closed_and_left(struct pair *p)
+{
+	life_write(p->client, 100);
+	shutdown(p->client, SHUT_WR);
+	LIFE_SAME(life_read_end(p->server), 100);
+	life_wait_state(p->client, FIN_WAIT2);
+	life_ending(p->life);
+	close(p->client); /* without waiting for the other side's end */
+	sent_received(p, 100, 0);
+	closed(p, LOCAL, 0);
+	close(p->server);
+}
+
+/* Data came after the half-close and was read; its end never came. */
+static void half_closed_data_and_left(struct pair *p)
+{
+	life_write(p->client, 100);
+	shutdown(p->client, SHUT_WR);
+	LIFE_SAME(life_read_end(p->server), 100);
+	life_wait_state(p->client, FIN_WAIT2);
+	life_write(p->server, 3000);
+	life_read(p->client, 3000);
+	life_ending(p->life);
+	close(p->client);
+	sent_received(p, 100, 3000);
+	closed(p, LOCAL, 0);
+	close(p->server);
+}
+
+static void unread_at_close(struct pair *p)
+{
+	talk(p, 10, 10);
+	life_write(p->server, 777);
+	LIVE_CHECK(recv(p->client, &(char){0}, 1, MSG_PEEK) == 1, "peek: %s", strerror(errno));
+	life_ending(p->life);
+	close(p->client); /* a reset */
+	sent_received(p, 10, 787);
+	closed(p, 0, 0);
+	close(p->server);
+}
+
+/* The same where the other side has said that it is done: its FIN is no byte. */
+static void unread_and_end_at_close(struct pair *p)
+{
+	talk(p, 10, 10);
+	life_write(p->server, 777);
+	shutdown(p->server, SHUT_WR);
+	life_wait_state(p->client, CLOSE_WAIT);
+	life_ending(p->life);
+	close(p->client);
+	sent_received(p, 10, 787);
+	closed(p, REMOTE, 0);
+	close(p->server);
+}
+
+static void hard_close(struct pair *p)
+{
+	talk(p, 500, 600);
+	life_ending(p->life);
+	life_close_hard(p->client);
+	closed(p, 0, 0);
+	close(p->server);
+}
+
+static void reset_by_peer(struct pair *p)
+{
+	talk(p, 50, 60);
+	life_ending(p->life);
+	life_close_hard(p->server);
+	life_wait_state(p->client, CLOSED);
+	closed(p, 0, ECONNRESET);
+	life_ended_info(p->life, p->client);
+	close(p->client);
+}
+
+static void reset_after_fin(struct pair *p)
+{
+	talk(p, 50, 60);
+	shutdown(p->client, SHUT_WR);
+	life_wait_state(p->client, FIN_WAIT2);
+	life_ending(p->life);
+	life_close_hard(p->server);
+	life_wait_state(p->client, CLOSED);
+	closed(p, LOCAL, ECONNRESET);
+	close(p->client);
+}
+
+/* The other side closed and did not read what came then. */
+static void reset_after_peers_fin(struct pair *p)
+{
+	talk(p, 50, 60);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 0);
+	life_ending(p->life);
+	life_write(p->client, 5);
+	life_wait_state(p->client, CLOSED);
+	closed(p, REMOTE, EPIPE);
+	close(p->client);
+}
+
+/* Both before either has heard of it. */
+static void disconnected(struct pair *p)
+{
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	talk(p, 50, 60);
+	life_ending(p->life);
+	LIVE_CHECK(!connect(p->client, &none, sizeof(none)), "AF_UNSPEC: %s", strerror(errno));
+	closed(p, 0, 0);
+	close(p->client);
+	close(p->server);
+}
+
+/* The window is shut, so our FIN waits behind data; then the other side resets. */
+static void fin_never_sent(struct pair *p)
+{
+	uint64_t taken;
+
+	shutdown(p->server, SHUT_WR);
+	life_wait_state(p->client, CLOSE_WAIT);
+	LIVE_CHECK(!fcntl(p->client, F_SETFL, O_NONBLOCK), "O_NONBLOCK: %s", strerror(errno));
+	for (int idle = 0; idle < 20;) {
+		static const char data[65536];
+
+		if (send(p->client, data, sizeof(data), MSG_NOSIGNAL) > 0) {
+			idle = 0;
+			continue;
+		}
+		LIVE_CHECK(errno == EAGAIN, "send: %s", strerror(errno));
+		usleep(10000);
+		idle++;
+	}
+	life_ending(p->life);
+	close(p->client);
+	usleep(10000);
+	taken = life_info(p->server).tcpi_bytes_received;
+	life_close_hard(p->server);
+	sent_received(p, taken, 0);
+	closed(p, REMOTE, ECONNRESET);
+}
+
+#define MUCH (10 << 20)
+
+static void *read_much(void *server)
+{
+	life_read(*(const int *)server, MUCH);
+	return NULL;
+}
+
+static void *write_much(void *server)
+{
+	life_write(*(const int *)server, MUCH + 1);
+	return NULL;
+}
+
+static void much(struct pair *p)
+{
+	pthread_t thread;
+
+	LIVE_CHECK(!pthread_create(&thread, NULL, read_much, &p->server), "no thread");
+	life_write(p->client, MUCH);
+	pthread_join(thread, NULL);
+	LIVE_CHECK(!pthread_create(&thread, NULL, write_much, &p->server), "no thread");
+	life_read(p->client, MUCH + 1);
+	pthread_join(thread, NULL);
+	life_ending(p->life);
+	shutdown(p->client, SHUT_WR);
+	LIFE_SAME(life_read_end(p->server), 0);
+	close(p->server);
+	LIFE_SAME(life_read_end(p->client), 0);
+	sent_received(p, MUCH, MUCH + 1);
+	closed(p, LOCAL, 0);
+	life_ended_info(p->life, p->client);
+	close(p->client);
+}
+
+static const struct {
+	const char *name;
+	void (*go)(struct pair *p);
+} ways[] = {
+	{"client first", client_first},
+	{"client closes at once", client_closes_at_once},
+	{"server first", server_first},
+	{"server first with data", server_first_with_data},
+	{"nothing sent", nothing_sent},
+	{"half-closed, then data", half_closed_then_data},
+	{"half-closed and left", half_closed_and_left},
+	{"half-closed, data, and left", half_closed_data_and_left},
+	{"unread at close", unread_at_close},
+	{"unread and end at close", unread_and_end_at_close},
+	{"hard close", hard_close},
+	{"reset by peer", reset_by_peer},
+	{"reset after our end", reset_after_fin},
+	{"reset after the peer's end", reset_after_peers_fin},
+	{"disconnected", disconnected},
+	{"FIN never sent", fin_never_sent},
+	{"10 MB each way", much},
+};
+
+#define FAMILIES 3
+
+static void one_way(const void *index, void *out)
+{
+	int i = *(const int *)index;
+	enum life_family family = (enum life_family)(i % FAMILIES);
+	struct life_address at;
+	int listener = life_listen(family, 0, 8, &at);
+	struct pair p = {.life = out};
+	int error;
+
+	p.client = life_socket(family, 0);
+	error = life_connect(p.life, p.client, &at, ways[i / FAMILIES].name);
+	LIVE_CHECK(!error, "connect: %s", strerror(error));
+	life_is_connected(p.life, p.client);
+	p.server = life_accept(listener);
+	ways[i / FAMILIES].go(&p);
+	close(listener);
+}
+
+static struct life life;
+
+static void ends(uint32_t hooks, int index)
+{
+	struct live_cgroup session;
+	struct agentsh_ebpf_tracer *tracer = life_open(hooks);
+	struct live_worker worker;
+
+	live_cgroup_make(&session, NULL);
+	live_attach(tracer, &session, SESSION_ID);
+	live_worker_start(&worker, &session);
+	live_worker_call(&worker, one_way, &index, sizeof(index), &life, sizeof(life));
+	live_worker_stop(&worker);
+	life_drain(tracer, &life, 1);
+	life_expect(&life, 1);
+}
+
+START_TEST(end)
+{
+	ends(LIFE_CONNECT, _i);
+}
+END_TEST
+
+START_TEST(end_with_accept)
+{
+	ends(LIFE_CONNECT | AGENTSH_EBPF_HOOK_ACCEPT, _i);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("life: closed");
+	TCase *tcase = live_case(suite, "ends");
+
+	tcase_add_loop_test(tcase, end, 0, (int)LIVE_COUNT(ways) * FAMILIES);
+	tcase_add_loop_test(tcase, end_with_accept, 0, (int)LIVE_COUNT(ways) * FAMILIES);
+	return live_main(suite);
+}
