@@ -62,26 +62,25 @@ static __always_inline void record_remote4(struct agentsh_record *rec, struct bp
 /*
  * Both ends of an IPv6 socket. ::ffff:a.b.c.d goes out as IPv4 and is reported
  * as such, with the flag, its local end too: the event has one family for both.
+ * Each word is stored once, whatever the family: without CAP_PERFMON the verifier
+ * refuses what compilers make of stores in two branches.
  */
 static __always_inline void record_ends6(struct agentsh_record *rec, const __u32 remote[4],
 					 const __u32 local[4])
 {
-	if (!remote[0] && !remote[1] && remote[2] == V4_MAPPED_WORD) {
-		rec->family = AF_INET;
-		rec->flags |= AGENTSH_FLAG_V4_MAPPED;
-		set_addr4(rec->remote_addr, remote[3]);
-		set_addr4(rec->local_addr, local[2] == V4_MAPPED_WORD ? local[3] : 0);
-		return;
-	}
-	rec->family = AF_INET6;
-	rec->remote_addr[0] = remote[0];
-	rec->remote_addr[1] = remote[1];
-	rec->remote_addr[2] = remote[2];
-	rec->remote_addr[3] = remote[3];
-	rec->local_addr[0] = local[0];
-	rec->local_addr[1] = local[1];
-	rec->local_addr[2] = local[2];
-	rec->local_addr[3] = local[3];
+	int mapped = !remote[0] && !remote[1] && remote[2] == V4_MAPPED_WORD;
+	__u32 local4 = local[2] == V4_MAPPED_WORD ? local[3] : 0;
+
+	rec->family = mapped ? AF_INET : AF_INET6;
+	rec->flags |= mapped ? AGENTSH_FLAG_V4_MAPPED : 0;
+	rec->remote_addr[0] = mapped ? remote[3] : remote[0];
+	rec->remote_addr[1] = mapped ? 0 : remote[1];
+	rec->remote_addr[2] = mapped ? 0 : remote[2];
+	rec->remote_addr[3] = mapped ? 0 : remote[3];
+	rec->local_addr[0] = mapped ? local4 : local[0];
+	rec->local_addr[1] = mapped ? 0 : local[1];
+	rec->local_addr[2] = mapped ? 0 : local[2];
+	rec->local_addr[3] = mapped ? 0 : local[3];
 }
 
 /* Copied out word by word: the context has no address that could be passed on. */

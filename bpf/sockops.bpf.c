@@ -87,21 +87,24 @@ static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int
 	return acked > other ? acked - other : 0;
 }
 
+/* An IPv4 socket's ends go the way of mapped ones, less the flag. */
 static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_sock_ops *ctx)
 {
-	__u32 local[4], remote[4];
+	__u32 local[4] = {0, 0, V4_MAPPED_WORD}, remote[4] = {0, 0, V4_MAPPED_WORD};
+	__u32 family = ctx->family;
 
 	rec->local_port = (__u16)ctx->local_port;	       /* host order */
 	rec->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
-	if (ctx->family == AF_INET6) {
+	if (family == AF_INET6) {
 		COPY_ADDR6(local, ctx->local_ip6);
 		COPY_ADDR6(remote, ctx->remote_ip6);
-		record_ends6(rec, remote, local);
-		return;
+	} else {
+		local[3] = ctx->local_ip4;
+		remote[3] = ctx->remote_ip4;
 	}
-	rec->family = AF_INET;
-	set_addr4(rec->local_addr, ctx->local_ip4);
-	set_addr4(rec->remote_addr, ctx->remote_ip4);
+	record_ends6(rec, remote, local);
+	if (family != AF_INET6)
+		rec->flags = 0;
 }
 
 /* A record in the name of the process that the flow remembers. */
@@ -120,20 +123,12 @@ outcome_begin(struct bpf_sock_ops *ctx, const struct flow *flow, const struct ag
 	record_begin(rec, tag, slot, kind);
 	record_ends(rec, ctx);
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
-	rec->protocol = IPPROTO_TCP;
 	rec->socket_type = SOCK_STREAM;
-	if (flow) {
-		rec->who = flow->who; /* all zero where it is nobody's */
-		rec->netns_cookie = flow->netns_cookie;
-		rec->protocol = flow->protocol;
-		out->duration_ns = rec->timestamp_ns - flow->start_ns;
-		rec->flags |= flow->nobodys ? AGENTSH_FLAG_UNATTRIBUTED : 0;
-	} else {
-		__builtin_memset(&rec->who, 0, sizeof(rec->who));
-		rec->netns_cookie = 0;
-		rec->flags |= AGENTSH_FLAG_UNATTRIBUTED;
-		out->duration_ns = 0;
-	}
+	rec->who = flow->who; /* all zero where it is nobody's */
+	rec->netns_cookie = flow->netns_cookie;
+	rec->protocol = flow->protocol;
+	rec->flags |= flow->nobodys ? AGENTSH_FLAG_UNATTRIBUTED : 0;
+	out->duration_ns = rec->timestamp_ns - flow->start_ns;
 	out->error = 0;
 	out->rtt_us = ctx->srtt_us >> 3;
 	out->bytes_sent = 0;
@@ -149,15 +144,12 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/*
- * A connection whose beginning was not seen is remembered from here on; what has
- * no flow has not been reported, and its end is not either.
- */
-static __always_inline struct flow *flow_found(struct bpf_sock *sk, struct flow *flow, __u32 phase)
+/* A connection whose beginning was not seen is remembered from here on. */
+static __always_inline struct flow *flow_found(struct bpf_sock *sk, __u32 phase)
 {
-	if (flow)
-		return flow;
-	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct flow *flow =
+		bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
 	if (flow) {
 		flow->start_ns = bpf_ktime_get_boot_ns();
 		flow->protocol = IPPROTO_TCP;
@@ -173,14 +165,13 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct flow *f
 	struct agentsh_record_outcome *out;
 	struct room room;
 
-	if (flow && flow->phase == FLOW_ATTEMPT)
+	if (flow->phase == FLOW_ATTEMPT)
 		flow->phase = FLOW_SYN; /* sent while no session looked */
 	watch_states(ctx);
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED, &room);
 	if (!out)
 		return;
-	if (!flow || flow->nobodys)
-		out->duration_ns = 0;
+	out->duration_ns = out->base.flags & AGENTSH_FLAG_UNATTRIBUTED ? 0 : out->duration_ns;
 	room_submit(&room);
 }
 
@@ -191,7 +182,7 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct flow *flow
 	struct agentsh_record_outcome *out;
 	struct room room;
 
-	if (flow && flow->phase != FLOW_ACCEPTED) {
+	if (flow->phase != FLOW_ACCEPTED) {
 		flow->phase = FLOW_ACCEPTED;
 		flow->start_ns = bpf_ktime_get_boot_ns();
 		flow->closer = 0;
@@ -304,20 +295,29 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	if (!slot || !sk)
 		return 1;
 	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, 0);
-	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-		if (!flow)
+	if (!flow) {
+		/* what has none has not been reported, and its end is not either */
+		if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_STATE_CB)
 			return 1;
+		if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
+			return 1;
+		flow = flow_found(sk, op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ? FLOW_SYN :
+										 FLOW_ACCEPTED);
+		if (!flow) { /* no memory */
+			__sync_fetch_and_add(&slot->lost, 1);
+			return 1;
+		}
+	}
+	/* not NULL from here on; a second look at that is one too many for some verifiers */
+	if (op == BPF_SOCK_OPS_STATE_CB) {
+		changed(ctx, flow, tag, slot);
+	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
 		flow->phase = FLOW_SYN;
 		watch_states(ctx);
-	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ||
-		   (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && flow &&
-		    flow->phase == FLOW_CROSSED)) {
-		established(ctx, flow_found(sk, flow, FLOW_SYN), tag, slot);
-	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
-		if (agentsh_settings.accept)
-			accepted(ctx, flow_found(sk, flow, FLOW_ACCEPTED), tag, slot);
-	} else if (flow) {
-		changed(ctx, flow, tag, slot);
+	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || flow->phase == FLOW_CROSSED) {
+		established(ctx, flow, tag, slot);
+	} else if (agentsh_settings.accept) {
+		accepted(ctx, flow, tag, slot);
 	}
 	return 1;
 }

@@ -1,4 +1,4 @@
-# agentsh_bpf_skeleton(<name> SOURCES <file>... [DEFINES <define>...] [DEPENDS <file>...])
+# agentsh_bpf_skeleton(<name> SOURCES <file>... [CPU v2|v3] [DEFINES <define>...] [DEPENDS <file>...])
 #
 # Compiles kernel programs, links them into one object and turns it into
 # <name>.skel.h in the current binary directory; <name>_SKELETON holds its path.
@@ -37,7 +37,7 @@ if(NOT AGENTSH_BPFTOOL)
 endif()
 
 # clang's bpf target does not look where Debian keeps <asm/types.h>.
-set(_bpf_flags -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror)
+set(_bpf_flags -target bpf -O2 -g -Wall -Wextra -Werror)
 if(CMAKE_LIBRARY_ARCHITECTURE)
   list(APPEND _bpf_flags -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
 endif()
@@ -50,7 +50,10 @@ list(APPEND _bpf_flags -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 set(AGENTSH_BPF_FLAGS ${_bpf_flags})
 
 function(agentsh_bpf_skeleton name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEFINES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "CPU" "SOURCES;DEFINES;DEPENDS" ${ARGN})
+  if(NOT ARG_CPU)
+    set(ARG_CPU v3)
+  endif()
   list(TRANSFORM ARG_DEFINES PREPEND -D)
   set(objects)
   foreach(source ${ARG_SOURCES})
@@ -59,7 +62,7 @@ function(agentsh_bpf_skeleton name)
     set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.${base}.o)
     add_custom_command(
       OUTPUT ${object}
-      COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} ${ARG_DEFINES}
+      COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} -mcpu=${ARG_CPU} ${ARG_DEFINES}
               -I${PROJECT_SOURCE_DIR}/bpf -c ${source} -o ${object}
       DEPENDS ${source} ${ARG_DEPENDS}
       COMMENT "BPF ${name}: ${base}"

@@ -85,8 +85,8 @@ enum {
 	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
 	/*
 	 * Whose socket it is is not known: connect() or bind() was called before the
-	 * session was attached, bind() never was, or the kernel had no memory to
-	 * remember. pid to comm and netns_cookie are 0.
+	 * session was attached, or bind() never was. pid to comm and netns_cookie
+	 * are 0.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* error could not be read: no BTF, no CAP_PERFMON */

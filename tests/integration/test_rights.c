@@ -56,7 +56,12 @@ static void open_required(const void *hooks, void *out)
 START_TEST(hooks_without_perfmon)
 {
 	static const uint32_t hooks[] = {AGENTSH_EBPF_HOOK_CONNECT, AGENTSH_EBPF_HOOK_UDP,
-					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP};
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
+					 AGENTSH_EBPF_HOOK_ACCEPT,
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+						 AGENTSH_EBPF_HOOK_LIFECYCLE |
+						 AGENTSH_EBPF_HOOK_ACCEPT};
 	struct live_worker host;
 	struct opened opened;
 
