@@ -110,6 +110,7 @@ const struct agentsh_ebpf_event *life_find(uint32_t kind, size_t n);
 size_t life_count(uint32_t kind);
 
 struct agentsh_ebpf_tracer *life_open(uint32_t hooks);
+struct agentsh_ebpf_tracer *life_open_without_btf(uint32_t hooks);
 
 /* Writes into a file below /proc/sys; false: there is none. */
 bool life_sysctl(const char *name, const char *value);

@@ -6,17 +6,28 @@
 #include "kernel.h"
 #include "life.h"
 
-struct agentsh_ebpf_tracer *life_open(uint32_t hooks)
+static struct agentsh_ebpf_tracer *open_without(uint32_t hooks, uint64_t missing)
 {
 	const struct agentsh_ebpf_tracer_options options = {
 		.hooks = hooks,
 		.required_hooks = hooks,
 		.ring_size = 1 << 22,
 		.ring_share = 100,
+		.simulate_missing = missing,
 	};
 
-	life_errors_hidden = kernel_hides_tasks() != NULL;
+	life_errors_hidden = missing || kernel_hides_tasks();
 	return live_open(&options);
+}
+
+struct agentsh_ebpf_tracer *life_open(uint32_t hooks)
+{
+	return open_without(hooks, 0);
+}
+
+struct agentsh_ebpf_tracer *life_open_without_btf(uint32_t hooks)
+{
+	return open_without(hooks, 1ULL << AGENTSH_EBPF_CHECK_BTF);
 }
 
 size_t life_count(uint32_t kind)
@@ -62,6 +73,21 @@ void life_drain(struct agentsh_ebpf_tracer *tracer, const struct life *list, siz
 	live_drain(tracer);
 }
 
+/* What the calling thread knew, less what a tracer without BTF can't say. */
+static struct truth visible(const struct life *life, const struct agentsh_ebpf_event *e)
+{
+	struct truth want = life->connect;
+
+	want.want.session_id = e->session_id;
+	if (life_errors_hidden) {
+		want.want.ppid = 0;
+		want.want.ns_pid = 0;
+		want.want.ns_tgid = 0;
+		want.start_ticks = 0;
+	}
+	return want;
+}
+
 static void within(const struct life *life, const char *what, uint64_t is, uint64_t from,
 		   uint64_t to)
 {
@@ -80,7 +106,7 @@ static void equal(const struct life *life, const char *what, uint64_t is, uint64
 static void same_socket(const struct life *life, const struct agentsh_ebpf_event *e)
 {
 	struct agentsh_ebpf_event rest = *e;
-	struct truth want = life->connect;
+	const struct truth want = visible(life, e);
 	const char *differs;
 
 	if (life->known & LIFE_LOCAL) {
@@ -88,7 +114,6 @@ static void same_socket(const struct life *life, const struct agentsh_ebpf_event
 		LIVE_CHECK(!memcmp(e->local_addr, life->local_addr, 16), "%s: %s: local_addr",
 			   life->connect.name, agentsh_ebpf_kind_name(e->kind));
 	}
-	want.want.session_id = e->session_id;
 	/* what differs from the event of the call is compared elsewhere */
 	memcpy(rest.local_addr, want.want.local_addr, sizeof(rest.local_addr));
 	rest.local_port = want.want.local_port;
@@ -108,10 +133,9 @@ static void same_socket(const struct life *life, const struct agentsh_ebpf_event
 
 static void is_connect(const struct life *life, const struct agentsh_ebpf_event *e)
 {
-	struct truth want = life->connect;
+	const struct truth want = visible(life, e);
 	const char *differs;
 
-	want.want.session_id = e->session_id;
 	differs = truth_differs(&want, e);
 	LIVE_CHECK(!differs, "%s", differs);
 }

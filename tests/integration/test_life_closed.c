@@ -17,7 +17,7 @@
 #define LOCAL AGENTSH_EBPF_FLAG_LOCAL_CLOSED
 #define REMOTE AGENTSH_EBPF_FLAG_REMOTE_CLOSED
 
-enum { FIN_WAIT2 = 5, TIME_WAIT = 6, CLOSED = 7, CLOSE_WAIT = 8, LAST_ACK = 9 };
+enum { FIN_WAIT2 = 5, CLOSED = 7, CLOSE_WAIT = 8 };
 
 struct pair {
 	struct life *life;
@@ -118,12 +118,18 @@ static void half_closed_then_data(struct pair *p)
 	close(p->client);
 }
 
-static void half_closed_and_left(struct pair *p)
+/* We say that we are done, and the other side knows. */
+static void half_close(struct pair *p)
 {
 	life_write(p->client, 100);
 	shutdown(p->client, SHUT_WR);
 	LIFE_SAME(life_read_end(p->server), 100);
 	life_wait_state(p->client, FIN_WAIT2);
+}
+
+static void half_closed_and_left(struct pair *p)
+{
+	half_close(p);
 	life_ending(p->life);
 	close(p->client); /* without waiting for the other side's end */
 	sent_received(p, 100, 0);
@@ -134,10 +140,7 @@ static void half_closed_and_left(struct pair *p)
 /* Data came after the half-close and was read; its end never came. */
 static void half_closed_data_and_left(struct pair *p)
 {
-	life_write(p->client, 100);
-	shutdown(p->client, SHUT_WR);
-	LIFE_SAME(life_read_end(p->server), 100);
-	life_wait_state(p->client, FIN_WAIT2);
+	half_close(p);
 	life_write(p->server, 3000);
 	life_read(p->client, 3000);
 	life_ending(p->life);
@@ -145,6 +148,19 @@ static void half_closed_data_and_left(struct pair *p)
 	sent_received(p, 100, 3000);
 	closed(p, LOCAL, 0);
 	close(p->server);
+}
+
+static void half_closed_data_and_reset(struct pair *p)
+{
+	half_close(p);
+	life_write(p->server, 3000);
+	life_read(p->client, 3000);
+	life_ending(p->life);
+	life_close_hard(p->server);
+	life_wait_state(p->client, CLOSED);
+	sent_received(p, 100, 3000);
+	closed(p, LOCAL, ECONNRESET);
+	close(p->client);
 }
 
 static void unread_at_close(struct pair *p)
@@ -218,7 +234,7 @@ static void reset_after_peers_fin(struct pair *p)
 	close(p->client);
 }
 
-/* Both before either has heard of it. */
+/* connect() with AF_UNSPEC takes it back. */
 static void disconnected(struct pair *p)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -297,24 +313,28 @@ static void much(struct pair *p)
 static const struct {
 	const char *name;
 	void (*go)(struct pair *p);
+	unsigned int fewer_sent, fewer_received; /* without BTF, see agentsh_ebpf_events(7) */
 } ways[] = {
-	{"client first", client_first},
-	{"client closes at once", client_closes_at_once},
-	{"server first", server_first},
-	{"server first with data", server_first_with_data},
-	{"nothing sent", nothing_sent},
-	{"half-closed, then data", half_closed_then_data},
-	{"half-closed and left", half_closed_and_left},
-	{"half-closed, data, and left", half_closed_data_and_left},
-	{"unread at close", unread_at_close},
-	{"unread and end at close", unread_and_end_at_close},
-	{"hard close", hard_close},
-	{"reset by peer", reset_by_peer},
-	{"reset after our end", reset_after_fin},
-	{"reset after the peer's end", reset_after_peers_fin},
-	{"disconnected", disconnected},
-	{"FIN never sent", fin_never_sent},
-	{"10 MB each way", much},
+	{.name = "client first", .go = client_first},
+	{.name = "client closes at once", .go = client_closes_at_once},
+	{.name = "server first", .go = server_first},
+	{.name = "server first with data", .go = server_first_with_data},
+	{.name = "nothing sent", .go = nothing_sent},
+	{.name = "half-closed, then data", .go = half_closed_then_data},
+	{.name = "half-closed and left", .go = half_closed_and_left},
+	{.name = "half-closed, data, and left", .go = half_closed_data_and_left},
+	{.name = "half-closed, data, and reset",
+	 .go = half_closed_data_and_reset,
+	 .fewer_received = 1},
+	{.name = "unread at close", .go = unread_at_close},
+	{.name = "unread and end at close", .go = unread_and_end_at_close},
+	{.name = "hard close", .go = hard_close},
+	{.name = "reset by peer", .go = reset_by_peer},
+	{.name = "reset after our end", .go = reset_after_fin},
+	{.name = "reset after the peer's end", .go = reset_after_peers_fin},
+	{.name = "disconnected", .go = disconnected},
+	{.name = "FIN never sent", .go = fin_never_sent, .fewer_sent = 1},
+	{.name = "10 MB each way", .go = much},
 };
 
 #define FAMILIES 3
@@ -339,10 +359,9 @@ static void one_way(const void *index, void *out)
 
 static struct life life;
 
-static void ends(uint32_t hooks, int index)
+static void ends(struct agentsh_ebpf_tracer *tracer, int index)
 {
 	struct live_cgroup session;
-	struct agentsh_ebpf_tracer *tracer = life_open(hooks);
 	struct live_worker worker;
 
 	live_cgroup_make(&session, NULL);
@@ -350,19 +369,25 @@ static void ends(uint32_t hooks, int index)
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, one_way, &index, sizeof(index), &life, sizeof(life));
 	live_worker_stop(&worker);
+	if (life_errors_hidden) {
+		life.sent -= ways[index / FAMILIES].fewer_sent;
+		life.received -= ways[index / FAMILIES].fewer_received;
+	}
 	life_drain(tracer, &life, 1);
 	life_expect(&life, 1);
 }
 
+#define ALL ((int)LIVE_COUNT(ways) * FAMILIES)
+
+/* The hooks of ACCEPT run for the same socket; without BTF other programs are loaded. */
 START_TEST(end)
 {
-	ends(LIFE_CONNECT, _i);
-}
-END_TEST
+	struct agentsh_ebpf_tracer *tracer =
+		_i / ALL == 0	? life_open(LIFE_CONNECT)
+		: _i / ALL == 1 ? life_open(LIFE_CONNECT | AGENTSH_EBPF_HOOK_ACCEPT)
+				: life_open_without_btf(LIFE_CONNECT);
 
-START_TEST(end_with_accept)
-{
-	ends(LIFE_CONNECT | AGENTSH_EBPF_HOOK_ACCEPT, _i);
+	ends(tracer, _i % ALL);
 }
 END_TEST
 
@@ -371,7 +396,6 @@ int main(void)
 	Suite *suite = suite_create("life: closed");
 	TCase *tcase = live_case(suite, "ends");
 
-	tcase_add_loop_test(tcase, end, 0, (int)LIVE_COUNT(ways) * FAMILIES);
-	tcase_add_loop_test(tcase, end_with_accept, 0, (int)LIVE_COUNT(ways) * FAMILIES);
+	tcase_add_loop_test(tcase, end, 0, 3 * ALL);
 	return live_main(suite);
 }
