@@ -56,12 +56,12 @@ static void set_quiet(struct agentsh_moderator *m, uint32_t quiet)
 	__atomic_store_n(&m->control->quiet, quiet, __ATOMIC_SEQ_CST);
 }
 
-/* Nothing in it, and nothing that has a place in it but is not finished. */
-static bool ring_empty(const struct agentsh_moderator *m)
+/* Bytes in the ring, of records that are not finished too. */
+static unsigned long ring_holds(const struct agentsh_moderator *m)
 {
-	unsigned long consumed = __atomic_load_n(m->consumer_pos, __ATOMIC_ACQUIRE);
-
-	return __atomic_load_n(m->producer_pos, __ATOMIC_ACQUIRE) == consumed;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(m->producer_pos, __ATOMIC_ACQUIRE) -
+	       __atomic_load_n(m->consumer_pos, __ATOMIC_RELAXED);
 }
 
 static void flow(struct agentsh_moderator *m)
@@ -96,9 +96,14 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 {
 	uint64_t now;
 
-	if (!m->delay_ns || (m->state == SLEEPING && !taken))
+	if (!m->delay_ns)
 		return;
-	if (m->state == FLOWING && more)
+	/* before the fence: a program that was told not to ring has its record in the ring */
+	if (__atomic_load_n(&m->control->rung, __ATOMIC_RELAXED))
+		__atomic_store_n(&m->control->rung, 0, __ATOMIC_RELAXED);
+	if (m->state == SLEEPING && !taken)
+		return;
+	if (m->state == FLOWING && (more || ring_holds(m) >= m->mark_bytes))
 		watch_ring(m, EPOLLET); /* what is left makes it readable at once */
 	if (m->state == FLOWING && !fired)
 		return; /* asked in between: the timer still runs */
@@ -112,7 +117,7 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 	} else if (flows(m, taken, now)) {
 		flow(m);
 	} else if (m->state == LEAVING && now - m->left_ns >= m->delay_ns) {
-		if (ring_empty(m))
+		if (!ring_holds(m))
 			m->state = SLEEPING;
 		arm(m, m->state == SLEEPING ? 0 : m->delay_ns);
 	}
