@@ -113,14 +113,11 @@ static __always_inline struct room record_reserve(struct agentsh_slot *slot)
 	return room_reserve(slot, sizeof(struct agentsh_record));
 }
 
-/* So many records may be in the making at once, on as many processors. */
-#define MARK_BAND 8
-
 /*
  * The flag is read after the reservation, which the reader looks for before it
- * sleeps: docs/ARCHITECTURE.md says why no wake-up is lost. At the mark a few
- * records wake, because several processors may cross it together, and not all
- * above it, because each wake-up costs more than all the rest.
+ * sleeps: docs/ARCHITECTURE.md says why no wake-up is lost. Above the mark one
+ * record wakes (or a few, on several processors at once) until the reader has
+ * looked, because each wake-up costs more than all the rest.
  */
 static __always_inline void room_submit(const struct room *room)
 {
@@ -130,12 +127,12 @@ static __always_inline void room_submit(const struct room *room)
 
 	control = bpf_map_lookup_elem(&agentsh_control, &zero);
 	if (control && *(volatile __u32 *)&control->quiet) {
-		__u64 mark = agentsh_settings.mark_bytes;
-
-		flags = room->before + room->size >= mark &&
-					room->before < mark + MARK_BAND * room->size
-				? BPF_RB_FORCE_WAKEUP
-				: BPF_RB_NO_WAKEUP;
+		flags = BPF_RB_NO_WAKEUP;
+		if (room->before + room->size >= agentsh_settings.mark_bytes &&
+		    !*(volatile __u32 *)&control->rung) {
+			*(volatile __u32 *)&control->rung = 1;
+			flags = BPF_RB_FORCE_WAKEUP;
+		}
 	}
 	bpf_ringbuf_submit(room->rec, flags);
 }

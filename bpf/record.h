@@ -113,10 +113,14 @@ struct agentsh_slot {
 
 _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");
 
-/* One for the tracer, in a memory-mapped array; written by the library. */
+/* One for the tracer, in a memory-mapped array. */
 struct agentsh_control {
+	/* written by the library */
 	__u32 quiet; /* the reader looks by itself: no wake-up for each record */
-	__u32 pad[15];
+	__u32 pad_user[15];
+	/* set by the programs, cleared by the library */
+	__u32 rung; /* the reader was woken because of the mark and has not looked yet */
+	__u32 pad_kernel[15];
 };
 
 /* Constants of the loaded programs: the verifier sees them as such. */

@@ -20,12 +20,14 @@ static uint32_t own_pidns(void)
 }
 
 /* The linker may keep a copy of the settings for each file; all get the same. */
-static int set_settings(struct bpf_object *obj, const struct agentsh_variant *variant,
-			const struct agentsh_ebpf_tracer_options *opts, uint32_t hooks)
+static int set_settings(const struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
+			const struct agentsh_variant *variant)
 {
+	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
+	uint32_t hooks = t->hooks;
 	const struct agentsh_settings settings = {
 		.share_bytes = (uint64_t)opts->ring_size * opts->ring_share / 100,
-		.mark_bytes = opts->ring_size / 2,
+		.mark_bytes = t->moderator.mark_bytes,
 		.pidns_inode = own_pidns(),
 		.udp_every = (opts->flags & AGENTSH_EBPF_OPEN_UDP_EVERY) != 0,
 		.comm = variant->comm,
@@ -124,7 +126,7 @@ int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
 	int ret = choose(obj, wanted);
 
 	if (!ret)
-		ret = set_settings(obj, variant, opts, t->hooks);
+		ret = set_settings(t, obj, variant);
 	if (!ret)
 		ret = set_flows(obj, t->hooks);
 	if (!ret)

@@ -83,6 +83,7 @@ struct agentsh_moderator {
 	uint32_t empty;	  /* looks in a row that found nothing */
 	uint64_t last_ns; /* when a record was taken last */
 	uint64_t left_ns; /* when wake-ups were switched on again */
+	uint64_t mark_bytes; /* what the ring may hold while records flow before it is looked at */
 	int epoll_fd;	  /* not its own, nor the ring's */
 	int ring_fd;
 	int timer_fd;
@@ -94,7 +95,7 @@ struct agentsh_moderator {
 /* Maps the ring's positions and adds a timer to epoll. control is mapped by the loader. */
 int agentsh_moderate_open(struct agentsh_moderator *m, int epoll_fd, int ring_fd);
 void agentsh_moderate_close(struct agentsh_moderator *m);
-/* After each look: records taken, whether the timer had it done, whether some were left. */
+/* After each look: records taken, whether the timer had it done, whether some may be left. */
 void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool more);
 /* Whether records flow, so that a look now would be too early. */
 bool agentsh_moderate_looks(const struct agentsh_moderator *m);

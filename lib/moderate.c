@@ -56,12 +56,16 @@ static void set_quiet(struct agentsh_moderator *m, uint32_t quiet)
 	__atomic_store_n(&m->control->quiet, quiet, __ATOMIC_SEQ_CST);
 }
 
-/* Nothing in it, and nothing that has a place in it but is not finished. */
-static bool ring_empty(const struct agentsh_moderator *m)
+/*
+ * Bytes in the ring, of records that are not finished too. What was taken has to
+ * be seen by all before: a program that still sees the old position takes the
+ * reader for busy and does not wake it, so its record must be seen here.
+ */
+static unsigned long ring_holds(const struct agentsh_moderator *m)
 {
-	unsigned long consumed = __atomic_load_n(m->consumer_pos, __ATOMIC_ACQUIRE);
-
-	return __atomic_load_n(m->producer_pos, __ATOMIC_ACQUIRE) == consumed;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return __atomic_load_n(m->producer_pos, __ATOMIC_ACQUIRE) -
+	       __atomic_load_n(m->consumer_pos, __ATOMIC_RELAXED);
 }
 
 static void flow(struct agentsh_moderator *m)
@@ -73,11 +77,11 @@ static void flow(struct agentsh_moderator *m)
 	arm(m, m->delay_ns);
 }
 
-static void leave(struct agentsh_moderator *m, uint64_t now)
+static void leave(struct agentsh_moderator *m)
 {
 	m->state = LEAVING;
-	m->left_ns = now;
 	set_quiet(m, 0);
+	m->left_ns = now_ns(); /* not before: the delay is what the programs have to see it */
 	watch_ring(m, 0);
 	arm(m, m->delay_ns);
 }
@@ -92,30 +96,52 @@ static bool flows(struct agentsh_moderator *m, int taken, uint64_t now)
 	return yes;
 }
 
+static void flowing(struct agentsh_moderator *m, int taken, bool fired, bool more)
+{
+	if (more)
+		watch_ring(m, EPOLLET); /* what is left makes it readable at once */
+	if (taken)
+		m->empty = 0;
+	if (!fired)
+		return; /* asked in between: the timer still runs */
+	if (!taken && ++m->empty >= EMPTY_LOOKS)
+		leave(m);
+	else
+		arm(m, m->delay_ns);
+}
+
+static void waking(struct agentsh_moderator *m, int taken, unsigned long held)
+{
+	uint64_t now = m->delay_ns && (taken || m->state == LEAVING) ? now_ns() : 0;
+
+	if (now && flows(m, taken, now)) {
+		flow(m);
+		return;
+	}
+	/* whoever put these in may have left the waking to those that are taken */
+	if (taken && held)
+		watch_ring(m, 0);
+	if (m->state == LEAVING && now - m->left_ns >= m->delay_ns) {
+		if (!ring_holds(m)) /* once more: the clock was read after held */
+			m->state = SLEEPING;
+		arm(m, m->state == LEAVING ? m->delay_ns : 0);
+	}
+}
+
 void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool more)
 {
-	uint64_t now;
+	unsigned long held;
 
-	if (!m->delay_ns || (m->state == SLEEPING && !taken))
-		return;
-	if (m->state == FLOWING && more)
-		watch_ring(m, EPOLLET); /* what is left makes it readable at once */
-	if (m->state == FLOWING && !fired)
-		return; /* asked in between: the timer still runs */
-	now = now_ns();
-	if (m->state == FLOWING) {
-		m->empty = taken ? 0 : m->empty + 1;
-		if (m->empty >= EMPTY_LOOKS)
-			leave(m, now);
-		else
-			arm(m, m->delay_ns);
-	} else if (flows(m, taken, now)) {
-		flow(m);
-	} else if (m->state == LEAVING && now - m->left_ns >= m->delay_ns) {
-		if (ring_empty(m))
-			m->state = SLEEPING;
-		arm(m, m->state == SLEEPING ? 0 : m->delay_ns);
-	}
+	if (!m->producer_pos)
+		return; /* a ring without a kernel */
+	/* before the fence: a program that was told not to ring has its record in the ring */
+	if (__atomic_load_n(&m->control->rung, __ATOMIC_RELAXED))
+		__atomic_store_n(&m->control->rung, 0, __ATOMIC_RELAXED);
+	held = ring_holds(m);
+	if (m->state == FLOWING)
+		flowing(m, taken, fired, more || held >= m->mark_bytes);
+	else
+		waking(m, taken, held);
 }
 
 bool agentsh_moderate_looks(const struct agentsh_moderator *m)
@@ -138,12 +164,12 @@ int agentsh_moderate_open(struct agentsh_moderator *m, int epoll_fd, int ring_fd
 
 	m->epoll_fd = epoll_fd;
 	m->ring_fd = ring_fd;
-	if (!m->delay_ns)
-		return 0;
 	m->consumer_pos = map_position(ring_fd, 0, page_size);
 	m->producer_pos = map_position(ring_fd, 1, page_size);
 	if (!m->consumer_pos || !m->producer_pos)
 		return -errno;
+	if (!m->delay_ns)
+		return 0;
 	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (m->timer_fd < 0)
 		return -errno;

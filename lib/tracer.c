@@ -65,6 +65,8 @@ int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
 	t->ring_fd = t->tag_fd = t->epoll_fd = t->wake_fd = t->moderator.timer_fd = -1;
 	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC && !(opts->flags & AGENTSH_EBPF_OPEN_WAKE_EACH))
 		t->moderator.delay_ns = (uint64_t)opts->wakeup_delay_us * 1000;
+	/* half of what one session may hold, which may be all that there is */
+	t->moderator.mark_bytes = (uint64_t)opts->ring_size * opts->ring_share / 200;
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_flag_clear(&t->reading);
 	ret = set_up(t, err);

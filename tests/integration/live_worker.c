@@ -19,7 +19,7 @@
 #include "live.h"
 #include "live_internal.h"
 
-#define WORKERS_MAX 32
+#define WORKERS_MAX 64
 
 struct request {
 	live_fn fn;
