@@ -19,7 +19,7 @@ struct connection {
 	struct people_story story;
 	uint64_t row;	/* of its line, terminal.h */
 	int64_t due_ms; /* if held: when its line is shown without its result */
-	bool held; /* set right after it was added, or never */
+	bool held;	/* set right after it was added, or never */
 	bool used;
 	struct connection *newer, *older; /* of the same bucket */
 };

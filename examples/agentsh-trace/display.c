@@ -68,13 +68,33 @@ static bool replace(struct display *d, uint64_t row, const struct text *line)
 	return done;
 }
 
-void display_begin(struct display *d, bool outcomes)
+static void add_header(struct display *d)
 {
 	struct line line;
 
-	d->outcomes = outcomes;
 	people_header(line_begin(&line), &d->style);
 	add(d, &line.text);
+}
+
+void display_begin(struct display *d, bool outcomes)
+{
+	d->outcomes = outcomes;
+	add_header(d);
+}
+
+/* The columns that the terminal has room for now. */
+static void fit(struct display *d)
+{
+	enum people_columns columns;
+
+	if (d->way != DISPLAY_FILLING)
+		return;
+	terminal_look(&d->terminal);
+	columns = people_columns_for(d->terminal.width);
+	if (columns == d->style.columns)
+		return;
+	d->style.columns = columns;
+	add_header(d);
 }
 
 void display_gap(struct display *d, uint64_t lost)
@@ -210,6 +230,7 @@ static void fill_event(struct display *d, const struct agentsh_ebpf_event *event
 
 void display_event(struct display *d, const struct agentsh_ebpf_event *event, uint64_t time_ns)
 {
+	fit(d);
 	switch (d->way) {
 	case DISPLAY_PLAIN:
 		add_event(d, event, time_ns);

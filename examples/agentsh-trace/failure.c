@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define NAMED(error, words) {error, #error, words}
+#define NAMED(error, words)                                                                        \
+	{                                                                                          \
+		error, #error, words                                                               \
+	}
 
 /* What the kernel's TCP, its routes and its packet filters leave in a socket. */
 static const struct {

@@ -24,6 +24,11 @@ static const struct {
 	[AGENTSH_EBPF_EVENT_ACCEPTED] = {"accept", "net_accept", AGENTSH_EBPF_HOOK_ACCEPT},
 };
 
+bool kinds_have(uint32_t kinds, uint32_t kind)
+{
+	return kind < 32 && (kinds >> kind & 1);
+}
+
 static uint32_t all(void)
 {
 	uint32_t kinds = 0;
@@ -77,7 +82,7 @@ void kinds_names(struct text *t, uint32_t kinds)
 	const char *comma = "";
 
 	for (uint32_t i = 0; i < COUNT(table); i++) {
-		if (!table[i].name || !KINDS_HAVE(kinds, i))
+		if (!table[i].name || !kinds_have(kinds, i))
 			continue;
 		text_format(t, "%s%s", comma, table[i].name);
 		comma = ", ";
@@ -99,7 +104,7 @@ uint32_t kinds_hooks(uint32_t kinds)
 	uint32_t hooks = 0;
 
 	for (uint32_t i = 0; i < COUNT(table); i++)
-		if (KINDS_HAVE(kinds, i))
+		if (kinds_have(kinds, i))
 			hooks |= table[i].hooks;
 	return hooks;
 }
@@ -115,7 +120,7 @@ uint32_t kinds_without(uint32_t kinds, uint32_t hooks)
 	uint32_t without = 0;
 
 	for (uint32_t i = 0; i < COUNT(table); i++)
-		if (KINDS_HAVE(kinds, i) && table[i].hooks & ~hooks)
+		if (kinds_have(kinds, i) && table[i].hooks & ~hooks)
 			without |= UINT32_C(1) << i;
 	return without;
 }

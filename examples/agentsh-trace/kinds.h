@@ -9,7 +9,7 @@
 #include "text.h"
 
 /* Sets of kinds have the bit 1 << AGENTSH_EBPF_EVENT_ for each. */
-#define KINDS_HAVE(kinds, kind) ((kind) < 32 && (kinds) >> (kind) & 1)
+bool kinds_have(uint32_t kinds, uint32_t kind);
 
 /* All but inbound connections. */
 uint32_t kinds_default(void);

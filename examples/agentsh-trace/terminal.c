@@ -50,11 +50,12 @@ bool terminal_is_shared(int fd)
 	return false;
 }
 
-/* Its size may change at any time, and then a terminal may move all rows. */
-static void look(struct terminal *terminal)
+/* When its size changes a terminal may move all rows; what is typed there moves the cursor. */
+void terminal_look(struct terminal *terminal)
 {
 	struct winsize size = {0};
 	pid_t foreground = tcgetpgrp(terminal->fd);
+	int typed = 0;
 
 	if (ioctl(terminal->fd, TIOCGWINSZ, &size))
 		size.ws_row = 0;
@@ -63,6 +64,10 @@ static void look(struct terminal *terminal)
 	/* in the background it is another one's; it is not our session's if there is no answer */
 	if (foreground >= 0 && foreground != getpgrp())
 		terminal_forget(terminal);
+	/* whole lines are counted, and only their ends matter: their echo is a new row */
+	if (!ioctl(terminal->fd, FIONREAD, &typed) && typed != terminal->typed)
+		terminal_forget(terminal);
+	terminal->typed = typed;
 	terminal->width = size.ws_col;
 	terminal->height = size.ws_row;
 }
@@ -70,13 +75,12 @@ static void look(struct terminal *terminal)
 bool terminal_open(struct terminal *terminal, int fd)
 {
 	*terminal = (struct terminal){.fd = fd};
-	look(terminal);
+	terminal_look(terminal);
 	return terminal->width && terminal->height;
 }
 
 uint64_t terminal_add(struct terminal *terminal, struct text *t, const struct text *line)
 {
-	look(terminal);
 	/* not to the row's beginning: whoever has left something there keeps it */
 	text_string(t, WRAP_OFF);
 	text_fit(t, line, terminal->width);
@@ -89,7 +93,6 @@ bool terminal_replace(struct terminal *terminal, struct text *t, uint64_t row,
 {
 	uint64_t up = terminal->rows - row;
 
-	look(terminal);
 	/* at worst the cursor is in the lowest row */
 	if (row < terminal->first || up >= terminal->height)
 		return false;

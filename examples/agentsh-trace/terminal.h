@@ -14,6 +14,7 @@
 struct terminal {
 	int fd;
 	unsigned width, height;
+	int typed;	/* bytes that wait to be read there */
 	uint64_t rows;	/* written so far: the number of the next one */
 	uint64_t first; /* the first one that is where it was written */
 };
@@ -26,6 +27,9 @@ bool terminal_is_shared(int fd);
 
 /* False: its size is not known. */
 bool terminal_open(struct terminal *terminal, int fd);
+
+/* Before a row is added or replaced: has it changed, so that rows are elsewhere? */
+void terminal_look(struct terminal *terminal);
 
 /* Adds a row; a line that is too long is cut. Returns the row's number. */
 uint64_t terminal_add(struct terminal *terminal, struct text *t, const struct text *line);

@@ -109,7 +109,7 @@ static void show_people(struct view *view, const struct agentsh_ebpf_event *even
 
 void view_event(struct view *view, const struct agentsh_ebpf_event *event)
 {
-	bool chosen = kinds_name(event->kind) && KINDS_HAVE(view->options->kinds, event->kind);
+	bool chosen = kinds_name(event->kind) && kinds_have(view->options->kinds, event->kind);
 	uint64_t time_ns = unix_time(view, event);
 	struct text line;
 
