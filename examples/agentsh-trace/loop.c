@@ -103,6 +103,14 @@ static void take_events(struct state *s)
 	}
 }
 
+/* For poll: until a line that waits must be shown, if there is room for it. */
+static int wait_ms(const struct state *s, bool room)
+{
+	int ms = room ? view_wait_ms(s->loop->view) : -1, left = remaining_ms(s);
+
+	return ms < 0 || (left >= 0 && left < ms) ? left : ms;
+}
+
 static void step(struct state *s)
 {
 	struct loop *loop = s->loop;
@@ -117,12 +125,16 @@ static void step(struct state *s)
 		{.fd = pending ? loop->output->fd : -1, .events = POLLOUT},
 	};
 
-	if (poll(fds, 3, drain ? 0 : remaining_ms(s)) < 0)
-		return; /* interrupted: SIGCONT */
+	if (poll(fds, 3, drain ? 0 : wait_ms(s, room)) < 0) {
+		view_interrupted(loop->view); /* SIGCONT */
+		return;
+	}
 	if (fds[2].revents)
 		output_write(loop->output);
 	if (fds[1].revents || drain)
 		take_events(s);
+	if (output_has_room(loop->output, BATCH_ROOM))
+		view_tick(loop->view);
 	if (fds[0].revents)
 		take_signals(s);
 }

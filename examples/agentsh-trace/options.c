@@ -10,6 +10,8 @@
 #include <agentsh/ebpf.h>
 
 #include "complain.h"
+#include "kinds.h"
+#include "text.h"
 
 #define TEXT(number) TEXT_(number)
 #define TEXT_(number) #number
@@ -32,6 +34,9 @@ static const char help[] =
 	"      --ebpf=WHEN           auto: if COMMAND cannot be traced, say so and run it\n"
 	"                            all the same (default); required: do not run it\n"
 	"                            then; off: run it untraced\n"
+	"      --events=LIST         what to show: connect, sendto, connected, failed, close,\n"
+	"                            accept, with commas between them, or all (default: all\n"
+	"                            but accept); only what that takes is loaded\n"
 	"      --json                one JSON object a line instead of columns\n"
 	"      --probe               say on stdout what this machine can trace, what is\n"
 	"                            missing and what to do about it\n"
@@ -45,6 +50,12 @@ static const char help[] =
 	"The trace goes to stderr or to FILE, never to stdout: that is COMMAND's. Columns\n"
 	"are coloured on a terminal, unless NO_COLOR is set and not empty. If the trace\n"
 	"cannot be written, this is said once and COMMAND goes on.\n"
+	"\n"
+	"Events: connect() was called, sendto() had a new destination, a connection is\n"
+	"established (connected), has failed or is closed (close; also a datagram socket), a\n"
+	"peer has connected (accept). Columns have a line for each; on a terminal connect\n"
+	"and its result share one, and where COMMAND writes elsewhere (--cgroup, or --output\n"
+	"another terminal) a connection has one line that fills in as it goes.\n"
 	"\n"
 	"AGENTSH_EBPF=off, auto or required in the environment stands for --ebpf where that\n"
 	"is not given. AGENTSH_EBPF_SIMULATE_MISSING=NAME,... makes it behave as on a machine\n"
@@ -63,6 +74,7 @@ enum {
 	OPT_CGROUP = 256,
 	OPT_CGROUP_PARENT,
 	OPT_EBPF,
+	OPT_EVENTS,
 	OPT_JSON,
 	OPT_PROBE,
 	OPT_SESSION_ID,
@@ -73,6 +85,7 @@ static const struct option long_options[] = {
 	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
+	{"events", required_argument, NULL, OPT_EVENTS},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
@@ -111,6 +124,21 @@ static bool parse_session_id(const char *text, uint64_t *id)
 	return false;
 }
 
+static bool parse_events(const char *list, uint32_t *kinds)
+{
+	char known[128];
+	struct text t = {.buf = known, .cap = sizeof(known) - 1};
+	const char *bad;
+	int length;
+
+	if (kinds_parse(list, kinds, &bad, &length))
+		return true;
+	kinds_names(&t, UINT32_MAX);
+	known[t.len] = '\0';
+	complain("--events has '%.*s'; it may have %s, all", length, bad, known);
+	return false;
+}
+
 static bool parse_one(struct options *o, int option)
 {
 	switch (option) {
@@ -123,6 +151,8 @@ static bool parse_one(struct options *o, int option)
 	case OPT_EBPF:
 		o->ebpf_given = true;
 		return parse_ebpf(optarg, &o->ebpf);
+	case OPT_EVENTS:
+		return parse_events(optarg, &o->kinds);
 	case OPT_PROBE:
 		o->probe = true;
 		return true;
@@ -223,7 +253,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 {
 	int option;
 
-	*o = (struct options){.ebpf = EBPF_AUTO};
+	*o = (struct options){.ebpf = EBPF_AUTO, .kinds = kinds_default()};
 	opterr = 0;
 	/* "+": what follows COMMAND is COMMAND's; ":": tell a missing value apart */
 	while ((option = getopt_long(argc, argv, "+:o:hV", long_options, NULL)) != -1) {

@@ -13,6 +13,7 @@ struct options {
 	bool probe;
 	bool json;
 	bool udp_every;
+	uint32_t kinds; /* of events to show: kinds.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */
 	const char *cgroup; /* an existing one to trace; NULL: run command */

@@ -12,7 +12,7 @@
 
 #include "text.h"
 
-#define OUTPUT_SIZE (512 * 1024)
+#define OUTPUT_SIZE (1024 * 1024)
 #define OUTPUT_LINE_MAX (32 * 1024) /* a path of 4096 bytes, all escaped, and more */
 
 struct output {

@@ -10,6 +10,7 @@
 #include <agentsh/ebpf.h>
 
 #include "complain.h"
+#include "kinds.h"
 #include "text.h"
 
 #define REPORT_MAX (64 * 1024)
@@ -163,12 +164,23 @@ static void people_report(struct text *t, const struct report *r)
 
 /* ------------------------------------------------------------------------- */
 
-static void look(struct report *r, const struct options *options)
+/* For what it sees with all that there is. */
+static bool open_tracer(const struct options *options, struct agentsh_ebpf_tracer **tracer)
 {
-	const struct agentsh_ebpf_tracer_options opts = {
+	struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
+		.hooks = kinds_hooks(UINT32_MAX),
 		.simulate_missing = options->simulate_missing,
 	};
+
+	if (!agentsh_ebpf_tracer_open(&opts, tracer, NULL))
+		return true;
+	opts.hooks &= ~(uint32_t)AGENTSH_EBPF_HOOK_UDP; /* a library that was built without */
+	return !agentsh_ebpf_tracer_open(&opts, tracer, NULL);
+}
+
+static void look(struct report *r, const struct options *options)
+{
 	struct agentsh_ebpf_tracer *tracer;
 
 	r->caps = (struct agentsh_ebpf_capabilities){
@@ -177,7 +189,7 @@ static void look(struct report *r, const struct options *options)
 	};
 	agentsh_ebpf_capability_probe(&r->caps);
 	r->coverage = (struct agentsh_ebpf_coverage){.size = sizeof(r->coverage)};
-	if (r->caps.usable && !agentsh_ebpf_tracer_open(&opts, &tracer, NULL)) {
+	if (r->caps.usable && open_tracer(options, &tracer)) {
 		agentsh_ebpf_coverage(tracer, &r->coverage);
 		agentsh_ebpf_tracer_close(tracer);
 	}

@@ -122,3 +122,24 @@ size_t text_terminal(struct text *t, const void *bytes, size_t n, bool utf8)
 	}
 	return characters;
 }
+
+void text_fit(struct text *t, const struct text *line, size_t characters)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, length; i < line->len; i += length) {
+		const char *s = line->buf + i;
+
+		length = 1;
+		if (*s == '\033') { /* a colour: up to its letter */
+			while (i + length < line->len && s[length - 1] != 'm')
+				length++;
+			text_bytes(t, s, length);
+		} else if (*s != '\n') {
+			/* further bytes of a character go with its first */
+			n += ((unsigned char)*s & 0xc0) != 0x80;
+			if (n <= characters)
+				text_bytes(t, s, 1);
+		}
+	}
+}

@@ -30,4 +30,7 @@ void text_json(struct text *t, const void *bytes, size_t n);
  */
 size_t text_terminal(struct text *t, const void *bytes, size_t n, bool utf8);
 
+/* Appends a line's first characters, at most so many, and all of its colours; no newline. */
+void text_fit(struct text *t, const struct text *line, size_t characters);
+
 #endif

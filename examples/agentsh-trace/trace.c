@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "complain.h"
+#include "kinds.h"
 
 static bool __attribute__((format(printf, 4, 5)))
 unavailable(struct unavailable *why, const char *step, int code, const char *format, ...)
@@ -29,15 +30,25 @@ static bool library_failed(struct unavailable *why, const struct agentsh_ebpf_er
 
 static bool open_tracer(struct trace *trace, const struct options *options, struct unavailable *why)
 {
-	const struct agentsh_ebpf_tracer_options opts = {
+	struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
+		.hooks = kinds_hooks(options->kinds),
+		.required_hooks = kinds_required_hooks(options->kinds),
 		.flags = options->udp_every ? AGENTSH_EBPF_OPEN_UDP_EVERY : 0,
 		.simulate_missing = options->simulate_missing,
 		.ring_share = 100, /* there is no other session to be kept from its share */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
-	return !agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err) || library_failed(why, &err);
+	int ret = agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err);
+
+	/* one that was built without; what is missing is said by view_attached() */
+	if (ret == -EOPNOTSUPP && err.step == AGENTSH_EBPF_STEP_OPTIONS &&
+	    opts.hooks & ~(uint32_t)AGENTSH_EBPF_HOOK_UDP) {
+		opts.hooks &= ~(uint32_t)AGENTSH_EBPF_HOOK_UDP;
+		ret = agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err);
+	}
+	return !ret || library_failed(why, &err);
 }
 
 static bool open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)

@@ -1,32 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "view.h"
 
-#include <langinfo.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "complain.h"
 #include "json.h"
+#include "kinds.h"
+#include "people.h"
 
 /* What is a new wall clock, and no error of comparison. */
 #define CLOCK_STEP_NS UINT64_C(1000000)
-
-static bool wants_colour(int fd)
-{
-	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(fd) && !(no_colour && *no_colour) && !(term && !strcmp(term, "dumb"));
-}
 
 void view_init(struct view *view, struct output *output, const struct options *options)
 {
 	view->output = output;
 	view->options = options;
-	view->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	view->style.colour = wants_colour(output->fd);
+	if (!options->json)
+		display_init(&view->display, output, options->cgroup != NULL);
 	/* without it the count is right, only slower if someone wants it to be */
 	(void)!getrandom(&view->destinations.seed, sizeof(view->destinations.seed), GRND_NONBLOCK);
 }
@@ -37,6 +28,7 @@ static struct json_session json_session(const struct view *view, const struct tr
 		.session_id = view->options->session_id,
 		.cgroup_id = trace->cgroup.id,
 		.cgroup_path = trace->cgroup.path,
+		.hooks = view->hooks,
 	};
 }
 
@@ -57,15 +49,37 @@ void view_unavailable(struct view *view, const struct unavailable *why)
 	complain("%s: %s", fatal ? "cannot trace" : "running untraced", why->reason);
 }
 
+/* For people; for programs ebpf_attached says it. */
+static void complain_of_missing(const struct view *view)
+{
+	uint32_t missing = kinds_without(view->options->kinds, view->hooks);
+	char names[128];
+	struct text t = {.buf = names, .cap = sizeof(names) - 1};
+
+	if (!missing)
+		return;
+	kinds_names(&t, missing);
+	names[t.len] = '\0';
+	complain("cannot be shown here: %s; agentsh-trace --probe says why", names);
+}
+
 void view_attached(struct view *view, const struct trace *trace)
 {
-	const struct json_session session = json_session(view, trace);
-	struct text line = output_begin(view->output);
+	const uint32_t outcomes = UINT32_C(1) << AGENTSH_EBPF_EVENT_CONNECTED |
+				  UINT32_C(1) << AGENTSH_EBPF_EVENT_CONNECT_FAILED;
+	struct json_session session;
+	struct text line;
 
-	if (view->options->json)
-		json_attached(&line, &session, trace->start_ns);
-	else
-		people_header(&line, &view->style);
+	view->hooks = agentsh_ebpf_tracer_hooks(trace->tracer);
+	if (!view->options->json) {
+		complain_of_missing(view);
+		display_begin(&view->display, view->options->kinds & outcomes &&
+						      view->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+		return;
+	}
+	session = json_session(view, trace);
+	line = output_begin(view->output);
+	json_attached(&line, &session, trace->start_ns);
 	output_end(view->output, &line);
 }
 
@@ -83,33 +97,62 @@ static uint64_t unix_time(struct view *view, const struct agentsh_ebpf_event *ev
 	return view->boot_ns + event->timestamp_ns;
 }
 
+static void show_people(struct view *view, const struct agentsh_ebpf_event *event, uint64_t time_ns)
+{
+	if (event->session_lost > view->lost)
+		display_gap(&view->display, event->session_lost - view->lost);
+	view->lost = event->session_lost;
+	display_event(&view->display, event, time_ns);
+	if (!(event->flags & AGENTSH_EBPF_FLAG_INBOUND))
+		destinations_add(&view->destinations, event);
+}
+
 void view_event(struct view *view, const struct agentsh_ebpf_event *event)
 {
+	bool chosen = kinds_name(event->kind) && kinds_have(view->options->kinds, event->kind);
 	uint64_t time_ns = unix_time(view, event);
-	struct text line = output_begin(view->output);
+	struct text line;
 
-	if (view->options->json) {
-		json_event(&line, event, time_ns);
-	} else {
-		if (event->session_lost > view->lost)
-			people_gap(&line, &view->style, event->session_lost - view->lost);
-		people_event(&line, &view->style, event, time_ns);
-		destinations_add(&view->destinations, event);
-		view->lost = event->session_lost;
+	tally_add(&view->tally, event, chosen);
+	if (!chosen)
+		return;
+	if (!view->options->json) {
+		show_people(view, event, time_ns);
+		return;
 	}
+	line = output_begin(view->output);
+	json_event(&line, event, time_ns);
 	output_end(view->output, &line);
+}
+
+int view_wait_ms(struct view *view)
+{
+	return display_wait_ms(&view->display);
+}
+
+void view_tick(struct view *view)
+{
+	display_tick(&view->display);
+}
+
+void view_interrupted(struct view *view)
+{
+	display_interrupted(&view->display);
 }
 
 void view_detached(struct view *view, const struct trace *trace)
 {
 	const struct json_session session = json_session(view, trace);
-	struct text line = output_begin(view->output);
 	struct agentsh_ebpf_stats stats;
+	struct text line;
 
 	trace_stats(trace, &stats);
+	display_end(&view->display);
+	line = output_begin(view->output);
 	if (view->options->json)
-		json_detached(&line, &session, &stats, clock_realtime_ns());
+		json_detached(&line, &session, &stats, &view->tally, clock_realtime_ns());
 	else
-		people_summary(&line, &view->style, &stats, &view->destinations);
+		people_summary(&line, &view->display.style, &stats, &view->tally,
+			       &view->destinations, view->hooks);
 	output_end(view->output, &line);
 }

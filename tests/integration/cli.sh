@@ -71,7 +71,9 @@ expect() {
 	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(head -c 2000 "$work/err"))"
 }
 
-t=("$trace" --cgroup-parent "$parent")
+# attempts only, which are counted here; what became of them is cli_life.sh's
+attempts=("--events=connect,sendto")
+t=("$trace" --cgroup-parent "$parent" "${attempts[@]}")
 
 says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
 silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
@@ -323,7 +325,7 @@ begin "--cgroup until SIGINT or SIGTERM"
 mkdir "$parent/mine"
 for signal in INT TERM; do
 	: >"$work/json"
-	background "$trace" --json -o "$work/json" --cgroup "$parent/mine"
+	background "$trace" --json -o "$work/json" "${attempts[@]}" --cgroup "$parent/mine"
 	wait_for grep -q ebpf_attached "$work/json"
 	"${traffic[@]}" connect 9 # not in it
 		sh -c 'echo 0 >"$0/cgroup.procs"; exec "$@"' "$parent/mine" "${traffic[@]}" connect 9
@@ -396,7 +398,7 @@ mkdir "$work/an other" "$work/place"
 elsewhere=(unshare -m --propagation private sh -ec 'umount -l "$0"
 	[ "$1" = nowhere ] || mount -t cgroup2 none "$1"
 	shift; exec "$@"' "$root")
-expect 0 "${elsewhere[@]}" "$work/an other" "$trace" --json -o "$work/json" -- "${traffic[@]}" connect 9
+expect 0 "${elsewhere[@]}" "$work/an other" "$trace" --json "${attempts[@]}" -o "$work/json" -- "${traffic[@]}" connect 9
 check get "$work/json" ebpf_attached cgroup
 says "$work/an other/" "$work/json"
 check count "$work/json" 1

@@ -25,14 +25,24 @@ EVENT = {
     "session_lost": int,
 }
 COMMON = {"type": str, "ts": str, "session_id": int}
+NULL = type(None)
+ACCOUNT = {"closed_by": (str, NULL), "rtt_us": int, "bytes_sent": int, "bytes_received": int,
+           "retransmits": int, "inbound": bool}
+ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
 SHAPES = {
     "net_connect": EVENT,
     "net_sendto": EVENT,
-    "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str),
-    "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, lost=int, lost_share=int,
+    "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int, attributed=bool),
+    "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
+    "net_close": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
+    "net_accept": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
+    "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
+    "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_share=int,
                           deduplicated=int, malformed=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
+# of a datagram socket
+DATAGRAM_CLOSE = dict(EVENT, duration_ns=int, datagrams=int, attributed=bool)
 RFC3339 = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{9}Z")
 COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 
@@ -56,9 +66,12 @@ def load(path):
         obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_twice)
         shape = SHAPES.get(obj.get("type"))
         need(shape, "unknown type:", line)
+        if obj["type"] == "net_close" and "datagrams" in obj:
+            shape = DATAGRAM_CLOSE
         need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
         for key, kind in shape.items():
-            need(type(obj[key]) is kind, key, "is no", kind.__name__, "in", line)
+            kinds = kind if type(kind) is tuple else (kind,)
+            need(type(obj[key]) in kinds, key, "is none of", kinds, "in", line)
         need(RFC3339.fullmatch(obj["ts"]), "ts:", obj["ts"])
         lines.append(obj)
     return lines
@@ -148,8 +161,8 @@ def clean(path, colour):
 def columns(path, says):
     lines = open(path).read().splitlines()
     wanted = [json.loads(line) for line in open(says)]
-    need(lines[0].split() == ["TIME", "PID", "COMMAND", "CALL", "PROTOCOL", "DESTINATION"], lines[0])
-    at = [lines[0].index(word) for word in ("COMMAND", "CALL", "PROTOCOL", "DESTINATION")]
+    need(lines[0].split() == ["TIME", "PID", "COMMAND", "EVENT", "PROTOCOL", "DESTINATION"], lines[0])
+    at = [lines[0].index(word) for word in ("COMMAND", "EVENT", "PROTOCOL", "DESTINATION")]
     need(len(lines) == len(wanted) + 2, "lines:", lines)
     for line, want in zip(lines[1:], wanted):
         form = "[{dst_ip}]:{dst_port}" if want["family"] == "ipv6" else "{dst_ip}:{dst_port}"

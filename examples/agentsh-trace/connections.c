@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "connections.h"
+
+#include <string.h>
+
+static struct connection **bucket_of(struct connections *c, uint64_t cookie)
+{
+	return &c->buckets[(cookie * 0x9e3779b97f4a7c15U) >> 32 & (CONNECTIONS_BUCKETS - 1)];
+}
+
+_Static_assert((CONNECTIONS_BUCKETS & (CONNECTIONS_BUCKETS - 1)) == 0, "a mask");
+
+static struct connection *place(struct connections *c, uint64_t number)
+{
+	return &c->table[number % CONNECTIONS_MAX];
+}
+
+/* A cookie is unique in its network namespace; on newer kernels in all. */
+static bool is_of(const struct connection *connection, const struct agentsh_ebpf_event *event)
+{
+	return connection->first.socket_cookie == event->socket_cookie &&
+	       connection->first.netns_cookie == event->netns_cookie;
+}
+
+static void drop(struct connections *c, struct connection *connection)
+{
+	if (!connection->used)
+		return;
+	if (connection->newer)
+		connection->newer->older = connection->older;
+	else
+		*bucket_of(c, connection->first.socket_cookie) = connection->older;
+	if (connection->older)
+		connection->older->newer = connection->newer;
+	connection->used = false;
+	connection->held = false;
+}
+
+struct connection *connections_oldest(struct connections *c)
+{
+	struct connection *oldest = place(c, c->added);
+
+	return oldest->used ? oldest : NULL;
+}
+
+struct connection *connections_add(struct connections *c, const struct agentsh_ebpf_event *event,
+				   uint64_t time_ns)
+{
+	struct connection *new = place(c, c->added++);
+	struct connection **bucket = bucket_of(c, event->socket_cookie);
+
+	drop(c, new);
+	*new = (struct connection){.first = *event, .time_ns = time_ns, .used = true};
+	new->older = *bucket;
+	if (new->older)
+		new->older->newer = new;
+	*bucket = new;
+	return new;
+}
+
+static bool has_destination(const struct connection *connection,
+			    const struct agentsh_ebpf_event *event)
+{
+	const struct agentsh_ebpf_event *first = &connection->first;
+
+	return first->remote_port == event->remote_port && first->family == event->family &&
+	       !memcmp(first->remote_addr, event->remote_addr, sizeof(first->remote_addr));
+}
+
+struct connection *connections_find(struct connections *c, const struct agentsh_ebpf_event *event)
+{
+	struct connection *i = *bucket_of(c, event->socket_cookie);
+	struct connection *newest = NULL;
+
+	for (; i; i = i->older) {
+		if (!is_of(i, event))
+			continue;
+		if (has_destination(i, event))
+			return i;
+		if (!newest)
+			newest = i;
+	}
+	return newest;
+}
+
+void connections_end(struct connections *c, const struct agentsh_ebpf_event *event)
+{
+	struct connection *i = *bucket_of(c, event->socket_cookie), *older;
+
+	for (; i; i = older) {
+		older = i->older;
+		if (is_of(i, event))
+			drop(c, i);
+	}
+}
+
+struct connection *connections_held(struct connections *c)
+{
+	if (c->added > CONNECTIONS_MAX && c->held_from < c->added - CONNECTIONS_MAX)
+		c->held_from = c->added - CONNECTIONS_MAX;
+	for (; c->held_from < c->added; c->held_from++)
+		if (place(c, c->held_from)->held)
+			return place(c, c->held_from);
+	return NULL;
+}

@@ -1,0 +1,175 @@
+#!/usr/bin/env bash
+# What agentsh-trace tells of a connection after the attempt, on the real kernel.
+# Usage: cli_life.sh AGENTSH-TRACE; exit status 77: skipped, not root.
+set -euo pipefail
+
+trace=$1
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+unset NO_COLOR AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
+export LC_ALL=C.UTF-8 TERM=xterm PYTHONDONTWRITEBYTECODE=1
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "skipped: needs root"
+	exit 77
+fi
+
+work=$(mktemp -d)
+root=$(awk '{ for (i = 6; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
+	/proc/self/mountinfo | head -n 1)
+parent=$root/agentsh-test-cli-life.$$
+mkdir "$parent"
+server=''
+
+# shellcheck disable=SC2329 # called by the trap
+cleanup() {
+	local pid tries=0
+	set +e
+	if [ -n "$server" ]; then
+		kill -KILL "$server"
+		wait "$server" 2>/dev/null
+	fi
+	# after a failure anything may still run there
+	find "$parent" -name cgroup.procs -exec cat {} + | while read -r pid; do
+		kill -KILL "$pid"
+	done
+	until find "$parent" -depth -type d -exec rmdir {} + 2>/dev/null || [ $((++tries)) -gt 200 ]; do
+		sleep 0.05
+	done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+failures=0 what=
+fail() {
+	echo "FAILED: $what: $*"
+	failures=$((failures + 1))
+}
+begin() {
+	what=$1
+	echo "$SECONDS s: $what"
+}
+
+# expect STATUS COMMAND...: its stdout is in $work/out, its stderr in $work/err
+expect() {
+	local want=$1 got=0
+	shift
+	"$@" >"$work/out" 2>"$work/err" || got=$?
+	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(head -c 2000 "$work/err"))"
+}
+says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
+silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
+traffic=(python3 "$here/cli_life_traffic.py")
+check() { python3 "$here/cli_life_check.py" "$@" || fail "cli_life_check.py $*"; }
+t=("$trace" --ebpf=required --cgroup-parent "$parent")
+
+# client OPTION...: traces one connection of each sort, as JSON
+client() {
+	rm -f "$work/says"
+	expect 0 "${t[@]}" --json -o "$work/json" "$@" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
+	silent "$work/err"
+}
+
+"${traffic[@]}" serve "$work/port" "$work/served" &
+server=$!
+until [ -e "$work/port" ]; do
+	kill -0 "$server" || exit 1
+	sleep 0.02
+done
+port=$(cat "$work/port")
+
+# ---- for programs ---------------------------------------------------------------
+
+begin "JSON: each socket's kinds in order, numbers as the server has them"
+client
+check life "$work/json" "$work/says" "$work/served"
+check hooks "$work/json" connect udp lifecycle
+
+begin "a real program: curl"
+if command -v curl >/dev/null; then
+	expect 0 "${t[@]}" --json -o "$work/json" -- curl -q --noproxy '*' -s -o /dev/null "http://127.0.0.1:$port/"
+	check curl "$work/json" "$work/served"
+else
+	echo "left out: there is no curl here"
+fi
+
+begin "inbound connections, with --events=all"
+expect 0 "${t[@]}" --json -o "$work/json" --events=all -- "${traffic[@]}" both
+check both "$work/json"
+check hooks "$work/json" connect udp lifecycle accept
+
+begin "--events: only these kinds, and only the hooks that they take"
+client --events=close
+check life "$work/json" "$work/says" "$work/served" net_close
+check hooks "$work/json" connect lifecycle
+client --events=failed
+check life "$work/json" "$work/says" "$work/served" net_connect_failed
+client --events=connected,failed
+check life "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
+client --events=connect,sendto
+check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+check hooks "$work/json" connect udp
+client --events=sendto
+check life "$work/json" "$work/says" "$work/served" net_sendto
+check hooks "$work/json" udp
+expect 0 "${t[@]}" --json -o "$work/json" --events=accept -- "${traffic[@]}" both
+check hooks "$work/json" accept
+[ "$(grep -c net_accept "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
+[ "$(wc -l <"$work/json")" -eq 3 ] || fail "more than one event: $(cat "$work/json")"
+
+begin "--events that are none"
+for bad in "" "connect," ",connect" nothing connect,connects allx Connect $'\e[31mx'; do
+	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
+	says "it may have connect, sendto, connected, failed, close, accept, all"
+done
+expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
+says "--events has '\\x1B[31mx'"
+[ ! -e "$work/ran" ] || fail "it was run"
+
+begin "where the kernel lacks a hook, the rest is shown, and it is said what is not"
+export AGENTSH_EBPF_SIMULATE_MISSING=sock_ops
+client
+check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+check hooks "$work/json" connect udp
+expect 0 "${t[@]}" -- true
+says "agentsh-trace: cannot be shown here: connected, failed, close; "
+expect 0 "${t[@]}" --events=connect -- true
+grep -q "cannot be shown" "$work/err" && fail "$(cat "$work/err")"
+begin "where nothing is left of what was chosen, nothing is traced"
+expect 125 "${t[@]}" --events=failed,close -- touch "$work/ran"
+says "cannot trace: "
+says "sock_ops does not work (simulated)"
+expect 3 "$trace" --json --events=close -- sh -c 'exit 3'
+says ebpf_unavailable
+AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accept -- touch "$work/ran"
+says "none of hooks"
+[ ! -e "$work/ran" ] || fail "it was run"
+unset AGENTSH_EBPF_SIMULATE_MISSING
+
+# ---- for people -----------------------------------------------------------------
+
+begin "columns: a line an event, no escape sequences where no terminal is"
+rm -f "$work/says"
+expect 0 "${t[@]}" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
+check plain "$work/err" "$work/says"
+python3 "$here/cli_check.py" clean "$work/err" no || fail "not clean"
+
+mkdir "$parent/mine"
+begin "terminals"
+python3 "$here/cli_life_pty.py" "$trace" "$parent/mine" "$port" || fail "see above"
+rmdir "$parent/mine"
+
+begin "--probe says what is told beyond the attempt"
+expect 0 "$trace" --probe --json
+for way in tcp_outcome datagram_close tcp_accept; do
+	python3 -c 'import json, sys
+sys.exit(sys.argv[2] not in json.load(open(sys.argv[1]))["coverage"]["seen"])' "$work/out" $way ||
+		fail "$way is not seen"
+done
+
+left=$(find "$parent" -mindepth 1 -type d)
+[ -z "$left" ] || fail "left behind: $left"
+echo "$SECONDS s: $failures failures"
+[ $failures -eq 0 ] || exit 1
