@@ -277,5 +277,5 @@ int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
 void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)
 {
 	while (t->sessions)
-		detach_locked(t->sessions);
+		detach_locked(t->sessions); /* NOLINT(clang-analyzer-unix.Malloc): takes it out */
 }

@@ -118,6 +118,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (how & 4)
 		event.family = how & 8 ? 2 : 10; /* AF_INET, AF_INET6 */
 	check_event(&event, time_ns);
-	check_cut(&event, how * 4U);
+	check_cut(&event, (size_t)how * 4);
 	return 0;
 }
