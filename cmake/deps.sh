@@ -47,6 +47,9 @@ test  scdoc            scdoc             scdoc          scdoc
 test  gcc              gcc               gcc            gcc
 test  g++              g++               gcc-c++        gcc
 test  clang++          clang             clang          clang
+test  clang-tidy       clang-tidy        clang-tools-extra clang
+test  cppcheck         cppcheck          cppcheck       cppcheck
+test  valgrind         valgrind          valgrind       valgrind
 test  python3          python3           python3        python
 test  abidw            abigail-tools     libabigail     libabigail
 test  nm               binutils          binutils       binutils

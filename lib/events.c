@@ -12,14 +12,6 @@
 #define CLOCK_TRIES 5
 #define CLOCK_CLOSE_NS 1000 /* two comparisons of clocks may differ by this much */
 
-/* What one poll or read has taken so far. */
-struct agentsh_batch {
-	struct agentsh_ebpf_event *buf; /* NULL: the callback gets them */
-	int max;
-	int count;
-	bool full;
-};
-
 /*
  * A record counts only if it is of the session that holds its slot now: what an
  * earlier one left unread was forgotten when the slot was given out again.
@@ -44,6 +36,7 @@ int agentsh_take_record(void *tracer, void *data, size_t size)
 {
 	struct agentsh_ebpf_tracer *t = tracer;
 	struct agentsh_batch *batch = t->batch;
+	/* cppcheck-suppress uninitvar ; only its address is taken */
 	struct agentsh_ebpf_event own, *event = batch->buf ? &batch->buf[batch->count] : &own;
 	struct agentsh_origin origin;
 	int stop = 0;

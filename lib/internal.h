@@ -304,6 +304,14 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agent
 
 /* ---- events.c ----------------------------------------------------------- */
 
+/* What one poll or read has taken so far. */
+struct agentsh_batch {
+	struct agentsh_ebpf_event *buf; /* NULL: the callback gets them */
+	int max;
+	int count;
+	bool full;
+};
+
 /* Takes one record; negative: stop, this one was the last. */
 int agentsh_take_record(void *tracer, void *data, size_t size);
 

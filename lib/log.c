@@ -29,7 +29,8 @@ static void keep_verifier(struct agentsh_capture *capture, const char *text)
 
 	if (!begin || capture->verifier[0])
 		return;
-	begin = strchr(begin, '\n'); /* kept for now: "processed" may be the first line */
+	/* its line's end is kept for now: "processed" may be the first line */
+	begin += sizeof("BEGIN PROG LOAD LOG --") - 1;
 	end = strstr(begin, "\nprocessed ");
 	if (!end)
 		end = strstr(begin, "-- END PROG LOAD LOG");

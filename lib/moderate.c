@@ -30,14 +30,14 @@ static uint64_t now_ns(void)
 }
 
 /* One look after the delay; 0: none. Ends what an earlier expiry made readable, too. */
-static void arm(const struct agentsh_moderator *m, uint64_t delay_ns)
+static bool arm(const struct agentsh_moderator *m, uint64_t delay_ns)
 {
 	const struct itimerspec when = {
 		.it_value = {.tv_sec = (time_t)(delay_ns / 1000000000),
 			     .tv_nsec = (long)(delay_ns % 1000000000)},
 	};
 
-	timerfd_settime(m->timer_fd, 0, &when, NULL);
+	return !timerfd_settime(m->timer_fd, 0, &when, NULL);
 }
 
 /*
@@ -68,13 +68,23 @@ static unsigned long ring_holds(const struct agentsh_moderator *m)
 	       __atomic_load_n(m->consumer_pos, __ATOMIC_RELAXED);
 }
 
+/* Without a timer nobody would look: then each record wakes, as with no delay. */
+static void arm_or_sleep(struct agentsh_moderator *m)
+{
+	if (arm(m, m->delay_ns))
+		return;
+	set_quiet(m, 0);
+	watch_ring(m, 0);
+	m->state = SLEEPING;
+}
+
 static void flow(struct agentsh_moderator *m)
 {
 	m->state = FLOWING;
 	m->empty = 0;
 	set_quiet(m, 1);
 	watch_ring(m, EPOLLET);
-	arm(m, m->delay_ns);
+	arm_or_sleep(m);
 }
 
 static void leave(struct agentsh_moderator *m)
@@ -83,7 +93,7 @@ static void leave(struct agentsh_moderator *m)
 	set_quiet(m, 0);
 	m->left_ns = now_ns(); /* not before: the delay is what the programs have to see it */
 	watch_ring(m, 0);
-	arm(m, m->delay_ns);
+	arm_or_sleep(m);
 }
 
 /* Records that came one by one, further apart than the delay, are cheaper with wake-ups. */
@@ -107,7 +117,7 @@ static void flowing(struct agentsh_moderator *m, int taken, bool fired, bool mor
 	if (!taken && ++m->empty >= EMPTY_LOOKS)
 		leave(m);
 	else
-		arm(m, m->delay_ns);
+		arm_or_sleep(m);
 }
 
 static void waking(struct agentsh_moderator *m, int taken, unsigned long held)
@@ -124,7 +134,10 @@ static void waking(struct agentsh_moderator *m, int taken, unsigned long held)
 	if (m->state == LEAVING && now - m->left_ns >= m->delay_ns) {
 		if (!ring_holds(m)) /* once more: the clock was read after held */
 			m->state = SLEEPING;
-		arm(m, m->state == LEAVING ? m->delay_ns : 0);
+		if (m->state == LEAVING)
+			arm_or_sleep(m);
+		else
+			arm(m, 0);
 	}
 }
 

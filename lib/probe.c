@@ -45,6 +45,7 @@ static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 	const uint32_t check = AGENTSH_EBPF_CHECK_CGROUP2;
 	size_t mounts_len = 0, own_len = 0;
 	char *mounts = agentsh_read_all("/proc/self/mountinfo", &mounts_len);
+	int error = errno; /* if it failed */
 	char *own = agentsh_read_all("/proc/self/cgroup", &own_len);
 	struct agentsh_mounts found = {0};
 
@@ -52,8 +53,8 @@ static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 		agentsh_mountinfo_parse(mounts, mounts_len, own ? own : "", own ? own_len : 0,
 					there, &found);
 	if (!mounts)
-		agentsh_probe_set(caps, check, UNKNOWN, errno, "/proc/self/mountinfo: %s",
-				  strerror(errno));
+		agentsh_probe_set(caps, check, UNKNOWN, error, "/proc/self/mountinfo: %s",
+				  strerror(error));
 	else if (!found.v2 && found.hidden)
 		agentsh_probe_set(caps, check, MISSING, ENODEV,
 				  "no cgroup v2 is mounted that another mount does not hide");

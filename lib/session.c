@@ -79,20 +79,50 @@ static int tag_write(const struct agentsh_ebpf_session *s, const struct agentsh_
 	return bpf_map_update_elem(p->tag_fd, &key, tag, BPF_ANY);
 }
 
+static int tags_write(const struct agentsh_ebpf_session *s, const struct agentsh_tag *tag,
+		      struct agentsh_ebpf_error *err)
+{
+	for (uint32_t i = 0; i < tag_count(s->tracer); i++) {
+		const struct agentsh_program *p = &s->tracer->programs[i];
+		int ret = tag_write(s, p, tag);
+
+		if (ret)
+			return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
+					    "writing the tag for %s: %s", p->hook->cgroup_hook,
+					    strerror(-ret));
+	}
+	return 0;
+}
+
 /*
  * A second link would get the storage of the first, and with it the tag. From
- * 5.9 on (7d9c3427894f) the storage stays when its link goes; its tag is zero then.
+ * 5.9 on (7d9c3427894f) the storage stays when its link goes; its tag is zero
+ * then, unless the kernel had no memory to write that: so it is done now.
  */
-static bool traced_already(const struct agentsh_ebpf_session *s)
+static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
 {
+	const struct agentsh_slots *slots = &s->tracer->slots;
 	const struct agentsh_program *p = s->tracer->programs;
 	const struct bpf_cgroup_storage_key key = {
 		.cgroup_inode_id = s->cgroup_id,
 		.attach_type = p->hook->attach_type,
 	};
+	const struct agentsh_tag none = {0};
 	struct agentsh_tag tag;
+	int ret = bpf_map_lookup_elem(p->tag_fd, &key, &tag);
 
-	return !bpf_map_lookup_elem(p->tag_fd, &key, &tag) && tag.serial;
+	if (ret == -ENOENT || (!ret && !tag.serial))
+		return 0;
+	if (ret)
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
+				    "whether cgroup %llu is traced already: %s",
+				    (unsigned long long)s->cgroup_id, strerror(-ret));
+	if (tag.slot < slots->max && slots->serials[tag.slot] == tag.serial)
+		return agentsh_fail(
+			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
+			"cgroup %llu is traced by this tracer already; detach that session first",
+			(unsigned long long)s->cgroup_id);
+	return tags_write(s, &none, err);
 }
 
 /*
@@ -120,12 +150,10 @@ static void unlink_all(const struct agentsh_ebpf_session *s)
 static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_ebpf_tracer *t = s->tracer;
+	int ret = check_untraced(s, err);
 
-	if (traced_already(s))
-		return agentsh_fail(
-			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
-			"cgroup %llu is traced by this tracer already; detach that session first",
-			(unsigned long long)s->cgroup_id);
+	if (ret)
+		return ret;
 	for (uint32_t i = 0; i < t->program_count; i++) {
 		const struct agentsh_program *p = &t->programs[i];
 
@@ -133,16 +161,7 @@ static int link_all(struct agentsh_ebpf_session *s, int cgroup_fd, struct agents
 		if (s->links[i] < 0)
 			return link_failed(p->hook, s->links[i], cgroup_fd, s->cgroup_id, err);
 	}
-	for (uint32_t i = 0; i < tag_count(t); i++) {
-		const struct agentsh_program *p = &t->programs[i];
-		int ret = tag_write(s, p, &s->tag);
-
-		if (ret)
-			return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
-					    "writing the tag for %s: %s", p->hook->cgroup_hook,
-					    strerror(-ret));
-	}
-	return 0;
+	return tags_write(s, &s->tag, err);
 }
 
 static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
@@ -258,5 +277,5 @@ int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
 void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)
 {
 	while (t->sessions)
-		detach_locked(t->sessions);
+		detach_locked(t->sessions); /* NOLINT(clang-analyzer-unix.Malloc): takes it out */
 }

@@ -154,7 +154,7 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 	ret = agentsh_tracer_make(&checked, out, err);
 	if (ret && checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
 		return explain(&checked, ret, err);
-	if (!ret && !(*out)->hooks) {
+	if (!ret && !(*out)->hooks) { /* NOLINT(clang-analyzer-core.NullDereference): 0 sets *out */
 		agentsh_ebpf_tracer_close(*out);
 		*out = NULL;
 		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,

@@ -55,6 +55,9 @@ sanitized() {
 	run "$1" "${labels[@]}" "${options[@]}"
 }
 
+echo "== static analysis"
+"$top/tests/analyse.sh" || failed=1
+
 build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON
 sanitized asan address,undefined
 sanitized tsan thread
@@ -62,6 +65,22 @@ sanitized tsan thread
 build main -DAGENTSH_EBPF_TESTS=ON
 echo "== all tests"
 run main "${labels[@]}" "${options[@]}"
+
+# Less the four whose loops take minutes there; the sanitizers have seen those.
+echo "== unit tests under valgrind"
+for test in "$root"/main/tests/unit/test-unit-*; do
+	case ${test##*-} in
+	decode | internal | loss | roundtrip) continue ;;
+	esac
+	valgrind --quiet --error-exitcode=9 --leak-check=no "$test" >"$root/valgrind.log" 2>&1 || {
+		cat "$root/valgrind.log" >&2
+		echo "under valgrind: FAILED: $test" >&2
+		failed=1
+	}
+done
+
+echo "== coverage"
+"$top/tests/coverage.sh" || failed=1
 
 if [ $failed -ne 0 ]; then
 	echo "tests/run.sh: FAILED" >&2

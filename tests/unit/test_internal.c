@@ -131,6 +131,35 @@ START_TEST(fail_long)
 }
 END_TEST
 
+/* One line of UTF-8, whatever it repeats and wherever it is cut. */
+START_TEST(fail_hostile)
+{
+	static const struct {
+		const char *text, *message;
+	} rows[] = {
+		{"a\nb\tc\x1b[31m\x7f", "a?b?c?[31m?"},
+		{"\xc2\x9b", "??"},
+		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"\xc3", "?"},
+		{"\xe2\x82", "??"},
+		{"\xff\xfe\xc0\xaf", "????"},
+		{"\xe0\x80\xaf\xed\xa0\x80", "??????"},
+		{"\xf0\x80\x80\xaf\xf4\x90\x80\x80", "????????"},
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	uint64_t mask;
+
+	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "%s", rows[_i].text);
+	ck_assert_str_eq(err.message, rows[_i].message);
+	ck_assert_int_eq(agentsh_ebpf_capability_parse(rows[_i].text, &mask, &err), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(err.message, rows[_i].message));
+	/* a caller with room for the first two bytes of a character of three */
+	err.size = offsetof(struct agentsh_ebpf_error, message) + 3;
+	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "\xe2\x82\xac");
+	ck_assert_str_eq(err.message, "??");
+}
+END_TEST
+
 /* ---- options.c ---------------------------------------------------------- */
 
 START_TEST(defaults)
@@ -230,6 +259,7 @@ int main(void)
 	tcase_add_test(tcase, slots_serial_wraps);
 	tcase_add_test(tcase, fail_formats);
 	tcase_add_test(tcase, fail_long);
+	tcase_add_loop_test(tcase, fail_hostile, 0, 8);
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, largest);
 	tcase_add_test(tcase, wake_without_end);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names and paths that traced programs choose, on their way into JSON and onto a
+ * terminal: each line of JSON is valid, and no terminal is sent a control character.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <agentsh/ebpf.h>
+
+#include "fuzz.h"
+#include "json.h"
+#include "people.h"
+#include "unavailable.h"
+
+#define LINE_MAX_SIZE 65536
+
+static char line[LINE_MAX_SIZE];
+
+static struct text begin(size_t cap)
+{
+	return (struct text){.buf = line, .cap = cap};
+}
+
+/* One line, or none; what was cut is not printed by the command. */
+static size_t end_line(const struct text *t)
+{
+	FUZZ_CHECK(!t->cut && t->len && t->buf[t->len - 1] == '\n');
+	return t->len - 1;
+}
+
+static void check_json(const struct text *t)
+{
+	size_t len = end_line(t);
+
+	FUZZ_CHECK(fuzz_is_clean(t->buf, len));
+	FUZZ_CHECK(fuzz_is_json(t->buf, len));
+}
+
+static void check_people(const struct text *t, bool utf8)
+{
+	size_t len = end_line(t);
+
+	FUZZ_CHECK(fuzz_is_clean(t->buf, len));
+	for (size_t i = 0; i < len && !utf8; i++)
+		FUZZ_CHECK((unsigned char)t->buf[i] < 0x80);
+}
+
+static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns)
+{
+	bool known = event->kind == AGENTSH_EBPF_EVENT_CONNECT ||
+		     event->kind == AGENTSH_EBPF_EVENT_UDP_SEND;
+	struct text t = begin(sizeof(line));
+
+	json_event(&t, event, time_ns);
+	if (t.len || known)
+		check_json(&t);
+	for (int utf8 = 0; utf8 < 2; utf8++) {
+		const struct people_style style = {.utf8 = utf8};
+
+		t = begin(sizeof(line));
+		people_event(&t, &style, event, time_ns);
+		if (t.len || known)
+			check_people(&t, utf8);
+	}
+}
+
+/* A buffer that is too small, in a block of its size. */
+static void check_cut(const struct agentsh_ebpf_event *event, size_t cap)
+{
+	struct text t = {.buf = malloc(cap ? cap : 1), .cap = cap};
+
+	FUZZ_CHECK(t.buf);
+	json_event(&t, event, event->timestamp_ns);
+	FUZZ_CHECK(t.len <= cap);
+	free(t.buf);
+}
+
+static void check_strings(const char *path, const char *reason, uint64_t time_ns)
+{
+	const struct json_session session = {.session_id = time_ns, .cgroup_path = path};
+	struct unavailable why = {.step = path, .code = (int)time_ns};
+	struct text t = begin(sizeof(line));
+
+	json_attached(&t, &session, time_ns);
+	check_json(&t);
+	strncpy(why.reason, reason, sizeof(why.reason) - 1);
+	t = begin(sizeof(line));
+	json_unavailable(&t, &why, time_ns, time_ns);
+	check_json(&t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = {data, size < 4096 ? size : 4096};
+	struct agentsh_ebpf_event event;
+	uint64_t time_ns;
+	uint8_t how = fuzz_byte(&in);
+	char *path, *reason;
+
+	/* the name first: it is what is interesting, and a short input has one */
+	fuzz_bytes(&in, event.comm, sizeof(event.comm));
+	memcpy(&time_ns, event.comm, sizeof(time_ns));
+	path = fuzz_string(&in);
+	reason = fuzz_string(&in);
+	check_strings(path, reason, time_ns);
+	free(path);
+	free(reason);
+	{
+		char comm[sizeof(event.comm)];
+
+		memcpy(comm, event.comm, sizeof(comm));
+		fuzz_bytes(&in, &event, sizeof(event));
+		memcpy(event.comm, comm, sizeof(comm));
+	}
+	if (how & 1)
+		event.kind = how & 2 ? AGENTSH_EBPF_EVENT_CONNECT : AGENTSH_EBPF_EVENT_UDP_SEND;
+	if (how & 4)
+		event.family = how & 8 ? 2 : 10; /* AF_INET, AF_INET6 */
+	check_event(&event, time_ns);
+	check_cut(&event, (size_t)how * 4);
+	return 0;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever the ring holds: nothing is read or written outside, and every record
+ * is counted once, as delivered or as malformed. What should be counted where is
+ * worked out here a second time.
+ */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fuzz.h"
+#include "internal.h"
+
+#define SLOTS 3
+#define ROOM(size) (((size) + 8 + 7) / 8 * 8)
+
+static struct agentsh_ebpf_tracer *tracer;
+static struct agentsh_ebpf_session *sessions[2]; /* the third slot is free */
+static uint64_t called;
+static int answer;
+
+static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	FUZZ_CHECK(!ctx);
+	FUZZ_CHECK(!event->comm[sizeof(event->comm) - 1]);
+	called++;
+	return answer;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.size = sizeof(options),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+		.max_sessions = SLOTS,
+		.on_event = on_event,
+	};
+
+	(void)argc;
+	(void)argv;
+	FUZZ_CHECK(!agentsh_ebpf_tracer_open(&options, &tracer, NULL));
+	for (int i = 0; i < 2; i++)
+		FUZZ_CHECK(!agentsh_ebpf_session_attach(tracer, 0, NULL, &sessions[i], NULL));
+	return 0;
+}
+
+/* A record's bytes: as they come, or made likelier to be taken. In a block of their size. */
+static unsigned char *make_record(struct fuzz_input *in, size_t *size)
+{
+	const size_t sizes[] = {sizeof(struct agentsh_record), sizeof(struct agentsh_record_outcome)};
+	uint8_t how = fuzz_byte(in);
+	struct agentsh_record *rec;
+	unsigned char *data;
+
+	*size = how & 1 ? sizes[how >> 1 & 1] : fuzz_byte(in);
+	data = malloc(*size ? *size : 1);
+	FUZZ_CHECK(data);
+	fuzz_bytes(in, data, *size);
+	rec = (void *)data;
+	if (how & 4 && *size >= sizeof(*rec))
+		rec->version = AGENTSH_RECORD_VERSION;
+	if (how & 8 && *size >= sizeof(*rec)) {
+		rec->slot %= SLOTS + 1;
+		if (how & 16 && rec->slot < SLOTS)
+			rec->serial = tracer->slots.serials[rec->slot];
+	}
+	return data;
+}
+
+static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
+{
+	const struct agentsh_ebpf_stats none = {.size = sizeof(none)};
+	struct agentsh_ebpf_stats before = none, after = none;
+	struct agentsh_slot slots[SLOTS];
+	size_t size;
+	unsigned char *data = make_record(in, &size);
+	const struct agentsh_record *rec = (void *)data;
+	bool good = (size == 160 || size == 200) && data[0] == AGENTSH_RECORD_VERSION &&
+		    rec->slot < SLOTS;
+	int count = batch->count, ret;
+	uint64_t calls = called;
+
+	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &before));
+	memcpy(slots, tracer->slots.counters, sizeof(slots));
+	ret = agentsh_take_record(tracer, data, size);
+	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &after));
+
+	if (good && tracer->slots.serials[rec->slot] == rec->serial) {
+		slots[rec->slot].delivered++;
+		slots[rec->slot].consumed += ROOM(size);
+	}
+	FUZZ_CHECK(!memcmp(slots, tracer->slots.counters, sizeof(slots)));
+	FUZZ_CHECK(after.delivered == before.delivered + good);
+	FUZZ_CHECK(after.malformed == before.malformed + !good);
+	FUZZ_CHECK(after.lost == before.lost && after.deduplicated == before.deduplicated);
+	FUZZ_CHECK(batch->count == count + good);
+	FUZZ_CHECK(called == calls + (good && !batch->buf));
+	FUZZ_CHECK((ret < 0) == (good && (batch->count == batch->max || (!batch->buf && answer))));
+	if (good && batch->buf) {
+		const struct agentsh_ebpf_event *e = &batch->buf[count];
+		static const unsigned char zero[sizeof(e->reserved)];
+
+		FUZZ_CHECK(e->kind == rec->kind && e->flags == rec->flags);
+		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->who.tgid);
+		FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
+		FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));
+		FUZZ_CHECK(!memcmp(e->remote_addr, rec->remote_addr, sizeof(e->remote_addr)));
+	}
+	free(data);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = {data, size};
+	struct agentsh_batch batch = {0};
+	uint8_t how = fuzz_byte(&in);
+
+	batch.max = 1 + (how >> 1) % 16;
+	answer = how >> 5 == 7 ? INT_MIN : how >> 5 == 6;
+	if (how & 1)
+		batch.buf = calloc((size_t)batch.max, sizeof(*batch.buf));
+	FUZZ_CHECK(!(how & 1) || batch.buf);
+	tracer->batch = &batch;
+	while (in.left && !batch.full)
+		take_one(&in, &batch);
+	tracer->batch = NULL;
+	free(batch.buf);
+	return 0;
+}

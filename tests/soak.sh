@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Sessions that come and go under mixed load for so many minutes; needs root. Says
+# once a minute what was made, delivered and lost, and what is held; exit status 1
+# if an event is unaccounted for or anything grows. Usage: tests/soak.sh MINUTES
+set -euo pipefail
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${BUILD_ROOT:-$top/build}/main
+minutes=${1:-}
+if [[ ! $minutes =~ ^[0-9]+$ ]]; then
+	echo "usage: $0 MINUTES" >&2
+	exit 2
+fi
+mkdir -p "$build"
+if ! {
+	cmake -S "$top" -B "$build" -G Ninja -DAGENTSH_EBPF_TESTS=ON &&
+		cmake --build "$build" --target test-live-soak
+} >"$build/soak-build.log" 2>&1; then
+	tail -n 60 "$build/soak-build.log" >&2
+	exit 1
+fi
+SOAK_SECONDS=$((minutes * 60)) "$build/tests/integration/test-live-soak"
