@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct agentsh_mounts found;
 
 	memset(&found, 'x', sizeof(found));
-	agentsh_mountinfo_parse(mounts, mounts_len, cgroup, cgroup_len, &found);
+	agentsh_mountinfo_parse(mounts, mounts_len, cgroup, cgroup_len, NULL, &found);
 	FUZZ_CHECK(memchr(found.mount, '\0', sizeof(found.mount)));
 	FUZZ_CHECK(memchr(found.own, '\0', sizeof(found.own)));
 	FUZZ_CHECK(found.v2 || (!found.mount[0] && !found.own[0]));
