@@ -159,6 +159,19 @@ static bool scalar(struct json *j)
 	return word(j, "true") || word(j, "false") || word(j, "null") || number(j);
 }
 
+static bool scalars(struct json *j)
+{
+	if (!take(j, '['))
+		return scalar(j);
+	if (take(j, ']'))
+		return true;
+	do {
+		if (!scalar(j))
+			return false;
+	} while (take(j, ','));
+	return take(j, ']');
+}
+
 bool fuzz_is_json(const char *text, size_t len)
 {
 	struct json j = {text, text + len};
@@ -166,7 +179,7 @@ bool fuzz_is_json(const char *text, size_t len)
 	if (!take(&j, '{'))
 		return false;
 	do {
-		if (!string(&j) || !take(&j, ':') || !scalar(&j))
+		if (!string(&j) || !take(&j, ':') || !scalars(&j))
 			return false;
 	} while (take(&j, ','));
 	return take(&j, '}') && j.at == j.end;

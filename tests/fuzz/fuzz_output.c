@@ -48,8 +48,8 @@ static void check_people(const struct text *t, bool utf8)
 
 static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns)
 {
-	bool known = event->kind == AGENTSH_EBPF_EVENT_CONNECT ||
-		     event->kind == AGENTSH_EBPF_EVENT_UDP_SEND;
+	bool known = event->kind >= AGENTSH_EBPF_EVENT_CONNECT &&
+		     event->kind <= AGENTSH_EBPF_EVENT_ACCEPTED;
 	struct text t = begin(sizeof(line));
 
 	json_event(&t, event, time_ns);
@@ -114,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(event.comm, comm, sizeof(comm));
 	}
 	if (how & 1)
-		event.kind = how & 2 ? AGENTSH_EBPF_EVENT_CONNECT : AGENTSH_EBPF_EVENT_UDP_SEND;
+		event.kind = AGENTSH_EBPF_EVENT_CONNECT + (how >> 4) % AGENTSH_EBPF_EVENT_ACCEPTED;
 	if (how & 4)
 		event.family = how & 8 ? 2 : 10; /* AF_INET, AF_INET6 */
 	check_event(&event, time_ns);
