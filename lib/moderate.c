@@ -64,12 +64,22 @@ static bool ring_empty(const struct agentsh_moderator *m)
 	return __atomic_load_n(m->producer_pos, __ATOMIC_ACQUIRE) == consumed;
 }
 
-static void flow(struct agentsh_moderator *m)
+/*
+ * Where a look left some, the descriptor stays readable until one has not. Only
+ * a change costs a call: many small reads in a row would pay for each.
+ */
+static void set_more(struct agentsh_moderator *m, bool more)
+{
+	m->more = more;
+	watch_ring(m, more ? 0 : EPOLLET);
+}
+
+static void flow(struct agentsh_moderator *m, bool more)
 {
 	m->state = FLOWING;
 	m->empty = 0;
 	set_quiet(m, 1);
-	watch_ring(m, EPOLLET);
+	set_more(m, more);
 	arm(m, m->delay_ns);
 }
 
@@ -98,8 +108,8 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 
 	if (!m->delay_ns || (m->state == SLEEPING && !taken))
 		return;
-	if (m->state == FLOWING && more)
-		watch_ring(m, EPOLLET); /* what is left makes it readable at once */
+	if (m->state == FLOWING && more != m->more)
+		set_more(m, more);
 	if (m->state == FLOWING && !fired)
 		return; /* asked in between: the timer still runs */
 	now = now_ns();
@@ -110,7 +120,7 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 		else
 			arm(m, m->delay_ns);
 	} else if (flows(m, taken, now)) {
-		flow(m);
+		flow(m, more);
 	} else if (m->state == LEAVING && now - m->left_ns >= m->delay_ns) {
 		if (ring_empty(m))
 			m->state = SLEEPING;
@@ -120,7 +130,7 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 
 bool agentsh_moderate_looks(const struct agentsh_moderator *m)
 {
-	return m->state == FLOWING;
+	return m->state == FLOWING && !m->more;
 }
 
 /* The first page of a ring is the reader's position, the second the programs', kernel 5.8. */
