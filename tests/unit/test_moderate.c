@@ -188,9 +188,16 @@ START_TEST(mark_and_leftovers_are_readable)
 	ck_assert(!readable());
 	look(1, false, false, MARK);
 	ck_assert(readable());
+	ck_assert(readable()); /* until a look that leaves less */
+	look(1, false, false, MARK - 1);
+	(void)readable(); /* epoll asks once when it is told to ask no more */
 	ck_assert(!readable());
 	look(1, false, true, UNIT_ROOM);
 	ck_assert(readable());
+	ck_assert(readable());
+	look(1, false, false, UNIT_ROOM);
+	(void)readable();
+	ck_assert(!readable());
 	expect(true, true);
 }
 END_TEST
