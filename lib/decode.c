@@ -5,57 +5,85 @@
 
 #include "internal.h"
 
+/* Zero from one member on, up to another. */
+#define ZERO(event, from, to)                                                                      \
+	memset((char *)(event) + offsetof(struct agentsh_ebpf_event, from), 0,                     \
+	       offsetof(struct agentsh_ebpf_event, to) -                                           \
+		       offsetof(struct agentsh_ebpf_event, from))
+
+/*
+ * Straight from the ring into the event, each member once: this is most of what
+ * an event costs the reader. restrict: what is stored changes nothing of rec.
+ */
+static void fill(struct agentsh_ebpf_event *restrict event,
+		 const struct agentsh_record *restrict rec)
+{
+	event->kind = rec->kind;
+	event->flags = rec->flags;
+	event->timestamp_ns = rec->timestamp_ns;
+	event->session_id = rec->session_id;
+	event->session_lost = rec->session_lost;
+	event->cgroup_id = rec->who.cgroup_id;
+	event->socket_cookie = rec->socket_cookie;
+	event->netns_cookie = rec->netns_cookie;
+	event->process_start_ns = rec->who.process_start_ns;
+	event->pid = rec->who.pid;
+	event->tgid = rec->who.tgid;
+	event->ppid = rec->who.ppid;
+	event->uid = rec->who.uid;
+	event->gid = rec->who.gid;
+	event->ns_pid = rec->who.ns_pid;
+	event->ns_tgid = rec->who.ns_tgid;
+	event->family = rec->family;
+	event->protocol = rec->protocol;
+	event->socket_type = rec->socket_type;
+	event->local_port = rec->local_port;
+	event->remote_port = rec->remote_port;
+	event->reserved0 = 0;
+	ZERO(event, error, local_addr); /* the outcome */
+	memcpy(event->local_addr, rec->local_addr, sizeof(event->local_addr));
+	memcpy(event->remote_addr, rec->remote_addr, sizeof(event->remote_addr));
+	memcpy(event->comm, rec->who.comm, sizeof(event->comm));
+	event->comm[sizeof(event->comm) - 1] = '\0';
+	ZERO(event, retransmits, reserved);
+	memset(event->reserved, 0, sizeof(event->reserved));
+}
+
+static void fill_outcome(struct agentsh_ebpf_event *restrict event,
+			 const struct agentsh_record_outcome *restrict full)
+{
+	event->error = full->error;
+	event->rtt_us = full->rtt_us;
+	event->duration_ns = full->duration_ns;
+	event->bytes_sent = full->bytes_sent;
+	event->bytes_received = full->bytes_received;
+	event->retransmits = full->retransmits;
+	event->datagrams = full->datagrams;
+}
+
 int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
 		   struct agentsh_origin *origin)
 {
-	struct agentsh_record_outcome full;
-	const struct agentsh_record *rec = &full.base;
+	struct agentsh_record_outcome aligned;
+	const struct agentsh_record_outcome *full = data;
 
-	if (size != sizeof(full) && size != sizeof(full.base))
+	if (size != sizeof(*full) && size != sizeof(full->base))
 		return -EBADMSG;
-	memset(&full, 0, sizeof(full));
-	memcpy(&full, data, size);
-	if (rec->version != AGENTSH_RECORD_VERSION)
+	if ((uintptr_t)data % _Alignof(struct agentsh_record_outcome)) { /* the ring's are aligned */
+		memcpy(&aligned, data, size);
+		full = &aligned;
+	}
+	if (full->base.version != AGENTSH_RECORD_VERSION)
 		return -EBADMSG;
 
 	*origin = (struct agentsh_origin){
-		.slot = rec->slot,
-		.serial = rec->serial,
+		.slot = full->base.slot,
+		.serial = full->base.serial,
 		.room = (uint32_t)((size + AGENTSH_RECORD_HEADER + 7) & ~(size_t)7),
 	};
-	*event = (struct agentsh_ebpf_event){
-		.kind = rec->kind,
-		.flags = rec->flags,
-		.timestamp_ns = rec->timestamp_ns,
-		.session_id = rec->session_id,
-		.session_lost = rec->session_lost,
-		.cgroup_id = rec->who.cgroup_id,
-		.socket_cookie = rec->socket_cookie,
-		.netns_cookie = rec->netns_cookie,
-		.process_start_ns = rec->who.process_start_ns,
-		.pid = rec->who.pid,
-		.tgid = rec->who.tgid,
-		.ppid = rec->who.ppid,
-		.uid = rec->who.uid,
-		.gid = rec->who.gid,
-		.ns_pid = rec->who.ns_pid,
-		.ns_tgid = rec->who.ns_tgid,
-		.family = rec->family,
-		.protocol = rec->protocol,
-		.socket_type = rec->socket_type,
-		.local_port = rec->local_port,
-		.remote_port = rec->remote_port,
-		.error = full.error,
-		.rtt_us = full.rtt_us,
-		.duration_ns = full.duration_ns,
-		.bytes_sent = full.bytes_sent,
-		.bytes_received = full.bytes_received,
-		.retransmits = full.retransmits,
-		.datagrams = full.datagrams,
-	};
-	memcpy(event->local_addr, rec->local_addr, sizeof(event->local_addr));
-	memcpy(event->remote_addr, rec->remote_addr, sizeof(event->remote_addr));
-	memcpy(event->comm, rec->who.comm, sizeof(event->comm) - 1); /* always ends with NUL */
+	fill(event, &full->base);
+	if (size == sizeof(*full))
+		fill_outcome(event, full);
 	return 0;
 }
 
