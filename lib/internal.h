@@ -81,6 +81,7 @@ struct agentsh_moderator {
 	uint64_t delay_ns; /* between two looks; 0: the kernel's own wake-up for each record */
 	uint32_t state;
 	uint32_t empty;	  /* looks in a row that found nothing */
+	bool more;	  /* while records flow: the last look left some */
 	uint64_t last_ns; /* when a record was taken last */
 	uint64_t left_ns; /* when wake-ups were switched on again */
 	uint64_t mark_bytes; /* what the ring may hold while records flow before it is looked at */
@@ -97,7 +98,7 @@ int agentsh_moderate_open(struct agentsh_moderator *m, int epoll_fd, int ring_fd
 void agentsh_moderate_close(struct agentsh_moderator *m);
 /* After each look: records taken, whether the timer had it done, whether some may be left. */
 void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool more);
-/* Whether records flow, so that a look now would be too early. */
+/* Whether records flow and all were taken, so that a look now would be too early. */
 bool agentsh_moderate_looks(const struct agentsh_moderator *m);
 
 /* ---- the objects -------------------------------------------------------- */

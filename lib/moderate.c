@@ -78,12 +78,22 @@ static void arm_or_sleep(struct agentsh_moderator *m)
 	m->state = SLEEPING;
 }
 
-static void flow(struct agentsh_moderator *m)
+/*
+ * Where a look left some, the descriptor stays readable until one has not. Only
+ * a change costs a call: many small reads in a row would pay for each.
+ */
+static void set_more(struct agentsh_moderator *m, bool more)
+{
+	m->more = more;
+	watch_ring(m, more ? 0 : EPOLLET);
+}
+
+static void flow(struct agentsh_moderator *m, bool more)
 {
 	m->state = FLOWING;
 	m->empty = 0;
 	set_quiet(m, 1);
-	watch_ring(m, EPOLLET);
+	set_more(m, more);
 	arm_or_sleep(m);
 }
 
@@ -108,8 +118,8 @@ static bool flows(struct agentsh_moderator *m, int taken, uint64_t now)
 
 static void flowing(struct agentsh_moderator *m, int taken, bool fired, bool more)
 {
-	if (more)
-		watch_ring(m, EPOLLET); /* what is left makes it readable at once */
+	if (more != m->more)
+		set_more(m, more);
 	if (taken)
 		m->empty = 0;
 	if (!fired)
@@ -120,12 +130,12 @@ static void flowing(struct agentsh_moderator *m, int taken, bool fired, bool mor
 		arm_or_sleep(m);
 }
 
-static void waking(struct agentsh_moderator *m, int taken, unsigned long held)
+static void waking(struct agentsh_moderator *m, int taken, unsigned long held, bool more)
 {
 	uint64_t now = m->delay_ns && (taken || m->state == LEAVING) ? now_ns() : 0;
 
 	if (now && flows(m, taken, now)) {
-		flow(m);
+		flow(m, more);
 		return;
 	}
 	/* whoever put these in may have left the waking to those that are taken */
@@ -154,12 +164,12 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 	if (m->state == FLOWING)
 		flowing(m, taken, fired, more || held >= m->mark_bytes);
 	else
-		waking(m, taken, held);
+		waking(m, taken, held, more);
 }
 
 bool agentsh_moderate_looks(const struct agentsh_moderator *m)
 {
-	return m->state == FLOWING;
+	return m->state == FLOWING && !m->more;
 }
 
 /* The first page of a ring is the reader's position, the second the programs', kernel 5.8. */
