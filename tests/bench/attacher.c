@@ -38,10 +38,11 @@ static struct bare *bare_load(void)
 	return b;
 }
 
-static void *own_open(void)
+static void *own_open(size_t ring_size)
 {
 	struct bare *b = bare_load();
 
+	(void)ring_size;
 	b->progs[0] = bpf_program__fd(b->skel->progs.own_connect4);
 	b->progs[1] = bpf_program__fd(b->skel->progs.own_connect6);
 	b->progs[2] = bpf_program__fd(b->skel->progs.own_sendmsg4);
@@ -53,10 +54,11 @@ static void *own_open(void)
 	return b;
 }
 
-static void *all_open(void)
+static void *all_open(size_t ring_size)
 {
 	struct bare *b = bare_load();
 
+	(void)ring_size;
 	b->progs[0] = bpf_program__fd(b->skel->progs.all_connect4);
 	b->progs[1] = bpf_program__fd(b->skel->progs.all_connect6);
 	b->progs[2] = bpf_program__fd(b->skel->progs.all_sendmsg4);
@@ -142,11 +144,13 @@ const struct attacher attacher_bare_all = {
 	.close = bare_close,
 };
 
-static void *ours_open(void)
+static void *ours_open(size_t ring_size)
 {
 	struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
+		.ring_size = (uint32_t)ring_size,
+		.ring_share = 100, /* so that calls may be timed while nobody reads */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;

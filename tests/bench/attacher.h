@@ -6,11 +6,13 @@
 #ifndef BENCH_ATTACHER_H
 #define BENCH_ATTACHER_H
 
+#include <stddef.h>
+
 #include "cgroup.h"
 
 struct attacher {
 	const char *name;
-	void *(*open)(void);
+	void *(*open)(size_t ring_size); /* of the library's tracer */
 	/* These two are what is timed. */
 	void *(*attach)(void *state, const struct cgroup *cg);
 	void (*detach)(void *state, void *session);

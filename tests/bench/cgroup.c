@@ -10,13 +10,21 @@
 
 void cgroup_make(struct cgroup *cg, const char *parent, const char *name, unsigned number)
 {
-	struct stat st;
-	int n = snprintf(cg->path, sizeof(cg->path), "%s/%s-%u", parent, name, number);
+	char path[sizeof(cg->path)];
+	int n = snprintf(path, sizeof(path), "%s/%s-%u", parent, name, number);
 
-	if (n < 0 || (size_t)n >= sizeof(cg->path))
+	if (n < 0 || (size_t)n >= sizeof(path))
 		die("cgroup path too long");
-	if (mkdir(cg->path, 0755) && errno != EEXIST)
-		die("mkdir %s: %m", cg->path);
+	if (mkdir(path, 0755) && errno != EEXIST)
+		die("mkdir %s: %m", path);
+	cgroup_look(cg, path);
+}
+
+void cgroup_look(struct cgroup *cg, const char *path)
+{
+	struct stat st;
+
+	snprintf(cg->path, sizeof(cg->path), "%s", path);
 	cg->fd = open(cg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (cg->fd < 0 || fstat(cg->fd, &st))
 		die("open %s: %m", cg->path);

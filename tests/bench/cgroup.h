@@ -16,6 +16,8 @@ struct cgroup {
 
 /* name is a number below one parent; parent from the command line. */
 void cgroup_make(struct cgroup *cg, const char *parent, const char *name, unsigned number);
+/* One that is there. */
+void cgroup_look(struct cgroup *cg, const char *path);
 void cgroup_remove(struct cgroup *cg);
 
 /* Moves the calling process. */

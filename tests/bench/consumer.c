@@ -19,13 +19,25 @@ static long take(struct consumer *c, int timeout_ms)
 static void *run(void *arg)
 {
 	struct consumer *c = arg;
+	uint64_t begin;
 
 	pin(c->cpu);
 	while (!atomic_load(&c->stop))
 		take(c, -1);
+	begin = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	while (take(c, 0) > 0)
 		;
+	c->drain_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - begin;
 	return NULL;
+}
+
+uint64_t consumer_cpu_ns(const struct consumer *c)
+{
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(c->thread, &clock))
+		die("pthread_getcpuclockid failed");
+	return clock_ns(clock);
 }
 
 static void nothing(int signal)

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Baseline (b): what it costs that a program runs at all. */
+/* Baselines: what it costs that a program runs at all. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 SEC("cgroup/connect4")
 int bench_empty(struct bpf_sock_addr *ctx)
+{
+	(void)ctx;
+	return 1;
+}
+
+SEC("sockops")
+int bench_empty_sockops(struct bpf_sock_ops *ctx)
 {
 	(void)ctx;
 	return 1;

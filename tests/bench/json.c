@@ -92,8 +92,10 @@ static void write_ratios(FILE *out, const struct report *r)
 		names(out, &ratio->series);
 		member(out, "ratio", ratio->series.figure);
 		fputs(", \"target\": ", out);
-		number(out, ratio->target > 0 ? ratio->target : (double)NAN);
+		number(out, ratio->target);
 		fputs(", ", out);
+		if (!isnan(ratio->target))
+			fprintf(out, "\"met\": %s, ", report_met(ratio) ? "true" : "false");
 		values(out, &ratio->series);
 		fputc('}', out);
 	}

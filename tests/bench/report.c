@@ -58,6 +58,14 @@ double report_last(const char *scenario, const char *load, const char *variant, 
 	return s && s->n ? s->values[s->n - 1] : (double)NAN;
 }
 
+double report_median(const char *scenario, const char *load, const char *variant,
+		     const char *figure)
+{
+	const struct series *s = find(scenario, load, variant, figure);
+
+	return s ? summarize(s).median : (double)NAN;
+}
+
 void report_ratio(const char *scenario, const char *load, const char *text, double target,
 		  double value)
 {
@@ -120,4 +128,9 @@ struct summary summarize(const struct series *s)
 	sum.max = sorted[s->n - 1];
 	free(sorted);
 	return sum;
+}
+
+bool report_met(const struct ratio *ratio)
+{
+	return summarize(&ratio->series).median <= ratio->target;
 }

@@ -24,7 +24,7 @@ struct series {
 /* One ratio a round, of values of that very round. */
 struct ratio {
 	struct series series;
-	double target; /* at most; 0: for information */
+	double target; /* at most; NAN: for information */
 };
 
 struct summary {
@@ -47,9 +47,13 @@ struct report {
 void report_add(const char *scenario, const char *load, const char *variant, const char *figure,
 		const char *unit, double value);
 
-/* NAN is left out: a difference that noise made meaningless. */
+/* target at most, NAN for none. A value of NAN is left out: a difference that noise made meaningless. */
 void report_ratio(const char *scenario, const char *load, const char *text, double target,
 		  double value);
+
+/* Of all rounds so far; NAN if there is none. */
+double report_median(const char *scenario, const char *load, const char *variant,
+		     const char *figure);
 
 /* The value of the round that runs, to make a ratio of; NAN if there is none. */
 double report_last(const char *scenario, const char *load, const char *variant, const char *figure);
@@ -58,6 +62,9 @@ void report_fact(const char *name, const char *format, ...) __attribute__((forma
 
 /* What makes a run doubtful; each text once. */
 void report_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Whether the median is within the target. */
+bool report_met(const struct ratio *ratio);
 
 struct summary summarize(const struct series *series);
 const struct report *report_get(void);

@@ -31,6 +31,22 @@ if [ -z "${BENCH:-}" ] && ! {
 	exit 1
 fi
 
+# What else could watch connects: the Go program with what the distribution has
+# of cilium/ebpf, so no network is needed. Only with --peers, and only if it builds.
+peer_args=()
+build_go_peer() {
+	local out source=$here/peers/main.go
+	out=$(cd "$(dirname "$bench")" && pwd)/peer-go
+	if ! command -v go >/dev/null; then
+		peer_args=(--peer-no-go "no Go compiler (packages golang-go, golang-github-cilium-ebpf-dev)")
+	elif ! GO111MODULE=off GOFLAGS='' GOPATH=/usr/share/gocode GOCACHE=$out.cache \
+		go build -o "$out" "$source" 2>"$out.log"; then
+		peer_args=(--peer-no-go "it does not build: $(tail -n 1 "$out.log")")
+	else
+		peer_args=(--peer-go "$out" --peer-object "$(dirname "$out")/minimal.bpf.o")
+	fi
+}
+
 case " $* " in
 *" --help "*)
 	echo "Usage: tests/bench/run.sh [options]"
@@ -41,6 +57,10 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "bench: needs root: it loads kernel programs and makes cgroups" >&2
 	exit 1
 fi
+
+case " $* " in
+*" --peers "* | *" peers "* | *" --scenario=peers "*) build_go_peer ;;
+esac
 
 # The cgroup v2 mount, wherever it is; mountinfo writes a space as \040.
 mount=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
@@ -79,7 +99,7 @@ trap 'exit 129' HUP
 
 mkdir "$cgroup"
 # In the background, because a trap waits for a command in the foreground.
-"$bench" --cgroup "$cgroup" "$@" &
+"$bench" --cgroup "$cgroup" "${peer_args[@]}" "$@" &
 child=$!
 status=0
 wait "$child" || status=$?

@@ -2,15 +2,12 @@
 /* What connect() takes longer in a session, against less and less of a tracer. */
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "consumer.h"
-#include "progs.h"
 #include "record.h"
 #include "report.h"
+#include "run.h"
 #include "scenario.h"
 #include "util.h"
-#include "worker.h"
 
 static const char NAME[] = "connect";
 
@@ -29,72 +26,9 @@ static const struct variant *const variants[VARIANTS] = {
  * how often it falls asleep weighs more than the programs do.
  */
 static const struct load loads[] = {
-	{"flat out", 0, 40000, MAX_PASSES, false},
-	{"flat out, read afterwards", 0, 40000, MAX_PASSES, true},
-	{"10000/s", 10000, 10000, 1, false},
-	{"1000/s", 1000, 1000, 1, false},
+	{.name = "flat out", .calls = 40000, .passes = MAX_PASSES},
+	{.name = "flat out, read afterwards", .calls = 40000, .passes = MAX_PASSES, .read_late = true},
 };
-
-struct run {
-	struct worker_times times;
-	struct prog_time prog;
-	unsigned long delivered;
-};
-
-/*
- * One program attached anywhere makes every connect() of the machine take the
- * hooks' way, so without others (a) is what it says and with them it is not.
- */
-static void look_for_others(void)
-{
-	if (progs_at_sock_addr())
-		report_note("connect: programs of others were loaded while (a) ran; where they are "
-			    "attached, (a) is some 200 ns too high and the ratio with it");
-}
-
-static struct run run_one(const struct bench *b, const struct variant *v, const struct load *load,
-			  bool timing)
-{
-	struct consumer consumer = {.variant = v, .cpu = b->cpu_consumer};
-	struct cgroup cg;
-	struct run run = {0};
-	uint64_t lost;
-	int stats = -1;
-
-	cgroup_make(&cg, b->cgroup, NAME, 0);
-	if (v->open) {
-		consumer.state = v->open(b->ring_size);
-		v->attach(consumer.state, cg.fd);
-	}
-	if (v->consume && !load->read_late)
-		consumer_start(&consumer);
-	if (timing)
-		stats = progs_timing_on();
-	if (!v->open)
-		look_for_others();
-	worker_run(&cg, b->cpu_worker, load, &run.times);
-	if (!v->open)
-		look_for_others();
-	if (timing) {
-		run.prog = progs_time(cg.fd);
-		close(stats);
-	}
-	if (v->consume) {
-		if (load->read_late)
-			consumer_start(&consumer);
-		consumer_stop(&consumer);
-		run.delivered = consumer.delivered;
-		lost = v->lost(consumer.state);
-		if (lost != UINT64_MAX && run.delivered + lost != run.times.made)
-			report_note("%s: delivered %lu + lost %llu is not the %lu calls made",
-				    v->name, run.delivered, (unsigned long long)lost,
-				    run.times.made);
-	}
-	if (v->open)
-		v->close(consumer.state);
-	cgroup_remove(&cg);
-	return run;
-}
 
 static void add_events(const struct variant *v, const char *load, unsigned long made,
 		       unsigned long delivered)
@@ -131,7 +65,7 @@ static void run_passes(const struct bench *b, const struct load *load, unsigned 
 
 			if (timing && !variants[at]->open)
 				continue; /* no program */
-			run = run_one(b, variants[at], load, timing);
+			run_one(b, variants[at], load, (struct run_how){.timing = timing}, &run);
 			p->p50[pass] = run.times.p50;
 			p->mean[pass] = run.times.mean;
 			p->p99[pass] = run.times.p99;
@@ -174,9 +108,9 @@ static void time_calls(const struct bench *b, const struct load *load, unsigned 
 
 	run_passes(b, load, round, false, all);
 	/* before the medians, which sort */
-	report_ratio(NAME, load->name, "p50, (d - a) / (c - a)", load->rate ? 0 : 1.25,
+	report_ratio(NAME, load->name, "p50, (d - a) / (c - a)", 1.25,
 		     over(all[NONE].p50, all[MINIMAL].p50, all[OURS].p50, load->passes));
-	report_ratio(NAME, load->name, "mean, (d - a) / (c - a)", 0,
+	report_ratio(NAME, load->name, "mean, (d - a) / (c - a)", (double)NAN,
 		     over(all[NONE].mean, all[MINIMAL].mean, all[OURS].mean, load->passes));
 	for (unsigned i = 0; i < VARIANTS; i++) {
 		const char *name = variants[i]->name;
@@ -198,9 +132,9 @@ static void time_programs(const struct bench *b, const struct load *load, const 
 	struct passes all[VARIANTS] = {0};
 
 	run_passes(b, load, round, true, all);
-	report_ratio(NAME, name, "BPF time, (d - b) / (c - b)", 0,
+	report_ratio(NAME, name, "BPF time, (d - b) / (c - b)", (double)NAN,
 		     over(all[EMPTY].bpf, all[MINIMAL].bpf, all[OURS].bpf, load->passes));
-	report_ratio(NAME, name, "BPF time, d / c", 0,
+	report_ratio(NAME, name, "BPF time, d / c", load->read_late ? 1.3 : (double)NAN,
 		     over(zero, all[MINIMAL].bpf, all[OURS].bpf, load->passes));
 	for (unsigned i = 0; i < VARIANTS; i++) {
 		if (!variants[i]->open)
@@ -211,27 +145,12 @@ static void time_programs(const struct bench *b, const struct load *load, const 
 	}
 }
 
-static struct load scaled(const struct bench *b, const struct load *load)
-{
-	/* what surely fits: no reader takes anything out */
-	unsigned long fits = b->ring_size / AGENTSH_RECORD_ROOM(struct agentsh_record) - 1;
-	struct load l = *load;
-
-	l.calls = l.calls * b->percent / 100;
-	if (fits < 2 * WORKER_WARM)
-		die("the ring is too small for a benchmark");
-	if (l.read_late && l.calls > fits - WORKER_WARM)
-		l.calls = fits - WORKER_WARM;
-	if (!l.calls)
-		l.calls = 1;
-	return l;
-}
-
 void scenario_connect(const struct bench *b)
 {
+	report_ratio(NAME, "record", "bytes of payload", 160, sizeof(struct agentsh_record));
 	for (unsigned round = 0; round < b->rounds; round++) {
 		for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++) {
-			struct load load = scaled(b, &loads[i]);
+			struct load load = run_scaled(b, &loads[i]);
 
 			fprintf(stderr, "bench: connect, round %u of %u, %s\n", round + 1,
 				b->rounds, load.name);
@@ -242,7 +161,7 @@ void scenario_connect(const struct bench *b)
 				"kernel's run time, flat out",
 				"kernel's run time, read afterwards",
 			};
-			struct load load = scaled(b, &loads[i]);
+			struct load load = run_scaled(b, &loads[i]);
 
 			time_programs(b, &load, names[i], round);
 		}

@@ -1,23 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening a tracer, against libbpf's skeleton of the very same programs. */
+/*
+ * Opening a tracer, against libbpf's skeleton of the very same programs; without
+ * BTF; and the probe, once what it asks libbpf is known to the process.
+ */
 #include <agentsh/ebpf.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <math.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "record.h"
-#include "agentsh_task.skel.h"
+
+#include "agentsh_task.skel.h" /* knows the settings' type by name only */
 #include "report.h"
 #include "scenario.h"
 #include "util.h"
 
 static const char NAME[] = "open";
-static const char LOAD[] = "all hooks, default sizes";
-static const char BARE[] = "bare skeleton load";
-static const char OURS[] = "agentsh-ebpf";
 
-enum { TIMES = 10, RING = 1 << 20, SLOTS = 4096, PAIRS = 8192 };
+enum { TIMES = 5, RING = 1 << 20, SLOTS = 4096, PAIRS = 8192 };
+
+/* Programs of the object, in groups of hooks. */
+static const struct {
+	const char *program, *tags;
+	uint32_t hooks; /* with any of these */
+} programs[] = {
+	{"agentsh_connect4", "agentsh_tag_connect4", AGENTSH_EBPF_HOOK_CONNECT},
+	{"agentsh_connect6", "agentsh_tag_connect6", AGENTSH_EBPF_HOOK_CONNECT},
+	{"agentsh_sendmsg4", "agentsh_tag_sendmsg4", AGENTSH_EBPF_HOOK_UDP},
+	{"agentsh_sendmsg6", "agentsh_tag_sendmsg6", AGENTSH_EBPF_HOOK_UDP},
+	{"agentsh_sockops", "agentsh_tag_sockops",
+	 AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT},
+	{"agentsh_release", "agentsh_tag_release", AGENTSH_EBPF_HOOK_LIFECYCLE},
+	{"agentsh_bind4", "agentsh_tag_bind4", AGENTSH_EBPF_HOOK_ACCEPT},
+	{"agentsh_bind6", "agentsh_tag_bind6", AGENTSH_EBPF_HOOK_ACCEPT},
+};
+
+enum { PROGRAMS = sizeof(programs) / sizeof(*programs) };
+
+#define DEFAULT_HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP)
+#define ALL_HOOKS (DEFAULT_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT)
+
+static const struct {
+	const char *name;
+	uint32_t hooks;
+} loads[] = {
+	{"default hooks", DEFAULT_HOOKS},
+	{"all hooks", ALL_HOOKS},
+};
+
+enum { BARE, OURS, NO_BTF, OPENERS };
+
+static const char *const names[OPENERS] = {
+	[BARE] = "bare skeleton load",
+	[OURS] = "agentsh-ebpf",
+	[NO_BTF] = "agentsh-ebpf without BTF",
+};
 
 static int ignore(void *ctx, void *data, size_t size)
 {
@@ -28,9 +68,16 @@ static int ignore(void *ctx, void *data, size_t size)
 }
 
 /* As the library sets them, or the verifier would have less to look at. */
-static void set_settings(struct bpf_map *map)
+static void set_settings(struct bpf_map *map, uint32_t hooks)
 {
-	struct agentsh_settings settings = {.share_bytes = RING / 4, .comm = 1, .task_direct = 1};
+	struct agentsh_settings settings = {
+		.share_bytes = RING / 4,
+		.mark_bytes = RING / 2,
+		.comm = 1,
+		.task_direct = 1,
+		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
+		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
+	};
 	struct agentsh_settings copies[8];
 	struct stat ns;
 	size_t size = 0;
@@ -45,16 +92,44 @@ static void set_settings(struct bpf_map *map)
 		die("settings of the bare skeleton: %m");
 }
 
-static void bare(uint32_t *open_us, uint32_t *close_us)
+/* The programs of these hooks, with one storage for all of them. */
+static void set_programs(struct bpf_object *obj, uint32_t hooks, int tags)
 {
-	uint64_t t0 = now_ns(), t1;
+	for (int i = 0; i < PROGRAMS; i++) {
+		bool wanted = (programs[i].hooks & hooks) != 0;
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, programs[i].tags);
+
+		bpf_program__set_autoload(
+			bpf_object__find_program_by_name(obj, programs[i].program), wanted);
+		bpf_map__set_autocreate(map, wanted);
+		if (wanted && bpf_map__reuse_fd(map, tags))
+			die("storage of the bare skeleton: %m");
+	}
+}
+
+static int set_flows(struct bpf_map *map, uint32_t hooks)
+{
+	uint32_t flags = BPF_F_NO_PREALLOC;
+
+	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
+		flags |= BPF_F_CLONE;
+	return bpf_map__set_map_flags(map, flags);
+}
+
+static uint64_t bare(uint32_t hooks)
+{
+	uint64_t begin = now_ns(), took;
+	int tags = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, "bench_tag", sizeof(__u64),
+				  sizeof(struct agentsh_tag), 0, NULL);
 	struct agentsh_task_bpf *skel = agentsh_task_bpf__open();
 	struct ring_buffer *ring;
 
-	if (!skel)
+	if (!skel || tags < 0)
 		die("bare skeleton: %m");
-	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"));
-	if (bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
+	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"), hooks);
+	set_programs(skel->obj, hooks, tags);
+	if (set_flows(skel->maps.agentsh_flows, hooks) ||
+	    bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_slots, SLOTS) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_udp_seen, PAIRS) ||
 	    agentsh_task_bpf__load(skel))
@@ -62,50 +137,80 @@ static void bare(uint32_t *open_us, uint32_t *close_us)
 	ring = ring_buffer__new(bpf_map__fd(skel->maps.agentsh_ring), ignore, NULL, NULL);
 	if (!ring)
 		die("ring_buffer__new: %m");
-	t1 = now_ns();
-	*open_us = (uint32_t)((t1 - t0) / 1000);
+	took = now_ns() - begin;
 	ring_buffer__free(ring);
 	agentsh_task_bpf__destroy(skel);
-	*close_us = (uint32_t)((now_ns() - t1) / 1000);
+	close(tags);
+	return took;
 }
 
-static void ours(uint32_t *open_us, uint32_t *close_us)
+static uint64_t ours(uint32_t hooks, uint64_t simulate)
 {
+	struct agentsh_ebpf_tracer_options opts = {
+		.size = sizeof(opts), .hooks = hooks, .simulate_missing = simulate};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;
-	uint64_t t0 = now_ns(), t1;
+	uint64_t begin = now_ns(), took;
 
-	if (agentsh_ebpf_tracer_open(NULL, &tracer, &err))
+	if (agentsh_ebpf_tracer_open(&opts, &tracer, &err))
 		die("tracer_open: %s: %s", agentsh_ebpf_step_name(err.step), err.message);
-	t1 = now_ns();
-	*open_us = (uint32_t)((t1 - t0) / 1000);
+	took = now_ns() - begin;
 	agentsh_ebpf_tracer_close(tracer);
-	*close_us = (uint32_t)((now_ns() - t1) / 1000);
+	return took;
 }
 
-static void add(const char *variant, uint32_t *open_us, uint32_t *close_us)
+static uint64_t open_one(int which, uint32_t hooks)
 {
-	report_add(NAME, LOAD, variant, "open", "ms", percentile(open_us, TIMES, 50) / 1e3);
-	report_add(NAME, LOAD, variant, "close", "ms", percentile(close_us, TIMES, 50) / 1e3);
+	if (which == BARE)
+		return bare(hooks);
+	return ours(hooks, which == NO_BTF ? 1ull << AGENTSH_EBPF_CHECK_BTF : 0);
+}
+
+static void one_round(const char *load, uint32_t hooks, unsigned round)
+{
+	uint32_t us[OPENERS][TIMES];
+
+	for (unsigned i = 0; i < OPENERS * TIMES; i++) {
+		unsigned at = (i + round) % OPENERS;
+
+		us[at][i / OPENERS] = (uint32_t)(open_one((int)at, hooks) / 1000);
+	}
+	for (int i = 0; i < OPENERS; i++)
+		report_add(NAME, load, names[i], "open", "ms", percentile(us[i], TIMES, 50) / 1e3);
+	report_ratio(NAME, load, "open, ours / bare", 1.2,
+		     report_last(NAME, load, names[OURS], "open") /
+			     report_last(NAME, load, names[BARE], "open"));
+	report_ratio(NAME, load, "open, without BTF / with", 1,
+		     report_last(NAME, load, names[NO_BTF], "open") /
+			     report_last(NAME, load, names[OURS], "open"));
+}
+
+static double probe_ms(void)
+{
+	struct agentsh_ebpf_capabilities caps = {.size = sizeof(caps)};
+	uint64_t begin = now_ns();
+
+	if (agentsh_ebpf_capability_probe(&caps) || !caps.usable)
+		die("probe: %s", caps.reason);
+	return (double)(now_ns() - begin) / 1e6;
 }
 
 void scenario_open(const struct bench *b)
 {
-	uint32_t bare_open[TIMES], bare_close[TIMES], ours_open[TIMES], ours_close[TIMES];
-
 	/* libbpf tries the kernel's features once a process, whoever comes first */
-	bare(bare_open, bare_close);
-	ours(ours_open, ours_close);
+	for (int i = 0; i < OPENERS; i++)
+		open_one(i, ALL_HOOKS);
+	probe_ms();
 	for (unsigned round = 0; round < b->rounds; round++) {
+		double ms[TIMES];
+
 		fprintf(stderr, "bench: open, round %u of %u\n", round + 1, b->rounds);
-		for (unsigned i = 0; i < TIMES; i++) {
-			bare(&bare_open[i], &bare_close[i]);
-			ours(&ours_open[i], &ours_close[i]);
-		}
-		add(BARE, bare_open, bare_close);
-		add(OURS, ours_open, ours_close);
-		report_ratio(NAME, LOAD, "open, ours / bare", 0,
-			     report_last(NAME, LOAD, OURS, "open") /
-				     report_last(NAME, LOAD, BARE, "open"));
+		for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++)
+			one_round(loads[i].name, loads[i].hooks, round);
+		for (int i = 0; i < TIMES; i++)
+			ms[i] = probe_ms();
+		report_add(NAME, "probe", names[OURS], "probe", "ms", median(ms, TIMES));
+		report_ratio(NAME, "probe", "ms of a probe, warm", 50,
+			     report_last(NAME, "probe", names[OURS], "probe"));
 	}
 }

@@ -114,9 +114,9 @@ static void ratios(FILE *out, const struct report *r)
 		char value[CELL], target[CELL] = "";
 
 		snprintf(value, sizeof(value), "%.2f (%.2f-%.2f)", sum.median, sum.min, sum.max);
-		if (ratio->target > 0)
+		if (!isnan(ratio->target))
 			snprintf(target, sizeof(target), "  target <= %.2f: %s", ratio->target,
-				 sum.median <= ratio->target ? "met" : "missed");
+				 report_met(ratio) ? "met" : "missed");
 		fprintf(out, "  %-*s  %-*s  %-*s  %-18s%s\n", name, s->scenario, load, s->load,
 			text, s->figure, value, target);
 	}

@@ -27,14 +27,24 @@ void *xrealloc(void *old, size_t size)
 	return p;
 }
 
+static cpu_set_t unpinned;
+
 void pin(int cpu)
 {
 	cpu_set_t set;
 
+	if (!CPU_COUNT(&unpinned) && sched_getaffinity(0, sizeof(unpinned), &unpinned))
+		die("sched_getaffinity: %m");
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		die("sched_setaffinity to CPU %d: %m", cpu);
+}
+
+void unpin(void)
+{
+	if (sched_setaffinity(0, sizeof(unpinned), &unpinned))
+		die("sched_setaffinity: %m");
 }
 
 static int compare(const void *a, const void *b)

@@ -26,6 +26,8 @@ void *xrealloc(void *old, size_t size);
 
 /* The calling thread, from now on and its children too. */
 void pin(int cpu);
+/* Where it was before the first pin(). */
+void unpin(void);
 
 /* Sorts in place; the value below which this percentage lies. */
 uint32_t percentile(uint32_t *values, size_t n, double percent);

@@ -8,7 +8,7 @@
 
 struct variant {
 	const char *name;
-	/* Loads; the ring's size in bytes, its whole for one session. NULL in none. */
+	/* Loads; the ring's size in bytes. NULL in none. */
 	void *(*open)(size_t ring_size);
 	void (*attach)(void *state, int cgroup_fd);
 	/* Waits for events and touches their bytes; returns their number. NULL: none come. */
@@ -20,10 +20,28 @@ struct variant {
 
 extern const struct variant variant_none;    /* (a) */
 extern const struct variant variant_empty;   /* (b) */
-extern const struct variant variant_minimal; /* (c) */
-extern const struct variant variant_ours;    /* (d) */
+extern const struct variant variant_minimal; /* (c): the kernel's default wake-up */
+extern const struct variant variant_quiet;   /* (q): as (c), without wake-ups */
+extern const struct variant variant_sockops; /* (s): an empty sockops program */
+
+/* (d) The library: one session has the whole ring, as the baselines have. */
+extern const struct variant variant_ours;
+extern const struct variant variant_ours_10ms;	    /* wakeup_delay_us 10000 */
+extern const struct variant variant_ours_each;	    /* AGENTSH_EBPF_OPEN_WAKE_EACH */
+extern const struct variant variant_ours_read;	    /* agentsh_ebpf_read() of 256 */
+extern const struct variant variant_ours_read_small; /* of 32 */
+extern const struct variant variant_ours_default;   /* ring_share as it is by default */
+extern const struct variant variant_ours_lifecycle; /* CONNECT and LIFECYCLE */
+
+/* Where the delays from event to reader go; NULL: they are not taken. */
+struct delays {
+	uint32_t *ns;
+	size_t n, room;
+};
+
+extern struct delays *variant_delays;
 
 /* Reads as many bytes as a record has, so that every consumer does the same. */
-void touch(const void *bytes);
+void touch(const void *bytes, uint64_t timestamp_ns);
 
 #endif

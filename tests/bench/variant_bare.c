@@ -11,14 +11,19 @@
 #include "util.h"
 #include "variant.h"
 
-void touch(const void *bytes)
+struct delays *variant_delays;
+
+void touch(const void *bytes, uint64_t timestamp_ns)
 {
+	struct delays *d = variant_delays;
 	uint64_t words[sizeof(struct agentsh_record) / sizeof(uint64_t)], sum = 0;
 
 	memcpy(words, bytes, sizeof(words));
 	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
 		sum += words[i];
 	__asm__ volatile("" : : "r"(sum)); /* or it is all left out */
+	if (d && d->n < d->room)
+		d->ns[d->n++] = (uint32_t)(clock_ns(CLOCK_BOOTTIME) - timestamp_ns);
 }
 
 const struct variant variant_none = {.name = "(a) no program"};
@@ -48,6 +53,15 @@ static void empty_attach(void *state, int cgroup_fd)
 		die("attach of the empty program: %m");
 }
 
+static void sockops_attach(void *state, int cgroup_fd)
+{
+	struct empty *e = state;
+
+	e->link = bpf_program__attach_cgroup(e->skel->progs.bench_empty_sockops, cgroup_fd);
+	if (!e->link)
+		die("attach of the empty sockops program: %m");
+}
+
 static void empty_close(void *state)
 {
 	struct empty *e = state;
@@ -64,6 +78,13 @@ const struct variant variant_empty = {
 	.close = empty_close,
 };
 
+const struct variant variant_sockops = {
+	.name = "(s) empty sockops program",
+	.open = empty_open,
+	.attach = sockops_attach,
+	.close = empty_close,
+};
+
 struct minimal {
 	struct minimal_bpf *skel;
 	struct bpf_link *link;
@@ -72,17 +93,21 @@ struct minimal {
 
 static int minimal_event(void *ctx, void *data, size_t size)
 {
+	const struct agentsh_record *rec = data;
+
 	(void)ctx;
 	(void)size;
-	touch(data);
+	touch(data, rec->timestamp_ns);
 	return 0;
 }
 
-static void *minimal_open(size_t ring_size)
+static void *ring_open(size_t ring_size, uint64_t submit_flags)
 {
 	struct minimal *m = xrealloc(NULL, sizeof(*m));
 
 	*m = (struct minimal){.skel = minimal_bpf__open()};
+	if (m->skel)
+		m->skel->rodata->bench_submit_flags = submit_flags;
 	if (!m->skel || bpf_map__set_max_entries(m->skel->maps.bench_ring, (__u32)ring_size) ||
 	    minimal_bpf__load(m->skel))
 		die("minimal program: %m");
@@ -91,6 +116,16 @@ static void *minimal_open(size_t ring_size)
 	if (!m->ring)
 		die("ring_buffer__new: %m");
 	return m;
+}
+
+static void *minimal_open(size_t ring_size)
+{
+	return ring_open(ring_size, 0);
+}
+
+static void *quiet_open(size_t ring_size)
+{
+	return ring_open(ring_size, BPF_RB_NO_WAKEUP);
 }
 
 static void minimal_attach(void *state, int cgroup_fd)
@@ -128,6 +163,16 @@ static void minimal_close(void *state)
 const struct variant variant_minimal = {
 	.name = "(c) minimal record",
 	.open = minimal_open,
+	.attach = minimal_attach,
+	.consume = minimal_consume,
+	.lost = minimal_lost,
+	.close = minimal_close,
+};
+
+/* Its reader is woken by nobody: it takes all when it is told to stop. */
+const struct variant variant_quiet = {
+	.name = "(q) minimal record, no wake-up",
+	.open = quiet_open,
 	.attach = minimal_attach,
 	.consume = minimal_consume,
 	.lost = minimal_lost,

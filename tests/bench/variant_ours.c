@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* (d) The library, as a host uses it: defaults but for hooks, ring and share. */
+/* (d) The library, as a host uses it: defaults but for hooks, ring and what a name says. */
 #include <agentsh/ebpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,32 +7,66 @@
 #include "util.h"
 #include "variant.h"
 
+enum { READ_SMALL = 32, READ_BATCH = 256 };
+
 struct ours {
 	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_event batch[READ_BATCH];
 };
 
 static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	(void)ctx;
-	touch(event);
+	touch(event, event->timestamp_ns);
 	return 0;
+}
+
+static void *open_with(size_t ring_size, struct agentsh_ebpf_tracer_options opts)
+{
+	struct ours *o = xrealloc(NULL, sizeof(*o));
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+
+	opts.size = sizeof(opts);
+	if (!opts.hooks)
+		opts.hooks = AGENTSH_EBPF_HOOK_CONNECT;
+	opts.ring_size = (uint32_t)ring_size;
+	opts.on_event = on_event;
+	if (agentsh_ebpf_tracer_open(&opts, &o->tracer, &err))
+		die("tracer_open: %s: %s", agentsh_ebpf_step_name(err.step), err.message);
+	return o;
 }
 
 static void *ours_open(size_t ring_size)
 {
-	struct ours *o = xrealloc(NULL, sizeof(*o));
-	struct agentsh_ebpf_error err = {.size = sizeof(err)};
-	struct agentsh_ebpf_tracer_options opts = {
-		.size = sizeof(opts),
-		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
-		.ring_size = (uint32_t)ring_size,
-		.ring_share = 100, /* the baseline's one program has its ring alone */
-		.on_event = on_event,
-	};
+	/* the baseline's one program has its ring alone */
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_share = 100});
+}
 
-	if (agentsh_ebpf_tracer_open(&opts, &o->tracer, &err))
-		die("tracer_open: %s: %s", agentsh_ebpf_step_name(err.step), err.message);
-	return o;
+static void *ours_10ms_open(size_t ring_size)
+{
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_share = 100,
+									 .wakeup_delay_us = 10000});
+}
+
+static void *ours_each_open(size_t ring_size)
+{
+	return open_with(ring_size,
+			 (struct agentsh_ebpf_tracer_options){.ring_share = 100,
+							      .flags = AGENTSH_EBPF_OPEN_WAKE_EACH});
+}
+
+static void *ours_default_open(size_t ring_size)
+{
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){0});
+}
+
+static void *ours_lifecycle_open(size_t ring_size)
+{
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){
+					    .ring_share = 100,
+					    .hooks = AGENTSH_EBPF_HOOK_CONNECT |
+						     AGENTSH_EBPF_HOOK_LIFECYCLE,
+				    });
 }
 
 static void ours_attach(void *state, int cgroup_fd)
@@ -53,6 +87,25 @@ static long ours_consume(void *state, int timeout_ms)
 	return agentsh_ebpf_poll(o->tracer, timeout_ms);
 }
 
+static long read_consume(struct ours *o, size_t room, int timeout_ms)
+{
+	int n = agentsh_ebpf_read(o->tracer, o->batch, room, timeout_ms);
+
+	for (int i = 0; i < n; i++)
+		touch(&o->batch[i], o->batch[i].timestamp_ns);
+	return n;
+}
+
+static long ours_read_consume(void *state, int timeout_ms)
+{
+	return read_consume(state, READ_BATCH, timeout_ms);
+}
+
+static long ours_read_small_consume(void *state, int timeout_ms)
+{
+	return read_consume(state, READ_SMALL, timeout_ms);
+}
+
 static uint64_t ours_lost(void *state)
 {
 	struct ours *o = state;
@@ -71,11 +124,20 @@ static void ours_close(void *state)
 	free(o);
 }
 
-const struct variant variant_ours = {
-	.name = "(d) agentsh-ebpf",
-	.open = ours_open,
-	.attach = ours_attach,
-	.consume = ours_consume,
-	.lost = ours_lost,
-	.close = ours_close,
-};
+#define OURS(variable, text, open_function, consume_function)                                      \
+	const struct variant variable = {                                                          \
+		.name = (text),                                                                    \
+		.open = (open_function),                                                           \
+		.attach = ours_attach,                                                             \
+		.consume = (consume_function),                                                     \
+		.lost = ours_lost,                                                                 \
+		.close = ours_close,                                                               \
+	}
+
+OURS(variant_ours, "(d) agentsh-ebpf", ours_open, ours_consume);
+OURS(variant_ours_10ms, "(d) agentsh-ebpf, 10 ms", ours_10ms_open, ours_consume);
+OURS(variant_ours_each, "(d) agentsh-ebpf, WAKE_EACH", ours_each_open, ours_consume);
+OURS(variant_ours_read, "(d) agentsh-ebpf, read of 256", ours_open, ours_read_consume);
+OURS(variant_ours_read_small, "(d) agentsh-ebpf, read of 32", ours_open, ours_read_small_consume);
+OURS(variant_ours_default, "(d) agentsh-ebpf, ring_share 25", ours_default_open, ours_consume);
+OURS(variant_ours_lifecycle, "(d) agentsh-ebpf, LIFECYCLE", ours_lifecycle_open, ours_consume);
