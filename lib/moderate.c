@@ -130,12 +130,12 @@ static void flowing(struct agentsh_moderator *m, int taken, bool fired, bool mor
 		arm_or_sleep(m);
 }
 
-static void waking(struct agentsh_moderator *m, int taken, unsigned long held)
+static void waking(struct agentsh_moderator *m, int taken, unsigned long held, bool more)
 {
 	uint64_t now = m->delay_ns && (taken || m->state == LEAVING) ? now_ns() : 0;
 
 	if (now && flows(m, taken, now)) {
-		flow(m, held);
+		flow(m, more);
 		return;
 	}
 	/* whoever put these in may have left the waking to those that are taken */
@@ -164,7 +164,7 @@ void agentsh_moderate(struct agentsh_moderator *m, int taken, bool fired, bool m
 	if (m->state == FLOWING)
 		flowing(m, taken, fired, more || held >= m->mark_bytes);
 	else
-		waking(m, taken, held);
+		waking(m, taken, held, more);
 }
 
 bool agentsh_moderate_looks(const struct agentsh_moderator *m)

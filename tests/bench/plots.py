@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Draws the plots of docs/PERFORMANCE.md out of a report of run.sh --json.
+
+Usage: plots.py REPORT DIRECTORY. Calls gnuplot.
+"""
+import json
+import os
+import re
+import subprocess
+import sys
+
+HEAD = """set terminal svg size 720,420 dynamic font 'sans-serif,13' background '#ffffff'
+set output '{out}'
+set title '{title}'
+set xlabel '{x}'
+set ylabel '{y}'
+set key outside bottom center horizontal maxcols 2
+set grid lc rgb '#dddddd'
+set border 3
+set tics nomirror
+set style line 1 lw 2 pt 7 ps 0.7 lc rgb '#1b6ca8'
+set style line 2 lw 2 pt 5 ps 0.7 lc rgb '#d1495b'
+set style line 3 lw 2 pt 9 ps 0.8 lc rgb '#2e8b57'
+set style line 4 lw 2 pt 11 ps 0.8 lc rgb '#e69f00'
+set style line 5 lw 2 pt 13 ps 0.8 lc rgb '#777777'
+{more}
+"""
+
+
+class Plots:
+    def __init__(self, report, directory):
+        with open(report, encoding="utf-8") as file:
+            self.series = json.load(file)["series"]
+        self.directory = directory
+
+    def lines(self, scenario, figure, pattern):
+        """variant -> [(number in the load's name, median, min, max)]"""
+        found = {}
+        for s in self.series:
+            number = re.fullmatch(pattern, s["load"])
+            if s["scenario"] == scenario and s["figure"] == figure and number:
+                point = (float(number[1]), s["median"], s["min"], s["max"])
+                found.setdefault(s["variant"], []).append(point)
+        return {variant: sorted(points) for variant, points in found.items()}
+
+    def draw(self, name, title, x, y, lines, more):
+        if not lines:
+            sys.exit(f"plots: nothing to draw {name} from: run all scenarios")
+        out = os.path.join(self.directory, name + ".svg")
+        script = HEAD.format(out=out, title=title, x=x, y=y, more=more)
+        plots = []
+        for i, (variant, points) in enumerate(lines.items()):
+            script += f"$data{i} << END\n"
+            script += "".join(" ".join(map(str, p)) + "\n" for p in points)
+            script += "END\n"
+            plots.append(f"$data{i} using 1:2:3:4 with yerrorlines ls {i % 5 + 1} title '{variant}'")
+        script += "plot " + ", ".join(plots) + "\n"
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+    def all(self):
+        log = "set logscale xy\nset format x '%.0f'\nset format y '%.0f'"
+        rate = "connects a second"
+        self.draw("latency", "From connect to the reader: median delay", rate, "microseconds",
+                  self.lines("paced", "delay p50", r"(\d+)/s"), log)
+        self.draw("connect", "What a connect() takes: median", rate, "nanoseconds",
+                  self.lines("paced", "connect p50", r"(\d+)/s"), log)
+        self.draw("sessions", "Attaching one more session: median", "sessions attached",
+                  "microseconds", self.lines("attach", "attach", r"session number (\d+)"), log)
+        lost = self.lines("loss", "lost", r"(\d+)/s")
+        made = self.lines("loss", "made", r"(\d+)/s")
+        for variant, points in lost.items():
+            lost[variant] = [
+                (p[0], *(100 * v / m[1] for v in p[1:])) for p, m in zip(points, made[variant])
+            ]
+        self.draw("loss", "Events lost, ring of 1 MiB (lines are medians, bars the range)",
+                  "connects a second, offered", "percent", lost,
+                  "set yrange [-0.5:*]\nset format x '%.0f'")
+
+
+os.makedirs(sys.argv[2], exist_ok=True)
+Plots(sys.argv[1], sys.argv[2]).all()
