@@ -47,12 +47,14 @@ labels=()
 # Options must not rot.
 build no-udp -DAGENTSH_EBPF_UDP=OFF -DAGENTSH_EBPF_EXAMPLES=OFF
 
-# sanitized DIR SANITIZERS: the whole suite once more
+# sanitized DIR SANITIZERS OPTION...: the suite once more
 sanitized() {
-	build "$1" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
-		"-DAGENTSH_EBPF_SANITIZE=$2"
-	echo "== tests with -fsanitize=$2"
-	run "$1" "${labels[@]}" "${options[@]}"
+	local dir=$1 sanitizers=$2
+	shift 2
+	build "$dir" -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
+		"-DAGENTSH_EBPF_SANITIZE=$sanitizers"
+	echo "== tests with -fsanitize=$sanitizers"
+	run "$dir" "${labels[@]}" "$@" "${options[@]}"
 }
 
 echo "== static analysis"
@@ -60,7 +62,8 @@ echo "== static analysis"
 
 build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON
 sanitized asan address,undefined
-sanitized tsan thread
+# Less those of the command and of the model, which have one thread.
+sanitized tsan thread -E '^(live-cli.*|live-quickstart|live-programs|model-.*|bench-smoke)$'
 
 build main -DAGENTSH_EBPF_TESTS=ON
 echo "== all tests"
