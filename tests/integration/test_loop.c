@@ -21,7 +21,8 @@ static int one_at_a_time(void *ctx, const struct agentsh_ebpf_event *event)
 
 static void begin(agentsh_ebpf_event_fn on_event, uint32_t events)
 {
-	const struct agentsh_ebpf_tracer_options options = {.on_event = on_event};
+	const struct agentsh_ebpf_tracer_options options = {
+		.flags = AGENTSH_EBPF_OPEN_WAKE_EACH, /* no timer; test_stuck.c has it */.on_event = on_event};
 	struct epoll_event event = {.events = events};
 
 	live_cgroup_make(&cgroup, NULL);
