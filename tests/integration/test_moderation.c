@@ -170,7 +170,8 @@ START_TEST(flow_is_read_in_batches)
 	unsigned int returns;
 	unsigned long sleeps;
 
-	begin((struct agentsh_ebpf_tracer_options){0});
+	/* room for all: a slow machine may stop the reader for longer than a share lasts */
+	begin((struct agentsh_ebpf_tracer_options){.ring_size = 16 << 20});
 	pace_begin(&worker, (struct pace){.shared = shared,
 					  .count = count,
 					  .pause_us = 100,
