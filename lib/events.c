@@ -12,54 +12,22 @@
 #define CLOCK_TRIES 5
 #define CLOCK_CLOSE_NS 1000 /* two comparisons of clocks may differ by this much */
 
-/* At most this much at once: an add that other processors see costs as much as an event. */
-#define TELL_BYTES 4096
-#define TELL_PART 16 /* of a session's share, where that is less */
-
-static uint64_t tell_at(const struct agentsh_ebpf_tracer_options *opts)
-{
-	uint64_t part = (uint64_t)opts->ring_size * opts->ring_share / 100 / TELL_PART;
-
-	return part < TELL_BYTES ? part : TELL_BYTES;
-}
-
-static bool holds(const struct agentsh_ebpf_tracer *t, uint32_t slot, uint32_t serial)
-{
-	return atomic_load_explicit(&t->slots.serials[slot], memory_order_relaxed) == serial;
-}
-
-/* To the session's programs: there is room again. */
-static void tell(struct agentsh_ebpf_tracer *t, struct agentsh_batch *batch)
-{
-	/* an add: agentsh_slots_take() in another thread writes it as well */
-	if (batch->room && holds(t, batch->slot, batch->serial))
-		__atomic_fetch_add(&t->slots.counters[batch->slot].consumed, batch->room,
-				   __ATOMIC_RELAXED);
-	batch->room = 0;
-}
-
 /*
  * A record counts only if it is of the session that holds its slot now: what an
  * earlier one left unread was forgotten when the slot was given out again.
  */
 static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin)
 {
-	struct agentsh_batch *batch = t->batch;
 	struct agentsh_slot *slot;
 
 	if (origin->slot >= t->slots.max)
 		return -EBADMSG;
-	if (!holds(t, origin->slot, origin->serial))
-		return 0;
-	if (origin->slot != batch->slot || origin->serial != batch->serial) {
-		tell(t, batch);
-		batch->slot = origin->slot;
-		batch->serial = origin->serial;
-	}
-	batch->room += origin->room;
-	if (batch->room >= batch->tell_at)
-		tell(t, batch);
 	slot = &t->slots.counters[origin->slot];
+	if (atomic_load_explicit(&t->slots.serials[origin->slot], memory_order_relaxed) !=
+	    origin->serial)
+		return 0;
+	/* an add: agentsh_slots_take() in another thread writes it as well */
+	__atomic_fetch_add(&slot->consumed, origin->room, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -140,7 +108,6 @@ static int look(struct agentsh_ebpf_tracer *t, int ready)
 	struct agentsh_batch *batch = t->batch;
 	int before = batch->count, ret = consume(t);
 
-	tell(t, batch);
 	agentsh_moderate(&t->moderator, batch->count - before, ready & TIMER, batch->full);
 	return ret;
 }
@@ -174,7 +141,6 @@ static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *b
 	struct agentsh_batch batch = {
 		.buf = buf,
 		.max = n < AGENTSH_BATCH_MAX ? (int)n : AGENTSH_BATCH_MAX,
-		.tell_at = tell_at(&t->opts),
 	};
 	int ret = 0;
 

@@ -311,11 +311,6 @@ struct agentsh_batch {
 	int max;
 	int count;
 	bool full;
-	/* of the room of records of one session, what its programs are still to be told */
-	uint32_t slot;
-	uint32_t serial;
-	uint64_t room;
-	uint64_t tell_at;
 };
 
 /* Takes one record; negative: stop, this one was the last. */

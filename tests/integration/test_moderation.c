@@ -151,8 +151,9 @@ static unsigned int read_all(uint32_t count, unsigned long *sleeps)
 
 		pace_deadline();
 		ret = agentsh_ebpf_poll(tracer, -1);
-		LIVE_CHECK(ret >= 0, "poll: %d after %u of %u", ret, atomic_load(&shared->seen),
-			   count);
+		LIVE_CHECK(ret >= 0, "poll: %d after %u of %u, %u made, %llu lost", ret,
+			   atomic_load(&shared->seen), count, atomic_load(&shared->made),
+			   (unsigned long long)live_session_stats(session).lost);
 		LIVE_CHECK(pace_now_us() < end, "only %u of %u so far", atomic_load(&shared->seen),
 			   count);
 		returns++;
