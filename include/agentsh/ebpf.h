@@ -501,7 +501,7 @@ struct agentsh_ebpf_capabilities {
  * caps is the caller's; size and simulate_missing are read, all else is written.
  * Needs no privilege: what it may not do is part of the answer. Returns 0, also
  * where nothing works, or an argument error, or -EINVAL for an unknown bit in
- * simulate_missing. Any thread, as often as wanted; it takes some 20 ms, and
+ * simulate_missing. Any thread, as often as wanted; it takes some 40 ms, and
  * libbpf's print hook for a moment, see agentsh_ebpf_tracer_open().
  */
 AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
