@@ -11,7 +11,7 @@ enum { READ_SMALL = 32, READ_BATCH = 256 };
 
 struct ours {
 	struct agentsh_ebpf_tracer *tracer;
-	struct agentsh_ebpf_event batch[READ_BATCH];
+	_Alignas(64) struct agentsh_ebpf_event batch[READ_BATCH];
 };
 
 static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
@@ -23,9 +23,11 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 
 static void *open_with(size_t ring_size, struct agentsh_ebpf_tracer_options opts)
 {
-	struct ours *o = xrealloc(NULL, sizeof(*o));
+	struct ours *o = aligned_alloc(_Alignof(struct ours), sizeof(*o));
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
+	if (!o)
+		die("out of memory");
 	opts.size = sizeof(opts);
 	if (!opts.hooks)
 		opts.hooks = AGENTSH_EBPF_HOOK_CONNECT;
