@@ -22,6 +22,7 @@ static const struct {
 	{"drain", scenario_drain},
 	{"loss", scenario_loss},
 	{"idle", scenario_idle},
+	{"crowd", scenario_crowd},
 	{"tcp", scenario_tcp},
 	{"attach", scenario_attach},
 	{"open", scenario_open},
@@ -32,7 +33,7 @@ enum { SCENARIOS = sizeof(scenarios) / sizeof(*scenarios), PEERS = 1u << (SCENAR
 
 static const char usage[] =
 	"  --rounds N        rounds of each measurement, 1 to 1000 (default 7)\n"
-	"  --scenario NAME   connect, paced, drain, loss, idle, tcp, attach, open or peers; may be\n"
+	"  --scenario NAME   connect, paced, drain, loss, idle, crowd, tcp, attach, open or peers; may be\n"
 	"                    repeated (default: all but peers)\n"
 	"  --peers           peers too: what else could watch connects, in the same run\n"
 	"  --json FILE       everything as JSON too, each round's value\n"

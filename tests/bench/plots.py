@@ -10,12 +10,25 @@ import re
 import subprocess
 import sys
 
-HEAD = """set terminal svg size 720,420 dynamic font 'sans-serif,13' background '#ffffff'
+# One colour for one variant, in all plots.
+STYLES = {
+    "(a)": 5,
+    "(q)": 3,
+    "(c)": 2,
+    "bare, one storage": 3,
+    "bare, storage a hook": 2,
+    "(d) agentsh-ebpf, 10 ms": 4,
+    "(d) agentsh-ebpf, ring_share 25": 4,
+}
+OURS = 1
+
+HEAD = """set terminal svg size 760,460 dynamic noenhanced font 'sans-serif,13' background '#ffffff'
 set output '{out}'
 set title '{title}'
 set xlabel '{x}'
 set ylabel '{y}'
-set key outside bottom center horizontal maxcols 2
+set key below left Left reverse width 2 maxrows 3
+set rmargin 6
 set grid lc rgb '#dddddd'
 set border 3
 set tics nomirror
@@ -54,28 +67,35 @@ class Plots:
             script += f"$data{i} << END\n"
             script += "".join(" ".join(map(str, p)) + "\n" for p in points)
             script += "END\n"
-            plots.append(f"$data{i} using 1:2:3:4 with yerrorlines ls {i % 5 + 1} title '{variant}'")
+            style = next((n for name, n in STYLES.items() if variant.startswith(name)), OURS)
+            plots.append(f"$data{i} using 1:2:3:4 with yerrorlines ls {style} title '{variant}'")
         script += "plot " + ", ".join(plots) + "\n"
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+    def losses(self):
+        """Percent, at the rate that was reached: flat out is the last point."""
+        loads = {}
+        for s in self.series:
+            if s["scenario"] == "loss" and not s["load"].startswith("burst"):
+                loads.setdefault((s["variant"], s["load"]), {})[s["figure"]] = s
+        lines = {}
+        for (variant, _), f in loads.items():
+            made = f["made"]["median"]
+            percent = [100 * f["lost"][which] / made for which in ("median", "min", "max")]
+            lines.setdefault(variant, []).append((f["calls/s"]["median"] / 1000, *percent))
+        return {variant: sorted(points) for variant, points in lines.items()}
 
     def all(self):
         log = "set logscale xy\nset format x '%.0f'\nset format y '%.0f'"
         rate = "connects a second"
-        self.draw("latency", "From connect to the reader: median delay", rate, "microseconds",
+        self.draw("latency", "From connect() to the reader: median delay", rate, "microseconds",
                   self.lines("paced", "delay p50", r"(\d+)/s"), log)
         self.draw("connect", "What a connect() takes: median", rate, "nanoseconds",
                   self.lines("paced", "connect p50", r"(\d+)/s"), log)
         self.draw("sessions", "Attaching one more session: median", "sessions attached",
                   "microseconds", self.lines("attach", "attach", r"session number (\d+)"), log)
-        lost = self.lines("loss", "lost", r"(\d+)/s")
-        made = self.lines("loss", "made", r"(\d+)/s")
-        for variant, points in lost.items():
-            lost[variant] = [
-                (p[0], *(100 * v / m[1] for v in p[1:])) for p, m in zip(points, made[variant])
-            ]
-        self.draw("loss", "Events lost, ring of 1 MiB (lines are medians, bars the range)",
-                  "connects a second, offered", "percent", lost,
-                  "set yrange [-0.5:*]\nset format x '%.0f'")
+        self.draw("loss", "Events lost of a ring of 1 MiB: median", "thousand connects a second",
+                  "percent", self.losses(), "set yrange [0:1<*]")
 
 
 os.makedirs(sys.argv[2], exist_ok=True)

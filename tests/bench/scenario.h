@@ -29,6 +29,7 @@ void scenario_paced(const struct bench *bench);
 void scenario_drain(const struct bench *bench);
 void scenario_loss(const struct bench *bench);
 void scenario_idle(const struct bench *bench);
+void scenario_crowd(const struct bench *bench);
 void scenario_tcp(const struct bench *bench);
 void scenario_attach(const struct bench *bench);
 void scenario_open(const struct bench *bench);

@@ -79,6 +79,8 @@ for rate in RATES:
         (["connect p50", "connect p99"], PACED),
         (["delay p50", "delay p99", "reader CPU an event", "lost"], PACED[2:]),
     ]
+for load in ("alone", "beside another session", "beside another process"):
+    WANTED["crowd", load] = [(["connect p50"], [*VARIANTS[:2], OURS])]
 for load in ("flat out", "1000/s"):
     WANTED["tcp", load] = [(["connect to close p50"], TCP), (["events a connection"], TCP[2:])]
 for load in ("50000/s", "100000/s", "250000/s", "500000/s", "flat out"):

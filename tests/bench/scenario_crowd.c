@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a connect() costs while another processor makes some too: they share the
+ * ring's lock, whether they are of one session or of two. Nobody reads.
+ */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "run.h"
+#include "util.h"
+
+static const char NAME[] = "crowd";
+static const char FIGURE[] = "connect p50";
+
+enum { ALONE, OTHER_SESSION, SAME_SESSION, CROWDS, PASSES = 5 };
+
+static const char *const loads[CROWDS] = {
+	[ALONE] = "alone",
+	[OTHER_SESSION] = "beside another session",
+	[SAME_SESSION] = "beside another process",
+};
+
+static const struct variant *const variants[] = {
+	&variant_none,
+	&variant_empty,
+	&variant_ours,
+};
+
+enum { VARIANTS = sizeof(variants) / sizeof(*variants) };
+
+/* Connects without end on the other processor. */
+static pid_t neighbour(const struct cgroup *cg, int cpu)
+{
+	const struct load load = {.calls = 5000, .cold = true};
+	struct worker_times times;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		die("fork: %m");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		worker_run(cg, cpu, &load, &times);
+}
+
+static double one(const struct bench *b, const struct variant *v, int crowd,
+		  const struct load *load)
+{
+	void *state = v->open ? v->open(b->ring_size) : NULL;
+	struct worker_times times;
+	struct cgroup cgs[2];
+	pid_t pid = 0;
+
+	for (unsigned i = 0; i < 2; i++) {
+		cgroup_make(&cgs[i], b->cgroup, NAME, i);
+		/* the empty one has but one link: the other is outside of it */
+		if (state && (i == 0 || v == &variant_ours))
+			v->attach(state, cgs[i].fd);
+	}
+	if (crowd != ALONE) {
+		pid = neighbour(&cgs[crowd == OTHER_SESSION], b->cpu_consumer);
+		usleep(2000);
+	}
+	worker_run(&cgs[0], b->cpu_worker, load, &times);
+	if (pid) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	if (v == &variant_ours && v->lost(state))
+		report_note("crowd: the ring was full; a lost event costs less");
+	if (state)
+		v->close(state);
+	for (unsigned i = 0; i < 2; i++)
+		cgroup_remove(&cgs[i]);
+	return times.p50;
+}
+
+static double last(int crowd, const struct variant *v)
+{
+	return report_last(NAME, loads[crowd], v->name, FIGURE);
+}
+
+/* What the other adds to a call with the library, less what it adds to one without. */
+static double added(int crowd)
+{
+	return last(crowd, &variant_ours) - last(ALONE, &variant_ours) -
+	       (last(crowd, &variant_empty) - last(ALONE, &variant_empty));
+}
+
+void scenario_crowd(const struct bench *b)
+{
+	const struct load full = {.calls = 10000, .read_late = true};
+	struct load load = run_scaled(b, &full);
+
+	if (b->cpu_worker == b->cpu_consumer) {
+		report_note("crowd: left out, there is but one processor");
+		return;
+	}
+	for (unsigned round = 0; round < b->rounds; round++) {
+		double p50[CROWDS][VARIANTS][PASSES];
+
+		fprintf(stderr, "bench: crowd, round %u of %u\n", round + 1, b->rounds);
+		for (unsigned i = 0; i < CROWDS * VARIANTS * PASSES; i++) {
+			unsigned at = (i + round) % VARIANTS, crowd = i / VARIANTS % CROWDS;
+
+			p50[crowd][at][i / VARIANTS / CROWDS] =
+				one(b, variants[at], (int)crowd, &load);
+		}
+		for (int crowd = 0; crowd < CROWDS; crowd++)
+			for (unsigned i = 0; i < VARIANTS; i++)
+				report_add(NAME, loads[crowd], variants[i]->name, FIGURE, "ns",
+					   median(p50[crowd][i], PASSES));
+		for (int crowd = 1; crowd < CROWDS; crowd++)
+			report_ratio(NAME, loads[crowd], "ns that the other adds to (d) alone",
+				     (double)NAN, added(crowd));
+	}
+}
