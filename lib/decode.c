@@ -69,7 +69,8 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 
 	if (size != sizeof(*full) && size != sizeof(full->base))
 		return -EBADMSG;
-	if ((uintptr_t)data % _Alignof(struct agentsh_record_outcome)) { /* the ring's are aligned */
+	if ((uintptr_t)data %
+	    _Alignof(struct agentsh_record_outcome)) { /* the ring's are aligned */
 		memcpy(&aligned, data, size);
 		full = &aligned;
 	}
@@ -119,17 +120,18 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event, const struct agent
 		.socket_type = event->socket_type,
 		.local_port = event->local_port,
 		.remote_port = event->remote_port,
-		.who = {
-			.pid = event->pid,
-			.tgid = event->tgid,
-			.ppid = event->ppid,
-			.ns_pid = event->ns_pid,
-			.ns_tgid = event->ns_tgid,
-			.uid = event->uid,
-			.gid = event->gid,
-			.cgroup_id = event->cgroup_id,
-			.process_start_ns = event->process_start_ns,
-		},
+		.who =
+			{
+				.pid = event->pid,
+				.tgid = event->tgid,
+				.ppid = event->ppid,
+				.ns_pid = event->ns_pid,
+				.ns_tgid = event->ns_tgid,
+				.uid = event->uid,
+				.gid = event->gid,
+				.cgroup_id = event->cgroup_id,
+				.process_start_ns = event->process_start_ns,
+			},
 	};
 	memcpy(rec->local_addr, event->local_addr, sizeof(rec->local_addr));
 	memcpy(rec->remote_addr, event->remote_addr, sizeof(rec->remote_addr));

@@ -17,15 +17,9 @@ static const struct {
 	const char *name;
 	void (*run)(const struct bench *bench);
 } scenarios[] = {
-	{"connect", scenario_connect},
-	{"paced", scenario_paced},
-	{"drain", scenario_drain},
-	{"loss", scenario_loss},
-	{"idle", scenario_idle},
-	{"crowd", scenario_crowd},
-	{"tcp", scenario_tcp},
-	{"attach", scenario_attach},
-	{"open", scenario_open},
+	{"connect", scenario_connect}, {"paced", scenario_paced},   {"drain", scenario_drain},
+	{"loss", scenario_loss},       {"idle", scenario_idle},	    {"crowd", scenario_crowd},
+	{"tcp", scenario_tcp},	       {"attach", scenario_attach}, {"open", scenario_open},
 	{"peers", scenario_peers},
 };
 
@@ -33,7 +27,8 @@ enum { SCENARIOS = sizeof(scenarios) / sizeof(*scenarios), PEERS = 1u << (SCENAR
 
 static const char usage[] =
 	"  --rounds N        rounds of each measurement, 1 to 1000 (default 7)\n"
-	"  --scenario NAME   connect, paced, drain, loss, idle, crowd, tcp, attach, open or peers; may be\n"
+	"  --scenario NAME   connect, paced, drain, loss, idle, crowd, tcp, attach, open or peers; "
+	"may be\n"
 	"                    repeated (default: all but peers)\n"
 	"  --peers           peers too: what else could watch connects, in the same run\n"
 	"  --json FILE       everything as JSON too, each round's value\n"

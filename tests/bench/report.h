@@ -47,7 +47,8 @@ struct report {
 void report_add(const char *scenario, const char *load, const char *variant, const char *figure,
 		const char *unit, double value);
 
-/* target at most, NAN for none. A value of NAN is left out: a difference that noise made meaningless. */
+/* target at most, NAN for none. A value of NAN is left out: a difference that noise made
+ * meaningless. */
 void report_ratio(const char *scenario, const char *load, const char *text, double target,
 		  double value);
 

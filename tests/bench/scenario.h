@@ -16,7 +16,7 @@ struct bench {
 	unsigned rounds;
 	unsigned percent; /* of the full number of calls a round */
 	size_t ring_size;
-	unsigned sessions; /* the attach scenario's many */
+	unsigned sessions;	 /* the attach scenario's many */
 	const char *peer_go;	 /* a program: tests/bench/peers/; NULL: there is none, */
 	const char *peer_no_go;	 /* and why not */
 	const char *peer_object; /* the kernel program that it loads */

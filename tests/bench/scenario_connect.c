@@ -27,7 +27,10 @@ static const struct variant *const variants[VARIANTS] = {
  */
 static const struct load loads[] = {
 	{.name = "flat out", .calls = 40000, .passes = MAX_PASSES},
-	{.name = "flat out, read afterwards", .calls = 40000, .passes = MAX_PASSES, .read_late = true},
+	{.name = "flat out, read afterwards",
+	 .calls = 40000,
+	 .passes = MAX_PASSES,
+	 .read_late = true},
 };
 
 static void add_events(const struct variant *v, const char *load, unsigned long made,

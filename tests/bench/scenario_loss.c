@@ -67,7 +67,8 @@ void scenario_loss(const struct bench *bench)
 			one(&b, &load, round);
 		}
 		target(&loads[AT_TARGET], &variant_ours, "events lost of (d)");
-		target(&loads[AT_TARGET], &variant_ours_default, "events lost of (d), ring_share 25");
+		target(&loads[AT_TARGET], &variant_ours_default,
+		       "events lost of (d), ring_share 25");
 		target(&loads[BURST], &variant_ours, "events lost of (d)");
 	}
 }

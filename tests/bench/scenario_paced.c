@@ -16,11 +16,8 @@ static const char NAME[] = "paced";
 enum { NONE, QUIET, MINIMAL, OURS, OURS_10MS, VARIANTS };
 
 static const struct variant *const variants[VARIANTS] = {
-	[NONE] = &variant_none,
-	[QUIET] = &variant_quiet,
-	[MINIMAL] = &variant_minimal,
-	[OURS] = &variant_ours,
-	[OURS_10MS] = &variant_ours_10ms,
+	[NONE] = &variant_none, [QUIET] = &variant_quiet,	  [MINIMAL] = &variant_minimal,
+	[OURS] = &variant_ours, [OURS_10MS] = &variant_ours_10ms,
 };
 
 enum { AT_10, AT_100, AT_1000, AT_10000, AT_100000, LOADS };
@@ -31,8 +28,12 @@ static const struct load loads[LOADS] = {
 	[AT_100] = {.name = "100/s", .rate = 100, .calls = 150, .passes = 1, .cold = true},
 	[AT_1000] = {.name = "1000/s", .rate = 1000, .calls = 1000, .passes = 1, .cold = true},
 	[AT_10000] = {.name = "10000/s", .rate = 10000, .calls = 15000, .passes = 1, .cold = true},
-	[AT_100000] = {.name = "100000/s", .rate = 100000, .calls = 50000, .passes = 1,
-		       .cold = true, .spin = true},
+	[AT_100000] = {.name = "100000/s",
+		       .rate = 100000,
+		       .calls = 50000,
+		       .passes = 1,
+		       .cold = true,
+		       .spin = true},
 };
 
 static double of(int load, int variant, const char *figure)
@@ -92,7 +93,8 @@ static void cpu_ratio(int load, int variant, double target)
 static void add_ratios(void)
 {
 	for (int i = 0; i < LOADS; i++)
-		report_ratio(NAME, loads[i].name, "delay p50, d / c", i == AT_10 ? 1.5 : (double)NAN,
+		report_ratio(NAME, loads[i].name, "delay p50, d / c",
+			     i == AT_10 ? 1.5 : (double)NAN,
 			     of(i, OURS, "delay p50") / of(i, MINIMAL, "delay p50"));
 	report_ratio(NAME, loads[AT_10000].name, "delay p50 of (d), us", 1500,
 		     of(AT_10000, OURS, "delay p50"));
@@ -110,7 +112,8 @@ static void add_cost(int load, double target)
 {
 	double none = all_of(load, NONE, "connect p50");
 
-	report_ratio(NAME, loads[load].name, "connect p50, (d - a) / (q - a), of the medians", target,
+	report_ratio(NAME, loads[load].name, "connect p50, (d - a) / (q - a), of the medians",
+		     target,
 		     (all_of(load, OURS, "connect p50") - none) /
 			     (all_of(load, QUIET, "connect p50") - none));
 }

@@ -63,10 +63,11 @@ static void run_ours(const struct bench *b, const struct variant *v, const struc
 static void run_strace(const struct bench *b, bool seccomp, const struct load *load,
 		       const struct cgroup *cg, struct seen *seen)
 {
-	char *const plain[] = {"strace", "-f",	      "-e", "trace=connect", "-o", "/dev/null",
-			       "--",	 NULL};
-	char *const filter[] = {"strace",    "-f", "--seccomp-bpf", "-e", "trace=connect", "-o",
-				"/dev/null", "--", NULL};
+	char *const plain[] = {"strace", "-f",	      "-e", "trace=connect",
+			       "-o",	 "/dev/null", "--", NULL};
+	char *const filter[] = {
+		"strace", "-f", "--seccomp-bpf", "-e", "trace=connect", "-o", "/dev/null",
+		"--",	  NULL};
 
 	seen->cpu_ns = (double)worker_run_under(seccomp ? filter : plain, cg, b->cpu_worker,
 						b->cpu_consumer, load, &seen->times);

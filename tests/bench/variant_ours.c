@@ -53,8 +53,8 @@ static void *ours_10ms_open(size_t ring_size)
 static void *ours_each_open(size_t ring_size)
 {
 	return open_with(ring_size,
-			 (struct agentsh_ebpf_tracer_options){.ring_share = 100,
-							      .flags = AGENTSH_EBPF_OPEN_WAKE_EACH});
+			 (struct agentsh_ebpf_tracer_options){
+				 .ring_share = 100, .flags = AGENTSH_EBPF_OPEN_WAKE_EACH});
 }
 
 static void *ours_default_open(size_t ring_size)
@@ -64,11 +64,11 @@ static void *ours_default_open(size_t ring_size)
 
 static void *ours_lifecycle_open(size_t ring_size)
 {
-	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){
-					    .ring_share = 100,
-					    .hooks = AGENTSH_EBPF_HOOK_CONNECT |
-						     AGENTSH_EBPF_HOOK_LIFECYCLE,
-				    });
+	return open_with(ring_size,
+			 (struct agentsh_ebpf_tracer_options){
+				 .ring_share = 100,
+				 .hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
+			 });
 }
 
 static void ours_attach(void *state, int cgroup_fd)
