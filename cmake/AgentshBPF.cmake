@@ -45,8 +45,9 @@ if(CMAKE_SYSROOT)
   list(APPEND _bpf_flags --sysroot=${CMAKE_SYSROOT})
 endif()
 
-# The same source gives the same object in every directory.
-list(APPEND _bpf_flags -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+# The same source gives the same object wherever it is, and wherever it is built: the
+# line numbers of BTF come with the compiler's working directory.
+list(APPEND _bpf_flags -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 set(AGENTSH_BPF_FLAGS ${_bpf_flags})
 
 function(agentsh_bpf_skeleton name)
@@ -65,6 +66,7 @@ function(agentsh_bpf_skeleton name)
       COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} -mcpu=${ARG_CPU} ${ARG_DEFINES}
               -I${PROJECT_SOURCE_DIR}/bpf -c ${source} -o ${object}
       DEPENDS ${source} ${ARG_DEPENDS}
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
       COMMENT "BPF ${name}: ${base}"
       VERBATIM)
     list(APPEND objects ${object})

@@ -167,7 +167,7 @@ use_tree "$work/prefix"
 # What is installed does not know where it was built, nor where it was put.
 strip -o "$work/stripped" "$(only "$work/prefix" "libagentsh-ebpf.so.$version")"
 if grep -rlF --include='*.pc' --include='*.cmake' --include='*.h' -e "$source" -e "$build" -e "$work" \
-	"$work/prefix" || grep -lF -e "$source" -e "$build" "$work/stripped"; then
+	"$work/prefix" || grep -lF -e "$source" -e "$build" -e "${build#"$source"/}/" "$work/stripped"; then
 	fail "installed files name directories of the build"
 fi
 mkdir "$work/elsewhere"
