@@ -3,6 +3,7 @@
 #ifndef AGENTSH_INTERNAL_H
 #define AGENTSH_INTERNAL_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -179,18 +180,23 @@ struct agentsh_mounts {
 	uint32_t v2;	 /* mounts */
 	uint32_t hidden; /* further ones that are not there */
 	bool v1;
-	char mount[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup2_path)];
-	char own[sizeof(((struct agentsh_ebpf_capabilities *)NULL)->cgroup_path)];
+	char mount[PATH_MAX];
+	char own[PATH_MAX];
 };
 
 /*
  * Of /proc/self/mountinfo and /proc/self/cgroup; a path that is too long stays
- * empty. there says whether a mount is to be seen: another may lie over it.
- * NULL: all are.
+ * empty. there says whether a directory is to be seen: another mount may lie over
+ * it. NULL: all are.
  */
 void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
 			     size_t cgroup_len, bool (*there)(const char *path),
 			     struct agentsh_mounts *out);
+
+/* ---- cgroup_path.c: the same, of this process ---------------------------- */
+
+/* 0, or what reading mountinfo gave, negative. */
+int agentsh_mounts_find(struct agentsh_mounts *out);
 
 /* ---- diagnose.c: why the kernel said no --------------------------------- */
 

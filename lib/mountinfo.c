@@ -136,7 +136,8 @@ void agentsh_mountinfo_parse(const char *mountinfo, size_t mountinfo_len, const 
 		out->v2++;
 		if (!out->mount[0])
 			join(point, none, out->mount, sizeof(out->mount));
-		if (!out->own[0] && below(own, root, &left))
-			join(point, left, out->own, sizeof(out->own));
+		if (!out->own[0] && below(own, root, &left) &&
+		    join(point, left, out->own, sizeof(out->own)) && there && !there(out->own))
+			out->own[0] = '\0';
 	}
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -30,29 +28,20 @@ static uint32_t refused_or_missing(int error)
 
 /* ---- cgroup v2 ---------------------------------------------------------- */
 
-/* Where it can't be looked at, the table is believed. */
-static bool there(const char *path)
+/* Half a path would be another directory. */
+static void copy_path(char *to, size_t size, const char *from)
 {
-	struct statfs fs;
-
-	if (statfs(path, &fs))
-		return errno != ENOENT && errno != ENOTDIR;
-	return fs.f_type == CGROUP2_SUPER_MAGIC;
+	if (strlen(from) < size)
+		strcpy(to, from);
 }
 
 static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_CGROUP2;
-	size_t mounts_len = 0, own_len = 0;
-	char *mounts = agentsh_read_all("/proc/self/mountinfo", &mounts_len);
-	int error = errno; /* if it failed */
-	char *own = agentsh_read_all("/proc/self/cgroup", &own_len);
-	struct agentsh_mounts found = {0};
+	struct agentsh_mounts found;
+	int error = -agentsh_mounts_find(&found);
 
-	if (mounts)
-		agentsh_mountinfo_parse(mounts, mounts_len, own ? own : "", own ? own_len : 0,
-					there, &found);
-	if (!mounts)
+	if (error)
 		agentsh_probe_set(caps, check, UNKNOWN, error, "/proc/self/mountinfo: %s",
 				  strerror(error));
 	else if (!found.v2 && found.hidden)
@@ -65,14 +54,12 @@ static void cgroup2(struct agentsh_ebpf_capabilities *caps)
 		agentsh_probe_set(caps, check, AVAILABLE, 0, "%s at %.48s%s",
 				  found.v1 ? "hybrid" : "pure", found.mount,
 				  found.own[0] ? "" : "; the own cgroup is outside of it");
-	free(mounts);
-	free(own);
 	caps->checks[check].value = found.v2;
 	if (agentsh_probe_missing(caps, check) || !found.v2)
 		return;
 	caps->cgroup_mode = found.v1 ? AGENTSH_EBPF_CGROUP_HYBRID : AGENTSH_EBPF_CGROUP_PURE;
-	memcpy(caps->cgroup2_path, found.mount, sizeof(caps->cgroup2_path));
-	memcpy(caps->cgroup_path, found.own, sizeof(caps->cgroup_path));
+	copy_path(caps->cgroup2_path, sizeof(caps->cgroup2_path), found.mount);
+	copy_path(caps->cgroup_path, sizeof(caps->cgroup_path), found.own);
 }
 
 /* ---- descriptors -------------------------------------------------------- */

@@ -11,47 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mountinfo.h"
-
 #define NAMES_TRIED 1000   /* leftovers of killed runs may hold the first ones */
 #define REMOVALS_TRIED 100 /* 10 ms apart: processes need a moment to end */
-
-/* A whole file of /proc; NULL and errno, or to be freed. */
-static char *read_file(const char *path, size_t *len)
-{
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t size = 0;
-	ssize_t n;
-
-	if (!file)
-		return NULL;
-	n = getdelim(&text, &size, '\0', file); /* /proc has no NUL in these */
-	fclose(file);
-	if (n < 0) {
-		free(text);
-		errno = ENODATA;
-		return NULL;
-	}
-	*len = (size_t)n;
-	return text;
-}
-
-int cgroup_find_own(char path[PATH_MAX])
-{
-	size_t mounts_len = 0, own_len = 0;
-	char *mounts = read_file("/proc/self/mountinfo", &mounts_len);
-	char *own = mounts ? read_file("/proc/self/cgroup", &own_len) : NULL;
-	int ret = 0;
-
-	if (!own)
-		ret = -errno;
-	else if (!mountinfo_own_cgroup(mounts, mounts_len, own, own_len, path, PATH_MAX))
-		ret = -ENODEV;
-	free(own);
-	free(mounts);
-	return ret;
-}
 
 int cgroup_open(struct cgroup *c, const char *path)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cgroup v2 directories: finding, making, filling and removing them. */
+/* Cgroup v2 directories: making, filling and removing them. */
 #ifndef CGROUP_H
 #define CGROUP_H
 
@@ -22,7 +22,6 @@ struct cgroup_rest {
 };
 
 /* All return 0 or a negative errno value. */
-int cgroup_find_own(char path[PATH_MAX]);
 int cgroup_open(struct cgroup *c, const char *path);
 int cgroup_create(struct cgroup *c, const char *parent);
 int cgroup_add_process(int cgroup_fd, pid_t pid);

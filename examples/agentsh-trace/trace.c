@@ -63,7 +63,7 @@ static bool open_cgroup(struct trace *trace, const struct options *options, stru
 					   options->cgroup, strerror(-ret));
 	}
 	if (!parent) {
-		ret = cgroup_find_own(own);
+		ret = agentsh_ebpf_cgroup_path(own, sizeof(own));
 		if (ret)
 			return unavailable(why, "cgroup_find", ret,
 					   "finding the cgroup v2 mount: %s; mount one, or name a "

@@ -507,6 +507,20 @@ struct agentsh_ebpf_capabilities {
 AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
 
 /*
+ * Where a host can make the cgroups of its sessions: the directory of the
+ * caller's own cgroup v2, out of /proc/self/mountinfo and /proc/self/cgroup,
+ * proc_pid_mountinfo(5), cgroups(7), so on a hybrid mount too. If no mount shows
+ * that cgroup (a container may see another part of the tree), the first mount
+ * of cgroup v2 that no other mount hides.
+ *
+ * path is the caller's, of size bytes, and NUL-terminated on success only; 4096
+ * bytes hold every path that the kernel takes. Returns 0, -EFAULT, -ENODEV where
+ * no cgroup v2 is mounted, -ENAMETOOLONG, or what reading /proc gave. Any
+ * thread, no privilege.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_cgroup_path(char *path, size_t size);
+
+/*
  * Stable name of a check ("cap_bpf", "cgroup2", "connect4"), and what an
  * operator can do where it is missing. Never NULL; a number that is not known
  * gives "unknown" and "". Static storage, any thread.

@@ -65,6 +65,8 @@ void live_cgroup_make(struct live_cgroup *cgroup, const struct live_cgroup *pare
 void live_cgroup_remove(struct live_cgroup *cgroup);
 void live_cgroup_enter(const struct live_cgroup *cgroup); /* the calling process */
 uint64_t live_cgroup_own(void); /* inode of the calling process's cgroup */
+/* agentsh_ebpf_cgroup_path() says here what the probe says, and the own cgroup's is really its own. */
+void live_expect_cgroup_path(const struct agentsh_ebpf_capabilities *caps);
 
 /* ---- workers ------------------------------------------------------------ */
 

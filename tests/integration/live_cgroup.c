@@ -221,3 +221,39 @@ uint64_t live_cgroup_own(void)
 	LIVE_CHECK(path[0] && !stat(path, &st), "own cgroup %s: %s", path, strerror(errno));
 	return st.st_ino;
 }
+
+static bool inside(const char *directory)
+{
+	char name[5000];
+	FILE *file;
+	int pid = 0;
+
+	snprintf(name, sizeof(name), "%s/cgroup.procs", directory);
+	file = fopen(name, "re");
+	LIVE_CHECK(file, "%s: %s", name, strerror(errno));
+	while (pid != getpid() && fscanf(file, "%d", &pid) == 1)
+		;
+	fclose(file);
+	return pid == getpid();
+}
+
+void live_expect_cgroup_path(const struct agentsh_ebpf_capabilities *caps)
+{
+	const struct agentsh_ebpf_capability *check = &caps->checks[AGENTSH_EBPF_CHECK_CGROUP2];
+	char path[4096] = "";
+	int ret = agentsh_ebpf_cgroup_path(path, sizeof(path));
+
+	if (check->status != AGENTSH_EBPF_STATUS_AVAILABLE) {
+		LIVE_CHECK(ret == -check->error, "cgroup path: %d, the probe: %s", ret, check->detail);
+		return;
+	}
+	LIVE_CHECK(!ret, "cgroup path: %d, the probe: %s", ret, check->detail);
+	if (!caps->cgroup_path[0]) {
+		LIVE_CHECK(!strcmp(path, caps->cgroup2_path), "cgroup path: %s instead of %s", path,
+			   caps->cgroup2_path);
+		return;
+	}
+	LIVE_CHECK(!strcmp(path, caps->cgroup_path), "cgroup path: %s instead of %s", path,
+		   caps->cgroup_path);
+	LIVE_CHECK(inside(path), "not in %s", path);
+}

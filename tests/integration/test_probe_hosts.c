@@ -289,6 +289,7 @@ static void host_judges(const void *index, void *out)
 		   strerror(errno));
 	v->caps.size = sizeof(v->caps);
 	LIVE_CHECK(!agentsh_ebpf_capability_probe(&v->caps), "probe");
+	live_expect_cgroup_path(&v->caps);
 	before = v->caps.usable;
 	v->open_err.size = v->attach_err.size = sizeof(v->open_err);
 	v->open = agentsh_ebpf_tracer_open(NULL, &tracer, &v->open_err);

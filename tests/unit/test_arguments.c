@@ -56,6 +56,29 @@ START_TEST(null_out)
 }
 END_TEST
 
+/* A path that does not fit leaves the buffer alone. */
+START_TEST(cgroup_path_size)
+{
+	char path[4096], exact[4096];
+	size_t len;
+	int ret = agentsh_ebpf_cgroup_path(path, sizeof(path));
+
+	ck_assert_int_eq(agentsh_ebpf_cgroup_path(NULL, sizeof(path)), -EFAULT);
+	if (ret) { /* a machine without cgroup v2 */
+		ck_assert_int_eq(ret, -ENODEV);
+		return;
+	}
+	len = strlen(path);
+	memset(exact, 'x', sizeof(exact));
+	ck_assert_int_eq(agentsh_ebpf_cgroup_path(exact, 0), -ENAMETOOLONG);
+	ck_assert_int_eq(agentsh_ebpf_cgroup_path(exact, len), -ENAMETOOLONG);
+	ck_assert_int_eq(exact[0], 'x');
+	ck_assert_int_eq(agentsh_ebpf_cgroup_path(exact, len + 1), 0);
+	ck_assert_str_eq(exact, path);
+	ck_assert_int_eq(exact[len + 1], 'x');
+}
+END_TEST
+
 START_TEST(null_others)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
@@ -277,6 +300,7 @@ int main(void)
 	tcase_add_test(tcase, null_tracer);
 	tcase_add_test(tcase, null_out);
 	tcase_add_test(tcase, null_others);
+	tcase_add_test(tcase, cgroup_path_size);
 	tcase_add_test(tcase, optional);
 	tcase_add_loop_test(tcase, option_limits, 0, (int)UNIT_COUNT(option_cases));
 	tcase_add_test(tcase, page_size_is_a_limit);

@@ -157,6 +157,8 @@ START_TEST(hidden_by_another_mount)
 	static const char two[] = "41 31 0:38 / /covered/one rw - cgroup2 none rw\n"
 				  "42 31 0:38 / /covered/two rw - cgroup2 none rw\n"
 				  "43 31 0:38 / /mnt\\040x rw - cgroup2 none rw\n";
+	static const char part[] = "41 31 0:38 / /mnt rw - cgroup2 none rw\n"
+				   "42 31 0:38 /covered /below rw - cgroup2 none rw\n";
 	struct agentsh_mounts out;
 
 	agentsh_mountinfo_parse(one, strlen(one), "0::/a\n", 6, not_covered, &out);
@@ -169,6 +171,14 @@ START_TEST(hidden_by_another_mount)
 	ck_assert_uint_eq(out.hidden, 2);
 	ck_assert_str_eq(out.mount, "/mnt x");
 	ck_assert_str_eq(out.own, "/mnt x/a");
+	/* a mount over a part of it: the own cgroup is there by another one, or not at all */
+	agentsh_mountinfo_parse(part, strlen(part), "0::/covered\n", 12, not_covered, &out);
+	ck_assert_uint_eq(out.v2, 2);
+	ck_assert_str_eq(out.mount, "/mnt");
+	ck_assert_str_eq(out.own, "/below");
+	agentsh_mountinfo_parse(part, 39, "0::/covered\n", 12, not_covered, &out);
+	ck_assert_uint_eq(out.v2, 1);
+	ck_assert_str_eq(out.own, "");
 }
 END_TEST
 
