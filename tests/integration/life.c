@@ -203,13 +203,15 @@ void life_wait_state(int fd, int state)
 	LIVE_FAIL("TCP state is %u, should become %d", life_info(fd).tcpi_state, state);
 }
 
-static char block[65536];
+/* Two buffers, and one a thread: a connection's ends may read and write at once. */
+static const char given[65536];
+static _Thread_local char taken[65536];
 
 void life_write(int fd, size_t size)
 {
 	while (size) {
 		ssize_t n =
-			send(fd, block, size < sizeof(block) ? size : sizeof(block), MSG_NOSIGNAL);
+			send(fd, given, size < sizeof(given) ? size : sizeof(given), MSG_NOSIGNAL);
 
 		LIVE_CHECK(n > 0, "send: %s", strerror(errno));
 		size -= (size_t)n;
@@ -219,7 +221,7 @@ void life_write(int fd, size_t size)
 void life_read(int fd, size_t size)
 {
 	while (size) {
-		ssize_t n = read(fd, block, size < sizeof(block) ? size : sizeof(block));
+		ssize_t n = read(fd, taken, size < sizeof(taken) ? size : sizeof(taken));
 
 		LIVE_CHECK(n > 0, "read: %zd, %s", n, strerror(errno));
 		size -= (size_t)n;
@@ -231,7 +233,7 @@ size_t life_read_end(int fd)
 	size_t size = 0;
 	ssize_t n;
 
-	while ((n = read(fd, block, sizeof(block))) > 0)
+	while ((n = read(fd, taken, sizeof(taken))) > 0)
 		size += (size_t)n;
 	LIVE_CHECK(n == 0, "read: %s", strerror(errno));
 	return size;
