@@ -4,12 +4,14 @@
 # evaluate MACHINE LOG TEST...: writes "test<TAB>status<TAB>why" lines, status being
 # pass, skip (allowed to) or fail.
 evaluate() {
-	local machine=$1 log=$2 test line name status why
+	local machine=$1 log=$2 test line name status why died
 	local -A statuses=() whys=()
 	shift 2
 	while read -r _ name status why; do
 		statuses[$name]=$status whys[$name]=$why
 	done < <(lines_of VM-RESULT "$log")
+	died=$(lines_of 'Oops:' "$log" | head -n 1)
+	died+=$(lines_of 'Kernel panic' "$log" | head -n 1)
 	for test; do
 		status=${statuses[$test]:-none} why=${whys[$test]:-}
 		case $status in
@@ -21,7 +23,7 @@ evaluate() {
 			fi
 			;;
 		none)
-			why='no result: the machine hung or died'
+			why="no result: ${died:-the machine hung or died}"
 			status=fail
 			;;
 		*)
