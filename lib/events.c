@@ -13,29 +13,11 @@
 #define CLOCK_CLOSE_NS 1000 /* two comparisons of clocks may differ by this much */
 
 /*
- * Room counts only for the session that holds its slot now: what an earlier one
- * left unread was forgotten when the slot was given out again.
- */
-static void settle(struct agentsh_ebpf_tracer *t)
-{
-	struct agentsh_origin *taken = &t->batch->taken;
-
-	/* an add: agentsh_slots_take() in another thread writes it as well */
-	if (taken->room &&
-	    atomic_load_explicit(&t->slots.serials[taken->slot], memory_order_relaxed) ==
-		    taken->serial)
-		__atomic_fetch_add(&t->slots.counters[taken->slot].consumed, taken->room,
-				   __ATOMIC_RELAXED);
-	taken->room = 0;
-}
-
-/*
- * The locked add is a third of what an event costs, and most that come together are
- * of one session: one add for several, but never for much of a session's share.
+ * A record counts only if it is of the session that holds its slot now: what an
+ * earlier one left unread was forgotten when the slot was given out again.
  */
 static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin)
 {
-	struct agentsh_origin *taken = &t->batch->taken;
 	struct agentsh_slot *slot;
 
 	if (origin->slot >= t->slots.max)
@@ -44,13 +26,8 @@ static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *o
 	if (atomic_load_explicit(&t->slots.serials[origin->slot], memory_order_relaxed) !=
 	    origin->serial)
 		return 0;
-	if (taken->serial != origin->serial || taken->slot != origin->slot ||
-	    taken->room >= t->settle_bytes) {
-		settle(t);
-		*taken = *origin;
-	} else {
-		taken->room += origin->room;
-	}
+	/* an add: agentsh_slots_take() in another thread writes it as well */
+	__atomic_fetch_add(&slot->consumed, origin->room, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -177,7 +154,6 @@ static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *b
 		ret = look(t, 0);
 	if (!ret && !batch.count)
 		ret = wait_and_look(t, timeout_ms);
-	settle(t);
 	t->batch = NULL;
 	atomic_flag_clear_explicit(&t->reading, memory_order_release);
 	return batch.count ? batch.count : ret;

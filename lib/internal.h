@@ -135,7 +135,6 @@ struct agentsh_ebpf_tracer {
 	struct agentsh_moderator moderator;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that runs */
-	uint64_t settle_bytes;	     /* as much taken goes uncounted for a while */
 
 	_Atomic uint64_t delivered;
 	_Atomic uint64_t attach_failures;
@@ -318,7 +317,6 @@ struct agentsh_batch {
 	int max;
 	int count;
 	bool full;
-	struct agentsh_origin taken; /* of the last session, not yet in its counter */
 };
 
 /* Takes one record; negative: stop, this one was the last. */

@@ -67,7 +67,6 @@ int agentsh_tracer_make(const struct agentsh_ebpf_tracer_options *opts,
 		t->moderator.delay_ns = (uint64_t)opts->wakeup_delay_us * 1000;
 	/* half of what one session may hold, which may be all that there is */
 	t->moderator.mark_bytes = (uint64_t)opts->ring_size * opts->ring_share / 200;
-	t->settle_bytes = t->moderator.mark_bytes / 32;
 	pthread_mutex_init(&t->lock, NULL);
 	atomic_flag_clear(&t->reading);
 	ret = set_up(t, err);
