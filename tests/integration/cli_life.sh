@@ -4,63 +4,9 @@
 set -euo pipefail
 
 trace=$1
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-unset NO_COLOR AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
-export LC_ALL=C.UTF-8 TERM=xterm PYTHONDONTWRITEBYTECODE=1
+# shellcheck source=tests/integration/cli_fixture.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_fixture.sh"
 
-if [ "$(id -u)" -ne 0 ]; then
-	echo "skipped: needs root"
-	exit 77
-fi
-
-work=$(mktemp -d)
-root=$(awk '{ for (i = 6; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
-	/proc/self/mountinfo | head -n 1)
-parent=$root/agentsh-test-cli-life.$$
-mkdir "$parent"
-server=''
-
-# shellcheck disable=SC2329 # called by the trap
-cleanup() {
-	local pid tries=0
-	set +e
-	if [ -n "$server" ]; then
-		kill -KILL "$server"
-		wait "$server" 2>/dev/null
-	fi
-	# after a failure anything may still run there
-	find "$parent" -name cgroup.procs -exec cat {} + | while read -r pid; do
-		kill -KILL "$pid"
-	done
-	until find "$parent" -depth -type d -exec rmdir {} + 2>/dev/null || [ $((++tries)) -gt 200 ]; do
-		sleep 0.05
-	done
-	rm -rf "$work"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-failures=0 what=
-fail() {
-	echo "FAILED: $what: $*"
-	failures=$((failures + 1))
-}
-begin() {
-	what=$1
-	echo "$SECONDS s: $what"
-}
-
-# expect STATUS COMMAND...: its stdout is in $work/out, its stderr in $work/err
-expect() {
-	local want=$1 got=0
-	shift
-	"$@" >"$work/out" 2>"$work/err" || got=$?
-	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(head -c 2000 "$work/err"))"
-}
-says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
-silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
 traffic=(python3 "$here/cli_life_traffic.py")
 check() { python3 "$here/cli_life_check.py" "$@" || fail "cli_life_check.py $*"; }
 t=("$trace" --ebpf=required --cgroup-parent "$parent")
@@ -73,11 +19,8 @@ client() {
 }
 
 "${traffic[@]}" serve "$work/port" "$work/served" &
-server=$!
-until [ -e "$work/port" ]; do
-	kill -0 "$server" || exit 1
-	sleep 0.02
-done
+started+=($!)
+wait_for test -e "$work/port"
 port=$(cat "$work/port")
 
 # ---- for programs ---------------------------------------------------------------
@@ -169,7 +112,4 @@ sys.exit(sys.argv[2] not in json.load(open(sys.argv[1]))["coverage"]["seen"])' "
 		fail "$way is not seen"
 done
 
-left=$(find "$parent" -mindepth 1 -type d)
-[ -z "$left" ] || fail "left behind: $left"
-echo "$SECONDS s: $failures failures"
-[ $failures -eq 0 ] || exit 1
+finish

@@ -4,31 +4,9 @@
 set -euo pipefail
 
 trace=$1
-export LC_ALL=C.UTF-8
-unset AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
+# shellcheck source=tests/integration/cli_fixture.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cli_fixture.sh"
 
-if [ "$(id -u)" -ne 0 ]; then
-	echo "skipped: needs root"
-	exit 77
-fi
-
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-failures=0
-fail() {
-	echo "FAILED: $*"
-	failures=$((failures + 1))
-}
-
-# expect STATUS COMMAND...: its stdout is in $work/out, its stderr in $work/err
-expect() {
-	local want=$1 got=0
-	shift
-	"$@" >"$work/out" 2>"$work/err" || got=$?
-	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(cat "$work/err"))"
-}
-says() { grep -qF -- "$1" "$2" || fail "no '$1' in: $(cat "$2")"; }
 json() { python3 -c 'import json, sys
 r = json.load(open(sys.argv[1]))
 checks = {c["name"]: c for c in r["checks"]}
@@ -99,7 +77,4 @@ expect 125 "$trace" --probe --cgroup /
 # shellcheck disable=SC2016 # for the inner shell
 expect 125 sh -c '"$0" --probe >/dev/full' "$trace"
 
-if [ $failures -ne 0 ]; then
-	echo "cli_probe.sh: $failures failed"
-	exit 1
-fi
+finish

@@ -18,7 +18,7 @@
 #include "live.h"
 #include "live_internal.h"
 
-/* Of those that libbpf makes while it loads, unless FAILING_ALL is set: so many, evenly. */
+/* Of those that libbpf makes while it loads so many, evenly; FAILING_SAMPLES=N for others, 0: all. */
 #define SAMPLES 30
 #define DEADLINE_S 60 /* ends a poll that hangs */
 #define ENDLESS 1000000000U
@@ -298,12 +298,14 @@ static int try_one(const struct op *op, unsigned int nth, int error)
 /* Every call of the operation in turn, or a sample where there are very many. */
 static void try_all(const struct op *op, int error)
 {
+	const char *set = getenv("FAILING_SAMPLES");
+	unsigned int samples = set ? (unsigned int)strtoul(set, NULL, 10) : SAMPLES;
 	unsigned int counts[NOT_HIT + 1] = {0}, step, count;
 	const char *what;
 	bool refused;
 
 	count = one_round(op, 0, 0, &what, &refused);
-	step = getenv("FAILING_ALL") || count <= 2 * SAMPLES ? 1 : count / SAMPLES | 1;
+	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
 	for (unsigned int nth = 1; nth <= count; nth += step)
 		counts[try_one(op, nth, error)]++;
 	counts[try_one(op, count + 1, error)]++;

@@ -1,0 +1,93 @@
+# shellcheck shell=bash
+# What the tests of agentsh-trace share: a directory, a cgroup for the traces, and
+# checks that count what failed. Sourced with the script's name; sets here, work, root,
+# parent, started, failures. Exit status 77 if not root.
+# shellcheck disable=SC2034
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+deadline=60 # seconds, for what should take a moment
+unset NO_COLOR AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
+export LC_ALL=C.UTF-8 TERM=xterm PYTHONDONTWRITEBYTECODE=1
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "skipped: needs root"
+	exit 77
+fi
+
+work=$(mktemp -d)
+root=$(awk '{ for (i = 6; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
+	/proc/self/mountinfo | head -n 1)
+parent=$root/agentsh-test-cli.$$ # where the cgroups of most traces go
+mkdir "$parent"
+started=()
+
+# shellcheck disable=SC2329 # called by the trap
+cleanup() {
+	local pid tries=0
+	set +e
+	for pid in "${started[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
+	done
+	# after a failure anything may still run there
+	find "$parent" -name cgroup.procs -exec cat {} + | while read -r pid; do
+		kill -KILL "$pid"
+	done
+	until find "$parent" -depth -type d -exec rmdir {} + 2>/dev/null || [ $((++tries)) -gt 200 ]; do
+		sleep 0.05
+	done
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+failures=0 what=
+fail() {
+	echo "FAILED: $what: $*"
+	failures=$((failures + 1))
+}
+
+# begin TEXT: what the checks that follow are about
+begin() {
+	what=$1
+	echo "$SECONDS s: $what"
+}
+
+# expect STATUS COMMAND...: runs it; its stderr is in $work/err, its stdout in $work/out
+expect() {
+	local want=$1 got=0
+	shift
+	"$@" >"$work/out" 2>"$work/err" || got=$?
+	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(head -c 2000 "$work/err"))"
+}
+
+says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
+silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
+
+# wait_for COMMAND...: until it succeeds
+wait_for() {
+	local end=$((SECONDS + deadline))
+	until "$@" 2>/dev/null; do
+		if [ $SECONDS -ge $end ]; then
+			fail "never came true: $*"
+			return 0
+		fi
+		sleep 0.01
+	done
+}
+
+# nothing is left of any trace below our parent
+removed() {
+	local left
+	left=$(find "$parent" -mindepth 1 -type d)
+	[ -z "$left" ] || fail "left behind: $left"
+}
+
+# finish: with the script's status
+finish() {
+	removed
+	echo "$SECONDS s: $failures failed"
+	[ $failures -eq 0 ] || exit 1
+}
