@@ -67,8 +67,8 @@ sanitized asan address,undefined
 sanitized tsan thread -E '^(live-cli.*|live-quickstart|live-programs|model-.*|bench-smoke)$'
 
 build main -DAGENTSH_EBPF_TESTS=ON
-echo "== all tests"
-run main "${labels[@]}" "${options[@]}"
+echo "== all tests, with every call of the library made to fail"
+FAILING_SAMPLES=0 run main "${labels[@]}" "${options[@]}"
 
 # Less the four whose loops take minutes there, and without the capabilities with which
 # the probe's programs would be loaded each time; the sanitizers have seen those.

@@ -6,11 +6,11 @@
 # shellcheck disable=SC2034 # run.sh uses them
 all_machines=(
 	7 5.10 6.12 6.1
-	5.10+hybrid 7+hybrid 6.1+netcls
+	5.10+hybrid 6.1+netcls
 	5.10+nobtf 7+nobtf
-	5.10+lockdown 7+lockdown
+	6.12+lockdown
 	6.12+v1 7+v1
-	6.1+1cpu 7+1cpu 5.10+4cpu 7+4cpu
+	6.1+1cpu 7+4cpu
 	6.12+arm64
 )
 # shellcheck disable=SC2034

@@ -11,7 +11,7 @@ evaluate() {
 		statuses[$name]=$status whys[$name]=$why
 	done < <(lines_of VM-RESULT "$log")
 	died=$(lines_of 'Oops:' "$log" | head -n 1)
-	died+=$(lines_of 'Kernel panic' "$log" | head -n 1)
+	died+=${died:+; }$(lines_of 'Kernel panic' "$log" | head -n 1)
 	for test; do
 		status=${statuses[$test]:-none} why=${whys[$test]:-}
 		case $status in
