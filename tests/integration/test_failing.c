@@ -304,6 +304,9 @@ static void try_all(const struct op *op, int error)
 	const char *what;
 	bool refused;
 
+	/* what the C library and libbpf keep for good is there before the first count */
+	for (int i = 0; i < 2; i++)
+		one_round(op, 0, 0, &what, &refused);
 	count = one_round(op, 0, 0, &what, &refused);
 	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
 	for (unsigned int nth = 1; nth <= count; nth += step)
@@ -319,16 +322,9 @@ static void try_all(const struct op *op, int error)
 
 static void setup(void)
 {
-	const char *what;
-	bool refused;
-
 	live_cgroup_make(&cgroup, NULL);
 	live_cgroup_enter(&cgroup);
-	/* what the C library and libbpf keep for good is there before the first count */
 	synthetic = false;
-	for (int i = 0; i < 2; i++)
-		for (size_t op = 0; op < LIVE_COUNT(ops); op++)
-			one_round(&ops[op], 0, 0, &what, &refused);
 }
 
 static void teardown(void)
