@@ -203,6 +203,13 @@ void life_wait_state(int fd, int state)
 	LIVE_FAIL("TCP state is %u, should become %d", life_info(fd).tcpi_state, state);
 }
 
+void life_wait_arrived(int listener)
+{
+	struct pollfd poll_fd = {.fd = listener, .events = POLLIN};
+
+	LIVE_CHECK(poll(&poll_fd, 1, LIVE_DEADLINE_MS) == 1, "no connection has arrived");
+}
+
 /* Two buffers, and one a thread: a connection's ends may read and write at once. */
 static const char given[65536];
 static _Thread_local char taken[65536];

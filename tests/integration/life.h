@@ -84,6 +84,8 @@ void life_ended_info(struct life *life, int fd);
 
 /* Waits until the TCP state is this one, or fails. */
 void life_wait_state(int fd, int state);
+/* connect() may be done before its last ACK has taken a place in the listener's queue. */
+void life_wait_arrived(int listener);
 
 /* Exactly size bytes, blocking. */
 void life_write(int fd, size_t size);

@@ -85,6 +85,7 @@ static struct hole hole_open(enum life_family family, struct lives *lives)
 
 	LIVE_CHECK(!error, "filler: %s", strerror(error));
 	life_is_connected(life, hole.filler);
+	life_wait_arrived(hole.listener);
 	return hole;
 }
 

@@ -87,6 +87,7 @@ static void rto_of(const void *unused, void *out)
 	LIVE_CHECK(!fcntl(life_own.client, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
 	life_own.filler = life_socket(LIFE_V4, 0);
 	LIVE_CHECK(!connect(life_own.filler, &life_own.at.sa.any, life_own.at.size), "filler");
+	life_wait_arrived(life_own.listener);
 	LIVE_CHECK(connect(life_own.client, &life_own.at.sa.any, life_own.at.size) &&
 			   errno == EINPROGRESS,
 		   "connect: %s", strerror(errno));

@@ -136,6 +136,7 @@ static void fills(const void *unused, void *unused_out)
 	shared->filler = life_socket(LIFE_V6, 0);
 	LIVE_CHECK(!connect(shared->filler, &shared->at.sa.any, shared->at.size), "filler: %s",
 		   strerror(errno));
+	life_wait_arrived(shared->listener);
 }
 
 static void connects_for_ever(const void *unused, void *unused_out)

@@ -118,6 +118,7 @@ static void begins(const void *unused, void *unused_out)
 	life_own.client = life_socket(LIFE_V4, 0);
 	LIVE_CHECK(!connect(life_own.filler, &life_own.at.sa.any, life_own.at.size), "filler: %s",
 		   strerror(errno));
+	life_wait_arrived(life_own.listener);
 	LIVE_CHECK(!fcntl(life_own.client, F_SETFL, O_NONBLOCK), "O_NONBLOCK");
 	LIVE_CHECK(connect(life_own.client, &life_own.at.sa.any, life_own.at.size) &&
 			   errno == EINPROGRESS,
