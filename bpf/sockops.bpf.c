@@ -222,7 +222,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 	int inbound = flow->phase == FLOW_ACCEPTED;
 	struct agentsh_record_outcome *out;
 	struct room room;
-	__u64 received = ctx->bytes_received;
+	__u64 received = ctx->bytes_received, fin;
 	int error = socket_error(ctx, 0);
 
 	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED, &room);
@@ -239,7 +239,9 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 	else
 		out->error = error;
 	out->bytes_sent = bytes_sent(ctx, old, inbound);
-	out->bytes_received = received - fin_received(ctx, flow, old);
+	/* the kernel does not count a FIN that came with the SYN-ACK of a Fast Open */
+	fin = fin_received(ctx, flow, old);
+	out->bytes_received = received > fin ? received - fin : 0;
 	room_submit(&room);
 }
 
