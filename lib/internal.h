@@ -69,6 +69,7 @@ int agentsh_slots_init(struct agentsh_slots *slots, uint32_t max);
 void agentsh_slots_free(struct agentsh_slots *slots);
 int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag);
 void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot);
+void agentsh_slots_retire(struct agentsh_slots *slots, uint32_t slot); /* not to be taken again */
 
 /* A counter that another thread or the kernel may be raising. */
 static inline uint64_t agentsh_counter(const __u64 *counter)

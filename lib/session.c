@@ -129,21 +129,34 @@ static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_e
  * Tags first, which silences the programs, so that the next session of this
  * cgroup does not start with this one's. bpf_link_detach (kernel 5.9) works
  * also while a child that was forked but has not yet executed holds a copy of
- * the descriptor. Where the cgroup is gone, all of it fails and is done.
+ * the descriptor. Where the cgroup is gone, all of it fails and is done. False:
+ * the tags stay, since bpf(2) is no longer allowed (before kernel 5.19 it takes
+ * CAP_BPF, c8644cd0efe7), and a copy of a link may keep its program running.
  */
-static void unlink_all(const struct agentsh_ebpf_session *s)
+static bool unlink_all(const struct agentsh_ebpf_session *s)
 {
 	const struct agentsh_tag none = {0};
+	bool silent = true;
 
 	for (uint32_t i = 0; i < tag_count(s->tracer); i++)
-		if (s->links[i] >= 0)
-			tag_write(s, &s->tracer->programs[i], &none);
+		if (s->links[i] >= 0 && tag_write(s, &s->tracer->programs[i], &none) == -EPERM)
+			silent = false;
 	for (int i = 0; i < AGENTSH_PROGRAMS; i++) {
 		if (s->links[i] < 0)
 			continue;
 		bpf_link_detach(s->links[i]);
 		close(s->links[i]);
 	}
+	return silent;
+}
+
+/* A slot in which a program may still count is nobody else's again. */
+static void give_slot(struct agentsh_ebpf_session *s, bool silent)
+{
+	if (silent)
+		agentsh_slots_give(&s->tracer->slots, s->tag.slot);
+	else
+		agentsh_slots_retire(&s->tracer->slots, s->tag.slot);
 }
 
 /* Links first: the storage is made with its link, and zero says "not yet". */
@@ -179,8 +192,7 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 	if (!t->synth)
 		ret = link_all(s, cgroup_fd, err);
 	if (ret) {
-		unlink_all(s);
-		agentsh_slots_give(&t->slots, s->tag.slot);
+		give_slot(s, unlink_all(s));
 		return ret;
 	}
 	s->next = t->sessions;
@@ -249,8 +261,7 @@ static void detach_locked(struct agentsh_ebpf_session *s)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 
-	unlink_all(s);
-	agentsh_slots_give(&t->slots, s->tag.slot);
+	give_slot(s, unlink_all(s));
 	if (s->prev)
 		s->prev->next = s->next;
 	else

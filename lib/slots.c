@@ -56,9 +56,14 @@ int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_tag *tag)
 	return 0;
 }
 
-void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot)
+void agentsh_slots_retire(struct agentsh_slots *slots, uint32_t slot)
 {
 	__atomic_store_n(&slots->counters[slot].serial, 0, __ATOMIC_RELAXED);
 	atomic_store_explicit(&slots->serials[slot], 0, memory_order_relaxed);
+}
+
+void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot)
+{
+	agentsh_slots_retire(slots, slot);
 	slots->freed[(slots->freed_head + slots->freed_count++) % slots->max] = slot;
 }

@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "conditions.h"
 #include "kernel.h"
 #include "traffic.h"
 
@@ -186,6 +188,36 @@ START_TEST(detach_while_a_child_has_copies)
 }
 END_TEST
 
+static void *detach_without_bpf(void *session)
+{
+	LIVE_CHECK(!condition_refuse_bpf(EPERM), "seccomp: %s", strerror(errno));
+	LIVE_CHECK(!agentsh_ebpf_session_detach(session), "detach");
+	return NULL;
+}
+
+/* Then its programs run on, and nobody else gets the counters to which they add. */
+START_TEST(detach_without_privilege_while_a_child_has_copies)
+{
+	const struct agentsh_ebpf_tracer_options options = {.max_sessions = 1};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	struct agentsh_ebpf_session *session = live_attach(tracer, &cgroup, 1);
+	struct live_cgroup other;
+	struct live_worker worker;
+	pthread_t thread;
+
+	live_cgroup_make(&other, NULL);
+	live_worker_start(&worker, NULL);
+	ck_assert_int_eq(pthread_create(&thread, NULL, detach_without_bpf, session), 0);
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), PROGRAMS);
+	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, other.fd, NULL, &session, NULL),
+			 -ENOSPC);
+	live_worker_stop(&worker);
+	live_close(tracer);
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), 0);
+}
+END_TEST
+
 START_TEST(descriptors_are_close_on_exec)
 {
 	bool before[FDS];
@@ -249,6 +281,7 @@ int main(void)
 	tcase_add_test(tcase, open_and_close_rounds);
 	tcase_add_test(tcase, a_session_costs_its_links);
 	tcase_add_test(tcase, detach_while_a_child_has_copies);
+	tcase_add_test(tcase, detach_without_privilege_while_a_child_has_copies);
 	tcase_add_test(tcase, descriptors_are_close_on_exec);
 	tcase_add_test(tcase, host_killed);
 	return live_main(suite);

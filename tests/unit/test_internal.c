@@ -81,6 +81,25 @@ START_TEST(slots_rest)
 }
 END_TEST
 
+START_TEST(slots_retire)
+{
+	struct agentsh_slots slots;
+	struct agentsh_tag tags[3], again;
+
+	slots_open(&slots, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		ck_assert_int_eq(agentsh_slots_take(&slots, &tags[i]), 0);
+	agentsh_slots_retire(&slots, tags[1].slot);
+	ck_assert_uint_eq(slots.serials[tags[1].slot], 0);
+	ck_assert_int_eq(agentsh_slots_take(&slots, &again), -ENOSPC);
+	agentsh_slots_give(&slots, tags[2].slot);
+	ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
+	ck_assert_uint_eq(again.slot, tags[2].slot);
+	ck_assert_int_eq(agentsh_slots_take(&slots, &again), -ENOSPC);
+	agentsh_slots_free(&slots);
+}
+END_TEST
+
 /* After 2^32 sessions the serial starts over, and leaves out "not attached". */
 START_TEST(slots_serial_wraps)
 {
@@ -256,6 +275,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, slots_any_order, 0, 8);
 	tcase_add_test(tcase, slots_rest);
+	tcase_add_test(tcase, slots_retire);
 	tcase_add_test(tcase, slots_serial_wraps);
 	tcase_add_test(tcase, fail_formats);
 	tcase_add_test(tcase, fail_long);
