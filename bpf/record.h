@@ -107,8 +107,9 @@ struct agentsh_slot {
 	__u64 consumed;
 	__u64 delivered;
 	__u32 serial; /* of the session that has the slot; 0: none */
-	__u32 zero;
-	__u64 pad_user[5];
+	__u32 seen_serial; /* of the session of the last record taken */
+	__u64 seen_lost;   /* the most that any record of it said */
+	__u64 pad_user[4];
 };
 
 _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");

@@ -13,10 +13,28 @@
 #define CLOCK_CLOSE_NS 1000 /* two comparisons of clocks may differ by this much */
 
 /*
+ * A program has its place in the ring before it reads what was lost, and another
+ * one on another processor may do both in between.
+ */
+static void not_backwards(struct agentsh_slot *slot, uint32_t serial,
+			  struct agentsh_ebpf_event *event)
+{
+	if (slot->seen_serial != serial) {
+		slot->seen_serial = serial;
+		slot->seen_lost = 0;
+	}
+	if (event->session_lost < slot->seen_lost)
+		event->session_lost = slot->seen_lost;
+	else
+		slot->seen_lost = event->session_lost;
+}
+
+/*
  * A record counts only if it is of the session that holds its slot now: what an
  * earlier one left unread was forgotten when the slot was given out again.
  */
-static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin)
+static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin,
+		   struct agentsh_ebpf_event *event)
 {
 	struct agentsh_slot *slot;
 
@@ -29,6 +47,7 @@ static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *o
 	/* an add: agentsh_slots_take() in another thread writes it as well */
 	__atomic_fetch_add(&slot->consumed, origin->room, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
+	not_backwards(slot, origin->serial, event);
 	return 0;
 }
 
@@ -43,7 +62,7 @@ int agentsh_take_record(void *tracer, void *data, size_t size)
 	struct agentsh_origin origin;
 	int stop = 0;
 
-	if (agentsh_decode(data, size, event, &origin) || account(t, &origin)) {
+	if (agentsh_decode(data, size, event, &origin) || account(t, &origin, event)) {
 		atomic_fetch_add_explicit(&t->malformed, 1, memory_order_relaxed);
 		return 0;
 	}
@@ -97,11 +116,11 @@ static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
 }
 
 /* A record that is reserved but not finished looks like one; give its writer time. */
-static void let_writer_finish(void)
+static int let_writer_finish(void)
 {
 	const struct timespec delay = {.tv_nsec = 50000};
 
-	nanosleep(&delay, NULL);
+	return nanosleep(&delay, NULL) ? -errno : 0;
 }
 
 /* One look at the ring, after a wait that ended with this. */
@@ -128,7 +147,9 @@ static int wait_and_look(struct agentsh_ebpf_tracer *t, int timeout_ms)
 		if (ret || t->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
 		if (ready & RING)
-			let_writer_finish();
+			ret = let_writer_finish();
+		if (ret)
+			return ret;
 		if (timeout_ms > 0) {
 			int64_t left = end - now_ms();
 

@@ -88,6 +88,11 @@ static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	if (good && tracer->slots.serials[rec->slot] == rec->serial) {
 		slots[rec->slot].delivered++;
 		slots[rec->slot].consumed += ROOM(size);
+		if (slots[rec->slot].seen_serial != rec->serial)
+			slots[rec->slot].seen_lost = 0;
+		slots[rec->slot].seen_serial = rec->serial;
+		if (slots[rec->slot].seen_lost < rec->session_lost)
+			slots[rec->slot].seen_lost = rec->session_lost;
 	}
 	FUZZ_CHECK(!memcmp(slots, tracer->slots.counters, sizeof(slots)));
 	FUZZ_CHECK(after.delivered == before.delivered + good);

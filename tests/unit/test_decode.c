@@ -210,6 +210,36 @@ START_TEST(malformed)
 }
 END_TEST
 
+/* Programs on two processors may put their records in the other order. */
+START_TEST(lost_never_falls)
+{
+	static const struct {
+		int session;
+		uint64_t lost, said;
+	} records[] = {{0, 6, 6}, {0, 5, 6}, {1, 2, 2}, {0, 5, 6}, {0, 9, 9}, {1, 1, 2}};
+	struct agentsh_ebpf_event out[UNIT_COUNT(records)];
+	struct agentsh_batch batch = {.buf = out, .max = UNIT_COUNT(records)};
+	struct agentsh_ebpf_session *sessions[2];
+
+	tracer = unit_open(NULL);
+	sessions[0] = unit_attach(tracer, 1);
+	sessions[1] = unit_attach(tracer, 2);
+	tracer->batch = &batch;
+	for (size_t i = 0; i < UNIT_COUNT(records); i++) {
+		const struct agentsh_ebpf_event event = {.kind = AGENTSH_EBPF_EVENT_CONNECT,
+							 .session_lost = records[i].lost};
+		struct agentsh_record_outcome record;
+		size_t size = agentsh_encode(&event, &sessions[records[i].session]->tag, &record);
+
+		agentsh_take_record(tracer, &record, size);
+		ck_assert_int_eq(batch.count, (int)i + 1);
+		ck_assert_uint_eq(out[i].session_lost, records[i].said);
+	}
+	tracer->batch = NULL;
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("decode");
@@ -222,5 +252,6 @@ int main(void)
 	tcase_add_test(tcase, all_ones);
 	tcase_add_test(tcase, any_bytes);
 	tcase_add_test(tcase, malformed);
+	tcase_add_test(tcase, lost_never_falls);
 	return unit_main(suite);
 }
