@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <agentsh/ebpf.h>
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 
@@ -18,13 +19,12 @@ int main(int argc, char **argv)
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_session *session;
-	int cgroup = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY) : -1;
-
+	int n, cgroup = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY) : -1;
 	if (agentsh_ebpf_tracer_open(&opts, &tracer, &err) ||
 	    agentsh_ebpf_session_attach(tracer, cgroup, NULL, &session, &err))
 		return fprintf(stderr, "%s\n", err.message), 1;
-	while (agentsh_ebpf_poll(tracer, -1) >= 0)
+	while ((n = agentsh_ebpf_poll(tracer, -1)) >= 0 || n == -EINTR)
 		fflush(stdout);
 	agentsh_ebpf_tracer_close(tracer);
-	return 0;
+	return fprintf(stderr, "poll: error %d\n", -n), 1;
 }

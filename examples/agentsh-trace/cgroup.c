@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <agentsh/ebpf.h>
+
 #define NAMES_TRIED 1000   /* leftovers of killed runs may hold the first ones */
 #define REMOVALS_TRIED 100 /* 10 ms apart: processes need a moment to end */
 
@@ -76,8 +78,24 @@ int cgroup_add_process(int cgroup_fd, pid_t pid)
 /* nftw(3) hands nothing on to its callback. */
 static struct {
 	int parent_fd;
+	int own_fd; /* where we are: a parent with controllers for its children takes none */
 	unsigned moved;
 } leaving;
+
+static int open_own(void)
+{
+	char path[PATH_MAX];
+
+	if (agentsh_ebpf_cgroup_path(path, sizeof(path)))
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool leave(pid_t pid)
+{
+	return !cgroup_add_process(leaving.parent_fd, pid) ||
+	       !cgroup_add_process(leaving.own_fd, pid);
+}
 
 /* Those that end meanwhile do not count. */
 static void move_processes(const char *directory)
@@ -92,7 +110,7 @@ static void move_processes(const char *directory)
 		return;
 	while (fscanf(file, "%d", &pid) == 1)
 		/* 0 would be ourselves: a process that our PID namespace cannot name */
-		if (pid > 0 && !cgroup_add_process(leaving.parent_fd, pid))
+		if (pid > 0 && leave(pid))
 			leaving.moved++;
 	fclose(file);
 }
@@ -114,17 +132,20 @@ struct cgroup_rest cgroup_remove(struct cgroup *c)
 	const struct timespec moment = {.tv_nsec = 10000000};
 	struct cgroup_rest rest = {0};
 
+	leaving.parent_fd = c->parent_fd;
+	leaving.own_fd = open_own();
 	for (int i = 0; i < REMOVALS_TRIED; i++) {
 		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
 		if (rest.error != -EBUSY)
 			break;
-		leaving.parent_fd = c->parent_fd;
 		leaving.moved = 0;
 		nftw(c->path, clear, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 		rest.moved += leaving.moved;
 		if (i)
 			nanosleep(&moment, NULL);
 	}
+	if (leaving.own_fd >= 0)
+		close(leaving.own_fd);
 	cgroup_close(c);
 	return rest;
 }

@@ -17,7 +17,7 @@ struct cgroup {
 
 /* What cgroup_remove() found. */
 struct cgroup_rest {
-	unsigned moved; /* processes that went on in the parent */
+	unsigned moved; /* processes that went on outside */
 	int error;	/* 0, or the negative errno value of what is still there */
 };
 
@@ -26,7 +26,7 @@ int cgroup_open(struct cgroup *c, const char *path);
 int cgroup_create(struct cgroup *c, const char *parent);
 int cgroup_add_process(int cgroup_fd, pid_t pid);
 
-/* Removes one that we made and all below it, after their processes have been moved to its parent. */
+/* Removes one that we made and all below it; their processes go to its parent, or to our own. */
 struct cgroup_rest cgroup_remove(struct cgroup *c);
 void cgroup_close(struct cgroup *c);
 

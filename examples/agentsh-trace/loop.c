@@ -15,13 +15,16 @@
 #define BATCH_ROOM (BATCH * VIEW_EVENT_MAX + OUTPUT_LINE_MAX) /* leaves a line for the end */
 /* For a reader that stalls, after a signal that no command is left to take. */
 #define GRACE_MS 1000
+/* For connections that COMMAND closed as it ended: a close takes a word of the peer's. */
+#define LINGER_MS 1000
 
 _Static_assert(BATCH_ROOM <= OUTPUT_SIZE, "a batch fits");
 
 enum phase {
 	RUNNING,
-	DRAINING, /* detached; events are left */
-	FLUSHING, /* only output is left */
+	LINGERING, /* the command has ended */
+	DRAINING,  /* detached; events are left */
+	FLUSHING,  /* only output is left */
 };
 
 struct state {
@@ -29,14 +32,26 @@ struct state {
 	enum phase phase;
 	int status;
 	bool blind; /* reading events has failed */
+	bool look;  /* LINGERING: there may be more in the ring */
 	bool hurry;
-	int64_t deadline_ms; /* if hurry */
+	int64_t deadline_ms; /* if hurry or LINGERING */
 };
 
 static void end_tracing(struct state *s)
 {
 	trace_detach(s->loop->trace);
 	s->phase = s->loop->trace->tracer ? DRAINING : FLUSHING;
+}
+
+static void start_lingering(struct state *s)
+{
+	if (!s->loop->trace->tracer) {
+		end_tracing(s);
+		return;
+	}
+	s->phase = LINGERING;
+	s->look = true;
+	s->deadline_ms = clock_monotonic_ms() + LINGER_MS;
 }
 
 /* Also orphans, should we be a container's first process. */
@@ -50,7 +65,7 @@ static void reap(struct state *s)
 			continue;
 		s->loop->command = 0;
 		s->status = command_exit_status(wait_status);
-		end_tracing(s);
+		start_lingering(s);
 	}
 }
 
@@ -64,9 +79,10 @@ static void start_hurry(struct state *s)
 /* For poll: -1 is for ever. */
 static int remaining_ms(const struct state *s)
 {
-	int64_t ms = s->hurry ? s->deadline_ms - clock_monotonic_ms() : -1;
+	bool limited = s->hurry || s->phase == LINGERING;
+	int64_t ms = limited ? s->deadline_ms - clock_monotonic_ms() : -1;
 
-	return s->hurry && ms < 0 ? 0 : (int)ms;
+	return limited && ms < 0 ? 0 : (int)ms;
 }
 
 static void take_signals(struct state *s)
@@ -78,13 +94,14 @@ static void take_signals(struct state *s)
 			reap(s);
 		else if (s->loop->command)
 			signals_forward(&info, s->loop->command);
-		else if (s->phase == RUNNING)
+		else if (s->phase == RUNNING || s->phase == LINGERING)
 			end_tracing(s);
 		else
 			start_hurry(s);
 	}
 }
 
+/* What is there now. */
 static void take_events(struct state *s)
 {
 	static struct agentsh_ebpf_event events[BATCH];
@@ -97,10 +114,16 @@ static void take_events(struct state *s)
 		complain("reading events: %s; no more are shown", strerror(-n));
 		s->blind = true;
 	}
+	s->look = n > 0;
 	if (n <= 0 && s->phase == DRAINING) {
 		view_detached(loop->view, loop->trace);
 		s->phase = FLUSHING;
 	}
+}
+
+static bool lingers(const struct state *s)
+{
+	return remaining_ms(s) && (s->look || (!s->blind && view_waits_for_close(s->loop->view)));
 }
 
 /* For poll: until a line that waits must be shown, if there is room for it. */
@@ -117,8 +140,8 @@ static void step(struct state *s)
 	bool room = output_has_room(loop->output, BATCH_ROOM);
 	bool pending = output_pending(loop->output);
 	/* with no room events wait in the ring, which counts what it loses */
-	bool events = s->phase == RUNNING && loop->trace->tracer && room && !s->blind;
-	bool drain = s->phase == DRAINING && room;
+	bool events = s->phase < DRAINING && loop->trace->tracer && room && !s->blind;
+	bool drain = room && (s->phase == DRAINING || (s->phase == LINGERING && s->look));
 	struct pollfd fds[] = {
 		{.fd = loop->signals->fd, .events = POLLIN},
 		{.fd = events ? agentsh_ebpf_fd(loop->trace->tracer) : -1, .events = POLLIN},
@@ -137,6 +160,8 @@ static void step(struct state *s)
 		view_tick(loop->view);
 	if (fds[0].revents)
 		take_signals(s);
+	if (s->phase == LINGERING && !lingers(s))
+		end_tracing(s);
 }
 
 static bool is_done(const struct state *s)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -29,24 +28,13 @@ static bool same_terminal(int a, int b)
 	       device_a == device_b;
 }
 
-static bool is_pipe(int fd)
-{
-	struct stat st;
-
-	return !fstat(fd, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
-}
-
 bool terminal_is_shared(int fd)
 {
-	bool ours = tcgetsid(fd) == getsid(0);
-
-	for (int other = STDOUT_FILENO; other <= STDERR_FILENO; other++) {
+	if (tcgetsid(fd) == getsid(0)) /* COMMAND has it as /dev/tty, whatever its stdout is */
+		return true;
+	for (int other = STDOUT_FILENO; other <= STDERR_FILENO; other++)
 		if (same_terminal(fd, other))
 			return true;
-		/* at the other end of a pipe there may be a pager on our terminal */
-		if (ours && is_pipe(other))
-			return true;
-	}
 	return false;
 }
 

@@ -48,7 +48,14 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		opts.hooks &= ~(uint32_t)AGENTSH_EBPF_HOOK_UDP;
 		ret = agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err);
 	}
-	return !ret || library_failed(why, &err);
+	if (ret)
+		return library_failed(why, &err);
+	if (kinds_without(options->kinds, agentsh_ebpf_tracer_hooks(trace->tracer)) ==
+	    options->kinds)
+		return unavailable(why, "load", -EOPNOTSUPP,
+				   "none of the chosen events can be shown here; "
+				   "agentsh-trace --probe says why");
+	return true;
 }
 
 static bool open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)

@@ -135,6 +135,12 @@ void view_tick(struct view *view)
 	display_tick(&view->display);
 }
 
+bool view_waits_for_close(const struct view *view)
+{
+	return kinds_have(view->options->kinds, AGENTSH_EBPF_EVENT_CLOSED) &&
+	       tally_open(&view->tally);
+}
+
 void view_interrupted(struct view *view)
 {
 	display_interrupted(&view->display);

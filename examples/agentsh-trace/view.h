@@ -38,6 +38,8 @@ void view_event(struct view *view, const struct agentsh_ebpf_event *event);
 /* Milliseconds until view_tick() has something to do; -1: nothing. */
 int view_wait_ms(struct view *view);
 void view_tick(struct view *view);
+/* Whether connections are open whose close is to be shown. */
+bool view_waits_for_close(const struct view *view);
 /* We were stopped and go on. */
 void view_interrupted(struct view *view);
 

@@ -38,6 +38,18 @@ else
 	echo "left out: there is no curl here"
 fi
 
+begin "a close that outlasts the command"
+rm -f "$work/says"
+"${traffic[@]}" slow "$work/slow" &
+started+=($!)
+wait_for test -e "$work/slow"
+expect 0 "${t[@]}" --json -o "$work/json" -- "${traffic[@]}" leave "$(cat "$work/slow")" "$work/says"
+check left "$work/json" "$work/says"
+
+begin "a connection that stays open does not hold up the end for ever"
+expect 0 "${t[@]}" -- "${traffic[@]}" abandon "$port"
+says "1 still open"
+
 begin "inbound connections, with --events=all"
 expect 0 "${t[@]}" --json -o "$work/json" --events=all -- "${traffic[@]}" both
 check both "$work/json"
@@ -88,6 +100,8 @@ expect 3 "$trace" --json --events=close -- sh -c 'exit 3'
 says ebpf_unavailable
 AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accept -- touch "$work/ran"
 says "none of hooks"
+AGENTSH_EBPF_SIMULATE_MISSING=sock_ops expect 125 "${t[@]}" --events=failed,accept -- touch "$work/ran"
+says "none of the chosen events"
 [ ! -e "$work/ran" ] || fail "it was run"
 unset AGENTSH_EBPF_SIMULATE_MISSING
 

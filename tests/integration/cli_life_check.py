@@ -6,6 +6,7 @@ cli_life_check.py life FILE SAYS SERVED [TYPE]...  the JSON trace of cli_life_tr
                                                    TYPE: only these are in it
 cli_life_check.py curl FILE SERVED                 that of one curl
 cli_life_check.py both FILE                        that of cli_life_traffic.py both
+cli_life_check.py left FILE SAYS                   that of cli_life_traffic.py leave
 cli_life_check.py hooks FILE HOOK...               these hooks were on
 cli_life_check.py plain FILE SAYS                  the lines for people
 """
@@ -88,6 +89,13 @@ def both(path):
         need(close["bytes_received" if inbound else "bytes_sent"] == 5, "bytes:", close)
         need(close["closed_by"] == ("remote" if inbound else "local"), "closed_by:", close)
         need(group[0].get("inbound", False) is inbound, cookie, group)
+
+
+def left(path, says):
+    said, = read(says)
+    closes = [e for e in load(path) if e["type"] == "net_close"]
+    need([e["socket_cookie"] for e in closes] == [said["socket_cookie"]], "closes:", closes)
+    need(closes[0]["bytes_sent"] == said["sent"], "bytes_sent:", closes, said)
 
 
 def hooks(path, *names):

@@ -8,6 +8,9 @@ cli_life_traffic.py client PORT SERVED SAYS
                                          one connection of each sort; SAYS gets one JSON object
                                          a socket, with the kinds that its events must have
 cli_life_traffic.py both                 connects to a listener of its own
+cli_life_traffic.py slow PORT            a server that reads once the client's process has ended
+cli_life_traffic.py leave PORT SAYS      fills a connection to that, closes it and ends
+cli_life_traffic.py abandon PORT         connects and ends; a child keeps the socket for a while
 """
 import json
 import os
@@ -70,9 +73,7 @@ def serve_one(conn, peer, served):
 def serve(port_file, served):
     open(served, "w").close()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        with open(port_file + ".new", "w") as f:
-            f.write(str(listener.getsockname()[1]))
-        os.rename(port_file + ".new", port_file)
+        say_port(port_file, listener)
         while True:
             conn, peer = listener.accept()
             threading.Thread(target=serve_one, args=(conn, peer, served), daemon=True).start()
@@ -155,11 +156,55 @@ def both():
             conn.close()
 
 
+def say_port(port_file, listener):
+    with open(port_file + ".new", "w") as f:
+        f.write(str(listener.getsockname()[1]))
+    os.rename(port_file + ".new", port_file)
+
+
+def runs(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def slow(port_file):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        say_port(port_file, listener)
+        with listener.accept()[0] as conn:
+            pid = int(conn.recv(10, socket.MSG_WAITALL))
+            while runs(pid):
+                time.sleep(0.01)
+            while conn.recv(65536):
+                pass
+
+
+def leave(port, says):
+    """More than the server's side takes, so that its close waits for the server to read."""
+    with socket.create_connection(("127.0.0.1", port)) as sock:
+        sent = sock.send(b"%10d" % os.getpid())
+        sock.setblocking(False)
+        try:
+            while True:
+                sent += sock.send(b"x" * 65536)
+        except BlockingIOError:
+            pass
+        append(says, {"socket_cookie": cookie(sock), "sent": sent})
+
+
+def abandon(port):
+    with socket.create_connection(("127.0.0.1", port)):
+        if not os.fork():
+            time.sleep(5)
+
+
 def main(what, *args):
-    if what == "client":
-        client(int(args[0]), *args[1:])
+    if what in ("client", "leave", "abandon"):
+        {"client": client, "leave": leave, "abandon": abandon}[what](int(args[0]), *args[1:])
     else:
-        {"serve": serve, "both": both}[what](*args)
+        {"serve": serve, "both": both, "slow": slow}[what](*args)
 
 
 if __name__ == "__main__":
