@@ -92,10 +92,12 @@ while read -r class check apt dnf pacman; do
 done <<<"$table"
 [ ${#missing_apt[@]} -gt 0 ] || exit 0
 
-if [ "$(id -u)" -ne 0 ]; then
-	echo "$0: missing packages, and not root to install them: ${missing_apt[*]}" >&2
-	exit 1
-fi
+root_for() {
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "$0: missing packages, and not root to install them: $*" >&2
+		exit 1
+	fi
+}
 
 if command -v apt-get >/dev/null; then
 	bpftool=(bpftool)
@@ -111,13 +113,16 @@ if command -v apt-get >/dev/null; then
 			packages+=("$package")
 		fi
 	done
+	root_for "${packages[@]}"
 	echo "installing: ${packages[*]}" >&2
 	apt-get update -qq >&2
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		"${packages[@]}" >/dev/null # errors come on stderr
 elif command -v dnf >/dev/null; then # not tested
+	root_for "${missing_dnf[@]}"
 	dnf install -y "${missing_dnf[@]}" >&2
 elif command -v pacman >/dev/null; then # not tested
+	root_for "${missing_pacman[@]}"
 	pacman -S --needed --noconfirm "${missing_pacman[@]}" >&2
 else
 	echo "$0: no apt-get, dnf or pacman; install by hand: ${missing_apt[*]}" >&2

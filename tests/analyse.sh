@@ -21,8 +21,11 @@ configure() { # DIR OPTION...
 
 run_clang_tidy() {
 	local dir
-	dir=$(configure clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON)
-	cmake --build "$dir" >"$build/build.log" 2>&1 # for the generated headers
+	dir=$(configure clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON) || return 1
+	cmake --build "$dir" >"$build/build.log" 2>&1 || { # for the generated headers
+		cat "$build/build.log" >&2
+		return 1
+	}
 	printf '%s\0' lib/*.c examples/*.c examples/agentsh-trace/*.c tests/fuzz/*.c |
 		xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$dir" --quiet 2>/dev/null
 }
@@ -38,7 +41,8 @@ run_cppcheck() {
 
 run_gcc() {
 	local dir
-	dir=$(configure gcc -DCMAKE_C_COMPILER=gcc -DAGENTSH_EBPF_WERROR=ON -DCMAKE_C_FLAGS=-fanalyzer)
+	dir=$(configure gcc -DCMAKE_C_COMPILER=gcc -DAGENTSH_EBPF_WERROR=ON -DCMAKE_C_FLAGS=-fanalyzer) ||
+		return 1
 	cmake --build "$dir" >"$build/build.log" 2>&1 || {
 		cat "$build/build.log" >&2
 		return 1

@@ -13,6 +13,10 @@ if [ "$(id -u)" -ne 0 ]; then
 	# root's build directory is not ours to write to
 	[ -n "${BUILD_ROOT:-}" ] || root=$top/build-$(id -un)
 fi
+mkdir -p "$root"
+BUILD_ROOT=$(cd "$root" && pwd) # for what is called here, which may look at it from elsewhere
+root=$BUILD_ROOT
+export BUILD_ROOT
 
 "$top/cmake/deps.sh" test
 
