@@ -35,21 +35,21 @@ describe() {
 	IFS=+ read -r -a variants <<<"$1"
 	suite_of "${variants[0]}" >/dev/null || return 1
 	arch=amd64 board=q35 console=ttyS0 cpus=2
-	local cgroup=v2 netcls=not btf=shown lockdown=
+	local cgroup=v2 netcls=not btf=shown lockdown='' skip=''
 	for variant in "${variants[@]:1}"; do
 		case $variant in
 		hybrid | v1) cgroup=$variant ;;
 		netcls) cgroup=hybrid netcls=used ;;
 		nobtf) btf=hidden ;;
 		lockdown) lockdown=lockdown=confidentiality ;;
-		arm64) arch=arm64 board=virt console=ttyAMA0 ;;
+		arm64) arch=arm64 board=virt console=ttyAMA0 skip=live-fairness ;;
 		1cpu | 4cpu) cpus=${variant%cpu} ;;
 		*) return 1 ;;
 		esac
 	done
 	# oops=panic: a kernel that stumbles over our programs shall not pass
 	command_line="quiet loglevel=4 panic=-1 oops=panic rdinit=/init $lockdown"
-	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf"
+	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf vm_skip=$skip"
 }
 
 # Machines, tests, and the reason that the test gives, each a shell pattern: what may
@@ -63,6 +63,7 @@ allowed='
 *+v1*	live-*	no cgroup v2 is mounted
 *+nobtf*	live-pidns	the kernel has no BTF
 *+lockdown*	live-pidns	the kernel is locked down
+*+arm64*	live-fairness	its load is more than this machine takes
 '
 
 # may_leave_out MACHINE TEST REASON
