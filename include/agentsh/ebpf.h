@@ -24,13 +24,15 @@
  * called with a tracer whose close has begun, or a session whose detach has
  * begun. Two tracers are independent. The library makes no thread, installs no
  * signal handler, writes nothing to stdout or stderr and reads no environment.
- * Its only process-wide state is libbpf's print hook, which it takes and gives
- * back inside agentsh_ebpf_tracer_open(): see there. After fork(), only the
+ * Process-wide are libbpf's print hook, which open and probe take and give back,
+ * see agentsh_ebpf_tracer_open(); what libbpf remembers of the kernel's features;
+ * and before kernel 5.11 RLIMIT_MEMLOCK, which both raise. After fork(), only the
  * parent may go on using a tracer; all its descriptors are close-on-exec.
  *
  * Structs: options and results begin with size, which the caller sets to
- * sizeof. A smaller (older) one is taken with defaults, of a larger (newer) one
- * the part that is not known must be zero. There are no holes, no bit-fields
+ * sizeof. A smaller (older) one is taken with defaults. Of larger (newer) options
+ * the part that is not known must be zero; of a larger result it is made zero, so
+ * size must never be more than there is. There are no holes, no bit-fields
  * and no unions.
  */
 #ifndef AGENTSH_EBPF_H
@@ -60,7 +62,12 @@ struct agentsh_ebpf_session;
 
 /* agentsh_ebpf_event.kind. A host skips kinds that it does not know. */
 enum {
-	/* connect() was called, on whatever socket; its result is not known yet. */
+	/*
+	 * connect() was called, on a socket of which agentsh_ebpf_coverage() says that
+	 * it is seen; its result is not known yet. What other programs of the cgroup
+	 * that run before make of the destination is shown; those that run after may
+	 * still change it, or refuse the call.
+	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* a datagram was sent with a destination of its own (sendto, sendmsg, sendmmsg) */
 	AGENTSH_EBPF_EVENT_UDP_SEND = 2,
@@ -85,13 +92,13 @@ enum {
 	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
 	/*
 	 * Whose socket it is is not known: connect() or bind() was called before the
-	 * session was attached, or bind() never was. pid to comm and netns_cookie
-	 * are 0.
+	 * session was attached, or bind() never was. cgroup_id, process_start_ns, pid,
+	 * tgid, ppid, uid, gid, ns_pid, ns_tgid, comm and netns_cookie are 0.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* error could not be read: no BTF, no CAP_PERFMON */
 	AGENTSH_EBPF_FLAG_NO_ERROR = 4,
-	/* the peer opened the connection; pid to comm are those of who called bind() for the listener */
+	/* the peer opened the connection; the process is the one that called bind() for the listener */
 	AGENTSH_EBPF_FLAG_INBOUND = 8,
 	/* CLOSED: who sent the first FIN; neither: it ended by a reset, a time-out or an abort */
 	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
@@ -104,19 +111,23 @@ enum {
  *
  * Addresses are in network order, IPv4 in the first four bytes; ports are in
  * host order. uid, gid, pid, tgid and ppid are those of the initial namespaces,
- * as the kernel's own logs show them.
+ * as the kernel's own logs show them. The process is the one that made the call;
+ * of CONNECTED, CONNECT_FAILED and CLOSED the one that called connect(), or of a
+ * datagram socket made its first event.
  */
 struct agentsh_ebpf_event {
 	uint32_t kind;             /* AGENTSH_EBPF_EVENT_ */
 	uint32_t flags;            /* AGENTSH_EBPF_FLAG_, or-ed */
 	uint64_t timestamp_ns;     /* CLOCK_BOOTTIME of the initial time namespace; see agentsh_ebpf_event_realtime_ns() */
 	uint64_t session_id;       /* the host's tag from the session's options */
-	uint64_t session_lost;     /* this session's events lost before this one, since attach: a rise between two events is the gap */
-	uint64_t cgroup_id;        /* cgroup v2 of the calling task: the inode number of its directory */
+	uint64_t session_lost;     /* this session's events lost before this one, since attach, never falls: a rise between two
+	                              events is the gap, as exact as the order of what several processors write at once */
+	uint64_t cgroup_id;        /* cgroup v2 of the process: the inode number of its directory */
 	uint64_t socket_cookie;    /* SO_COOKIE, socket(7); an MPTCP socket's is that of its first TCP subflow;
 	                              before kernel 5.10 unique with netns_cookie only */
 	uint64_t netns_cookie;     /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
-	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME; field 22 of /proc/PID/stat in ns; 0 without BTF or CAP_PERFMON */
+	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME of the initial time namespace; field 22 of /proc/PID/stat
+	                              there, in ns; 0 without BTF or CAP_PERFMON */
 	uint32_t pid;              /* thread: gettid(2) */
 	uint32_t tgid;             /* process: getpid(2) */
 	uint32_t ppid;             /* parent process: getppid(2); 0 without BTF or CAP_PERFMON */
@@ -143,15 +154,17 @@ struct agentsh_ebpf_event {
 	char comm[16];             /* name of the thread, ends with NUL; else any bytes: the process chose them, prctl(2) PR_SET_NAME;
 	                              empty where the kernel (6.18 does) wants CAP_PERFMON for it and the opener has none */
 	uint32_t retransmits;      /* segments sent again, TCP_INFO's tcpi_total_retrans */
-	uint32_t datagrams;        /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or deduplicated) */
+	uint32_t datagrams;        /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or deduplicated);
+	                              nearly exact where threads send at once */
 	uint8_t reserved[64];
 };
 
 /*
  * Unix time of an event in nanoseconds. Boot time is compared with the wall
  * clock as it is now, so call it soon after the event; two calls may differ
- * where the wall clock was set or slewed in between, clock_gettime(2). 0 if
- * event is NULL. Any thread.
+ * where the wall clock was set or slewed in between, clock_gettime(2). In a time
+ * namespace with an offset to CLOCK_BOOTTIME (time_namespaces(7)) it is off by
+ * that. 0 if event is NULL. Any thread.
  */
 AGENTSH_EBPF_API uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event);
 
@@ -347,7 +360,10 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
 /*
  * Stops tracing and frees the session. When it returns, no program of it runs
  * for new calls; its events that are unread are delivered by later polls. A
- * cgroup that was removed meanwhile is no error. Returns 0, or -EFAULT. Any
+ * cgroup that was removed meanwhile is no error. Before kernel 5.19
+ * (c8644cd0efe7) it takes CAP_BPF: without, the programs run on as long as a
+ * child that was forked without exec has copies of the descriptors, and the
+ * session goes on counting against max_sessions. Returns 0, or -EFAULT. Any
  * thread, also the callback.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
@@ -496,7 +512,8 @@ struct agentsh_ebpf_capabilities {
  * Tries what a tracer needs, each by doing it: makes the maps, loads the real
  * programs, attaches them for a moment to the caller's own cgroup (where they
  * report nothing) and takes all of it away again. It makes no directory and no
- * pin, so nothing can stay behind, even if the process is killed meanwhile.
+ * pin, so nothing can stay behind, even if the process is killed meanwhile; but
+ * before kernel 5.11 it raises RLIMIT_MEMLOCK, as opening does.
  *
  * caps is the caller's; size and simulate_missing are read, all else is written.
  * Needs no privilege: what it may not do is part of the answer. Returns 0, also
