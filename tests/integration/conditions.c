@@ -176,3 +176,10 @@ int condition_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)
 	close(fd);
 	return -1;
 }
+
+int condition_little_memlock(void)
+{
+	const struct rlimit little = {4096, 4096};
+
+	return setrlimit(RLIMIT_MEMLOCK, &little);
+}

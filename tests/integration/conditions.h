@@ -37,6 +37,7 @@ int condition_userns(void);	     /* with a map: as in a rootless container */
 int condition_userns_unmapped(void);
 
 /* RLIMIT_NOFILE such that this many descriptors are free. */
+int condition_little_memlock(void);
 int condition_descriptors(unsigned int left);
 
 /* One program that does nothing at this cgroup's hook; flags of BPF_PROG_ATTACH. Its descriptor. */

@@ -181,13 +181,6 @@ static int shared(void)
 	return condition_attach_other(cgroup.fd, BPF_CGROUP_INET4_CONNECT, BPF_F_ALLOW_MULTI) < 0;
 }
 
-static int little_memlock(void)
-{
-	const struct rlimit little = {4096, 4096};
-
-	return setrlimit(RLIMIT_MEMLOCK, &little);
-}
-
 static int full(void)
 {
 	int ret = 0;
@@ -209,7 +202,8 @@ static const struct host hosts[] = {
 	/* all combinations of the three */
 	{"B N P", NULL, B | N | P, CHECK(CAP_BPF), OK, 0, ALL, "", 0},
 	{"B N -", NULL, B | N, CHECK(CAP_PERFMON), MISSING, EPERM, DEFAULT, "", OR_MORE},
-	{"B - P", NULL, B | P, CHECK(CAP_NET_ADMIN), MISSING, EPERM, 0, "CAP_NET_ADMIN is missing", 0},
+	{"B - P", NULL, B | P, CHECK(CAP_NET_ADMIN), MISSING, EPERM, 0, "CAP_NET_ADMIN is missing",
+	 0},
 	{"B - -", NULL, B, CHECK(CAP_NET_ADMIN), MISSING, EPERM, 0, "CAP_NET_ADMIN is missing", 0},
 	{"- N P", NULL, N | P, CHECK(CAP_BPF), MISSING, EPERM, 0, "CAP_BPF is missing", 0},
 	{"- N -", NULL, N, CHECK(CAP_BPF), MISSING, EPERM, 0, "CAP_BPF is missing", 0},
@@ -251,8 +245,8 @@ static const struct host hosts[] = {
 	 LOAD_ONLY},
 	{"no BTF", no_btf, CAPS_ALL, CHECK(BTF), MISSING, ENOENT, ALL, "", 0},
 	{"/dev/null for BTF", devnull_over_btf, CAPS_ALL, CHECK(BTF), MISSING, ENOENT, ALL, "", 0},
-	{"no /proc", no_proc, CAPS_ALL, CHECK(CGROUP2), AGENTSH_EBPF_STATUS_UNKNOWN, ENOENT, ALL, "",
-	 LOAD_ONLY},
+	{"no /proc", no_proc, CAPS_ALL, CHECK(CGROUP2), AGENTSH_EBPF_STATUS_UNKNOWN, ENOENT, ALL,
+	 "", LOAD_ONLY},
 	{"no descriptor", descriptors_0, CAPS_ALL, CHECK(NOFILE), FORBIDDEN, EMFILE, 0,
 	 "RLIMIT_NOFILE,ulimit -n", 0},
 	{"63 descriptors", descriptors_63, CAPS_ALL, CHECK(NOFILE), FORBIDDEN, EMFILE, 0,
@@ -266,8 +260,8 @@ static const struct host hosts[] = {
 	 WITHOUT_UDP, "", ATTACH_FAILS},
 	{"an overridable one above", overridable_above, CAPS_ALL, CHECK(CONNECT4), OK, 0, ALL, "",
 	 0},
-	{"RLIMIT_MEMLOCK of a page", little_memlock, B | N | P, CHECK(MEMLOCK), FORBIDDEN, EPERM, 0,
-	 "RLIMIT_MEMLOCK,ulimit -l", BEFORE_5_11},
+	{"RLIMIT_MEMLOCK of a page", condition_little_memlock, B | N | P, CHECK(MEMLOCK), FORBIDDEN,
+	 EPERM, 0, "RLIMIT_MEMLOCK,ulimit -l", BEFORE_5_11},
 	{"64 programs", full, CAPS_ALL, CHECK(CONNECT4), MISSING, E2BIG, WITHOUT_CONNECT,
 	 "cgroup/connect4,64 programs", ATTACH_FAILS},
 	{"another's that allows more", shared, CAPS_ALL, CHECK(CONNECT4), OK, 0, ALL, "", 0},
@@ -340,10 +334,16 @@ START_TEST(host_with)
 	static struct verdict v;
 	struct live_worker worker;
 	static const struct host well = {"well", NULL, 0, CHECK(MEMLOCK), OK, 0, ALL, "", 0};
+	static const struct host no_types = {"no BTF", NULL, 0,	 CHECK(BTF), MISSING,
+					     ENOENT,   ALL,  "", 0};
 	bool usable;
 
 	if (host->flags & USERNS && live_no_userns(host->name))
 		return;
+	if (host->before == devnull_over_btf && access("/sys/kernel/btf/vmlinux", F_OK)) {
+		printf("left out: %s: the kernel has no BTF\n", host->name);
+		return;
+	}
 	live_cgroup_make(&sibling, NULL);
 	live_cgroup_make(&parent, NULL);
 	live_cgroup_make(&cgroup, &parent);
@@ -352,6 +352,8 @@ START_TEST(host_with)
 	live_worker_stop(&worker);
 	if (host->flags & BEFORE_5_11 && v.caps.kernel_version >= (5 << 16 | 11 << 8))
 		host = &well;
+	if (host->check == CHECK(BTF) && access("/sys/kernel/btf/vmlinux", F_OK))
+		host = &no_types;
 	usable = !host->words[0];
 	check = &v.caps.checks[host->check];
 	LIVE_CHECK(v.caps.usable == usable, "%s: usable is %u: %s", host->name, v.caps.usable,

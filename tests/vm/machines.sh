@@ -62,6 +62,7 @@ allowed='
 7*	live-odd	udplite* the kernel has no such protocol
 *+v1*	live-*	no cgroup v2 is mounted
 *+nobtf*	live-pidns	the kernel has no BTF
+*+nobtf*	live-probe_hosts	*the kernel has no BTF
 *+lockdown*	live-pidns	the kernel is locked down
 *+arm64*	live-fairness	its load is more than this machine takes
 '

@@ -70,6 +70,7 @@ report_machine() {
 	printf '%-16s %-28s %s CPU  %2d passed, %2d left out, %2d failed\n' \
 		"$1" "$release" "$cpus" "$passed" "$skipped" "$failed"
 	awk -F'\t' '$2 == "fail" { print "    FAILED " $1 ": " $3 }' "$2"
+	lines_of VM-AGAIN "$3" | sed 's/VM-AGAIN/    a second try:/'
 	[ "$failed" -eq 0 ] || echo "    see $3"
 }
 
