@@ -68,8 +68,11 @@ TCase *live_case(Suite *suite, const char *name)
 	return tcase;
 }
 
+bool live_skipped;
+
 int live_skip(const char *why)
 {
+	live_skipped = true;
 	printf("skipped: %s\n", why);
 	return LIVE_SKIP;
 }

@@ -44,6 +44,7 @@ int live_main(Suite *suite);
 
 /* Says why and returns LIVE_SKIP: for main(). */
 int live_skip(const char *why);
+extern bool live_skipped;
 
 /* A case whose fixture cleans up after each test, also after one that failed. */
 TCase *live_case(Suite *suite, const char *name);

@@ -43,7 +43,8 @@ describe() {
 		nobtf) btf=hidden ;;
 		lockdown) lockdown=lockdown=confidentiality ;;
 		arm64) arch=arm64 board=virt console=ttyAMA0 skip=live-fairness ;;
-		1cpu | 4cpu) cpus=${variant%cpu} ;;
+		1cpu) cpus=1 ;;
+		4cpu) cpus=4 skip=live-fairness ;;
 		*) return 1 ;;
 		esac
 	done
@@ -62,9 +63,12 @@ allowed='
 7*	live-odd	udplite* the kernel has no such protocol
 *+v1*	live-*	no cgroup v2 is mounted
 *+nobtf*	live-pidns	the kernel has no BTF
+*+nobtf*	live-old_pidns	the kernel has no BTF
 *+nobtf*	live-probe_hosts	*the kernel has no BTF
 *+lockdown*	live-pidns	the kernel is locked down
+*+lockdown*	live-old_pidns	the kernel is locked down
 *+arm64*	live-fairness	its load is more than this machine takes
+*+4cpu*	live-fairness	its load is more than this machine takes
 '
 
 # may_leave_out MACHINE TEST REASON
