@@ -111,7 +111,8 @@ markdown() {
 	cat <<-'END'
 		¹ in part: what is left out is in the first table. –: left out.
 
-		Emulated, with `tests/vm/run.sh`. A machine has two CPUs and cgroup v2 alone, unless its name says otherwise:
+		Emulated, with `tests/vm/run.sh`; processors take turns. A machine has two CPUs and cgroup v2 alone, unless its name
+		says otherwise:
 
 		- `+hybrid`: cgroup v1 beside v2, which is at `/sys/fs/cgroup/unified`; `+netcls`: v1's net_cls is in use, too
 		- `+v1`: cgroup v1 alone; `agentsh-trace` says so and runs its command untraced
