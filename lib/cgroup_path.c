@@ -37,6 +37,7 @@ int agentsh_ebpf_cgroup_path(char *path, size_t size)
 {
 	struct agentsh_mounts found;
 	const char *best;
+	size_t len;
 	int ret;
 
 	if (!path)
@@ -47,8 +48,9 @@ int agentsh_ebpf_cgroup_path(char *path, size_t size)
 	best = found.own[0] ? found.own : found.mount;
 	if (!best[0])
 		return found.v2 ? -ENAMETOOLONG : -ENODEV;
-	if (strlen(best) >= size)
+	len = strlen(best);
+	if (len >= size)
 		return -ENAMETOOLONG;
-	strcpy(path, best);
+	memcpy(path, best, len + 1);
 	return 0;
 }

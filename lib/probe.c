@@ -31,8 +31,10 @@ static uint32_t refused_or_missing(int error)
 /* Half a path would be another directory. */
 static void copy_path(char *to, size_t size, const char *from)
 {
-	if (strlen(from) < size)
-		strcpy(to, from);
+	size_t len = strlen(from);
+
+	if (len < size)
+		memcpy(to, from, len + 1);
 }
 
 static void cgroup2(struct agentsh_ebpf_capabilities *caps)
