@@ -133,11 +133,13 @@ struct cgroup_rest cgroup_remove(struct cgroup *c)
 	struct cgroup_rest rest = {0};
 
 	leaving.parent_fd = c->parent_fd;
-	leaving.own_fd = open_own();
+	leaving.own_fd = -1;
 	for (int i = 0; i < REMOVALS_TRIED; i++) {
 		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
 		if (rest.error != -EBUSY)
 			break;
+		if (leaving.own_fd < 0)
+			leaving.own_fd = open_own();
 		leaving.moved = 0;
 		nftw(c->path, clear, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 		rest.moved += leaving.moved;
