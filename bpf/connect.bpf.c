@@ -4,85 +4,87 @@
  * protocol looks at the address, so attempts that fail at once are seen too.
  * The local port is that of a bound socket; others get theirs after the hook.
  */
-#include "flow.h"
+#include "sock_state.h"
 
-AGENTSH_TAG_MAP(agentsh_tag_connect4);
-AGENTSH_TAG_MAP(agentsh_tag_connect6);
+AGENTSH_STATE_MAP(agentsh_state_connect4);
+AGENTSH_STATE_MAP(agentsh_state_connect6);
 
-static __always_inline void connect4_flow(struct bpf_sock_addr *ctx, const struct agentsh_who *who)
+static __always_inline void connect4_sock_state(struct bpf_sock_addr *ctx,
+						const struct agentsh_task *task)
 {
-	struct flow *flow = flow_connect(ctx, who);
+	struct sock_state *sock = sock_state_connect(ctx, task);
 
-	if (flow)
-		flow_remote4(flow, ctx);
+	if (sock)
+		sock_state_set_remote4(sock, ctx);
 }
 
 SEC("cgroup/connect4")
 int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_connect4, 0);
-	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect4, 0);
+	struct agentsh_slot *slot = session_slot(session);
 	struct agentsh_record *rec;
-	struct room room;
+	struct reservation reservation;
 	struct bpf_sock *sk;
 
 	if (!slot)
 		return 1;
-	room = record_reserve(slot);
-	rec = room.rec;
+	reservation = record_reserve(slot);
+	rec = reservation.rec;
 	if (!rec) {
-		connect4_flow(ctx, NULL);
+		connect4_sock_state(ctx, NULL);
 		return 1;
 	}
 
-	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
-	who_fill(&rec->who);
-	connect4_flow(ctx, &rec->who);
+	record_begin(rec, session, slot, AGENTSH_KIND_CONNECT);
+	task_fill(&rec->task);
+	connect4_sock_state(ctx, &rec->task);
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	sk = ctx->sk;
 	set_addr4(rec->local_addr, sk ? sk->src_ip4 : 0);
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 	return 1;
 }
 
-static __always_inline void connect6_flow(struct bpf_sock_addr *ctx, const struct agentsh_who *who)
+static __always_inline void connect6_sock_state(struct bpf_sock_addr *ctx,
+						const struct agentsh_task *task)
 {
-	struct flow *flow = flow_connect(ctx, who);
+	struct sock_state *sock = sock_state_connect(ctx, task);
 
-	if (flow)
-		flow_remote6(flow, ctx);
+	if (sock)
+		sock_state_set_remote6(sock, ctx);
 }
 
 SEC("cgroup/connect6")
 int agentsh_connect6(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_connect6, 0);
-	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect6, 0);
+	struct agentsh_slot *slot = session_slot(session);
 	struct agentsh_record *rec;
-	struct room room;
+	struct reservation reservation;
 	struct bpf_sock *sk;
 	__u32 local[4] = {}, remote[4];
 
 	if (!slot)
 		return 1;
-	room = record_reserve(slot);
-	rec = room.rec;
+	reservation = record_reserve(slot);
+	rec = reservation.rec;
 	if (!rec) {
-		connect6_flow(ctx, NULL);
+		connect6_sock_state(ctx, NULL);
 		return 1;
 	}
 
-	record_begin(rec, tag, slot, AGENTSH_KIND_CONNECT);
-	who_fill(&rec->who);
-	connect6_flow(ctx, &rec->who);
+	record_begin(rec, session, slot, AGENTSH_KIND_CONNECT);
+	task_fill(&rec->task);
+	connect6_sock_state(ctx, &rec->task);
 	record_socket(rec, ctx);
 	sk = ctx->sk;
 	if (sk)
 		COPY_ADDR6(local, sk->src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);
 	record_ends6(rec, remote, local);
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 	return 1;
 }
 

@@ -4,10 +4,10 @@
  * destination, or for each datagram if the settings say so. A send() on a
  * connected socket passes no hook; its connect() did.
  */
-#include "flow.h"
+#include "sock_state.h"
 
-AGENTSH_TAG_MAP(agentsh_tag_sendmsg4);
-AGENTSH_TAG_MAP(agentsh_tag_sendmsg6);
+AGENTSH_STATE_MAP(agentsh_state_sendmsg4);
+AGENTSH_STATE_MAP(agentsh_state_sendmsg6);
 
 /*
  * The serial makes nested sessions get a record each; before 5.10
@@ -20,7 +20,7 @@ struct destination {
 	__u64 socket_cookie;
 	__u64 netns_cookie;
 	__u64 addr[2];
-	__u64 serial_port_family;
+	__u64 generation_port_family;
 };
 
 static __always_inline __u64 word(__u32 low, __u32 high)
@@ -49,91 +49,90 @@ static __always_inline int first_seen(struct agentsh_slot *slot, const struct de
 }
 
 /*
- * Room for the record of this datagram, or NULL: a repetition, or no room. What
+ * Room for the record of this datagram, or NULL: a repetition, or no reservation. What
  * was lost is forgotten again, so that the next datagram gets its chance.
  */
-static __always_inline struct room datagram_reserve(struct bpf_sock_addr *ctx,
-							       const struct agentsh_tag *tag,
-							       struct agentsh_slot *slot,
-							       struct destination *dst)
+static __always_inline struct reservation
+datagram_reserve(struct bpf_sock_addr *ctx, const struct agentsh_session_state *session,
+		 struct agentsh_slot *slot, struct destination *dst)
 {
-	struct room room = {};
+	struct reservation reservation = {};
 
-	if (agentsh_settings.udp_every)
+	if (agentsh_settings.udp_no_dedup)
 		return record_reserve(slot);
 
 	dst->socket_cookie = bpf_get_socket_cookie(ctx);
 	dst->netns_cookie = bpf_get_netns_cookie(ctx);
-	dst->serial_port_family =
-		word((__u16)ctx->user_port | (__u32)ctx->user_family << 16, tag->serial);
+	dst->generation_port_family =
+		word((__u16)ctx->user_port | (__u32)ctx->user_family << 16, session->generation);
 	if (!first_seen(slot, dst))
-		return room;
-	room = record_reserve(slot);
-	if (!room.rec)
+		return reservation;
+	reservation = record_reserve(slot);
+	if (!reservation.rec)
 		bpf_map_delete_elem(&agentsh_udp_seen, dst);
-	return room;
+	return reservation;
 }
 
 SEC("cgroup/sendmsg4")
 int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_sendmsg4, 0);
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg4, 0);
 	struct destination dst = {};
-	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_slot *slot = session_slot(session);
 	struct agentsh_record *rec;
-	struct room room;
-	struct flow *flow;
+	struct reservation reservation;
+	struct sock_state *sock;
 
 	if (!slot)
 		return 1;
-	flow = flow_datagram(ctx, tag);
-	if (flow)
-		flow_remote4(flow, ctx);
+	sock = sock_state_datagram(ctx, session);
+	if (sock)
+		sock_state_set_remote4(sock, ctx);
 	dst.addr[0] = ctx->user_ip4;
-	room = datagram_reserve(ctx, tag, slot, &dst);
-	rec = room.rec;
+	reservation = datagram_reserve(ctx, session, slot, &dst);
+	rec = reservation.rec;
 	if (!rec)
 		return 1;
 
-	record_begin(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
-	who_fill(&rec->who); /* not the flow's: another process may send */
+	record_begin(rec, session, slot, AGENTSH_KIND_UDP_SEND);
+	task_fill(&rec->task); /* not the flow's: another process may send */
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	set_addr4(rec->local_addr, ctx->msg_src_ip4);
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 	return 1;
 }
 
 SEC("cgroup/sendmsg6")
 int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_tag *tag = bpf_get_local_storage(&agentsh_tag_sendmsg6, 0);
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg6, 0);
 	struct destination dst = {};
-	struct agentsh_slot *slot = session_slot(tag);
+	struct agentsh_slot *slot = session_slot(session);
 	struct agentsh_record *rec;
-	struct room room;
-	struct flow *flow;
+	struct reservation reservation;
+	struct sock_state *sock;
 	__u32 local[4], remote[4];
 
 	if (!slot)
 		return 1;
-	flow = flow_datagram(ctx, tag);
-	if (flow)
-		flow_remote6(flow, ctx);
+	sock = sock_state_datagram(ctx, session);
+	if (sock)
+		sock_state_set_remote6(sock, ctx);
 	dst.addr[0] = word(ctx->user_ip6[0], ctx->user_ip6[1]);
 	dst.addr[1] = word(ctx->user_ip6[2], ctx->user_ip6[3]);
-	room = datagram_reserve(ctx, tag, slot, &dst);
-	rec = room.rec;
+	reservation = datagram_reserve(ctx, session, slot, &dst);
+	rec = reservation.rec;
 	if (!rec)
 		return 1;
 
-	record_begin(rec, tag, slot, AGENTSH_KIND_UDP_SEND);
-	who_fill(&rec->who); /* not the flow's: another process may send */
+	record_begin(rec, session, slot, AGENTSH_KIND_UDP_SEND);
+	task_fill(&rec->task); /* not the flow's: another process may send */
 	record_socket(rec, ctx);
 	COPY_ADDR6(local, ctx->msg_src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);
 	record_ends6(rec, remote, local);
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 	return 1;
 }
 

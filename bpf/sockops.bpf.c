@@ -4,12 +4,15 @@
  * answers questions of the kernel (time-outs, windows); those are left alone,
  * and so is the reply that another program may have given.
  */
-#include "flow.h"
+#include "sock_state.h"
 
-AGENTSH_TAG_MAP(agentsh_tag_sockops);
+AGENTSH_STATE_MAP(agentsh_state_sockops);
 
-/* Include/net/tcp_states.h and include/uapi/linux/bpf.h (BPF_TCP_): never renumbered. */
-#define SOCK_DONE_BIT 1 /* enum sock_flags: the peer's FIN was taken */
+/*
+ * SOCK_DONE of enum sock_flags, include/net/sock.h: the peer's FIN was received. The
+ * enum is internal to the kernel; the bit is 1 in every version from 5.8 to 7.2.
+ */
+#define SOCK_DONE_BIT 1
 
 #define ECANCELED 125
 #define IPPROTO_TCP 6
@@ -61,7 +64,7 @@ static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
  * From FIN_WAIT2 a socket leaves on that FIN, or because nobody holds it any
  * more; then nothing more has come.
  */
-static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct flow *flow,
+static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 					__u32 old)
 {
 	if (old == BPF_TCP_CLOSE_WAIT || old == BPF_TCP_LAST_ACK || old == BPF_TCP_CLOSING)
@@ -75,7 +78,7 @@ static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct f
 	if (tcp)
 		return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
 #endif
-	return ctx->bytes_received > flow->received;
+	return ctx->bytes_received > sock->received;
 }
 
 /* bytes_acked counts our SYN, where we sent one, and our FIN. */
@@ -109,26 +112,27 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 
 /* A record in the name of the process that the flow remembers. */
 static __always_inline struct agentsh_record_outcome *
-outcome_begin(struct bpf_sock_ops *ctx, const struct flow *flow, const struct agentsh_tag *tag,
-	      struct agentsh_slot *slot, __u8 kind, struct room *room)
+outcome_begin(struct bpf_sock_ops *ctx, const struct sock_state *sock,
+	      const struct agentsh_session_state *session, struct agentsh_slot *slot, __u8 kind,
+	      struct reservation *reservation)
 {
 	struct agentsh_record_outcome *out;
 	struct agentsh_record *rec;
 
-	*room = room_reserve(slot, sizeof(*out));
-	out = room->rec;
+	*reservation = ringbuf_reserve(slot, sizeof(*out));
+	out = reservation->rec;
 	if (!out)
 		return NULL;
 	rec = &out->base;
-	record_begin(rec, tag, slot, kind);
+	record_begin(rec, session, slot, kind);
 	record_ends(rec, ctx);
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->socket_type = SOCK_STREAM;
-	rec->who = flow->who; /* all zero where it is nobody's */
-	rec->netns_cookie = flow->netns_cookie;
-	rec->protocol = flow->protocol;
-	rec->flags |= flow->nobodys ? AGENTSH_FLAG_UNATTRIBUTED : 0;
-	out->duration_ns = rec->timestamp_ns - flow->start_ns;
+	rec->task = sock->task; /* all zero where it is nobody's */
+	rec->netns_cookie = sock->netns_cookie;
+	rec->protocol = sock->protocol;
+	rec->flags |= sock->unattributed ? AGENTSH_FLAG_UNATTRIBUTED : 0;
+	out->duration_ns = rec->timestamp_ns - sock->start_ns;
 	out->error = 0;
 	out->rtt_us = ctx->srtt_us >> 3;
 	out->bytes_sent = 0;
@@ -145,66 +149,69 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 }
 
 /* A connection whose beginning was not seen is remembered from here on. */
-static __always_inline struct flow *flow_found(struct bpf_sock *sk, __u32 phase)
+static __always_inline struct sock_state *sock_state_unattributed(struct bpf_sock *sk, __u32 phase)
 {
-	struct flow *flow =
-		bpf_sk_storage_get(&agentsh_flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct sock_state *sock =
+		bpf_sk_storage_get(&agentsh_sock_states, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-	if (flow) {
-		flow->start_ns = bpf_ktime_get_boot_ns();
-		flow->protocol = IPPROTO_TCP;
-		flow->phase = phase;
-		flow->nobodys = 1;
+	if (sock) {
+		sock->start_ns = bpf_ktime_get_boot_ns();
+		sock->protocol = IPPROTO_TCP;
+		sock->phase = phase;
+		sock->unattributed = 1;
 	}
-	return flow;
+	return sock;
 }
 
-static __always_inline void established(struct bpf_sock_ops *ctx, struct flow *flow,
-					const struct agentsh_tag *tag, struct agentsh_slot *slot)
+static __always_inline void established(struct bpf_sock_ops *ctx, struct sock_state *sock,
+					const struct agentsh_session_state *session,
+					struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
-	struct room room;
+	struct reservation reservation;
 
-	if (flow->phase == FLOW_ATTEMPT)
-		flow->phase = FLOW_SYN; /* sent while no session looked */
+	if (sock->phase == PHASE_ATTEMPT)
+		sock->phase = PHASE_SYN; /* sent while no session looked */
 	watch_states(ctx);
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECTED, &room);
+	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CONNECTED, &reservation);
 	if (!out)
 		return;
 	out->duration_ns = out->base.flags & AGENTSH_FLAG_UNATTRIBUTED ? 0 : out->duration_ns;
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 }
 
 /* Its flow is a copy of its listener's, where bind() made one. */
-static __always_inline void accepted(struct bpf_sock_ops *ctx, struct flow *flow,
-				     const struct agentsh_tag *tag, struct agentsh_slot *slot)
+static __always_inline void accepted(struct bpf_sock_ops *ctx, struct sock_state *sock,
+				     const struct agentsh_session_state *session,
+				     struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
-	struct room room;
+	struct reservation reservation;
 
-	if (flow->phase != FLOW_ACCEPTED) {
-		flow->phase = FLOW_ACCEPTED;
-		flow->start_ns = bpf_ktime_get_boot_ns();
-		flow->closer = 0;
-		flow->received = 0;
+	if (sock->phase != PHASE_ACCEPTED) {
+		sock->phase = PHASE_ACCEPTED;
+		sock->start_ns = bpf_ktime_get_boot_ns();
+		sock->closer = 0;
+		sock->received = 0;
 	}
 	watch_states(ctx);
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_ACCEPTED, &room);
+	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_ACCEPTED, &reservation);
 	if (!out)
 		return;
 	out->base.flags |= AGENTSH_FLAG_INBOUND;
 	out->duration_ns = 0;
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 }
 
-static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *flow,
-				   const struct agentsh_tag *tag, struct agentsh_slot *slot)
+static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
+				   const struct agentsh_session_state *session,
+				   struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome *out;
-	struct room room;
+	struct reservation reservation;
 	int error = socket_error(ctx, 1);
 
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CONNECT_FAILED, &room);
+	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CONNECT_FAILED, &reservation);
 	if (!out)
 		return;
 	out->rtt_us = 0;
@@ -212,27 +219,27 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct flow *
 		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
 		out->error = error ? error : ECANCELED; /* nothing failed: it was given up */
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 }
 
-static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *flow,
-				   const struct agentsh_tag *tag, struct agentsh_slot *slot,
-				   __u32 old)
+static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
+				   const struct agentsh_session_state *session,
+				   struct agentsh_slot *slot, __u32 old)
 {
-	int inbound = flow->phase == FLOW_ACCEPTED;
+	int inbound = sock->phase == PHASE_ACCEPTED;
 	struct agentsh_record_outcome *out;
-	struct room room;
+	struct reservation reservation;
 	__u64 received = ctx->bytes_received, fin;
 	int error = socket_error(ctx, 0);
 
-	out = outcome_begin(ctx, flow, tag, slot, AGENTSH_KIND_CLOSED, &room);
+	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CLOSED, &reservation);
 	if (!out)
 		return;
 	if (inbound)
 		out->base.flags |= AGENTSH_FLAG_INBOUND;
-	if (flow->closer == BPF_TCP_FIN_WAIT1)
+	if (sock->closer == BPF_TCP_FIN_WAIT1)
 		out->base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
-	else if (flow->closer == BPF_TCP_CLOSE_WAIT)
+	else if (sock->closer == BPF_TCP_CLOSE_WAIT)
 		out->base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
 	if (error < 0)
 		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
@@ -240,36 +247,37 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct flow *
 		out->error = error;
 	out->bytes_sent = bytes_sent(ctx, old, inbound);
 	/* the kernel does not count a FIN that came with the SYN-ACK of a Fast Open */
-	fin = fin_received(ctx, flow, old);
+	fin = fin_received(ctx, sock, old);
 	out->bytes_received = received > fin ? received - fin : 0;
-	room_submit(&room);
+	ringbuf_submit(&reservation);
 }
 
 /*
  * Called for whatever socket anybody asked for it, also for such as this session's
  * tracer does not report.
  */
-static __always_inline void changed(struct bpf_sock_ops *ctx, struct flow *flow,
-				    const struct agentsh_tag *tag, struct agentsh_slot *slot)
+static __always_inline void changed(struct bpf_sock_ops *ctx, struct sock_state *sock,
+				    const struct agentsh_session_state *session,
+				    struct agentsh_slot *slot)
 {
 	__u32 old = ctx->args[0], new = ctx->args[1];
-	__u32 phase = flow->phase;
+	__u32 phase = sock->phase;
 
-	if (phase != FLOW_SYN && phase != FLOW_CROSSED && phase != FLOW_ACCEPTED)
+	if (phase != PHASE_SYN && phase != PHASE_CROSSED && phase != PHASE_ACCEPTED)
 		return;
 	if (old == BPF_TCP_SYN_SENT && new == BPF_TCP_SYN_RECV)
-		flow->phase = FLOW_CROSSED;
-	if ((new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !flow->closer)
-		flow->closer = new;
+		sock->phase = PHASE_CROSSED;
+	if ((new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !sock->closer)
+		sock->closer = new;
 	if (new == BPF_TCP_FIN_WAIT2)
-		flow->received = ctx->bytes_received;
+		sock->received = ctx->bytes_received;
 	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
 		return;
 	/* a child may have data before its handshake is done: TCP Fast Open */
-	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && phase != FLOW_ACCEPTED))
-		failed(ctx, flow, tag, slot);
+	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && phase != PHASE_ACCEPTED))
+		failed(ctx, sock, session, slot);
 	else
-		closed(ctx, flow, tag, slot, old);
+		closed(ctx, sock, session, slot, old);
 }
 
 /* Of those that the kernel calls with most are questions that are not for us. */
@@ -284,42 +292,42 @@ SEC("sockops")
 int agentsh_sockops(struct bpf_sock_ops *ctx)
 {
 	__u32 op = ctx->op;
-	struct agentsh_tag *tag;
+	struct agentsh_session_state *session;
 	struct agentsh_slot *slot;
 	struct bpf_sock *sk;
-	struct flow *flow;
+	struct sock_state *sock;
 
 	if (!wanted(op))
 		return 1;
-	tag = bpf_get_local_storage(&agentsh_tag_sockops, 0);
-	slot = session_slot(tag);
+	session = bpf_get_local_storage(&agentsh_state_sockops, 0);
+	slot = session_slot(session);
 	sk = ctx->sk;
 	if (!slot || !sk)
 		return 1;
-	flow = bpf_sk_storage_get(&agentsh_flows, sk, 0, 0);
-	if (!flow) {
+	sock = bpf_sk_storage_get(&agentsh_sock_states, sk, 0, 0);
+	if (!sock) {
 		/* what has none has not been reported, and its end is not either */
 		if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_STATE_CB)
 			return 1;
 		if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
 			return 1;
-		flow = flow_found(sk, op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ? FLOW_SYN :
-										 FLOW_ACCEPTED);
-		if (!flow) { /* no memory */
+		sock = sock_state_unattributed(
+			sk, op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ? PHASE_SYN : PHASE_ACCEPTED);
+		if (!sock) { /* no memory */
 			__sync_fetch_and_add(&slot->lost, 1);
 			return 1;
 		}
 	}
 	/* not NULL from here on; a second look at that is one too many for some verifiers */
 	if (op == BPF_SOCK_OPS_STATE_CB) {
-		changed(ctx, flow, tag, slot);
+		changed(ctx, sock, session, slot);
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-		flow->phase = FLOW_SYN;
+		sock->phase = PHASE_SYN;
 		watch_states(ctx);
-	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || flow->phase == FLOW_CROSSED) {
-		established(ctx, flow, tag, slot);
+	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || sock->phase == PHASE_CROSSED) {
+		established(ctx, sock, session, slot);
 	} else if (agentsh_settings.accept) {
-		accepted(ctx, flow, tag, slot);
+		accepted(ctx, sock, session, slot);
 	}
 	return 1;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What only the task's own structure tells: parent, start time, numbers in a
- * PID namespace. It needs the kernel's BTF and CAP_PERFMON, so every program is
- * built twice, with AGENTSH_TASK and without.
+ * Fills a record's task. The parent, the start time and the numbers in a PID
+ * namespace are in struct task_struct only. Reading that needs the kernel's BTF and
+ * CAP_PERFMON, so every program is built twice, with AGENTSH_TASK and without.
  */
 #ifndef AGENTSH_TASK_H
 #define AGENTSH_TASK_H
 
+#include "maps.h"
 #include "record.h"
 
 #ifdef AGENTSH_TASK
@@ -44,21 +45,21 @@ static __always_inline __u32 number_in(struct pid *pid, unsigned int level, __u3
 }
 
 /* What every kernel with BTF can do: a helper's call for each pointer on the way. */
-static __always_inline void who_task_copied(struct agentsh_who *who, __u32 inode)
+static __always_inline void task_read_copied(struct agentsh_task *task, __u32 inode)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
+	struct task_struct *current = (void *)bpf_get_current_task();
+	struct task_struct *leader = BPF_CORE_READ(current, group_leader);
 
-	who->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	who->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	task->ppid = BPF_CORE_READ(current, real_parent, tgid);
+	task->process_start_ns = BPF_CORE_READ(leader, start_boottime);
 	if (inode) {
-		struct pid *pid = BPF_CORE_READ(task, thread_pid);
+		struct pid *pid = BPF_CORE_READ(current, thread_pid);
 		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
 
-		who->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
-		who->ns_tgid = who->pid == who->tgid
-				       ? who->ns_pid
-				       : number_in(tgid, BPF_CORE_READ(tgid, level), inode, 0);
+		task->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
+		task->ns_tgid = task->pid == task->tgid
+					? task->ns_pid
+					: number_in(tgid, BPF_CORE_READ(tgid, level), inode, 0);
 	}
 }
 
@@ -72,42 +73,61 @@ static __always_inline __u32 number_of_direct(struct task_struct *task, __u32 in
 }
 
 /* The same by plain loads, which the verifier allows from a task that it knows as one. */
-static __always_inline void who_task_direct(struct agentsh_who *who, __u32 inode)
+static __always_inline void task_read_direct(struct agentsh_task *task, __u32 inode)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_struct *leader = task->group_leader;
+	struct task_struct *current = bpf_get_current_task_btf();
+	struct task_struct *leader = current->group_leader;
 
-	who->ppid = task->real_parent->tgid;
-	who->process_start_ns = leader->start_boottime;
+	task->ppid = current->real_parent->tgid;
+	task->process_start_ns = leader->start_boottime;
 	if (inode) {
-		who->ns_pid = number_of_direct(task, inode);
-		who->ns_tgid =
-			who->pid == who->tgid ? who->ns_pid : number_of_direct(leader, inode);
+		task->ns_pid = number_of_direct(current, inode);
+		task->ns_tgid =
+			task->pid == task->tgid ? task->ns_pid : number_of_direct(leader, inode);
 	}
 }
 
-static __always_inline void who_task(struct agentsh_who *who)
+static __always_inline void task_read(struct agentsh_task *task)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
 	__u32 elsewhere = inode == PIDNS_INITIAL ? 0 : inode;
 
-	who->ns_pid = inode == PIDNS_INITIAL ? who->pid : 0;
-	who->ns_tgid = inode == PIDNS_INITIAL ? who->tgid : 0;
+	task->ns_pid = inode == PIDNS_INITIAL ? task->pid : 0;
+	task->ns_tgid = inode == PIDNS_INITIAL ? task->tgid : 0;
 	if (agentsh_settings.task_direct)
-		who_task_direct(who, elsewhere);
+		task_read_direct(task, elsewhere);
 	else
-		who_task_copied(who, elsewhere);
+		task_read_copied(task, elsewhere);
 }
 
 #else
 
-static __always_inline void who_task(struct agentsh_who *who)
+static __always_inline void task_read(struct agentsh_task *task)
 {
-	who->ppid = 0;
-	who->process_start_ns = 0;
-	who->ns_pid = 0;
-	who->ns_tgid = 0;
+	task->ppid = 0;
+	task->process_start_ns = 0;
+	task->ns_pid = 0;
+	task->ns_tgid = 0;
 }
 
 #endif
+
+static __always_inline void task_fill(struct agentsh_task *task)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+	__u64 uid_gid = bpf_get_current_uid_gid();
+
+	task->pid = (__u32)pid_tgid;
+	task->tgid = pid_tgid >> 32;
+	task->uid = (__u32)uid_gid;
+	task->gid = uid_gid >> 32;
+	task->zero = 0;
+	task->cgroup_id = bpf_get_current_cgroup_id();
+	if (agentsh_settings.comm)
+		bpf_get_current_comm(task->comm, sizeof(task->comm));
+	else
+		__builtin_memset(task->comm, 0, sizeof(task->comm));
+	task_read(task);
+}
+
 #endif

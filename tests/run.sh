@@ -68,7 +68,7 @@ echo "== static analysis"
 build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON
 sanitized asan address,undefined
 # Less those of the command and of the model, which have one thread.
-sanitized tsan thread -E '^(live-cli.*|live-quickstart|live-programs|model-.*|bench-smoke)$'
+sanitized tsan thread -E '^(cli-.*|model-.*|bench-smoke)$'
 
 build main -DAGENTSH_EBPF_TESTS=ON
 echo "== all tests, with every call of the library made to fail"

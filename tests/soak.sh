@@ -19,4 +19,4 @@ if ! {
 	tail -n 60 "$build/soak-build.log" >&2
 	exit 1
 fi
-SOAK_SECONDS=$((minutes * 60)) "$build/tests/integration/test-live-soak"
+SOAK_SECONDS=$((minutes * 60)) "$build/tests/live/test-live-soak"

@@ -168,7 +168,7 @@ void json_detached(struct text *t, const struct json_session *session,
 	number(t, "delivered", tally->shown);
 	number(t, "unchosen", tally->unchosen);
 	number(t, "lost", stats->lost);
-	number(t, "lost_share", stats->lost_share);
+	number(t, "lost_quota", stats->lost_quota);
 	number(t, "deduplicated", stats->deduplicated);
 	number(t, "malformed", stats->malformed);
 	text_string(t, "}\n");

@@ -42,7 +42,7 @@ static const char help[] =
 	"                            missing and what to do about it\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
 	"      --session-id NUMBER   the session_id in the JSON lines (default 0)\n"
-	"      --udp-every           show each datagram, not only the first one of a\n"
+	"      --udp-no-dedup           show each datagram, not only the first one of a\n"
 	"                            socket to a destination\n"
 	"  -h, --help                show this and exit\n"
 	"  -V, --version             show the version and exit\n"
@@ -80,7 +80,7 @@ enum {
 	OPT_JSON,
 	OPT_PROBE,
 	OPT_SESSION_ID,
-	OPT_UDP_EVERY,
+	OPT_UDP_NO_DEDUP,
 };
 
 static const struct option long_options[] = {
@@ -92,7 +92,7 @@ static const struct option long_options[] = {
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
-	{"udp-every", no_argument, NULL, OPT_UDP_EVERY},
+	{"udp-no-dedup", no_argument, NULL, OPT_UDP_NO_DEDUP},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -166,8 +166,8 @@ static bool parse_one(struct options *o, int option)
 		return true;
 	case OPT_SESSION_ID:
 		return parse_session_id(optarg, &o->session_id);
-	case OPT_UDP_EVERY:
-		o->udp_every = true;
+	case OPT_UDP_NO_DEDUP:
+		o->udp_no_dedup = true;
 		return true;
 	default:
 		return false;

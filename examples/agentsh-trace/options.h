@@ -12,11 +12,11 @@ struct options {
 	bool ebpf_given; /* else the environment may say */
 	bool probe;
 	bool json;
-	bool udp_every;
+	bool udp_no_dedup;
 	uint32_t kinds; /* of events to show: kinds.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */
-	const char *cgroup; /* an existing one to trace; NULL: run command */
+	const char *cgroup;	   /* an existing one to trace; NULL: run command */
 	const char *cgroup_parent;
 	const char *output; /* NULL: stderr */
 	char **command;

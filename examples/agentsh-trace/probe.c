@@ -44,15 +44,15 @@ static void json_string(struct text *t, const char *name, const char *value)
 	text_json(t, value, strlen(value));
 }
 
-static void json_check(struct text *t, const struct agentsh_ebpf_capability *c, uint32_t check)
+static void json_check(struct text *t, const struct agentsh_ebpf_check *c, uint32_t check)
 {
 	text_format(t, "%s{\"name\":\"%s\",\"status\":\"%s\",\"required\":%s,\"error\":%" PRId32,
-		    check ? "," : "", agentsh_ebpf_capability_name(check),
+		    check ? "," : "", agentsh_ebpf_check_name(check),
 		    agentsh_ebpf_status_name(c->status), c->required ? "true" : "false", c->error);
 	text_format(t, ",\"value\":%" PRIu64 ",", c->value);
 	json_string(t, "detail", c->detail);
 	text_string(t, ",");
-	json_string(t, "hint", agentsh_ebpf_capability_hint(check));
+	json_string(t, "hint", agentsh_ebpf_check_hint(check));
 	text_string(t, "}");
 }
 
@@ -64,7 +64,7 @@ static void json_ways(struct text *t, const char *name, uint64_t ways, uint32_t 
 	for (uint32_t i = 0; i < count; i++) {
 		if (!(ways >> i & 1))
 			continue;
-		text_format(t, "%s\"%s\"", comma, agentsh_ebpf_way_name(i));
+		text_format(t, "%s\"%s\"", comma, agentsh_ebpf_coverage_name(i));
 		comma = ",";
 	}
 	text_string(t, "]");
@@ -106,15 +106,14 @@ static void safe(struct text *t, const char *string)
 
 static void people_check(struct text *t, const struct agentsh_ebpf_capabilities *caps, uint32_t i)
 {
-	const struct agentsh_ebpf_capability *c = &caps->checks[i];
+	const struct agentsh_ebpf_check *c = &caps->checks[i];
 
-	text_format(t, "  %-15s %-10s ", agentsh_ebpf_capability_name(i),
+	text_format(t, "  %-15s %-10s ", agentsh_ebpf_check_name(i),
 		    agentsh_ebpf_status_name(c->status));
 	safe(t, c->detail);
 	text_string(t, "\n");
 	if (is_missing(caps, i))
-		text_format(t, "  %-15s %-10s %s\n", "", "",
-			    agentsh_ebpf_capability_hint(i));
+		text_format(t, "  %-15s %-10s %s\n", "", "", agentsh_ebpf_check_hint(i));
 }
 
 static void people_checks(struct text *t, const struct agentsh_ebpf_capabilities *caps,
@@ -140,8 +139,8 @@ static void people_ways(struct text *t, const char *title, uint64_t ways, uint32
 	text_format(t, "\n%s\n", title);
 	for (uint32_t i = 0; i < count; i++)
 		if (ways >> i & 1)
-			text_format(t, "  %-18s %s\n", agentsh_ebpf_way_name(i),
-				    agentsh_ebpf_way_note(i));
+			text_format(t, "  %-18s %s\n", agentsh_ebpf_coverage_name(i),
+				    agentsh_ebpf_coverage_note(i));
 }
 
 static void people_report(struct text *t, const struct report *r)

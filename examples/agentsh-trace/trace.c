@@ -34,9 +34,9 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		.size = sizeof(opts),
 		.hooks = kinds_hooks(options->kinds),
 		.required_hooks = kinds_required_hooks(options->kinds),
-		.flags = options->udp_every ? AGENTSH_EBPF_OPEN_UDP_EVERY : 0,
+		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
-		.ring_share = 100, /* there is no other session to be kept from its share */
+		.ring_quota = 100, /* there is no other session to be kept from its share */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 

@@ -22,9 +22,9 @@
 struct view {
 	struct output *output;
 	const struct options *options;
-	uint64_t lost;	    /* as the last event said */
-	uint64_t boot_ns;   /* Unix time of boot; 0: not known yet */
-	uint32_t hooks;	    /* AGENTSH_EBPF_HOOK_ bits that are on */
+	uint64_t lost;	  /* as the last event said */
+	uint64_t boot_ns; /* Unix time of boot; 0: not known yet */
+	uint32_t hooks;	  /* AGENTSH_EBPF_HOOK_ bits that are on */
 	struct tally tally;
 	struct destinations destinations;
 	struct display display; /* unless as JSON */

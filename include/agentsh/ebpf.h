@@ -76,9 +76,11 @@ enum {
 	 * sending a SYN ends in exactly one CONNECT_FAILED or, after CONNECTED, one
 	 * CLOSED, unless the session is detached first.
 	 */
-	AGENTSH_EBPF_EVENT_CONNECTED = 3,      /* the handshake is done; the local end is known */
-	AGENTSH_EBPF_EVENT_CONNECT_FAILED = 4, /* error says why; ECANCELED: closed before there was an answer */
-	AGENTSH_EBPF_EVENT_CLOSED = 5,         /* the connection, or a datagram socket that had an event, has ended */
+	AGENTSH_EBPF_EVENT_CONNECTED = 3, /* the handshake is done; the local end is known */
+	AGENTSH_EBPF_EVENT_CONNECT_FAILED =
+		4, /* error says why; ECANCELED: closed before there was an answer */
+	AGENTSH_EBPF_EVENT_CLOSED =
+		5, /* the connection, or a datagram socket that had an event, has ended */
 	/* with AGENTSH_EBPF_HOOK_ACCEPT: a peer has connected to a listener of the session */
 	AGENTSH_EBPF_EVENT_ACCEPTED = 6
 };
@@ -98,7 +100,8 @@ enum {
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* error could not be read: no BTF, no CAP_PERFMON */
 	AGENTSH_EBPF_FLAG_NO_ERROR = 4,
-	/* the peer opened the connection; the process is the one that called bind() for the listener */
+	/* the peer opened the connection; the process is the one that called bind() for the
+	   listener */
 	AGENTSH_EBPF_FLAG_INBOUND = 8,
 	/* CLOSED: who sent the first FIN; neither: it ended by a reset, a time-out or an abort */
 	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
@@ -116,46 +119,55 @@ enum {
  * datagram socket made its first event.
  */
 struct agentsh_ebpf_event {
-	uint32_t kind;             /* AGENTSH_EBPF_EVENT_ */
-	uint32_t flags;            /* AGENTSH_EBPF_FLAG_, or-ed */
-	uint64_t timestamp_ns;     /* CLOCK_BOOTTIME of the initial time namespace; see agentsh_ebpf_event_realtime_ns() */
-	uint64_t session_id;       /* the host's tag from the session's options */
-	uint64_t session_lost;     /* this session's events lost before this one, since attach, never falls: a rise between two
-	                              events is the gap, as exact as the order of what several processors write at once */
-	uint64_t cgroup_id;        /* cgroup v2 of the process: the inode number of its directory */
-	uint64_t socket_cookie;    /* SO_COOKIE, socket(7); an MPTCP socket's is that of its first TCP subflow;
-	                              before kernel 5.10 unique with netns_cookie only */
-	uint64_t netns_cookie;     /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
-	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME of the initial time namespace; field 22 of /proc/PID/stat
-	                              there, in ns; 0 without BTF or CAP_PERFMON */
-	uint32_t pid;              /* thread: gettid(2) */
-	uint32_t tgid;             /* process: getpid(2) */
-	uint32_t ppid;             /* parent process: getppid(2); 0 without BTF or CAP_PERFMON */
-	uint32_t uid;              /* real user: getuid(2) */
-	uint32_t gid;              /* real group: getgid(2) */
-	uint32_t ns_pid;           /* pid as the PID namespace of the opener of the tracer numbers it; 0: not visible there, or not known */
-	uint32_t ns_tgid;          /* likewise tgid: what the opener's kill(2) and /proc take */
-	uint16_t family;           /* AF_INET or AF_INET6, of both addresses */
-	uint16_t protocol;         /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ...;
-	                              MPTCP shows as TCP without BTF or CAP_PERFMON */
-	uint16_t socket_type;      /* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
-	uint16_t local_port;       /* 0 where connect() has yet to choose one */
+	uint32_t kind;		/* AGENTSH_EBPF_EVENT_ */
+	uint32_t flags;		/* AGENTSH_EBPF_FLAG_, or-ed */
+	uint64_t timestamp_ns;	/* CLOCK_BOOTTIME of the initial time namespace; see
+				   agentsh_ebpf_event_realtime_ns() */
+	uint64_t session_id;	/* the host's tag from the session's options */
+	uint64_t session_lost;	/* this session's events lost before this one, since attach, never
+				   falls: a rise between two  events is the gap, as exact as the order
+				   of what several processors write at once */
+	uint64_t cgroup_id;	/* cgroup v2 of the process: the inode number of its directory */
+	uint64_t socket_cookie; /* SO_COOKIE, socket(7); an MPTCP socket's is that of its first TCP
+				   subflow; before kernel 5.10 unique with netns_cookie only */
+	uint64_t
+		netns_cookie; /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
+	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME of the initial time
+				      namespace; field 22 of /proc/PID/stat there, in ns; 0 without
+				      BTF or CAP_PERFMON */
+	uint32_t pid;		   /* thread: gettid(2) */
+	uint32_t tgid;		   /* process: getpid(2) */
+	uint32_t ppid;		   /* parent process: getppid(2); 0 without BTF or CAP_PERFMON */
+	uint32_t uid;		   /* real user: getuid(2) */
+	uint32_t gid;		   /* real group: getgid(2) */
+	uint32_t ns_pid;  /* pid as the PID namespace of the opener of the tracer numbers it; 0: not
+			     visible there, or not known */
+	uint32_t ns_tgid; /* likewise tgid: what the opener's kill(2) and /proc take */
+	uint16_t family;  /* AF_INET or AF_INET6, of both addresses */
+	uint16_t protocol;    /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ...;
+				 MPTCP shows as TCP without BTF or CAP_PERFMON */
+	uint16_t socket_type; /* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
+	uint16_t local_port;  /* 0 where connect() has yet to choose one */
 	uint16_t remote_port;
 	uint16_t reserved0;
-	int32_t error;             /* errno value, positive; of CONNECT_FAILED, and of CLOSED where it was not orderly */
-	uint32_t rtt_us;           /* smoothed round trip time, microseconds, TCP_INFO's tcpi_rtt; of CONNECTED, ACCEPTED, CLOSED */
-	uint64_t duration_ns;      /* since connect() was called, of CONNECTED, CONNECT_FAILED and CLOSED; of an inbound
-	                              connection, or one that is UNATTRIBUTED, since its handshake; of a datagram socket
-	                              since its first event */
-	uint64_t bytes_sent;       /* of CLOSED: data that the peer has acknowledged, TCP */
-	uint64_t bytes_received;   /* of CLOSED: data taken in, in order, read by the process or not, TCP */
-	uint8_t local_addr[16];    /* all zero where connect() has yet to choose one */
+	int32_t error;	 /* errno value, positive; of CONNECT_FAILED, and of CLOSED where it was not
+			    orderly */
+	uint32_t rtt_us; /* smoothed round trip time, microseconds, TCP_INFO's tcpi_rtt; of
+			    CONNECTED, ACCEPTED, CLOSED */
+	uint64_t duration_ns;	 /* since connect() was called, of CONNECTED, CONNECT_FAILED and
+				    CLOSED; of an inbound    connection, or one that is UNATTRIBUTED,
+				    since its handshake; of a datagram socket    since its first event */
+	uint64_t bytes_sent;	 /* of CLOSED: data that the peer has acknowledged, TCP */
+	uint64_t bytes_received; /* of CLOSED: data taken in, in order, read by the process or not,
+				    TCP */
+	uint8_t local_addr[16];	 /* all zero where connect() has yet to choose one */
 	uint8_t remote_addr[16];
-	char comm[16];             /* name of the thread, ends with NUL; else any bytes: the process chose them, prctl(2) PR_SET_NAME;
-	                              empty where the kernel (6.18 does) wants CAP_PERFMON for it and the opener has none */
-	uint32_t retransmits;      /* segments sent again, TCP_INFO's tcpi_total_retrans */
-	uint32_t datagrams;        /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or deduplicated);
-	                              nearly exact where threads send at once */
+	char comm[16]; /* name of the thread, ends with NUL; else any bytes: the process chose them,
+			  prctl(2) PR_SET_NAME; empty where the kernel (6.18 does) wants CAP_PERFMON
+			  for it and the opener has none */
+	uint32_t retransmits; /* segments sent again, TCP_INFO's tcpi_total_retrans */
+	uint32_t datagrams; /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or
+			       deduplicated); nearly exact where threads send at once */
 	uint8_t reserved[64];
 };
 
@@ -180,17 +192,17 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_protocol_name(uint16_t protocol);
 /* agentsh_ebpf_error.step: what failed. Only ever added to. */
 enum {
 	AGENTSH_EBPF_STEP_NONE = 0,
-	AGENTSH_EBPF_STEP_OPTIONS = 1,      /* an argument or an option */
-	AGENTSH_EBPF_STEP_MEMORY = 2,       /* the process's own memory */
+	AGENTSH_EBPF_STEP_OPTIONS = 1,	    /* an argument or an option */
+	AGENTSH_EBPF_STEP_MEMORY = 2,	    /* the process's own memory */
 	AGENTSH_EBPF_STEP_OBJECT_OPEN = 3,  /* parsing the built-in programs */
 	AGENTSH_EBPF_STEP_OBJECT_LOAD = 4,  /* creating maps, loading programs */
-	AGENTSH_EBPF_STEP_RING_MAP = 5,     /* mapping the ring buffer */
+	AGENTSH_EBPF_STEP_RING_MAP = 5,	    /* mapping the ring buffer */
 	AGENTSH_EBPF_STEP_COUNTERS_MAP = 6, /* mapping the counters */
-	AGENTSH_EBPF_STEP_EVENT_FD = 7,     /* epoll and eventfd descriptors */
-	AGENTSH_EBPF_STEP_CGROUP = 8,       /* looking at the cgroup's descriptor */
+	AGENTSH_EBPF_STEP_EVENT_FD = 7,	    /* epoll and eventfd descriptors */
+	AGENTSH_EBPF_STEP_CGROUP = 8,	    /* looking at the cgroup's descriptor */
 	AGENTSH_EBPF_STEP_SESSION_SLOT = 9, /* finding room for one more session */
-	AGENTSH_EBPF_STEP_LINK = 10,        /* attaching a program to the cgroup */
-	AGENTSH_EBPF_STEP_STORAGE = 11      /* writing the session's tag */
+	AGENTSH_EBPF_STEP_LINK = 10,	    /* attaching a program to the cgroup */
+	AGENTSH_EBPF_STEP_STORAGE = 11	    /* writing the session state to the cgroup storage */
 };
 
 /*
@@ -199,11 +211,11 @@ enum {
  * Its own wrong size makes the call return -EINVAL and is not written.
  */
 struct agentsh_ebpf_error {
-	uint32_t size;      /* in: sizeof(struct agentsh_ebpf_error) */
-	int32_t code;       /* what the call returned: 0 or a negative errno value */
-	uint32_t step;      /* AGENTSH_EBPF_STEP_ */
+	uint32_t size; /* in: sizeof(struct agentsh_ebpf_error) */
+	int32_t code;  /* what the call returned: 0 or a negative errno value */
+	uint32_t step; /* AGENTSH_EBPF_STEP_ */
 	uint32_t reserved;
-	char message[256];  /* one line for a person, UTF-8, NUL-terminated: what, value, remedy */
+	char message[256]; /* one line for a person, UTF-8, NUL-terminated: what, value, remedy */
 };
 
 /* "options", "link", ...; "unknown" for other numbers. Static storage, any thread. */
@@ -215,7 +227,8 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_step_name(uint32_t step);
 enum {
 	/* trace with the kernel; hooks that it lacks are left out, except required ones */
 	AGENTSH_EBPF_MODE_AUTO = 0,
-	/* do not trace: open returns -ECANCELED, so that an operator's wish can be passed on as it is */
+	/* do not trace: open returns -ECANCELED, so that an operator's wish can be passed on as it
+	   is */
 	AGENTSH_EBPF_MODE_DISABLED = 1,
 	/* as AUTO, but every one of hooks is required */
 	AGENTSH_EBPF_MODE_REQUIRED = 2,
@@ -229,29 +242,41 @@ enum {
 /* agentsh_ebpf_tracer_options.hooks */
 enum {
 	AGENTSH_EBPF_HOOK_CONNECT = 1, /* connect(): cgroup/connect4 and connect6, kernel 4.17 */
-	AGENTSH_EBPF_HOOK_UDP = 2,     /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
+	AGENTSH_EBPF_HOOK_UDP =
+		2, /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
 	/*
 	 * What became of a connection: sock_ops, and for datagram sockets
 	 * cgroup/sock_release (kernel 5.9; left out before). Needs CONNECT.
 	 */
 	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
-	AGENTSH_EBPF_HOOK_ACCEPT = 8   /* inbound TCP connections and their end: sock_ops, cgroup/bind4 and bind6 */
+	AGENTSH_EBPF_HOOK_ACCEPT =
+		8 /* inbound TCP connections and their end: sock_ops, cgroup/bind4 and bind6 */
 };
+
+/*
+ * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept". Never
+ * NULL; any other value gives "unknown". Static storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
+
+/*
+ * The AGENTSH_EBPF_HOOK_ bits that this library was built with (CMake option
+ * AGENTSH_EBPF_UDP). A tracer treats any other hook like one that the kernel lacks:
+ * it is left out unless it is required. Any thread.
+ */
+AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /* agentsh_ebpf_tracer_options.flags */
 enum {
 	/* UDP_SEND for each datagram, instead of one for each socket and destination */
-	AGENTSH_EBPF_OPEN_UDP_EVERY = 1,
-	/* the kernel's own wake-up for each record that finds the reader idle, and no wakeup_delay_us */
-	AGENTSH_EBPF_OPEN_WAKE_EACH = 2
+	AGENTSH_EBPF_OPEN_UDP_NO_DEDUP = 1,
+	/* the kernel's own wake-up for each record that finds the reader idle, and no
+	   wakeup_delay_us */
+	AGENTSH_EBPF_OPEN_NO_MODERATION = 2
 };
 
 /* Levels of agentsh_ebpf_log_fn. */
-enum {
-	AGENTSH_EBPF_LOG_WARN = 0,
-	AGENTSH_EBPF_LOG_INFO = 1,
-	AGENTSH_EBPF_LOG_DEBUG = 2
-};
+enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DEBUG = 2 };
 
 /*
  * Gets one event; runs inside agentsh_ebpf_poll(), in its thread. The event is
@@ -269,22 +294,29 @@ typedef void (*agentsh_ebpf_log_fn)(void *ctx, int level, const char *text);
 
 /* What to open; zero in every member after size means the default. */
 struct agentsh_ebpf_tracer_options {
-	uint32_t size;         /* sizeof(struct agentsh_ebpf_tracer_options) */
-	uint32_t mode;         /* AGENTSH_EBPF_MODE_ */
-	uint32_t hooks;        /* AGENTSH_EBPF_HOOK_, or-ed; only these cost anything; 0: CONNECT, and UDP if built in */
-	uint32_t flags;        /* AGENTSH_EBPF_OPEN_, or-ed */
-	uint32_t ring_size;    /* bytes, a power of two, 4096 (or the page size, if larger) to 1 GiB; default 1 MiB */
-	uint32_t ring_share;   /* percent of the ring that one session's unread events may hold, 1 to 100; default 25 */
-	uint32_t max_sessions; /* at a time, 1 to 65536; 128 bytes each; default 4096 */
-	uint32_t udp_remember; /* pairs of socket and destination that are known at a time, 16 to 16777216; default 8192 */
-	agentsh_ebpf_event_fn on_event; /* for agentsh_ebpf_poll(); may be NULL if only read is used */
+	uint32_t size;	/* sizeof(struct agentsh_ebpf_tracer_options) */
+	uint32_t mode;	/* AGENTSH_EBPF_MODE_ */
+	uint32_t hooks; /* AGENTSH_EBPF_HOOK_, or-ed; only these cost anything; 0: CONNECT, and UDP
+			   if built in */
+	uint32_t flags; /* AGENTSH_EBPF_OPEN_, or-ed */
+	uint32_t ring_size;  /* bytes, a power of two, 4096 (or the page size, if larger) to 1 GiB;
+				default 1 MiB */
+	uint32_t ring_quota; /* percent of the ring that one session's unread events may hold, 1 to
+				100; default 25 */
+	uint32_t max_sessions;	    /* at a time, 1 to 65536; 128 bytes each; default 4096 */
+	uint32_t udp_dedup_entries; /* pairs of socket and destination that are known at a time, 16
+				       to 16777216; default 8192 */
+	agentsh_ebpf_event_fn
+		on_event; /* for agentsh_ebpf_poll(); may be NULL if only read is used */
 	void *event_ctx;
-	agentsh_ebpf_log_fn on_log;     /* may be NULL */
+	agentsh_ebpf_log_fn on_log; /* may be NULL */
 	void *log_ctx;
-	uint64_t simulate_missing;  /* for tests: AGENTSH_EBPF_CHECK_ bits (1 << n) that are treated as missing */
-	uint32_t wakeup_delay_us;   /* while events come faster than this they are waited for together: microseconds,
-	                               50 to 1000000; default 1000 */
-	uint32_t required_hooks;    /* of hooks, those without which open fails; default CONNECT, if it is one of hooks */
+	uint64_t simulate_missing; /* for tests: AGENTSH_EBPF_CHECK_ bits (1 << n) that are treated
+				      as missing */
+	uint32_t wakeup_delay_us;  /* while events come faster than this they are waited for
+				      together: microseconds,  50 to 1000000; default 1000 */
+	uint32_t required_hooks; /* of hooks, those without which open fails; default CONNECT, if it
+				    is one of hooks */
 };
 
 /*
@@ -324,7 +356,7 @@ AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *trac
 
 /*
  * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those asked for, less what
- * this kernel lacks. 0 if tracer is NULL. Any thread.
+ * this kernel or this build of the library lacks. 0 if tracer is NULL. Any thread.
  */
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
 
@@ -405,14 +437,16 @@ AGENTSH_EBPF_API int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *tracer);
 
 /* Counts since the tracer was opened, or the session attached. */
 struct agentsh_ebpf_stats {
-	uint32_t size;            /* in: sizeof(struct agentsh_ebpf_stats) */
-	uint32_t sessions;        /* attached now; 1 for a session */
-	uint64_t delivered;       /* events handed to the host */
-	uint64_t lost;            /* events that found no room */
-	uint64_t lost_share;      /* those of lost that found room, but none for this session: ring_share */
-	uint64_t deduplicated;    /* datagrams that repeat a known socket and destination */
+	uint32_t size;	     /* in: sizeof(struct agentsh_ebpf_stats) */
+	uint32_t sessions;   /* attached now; 1 for a session */
+	uint64_t delivered;  /* events handed to the host */
+	uint64_t lost;	     /* events that found no room */
+	uint64_t lost_quota; /* those of lost that found room, but none for this session: ring_quota
+			      */
+	uint64_t deduplicated;	  /* datagrams that repeat a known socket and destination */
 	uint64_t attach_failures; /* calls to attach that failed; 0 for a session */
-	uint64_t malformed;       /* records that could not be decoded and were skipped; 0 for a session */
+	uint64_t
+		malformed; /* records that could not be decoded and were skipped; 0 for a session */
 };
 
 /*
@@ -433,35 +467,40 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_stats(const struct agentsh_ebpf_sessio
  * of the bit in its masks. Only ever added to.
  */
 enum {
-	AGENTSH_EBPF_CHECK_KERNEL = 0,         /* release; informative: what works counts, not the number */
-	AGENTSH_EBPF_CHECK_BPF = 1,            /* bpf(2) can be called */
-	AGENTSH_EBPF_CHECK_USERNS = 2,         /* the capabilities are those of the initial user namespace */
-	AGENTSH_EBPF_CHECK_CAP_BPF = 3,        /* CAP_BPF or CAP_SYS_ADMIN, capabilities(7) */
-	AGENTSH_EBPF_CHECK_CAP_NET_ADMIN = 4,  /* CAP_NET_ADMIN or CAP_SYS_ADMIN */
-	AGENTSH_EBPF_CHECK_CAP_PERFMON = 5,    /* optional; CAP_PERFMON or CAP_SYS_ADMIN */
-	AGENTSH_EBPF_CHECK_LOCKDOWN = 6,       /* optional; not locked down to confidentiality, kernel_lockdown(7) */
-	AGENTSH_EBPF_CHECK_BTF = 7,            /* optional; /sys/kernel/btf/vmlinux */
-	AGENTSH_EBPF_CHECK_CGROUP2 = 8,        /* cgroup v2 is mounted where this process sees it, cgroups(7) */
-	AGENTSH_EBPF_CHECK_RINGBUF = 9,        /* BPF_MAP_TYPE_RINGBUF, kernel 5.8 */
-	AGENTSH_EBPF_CHECK_ARRAY_MMAP = 10,    /* BPF_F_MMAPABLE, kernel 5.5 */
+	AGENTSH_EBPF_CHECK_KERNEL = 0, /* release; informative: what works counts, not the number */
+	AGENTSH_EBPF_CHECK_BPF = 1,    /* bpf(2) can be called */
+	AGENTSH_EBPF_CHECK_USERNS =
+		2, /* the capabilities are those of the initial user namespace */
+	AGENTSH_EBPF_CHECK_CAP_BPF = 3,	      /* CAP_BPF or CAP_SYS_ADMIN, capabilities(7) */
+	AGENTSH_EBPF_CHECK_CAP_NET_ADMIN = 4, /* CAP_NET_ADMIN or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_CAP_PERFMON = 5,   /* optional; CAP_PERFMON or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_LOCKDOWN =
+		6, /* optional; not locked down to confidentiality, kernel_lockdown(7) */
+	AGENTSH_EBPF_CHECK_BTF = 7, /* optional; /sys/kernel/btf/vmlinux */
+	AGENTSH_EBPF_CHECK_CGROUP2 =
+		8, /* cgroup v2 is mounted where this process sees it, cgroups(7) */
+	AGENTSH_EBPF_CHECK_RINGBUF = 9,		/* BPF_MAP_TYPE_RINGBUF, kernel 5.8 */
+	AGENTSH_EBPF_CHECK_ARRAY_MMAP = 10,	/* BPF_F_MMAPABLE, kernel 5.5 */
 	AGENTSH_EBPF_CHECK_CGROUP_STORAGE = 11, /* BPF_MAP_TYPE_CGROUP_STORAGE, kernel 4.19 */
-	AGENTSH_EBPF_CHECK_CGROUP_LINK = 12,   /* BPF_LINK_CREATE for cgroups, kernel 5.7 */
-	AGENTSH_EBPF_CHECK_MEMLOCK = 13,       /* a ring of the default size fits; limited before kernel 5.11 */
-	AGENTSH_EBPF_CHECK_NOFILE = 14,        /* descriptors for at least one session */
-	AGENTSH_EBPF_CHECK_JIT = 15,           /* optional; programs are compiled */
-	AGENTSH_EBPF_CHECK_CONNECT4 = 16,      /* each hook: its program loads and can be attached */
+	AGENTSH_EBPF_CHECK_CGROUP_LINK = 12,	/* BPF_LINK_CREATE for cgroups, kernel 5.7 */
+	AGENTSH_EBPF_CHECK_MEMLOCK =
+		13, /* a ring of the default size fits; limited before kernel 5.11 */
+	AGENTSH_EBPF_CHECK_NOFILE = 14,	  /* descriptors for at least one session */
+	AGENTSH_EBPF_CHECK_JIT = 15,	  /* optional; programs are compiled */
+	AGENTSH_EBPF_CHECK_CONNECT4 = 16, /* each hook: its program loads and can be attached */
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
-	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,      /* optional */
-	AGENTSH_EBPF_CHECK_SENDMSG6 = 19,      /* optional */
-	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,      /* optional */
-	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21,  /* optional */
-	AGENTSH_EBPF_CHECK_BIND4 = 22,         /* optional */
-	AGENTSH_EBPF_CHECK_BIND6 = 23          /* optional */
+	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,     /* optional */
+	AGENTSH_EBPF_CHECK_SENDMSG6 = 19,     /* optional */
+	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,     /* optional */
+	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21, /* optional */
+	AGENTSH_EBPF_CHECK_BIND4 = 22,	      /* optional */
+	AGENTSH_EBPF_CHECK_BIND6 = 23	      /* optional */
 };
 
-/* agentsh_ebpf_capability.status */
+/* agentsh_ebpf_check.status */
 enum {
-	AGENTSH_EBPF_STATUS_UNKNOWN = 0,   /* could not be tried, or does not matter; detail says why */
+	AGENTSH_EBPF_STATUS_UNKNOWN =
+		0, /* could not be tried, or does not matter; detail says why */
 	AGENTSH_EBPF_STATUS_AVAILABLE = 1,
 	AGENTSH_EBPF_STATUS_MISSING = 2,   /* not there */
 	AGENTSH_EBPF_STATUS_FORBIDDEN = 3, /* there, but this process may not */
@@ -476,36 +515,37 @@ enum {
 };
 
 /* The result of one check. */
-struct agentsh_ebpf_capability {
+struct agentsh_ebpf_check {
 	uint32_t status;   /* AGENTSH_EBPF_STATUS_ */
-	int32_t error;     /* errno value, positive; 0 where there was none */
+	int32_t error;	   /* errno value, positive; 0 where there was none */
 	uint32_t required; /* 1: without it nothing can be traced */
 	uint32_t reserved;
-	uint64_t value;    /* KERNEL: as kernel_version; CGROUP2: number of mounts; MEMLOCK: bytes; NOFILE:
-	                      descriptors; JIT: bpf_jit_enable; else 0 */
-	char detail[104];  /* a sentence for a person with what was found, UTF-8, NUL-terminated */
+	uint64_t value;	  /* KERNEL: as kernel_version; CGROUP2: number of mounts; MEMLOCK: bytes;
+			     NOFILE:   descriptors; JIT: bpf_jit_enable; else 0 */
+	char detail[104]; /* a sentence for a person with what was found, UTF-8, NUL-terminated */
 };
 
 /* The number of checks that fit. */
 enum { AGENTSH_EBPF_CHECKS_MAX = 32 };
 
 struct agentsh_ebpf_capabilities {
-	uint32_t size;             /* in: sizeof(struct agentsh_ebpf_capabilities) */
-	uint32_t usable;           /* 1: tracing works here */
+	uint32_t size;		   /* in: sizeof(struct agentsh_ebpf_capabilities) */
+	uint32_t usable;	   /* 1: tracing works here */
 	uint64_t simulate_missing; /* in: 1 << AGENTSH_EBPF_CHECK_, for tests; normally 0 */
-	uint64_t available;        /* 1 << AGENTSH_EBPF_CHECK_ of what is AVAILABLE */
-	uint64_t missing;          /* likewise MISSING, FORBIDDEN or SIMULATED */
-	uint32_t hooks;            /* AGENTSH_EBPF_HOOK_ that work: what a tracer may be opened with here */
-	uint32_t count;            /* of checks */
-	uint32_t kernel_version;   /* major << 16 | minor << 8 | patch, each at most 255; 0: not known */
-	uint32_t max_sessions;     /* for which RLIMIT_NOFILE leaves descriptors, all hooks on */
-	uint32_t cgroup_mode;      /* AGENTSH_EBPF_CGROUP_ */
-	uint32_t load_only;        /* 1: the hooks were loaded, but no cgroup was there to try attaching */
-	char kernel_release[64];   /* uname(2) */
-	char cgroup2_path[256];    /* the first mount of cgroup v2; empty: none */
-	char cgroup_path[1024];    /* directory of the caller's own cgroup; empty: not visible here */
-	char reason[256];          /* why it is not usable, one line with the remedy; empty: it is */
-	struct agentsh_ebpf_capability checks[AGENTSH_EBPF_CHECKS_MAX];
+	uint64_t available;	   /* 1 << AGENTSH_EBPF_CHECK_ of what is AVAILABLE */
+	uint64_t missing;	   /* likewise MISSING, FORBIDDEN or SIMULATED */
+	uint32_t hooks; /* AGENTSH_EBPF_HOOK_ that work: what a tracer may be opened with here */
+	uint32_t count; /* of checks */
+	uint32_t kernel_version; /* major << 16 | minor << 8 | patch, each at most 255; 0: not known
+				  */
+	uint32_t max_sessions;	 /* for which RLIMIT_NOFILE leaves descriptors, all hooks on */
+	uint32_t cgroup_mode;	 /* AGENTSH_EBPF_CGROUP_ */
+	uint32_t load_only; /* 1: the hooks were loaded, but no cgroup was there to try attaching */
+	char kernel_release[64]; /* uname(2) */
+	char cgroup2_path[256];	 /* the first mount of cgroup v2; empty: none */
+	char cgroup_path[1024];	 /* directory of the caller's own cgroup; empty: not visible here */
+	char reason[256];	 /* why it is not usable, one line with the remedy; empty: it is */
+	struct agentsh_ebpf_check checks[AGENTSH_EBPF_CHECKS_MAX];
 };
 
 /*
@@ -542,8 +582,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_cgroup_path(char *path, size_t size);
  * operator can do where it is missing. Never NULL; a number that is not known
  * gives "unknown" and "". Static storage, any thread.
  */
-AGENTSH_EBPF_API const char *agentsh_ebpf_capability_name(uint32_t check);
-AGENTSH_EBPF_API const char *agentsh_ebpf_capability_hint(uint32_t check);
+AGENTSH_EBPF_API const char *agentsh_ebpf_check_name(uint32_t check);
+AGENTSH_EBPF_API const char *agentsh_ebpf_check_hint(uint32_t check);
 /* "available", "missing", ...; "unknown" for other numbers. Static storage, any thread. */
 AGENTSH_EBPF_API const char *agentsh_ebpf_status_name(uint32_t status);
 
@@ -552,8 +592,8 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_status_name(uint32_t status);
  * err may be NULL. Returns 0, or -EFAULT, or -EINVAL for a name that is not
  * known; the message lists the known ones. *mask is written only on success.
  */
-AGENTSH_EBPF_API int agentsh_ebpf_capability_parse(const char *names, uint64_t *mask,
-						   struct agentsh_ebpf_error *err);
+AGENTSH_EBPF_API int agentsh_ebpf_checks_parse(const char *names, uint64_t *mask,
+					       struct agentsh_ebpf_error *err);
 
 /*
  * What an operator says in the environment, for hosts that want to listen; the
@@ -571,36 +611,41 @@ AGENTSH_EBPF_API int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simula
 
 /* Ways to the network: the number of the bit in agentsh_ebpf_coverage. Only ever added to. */
 enum {
-	AGENTSH_EBPF_WAY_TCP_CONNECT = 0,
-	AGENTSH_EBPF_WAY_TCP_FASTOPEN = 1,      /* sendto() with MSG_FASTOPEN, TCP_FASTOPEN_CONNECT */
-	AGENTSH_EBPF_WAY_MPTCP_CONNECT = 2,
-	AGENTSH_EBPF_WAY_UDP_CONNECT = 3,
-	AGENTSH_EBPF_WAY_UDP_SEND = 4,          /* with a destination: sendto(), sendmsg(), sendmmsg() */
-	AGENTSH_EBPF_WAY_UDP_SEND_CONNECTED = 5, /* without: send() after connect() */
-	AGENTSH_EBPF_WAY_UDPLITE_CONNECT = 6,
-	AGENTSH_EBPF_WAY_UDPLITE_SEND = 7,
-	AGENTSH_EBPF_WAY_PING_CONNECT = 8,      /* ICMP datagram sockets, icmp(7) */
-	AGENTSH_EBPF_WAY_PING_SEND = 9,
-	AGENTSH_EBPF_WAY_SCTP = 10,
-	AGENTSH_EBPF_WAY_RAW = 11,              /* raw(7), CAP_NET_RAW */
-	AGENTSH_EBPF_WAY_PACKET = 12,           /* packet(7), CAP_NET_RAW */
-	AGENTSH_EBPF_WAY_IO_URING_CONNECT = 13, /* io_uring(7), on the kinds of sockets that are seen */
-	AGENTSH_EBPF_WAY_IO_URING_SEND = 14,
-	AGENTSH_EBPF_WAY_UNIX = 15,             /* unix(7): not a network, but a way to a proxy */
-	AGENTSH_EBPF_WAY_VSOCK = 16,            /* vsock(7): from a virtual machine to its host */
-	AGENTSH_EBPF_WAY_EARLIER_SOCKET = 17,   /* made before its process came into the cgroup */
-	AGENTSH_EBPF_WAY_PASSED_SOCKET = 18,    /* made outside and handed in, SCM_RIGHTS or fork() */
-	AGENTSH_EBPF_WAY_LEFT_SOCKET = 19,      /* made inside, by a process that has left since */
+	AGENTSH_EBPF_COVERAGE_TCP_CONNECT = 0,
+	AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN =
+		1, /* sendto() with MSG_FASTOPEN, TCP_FASTOPEN_CONNECT */
+	AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT = 2,
+	AGENTSH_EBPF_COVERAGE_UDP_CONNECT = 3,
+	AGENTSH_EBPF_COVERAGE_UDP_SEND =
+		4, /* with a destination: sendto(), sendmsg(), sendmmsg() */
+	AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED = 5, /* without: send() after connect() */
+	AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT = 6,
+	AGENTSH_EBPF_COVERAGE_UDPLITE_SEND = 7,
+	AGENTSH_EBPF_COVERAGE_PING_CONNECT = 8, /* ICMP datagram sockets, icmp(7) */
+	AGENTSH_EBPF_COVERAGE_PING_SEND = 9,
+	AGENTSH_EBPF_COVERAGE_SCTP = 10,
+	AGENTSH_EBPF_COVERAGE_RAW = 11,	   /* raw(7), CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_PACKET = 12, /* packet(7), CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT =
+		13, /* io_uring(7), on the kinds of sockets that are seen */
+	AGENTSH_EBPF_COVERAGE_IO_URING_SEND = 14,
+	AGENTSH_EBPF_COVERAGE_UNIX = 15,  /* unix(7): not a network, but a way to a proxy */
+	AGENTSH_EBPF_COVERAGE_VSOCK = 16, /* vsock(7): from a virtual machine to its host */
+	AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET =
+		17, /* made before its process came into the cgroup */
+	AGENTSH_EBPF_COVERAGE_PASSED_SOCKET =
+		18, /* made outside and handed in, SCM_RIGHTS or fork() */
+	AGENTSH_EBPF_COVERAGE_LEFT_SOCKET = 19, /* made inside, by a process that has left since */
 	/* what is told beyond the attempt */
-	AGENTSH_EBPF_WAY_TCP_OUTCOME = 20,      /* CONNECTED, CONNECT_FAILED, CLOSED */
-	AGENTSH_EBPF_WAY_DATAGRAM_CLOSE = 21,   /* CLOSED of a datagram socket */
-	AGENTSH_EBPF_WAY_TCP_ACCEPT = 22        /* ACCEPTED */
+	AGENTSH_EBPF_COVERAGE_TCP_OUTCOME = 20,	   /* CONNECTED, CONNECT_FAILED, CLOSED */
+	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21, /* CLOSED of a datagram socket */
+	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22	   /* ACCEPTED */
 };
 
 struct agentsh_ebpf_coverage {
-	uint32_t size;    /* in: sizeof(struct agentsh_ebpf_coverage) */
-	uint32_t count;   /* ways that this library knows: bits 0 to count - 1 */
-	uint64_t seen;    /* 1 << AGENTSH_EBPF_WAY_: an event, by rule of the tracer's options */
+	uint32_t size;	/* in: sizeof(struct agentsh_ebpf_coverage) */
+	uint32_t count; /* ways that this library knows: bits 0 to count - 1 */
+	uint64_t seen;	/* 1 << AGENTSH_EBPF_COVERAGE_: an event, by rule of the tracer's options */
 	uint64_t implied; /* no event of its own, but an earlier one named the destination */
 	uint64_t unseen;  /* no event */
 };
@@ -617,8 +662,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *tra
  * not. Never NULL; a number that is not known gives "unknown" and "". Static
  * storage, any thread.
  */
-AGENTSH_EBPF_API const char *agentsh_ebpf_way_name(uint32_t way);
-AGENTSH_EBPF_API const char *agentsh_ebpf_way_note(uint32_t way);
+AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_name(uint32_t way);
+AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t way);
 
 /* ---- Tests of hosts ----------------------------------------------------- */
 

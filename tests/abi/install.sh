@@ -139,7 +139,7 @@ use_tree() {
 
 	"$CC" -DPRINT "$here/layout.c" -o layout "${flags[@]}"
 	LD_LIBRARY_PATH=$lib ./layout >layout.txt
-	python3 "$here/../ffi/synthetic.py" "$lib/libagentsh-ebpf.so.$soversion" layout.txt ||
+	python3 "$here/../../examples/python/synthetic.py" "$lib/libagentsh-ebpf.so.$soversion" layout.txt ||
 		fail "ctypes"
 	cd "$work"
 }

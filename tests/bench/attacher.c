@@ -7,6 +7,7 @@
 #include "attacher.h"
 #include "links.skel.h"
 #include "record.h"
+#include "session_state.h"
 #include "util.h"
 
 enum { HOOKS = 4 };
@@ -81,9 +82,9 @@ static struct bare_session *bare_link(const struct bare *b, const struct cgroup 
 
 static void bare_tag(int map, const void *key)
 {
-	const struct agentsh_tag tag = {.session_id = 1, .serial = 1};
+	const struct agentsh_session_state state = {.session_id = 1, .generation = 1};
 
-	if (bpf_map_update_elem(map, key, &tag, BPF_EXIST))
+	if (bpf_map_update_elem(map, key, &state, BPF_EXIST))
 		die("cgroup storage: %m");
 }
 
@@ -150,7 +151,7 @@ static void *ours_open(size_t ring_size)
 		.size = sizeof(opts),
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
 		.ring_size = (uint32_t)ring_size,
-		.ring_share = 100, /* so that calls may be timed while nobody reads */
+		.ring_quota = 100, /* so that calls may be timed while nobody reads */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;

@@ -101,7 +101,7 @@ void conditions(const struct bench *b)
 		report_note("the machine was not idle before");
 	report_fact("libbpf", "%s", libbpf_version_string());
 	report_fact("library", "agentsh-ebpf %s", agentsh_ebpf_version());
-	report_fact("ring", "%zu bytes for (c), (q) and (d) alike; (d) with ring_share 100",
+	report_fact("ring", "%zu bytes for (c), (q) and (d) alike; (d) with ring_quota 100",
 		    b->ring_size);
 	report_fact("priority", "nice %d", getpriority(PRIO_PROCESS, 0));
 	report_fact("rounds", "%u, variants interleaved, %u percent of the full calls", b->rounds,

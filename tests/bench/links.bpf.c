@@ -8,31 +8,32 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "record.h"
+#include "session_state.h"
 
 #define BARE_TAGS(name, key_type)                                                                  \
 	struct {                                                                                   \
 		__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);                                         \
 		__type(key, key_type);                                                             \
-		__type(value, struct agentsh_tag);                                                 \
+		__type(value, struct agentsh_session_state);                                       \
 	} name SEC(".maps");
 
-#define BARE_PROGRAM(name, hook, tags)                                                             \
-	SEC("cgroup/" #hook)                                                                       \
+#define BARE_PROGRAM(name, desc, tags)                                                             \
+	SEC("cgroup/" #desc)                                                                       \
 	int name(struct bpf_sock_addr *ctx)                                                        \
 	{                                                                                          \
-		struct agentsh_tag *tag = bpf_get_local_storage(&(tags), 0);                       \
+		struct agentsh_session_state *state = bpf_get_local_storage(&(tags), 0);           \
                                                                                                    \
 		(void)ctx;                                                                         \
-		(void)*(volatile __u32 *)&tag->serial;                                             \
+		(void)*(volatile __u32 *)&state->generation;                                       \
 		return 1;                                                                          \
 	}
 
 BARE_TAGS(tags_all, __u64)
 
-#define BARE_HOOK(hook)                                                                            \
-	BARE_TAGS(tags_##hook, struct bpf_cgroup_storage_key)                                      \
-	BARE_PROGRAM(own_##hook, hook, tags_##hook)                                                \
-	BARE_PROGRAM(all_##hook, hook, tags_all)
+#define BARE_HOOK(desc)                                                                            \
+	BARE_TAGS(tags_##desc, struct bpf_cgroup_storage_key)                                      \
+	BARE_PROGRAM(own_##desc, desc, tags_##desc)                                                \
+	BARE_PROGRAM(all_##desc, desc, tags_all)
 
 BARE_HOOK(connect4)
 BARE_HOOK(connect6)

@@ -13,6 +13,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 #include "record.h"
+#include "session_state.h"
 
 #define AF_INET 2
 #define KIND_CONNECT 1
@@ -39,23 +40,23 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	rec->kind = KIND_CONNECT;
 	rec->flags = 0;
 	rec->slot = 0;
-	rec->serial = 0;
+	rec->generation = 0;
 	ids = bpf_get_current_pid_tgid();
-	rec->who.pid = (__u32)ids;
-	rec->who.tgid = ids >> 32;
-	rec->who.ppid = 0;
-	rec->who.ns_pid = 0;
-	rec->who.ns_tgid = 0;
+	rec->task.pid = (__u32)ids;
+	rec->task.tgid = ids >> 32;
+	rec->task.ppid = 0;
+	rec->task.ns_pid = 0;
+	rec->task.ns_tgid = 0;
 	ids = bpf_get_current_uid_gid();
-	rec->who.uid = (__u32)ids;
-	rec->who.gid = ids >> 32;
+	rec->task.uid = (__u32)ids;
+	rec->task.gid = ids >> 32;
 	rec->timestamp_ns = bpf_ktime_get_boot_ns();
 	rec->session_id = 0;
 	rec->session_lost = 0;
-	rec->who.cgroup_id = bpf_get_current_cgroup_id();
+	rec->task.cgroup_id = bpf_get_current_cgroup_id();
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->netns_cookie = bpf_get_netns_cookie(ctx);
-	rec->who.process_start_ns = 0;
+	rec->task.process_start_ns = 0;
 	rec->family = AF_INET;
 	rec->protocol = ctx->protocol;
 	rec->socket_type = ctx->type;
@@ -63,7 +64,7 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	rec->local_port = sk ? sk->src_port : 0;
 	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
 	rec->zero = 0;
-	rec->who.zero = 0;
+	rec->task.zero = 0;
 	rec->local_addr[0] = sk ? sk->src_ip4 : 0;
 	rec->local_addr[1] = 0;
 	rec->local_addr[2] = 0;
@@ -72,7 +73,7 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	rec->remote_addr[1] = 0;
 	rec->remote_addr[2] = 0;
 	rec->remote_addr[3] = 0;
-	bpf_get_current_comm(rec->who.comm, sizeof(rec->who.comm));
+	bpf_get_current_comm(rec->task.comm, sizeof(rec->task.comm));
 
 	bpf_ringbuf_submit(rec, bench_submit_flags);
 	return 1;

@@ -18,7 +18,7 @@ STYLES = {
     "bare, one storage": 3,
     "bare, storage a hook": 2,
     "(d) agentsh-ebpf, 10 ms": 4,
-    "(d) agentsh-ebpf, ring_share 25": 4,
+    "(d) agentsh-ebpf, ring_quota 25": 4,
 }
 OURS = 1
 

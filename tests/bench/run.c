@@ -98,7 +98,7 @@ void run_one(const struct bench *b, const struct variant *v, const struct load *
 struct load run_scaled(const struct bench *b, const struct load *load)
 {
 	/* what surely fits: no reader takes anything out */
-	unsigned long fits = b->ring_size / AGENTSH_RECORD_ROOM(struct agentsh_record) - 1;
+	unsigned long fits = b->ring_size / AGENTSH_RECORD_RING_BYTES(struct agentsh_record) - 1;
 	struct load l = *load;
 
 	l.calls = l.calls * b->percent / 100;

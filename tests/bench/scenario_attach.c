@@ -10,6 +10,7 @@
 #include "attacher.h"
 #include "footprint.h"
 #include "record.h"
+#include "session_state.h"
 #include "report.h"
 #include "scenario.h"
 #include "util.h"
@@ -81,7 +82,8 @@ static void time_one(const struct bench *b, const char *load, const struct attac
 static void time_events(const struct bench *b, const char *load, void *state,
 			const struct cgroup *fresh)
 {
-	unsigned long fits = b->ring_size / AGENTSH_RECORD_ROOM(struct agentsh_record) / MAX_SIZES;
+	unsigned long fits =
+		b->ring_size / AGENTSH_RECORD_RING_BYTES(struct agentsh_record) / MAX_SIZES;
 	struct load calls = {.calls = 20000ul * b->percent / 100 + 1};
 	void *session = attacher_ours.attach(state, fresh);
 	struct worker_times times;

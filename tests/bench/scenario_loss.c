@@ -68,7 +68,7 @@ void scenario_loss(const struct bench *bench)
 		}
 		target(&loads[AT_TARGET], &variant_ours, "events lost of (d)");
 		target(&loads[AT_TARGET], &variant_ours_default,
-		       "events lost of (d), ring_share 25");
+		       "events lost of (d), ring_quota 25");
 		target(&loads[BURST], &variant_ours, "events lost of (d)");
 	}
 }

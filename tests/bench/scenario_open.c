@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "record.h"
+#include "session_state.h"
+#include "settings.h"
 
 #include "agentsh_task.skel.h" /* knows the settings' type by name only */
 #include "report.h"
@@ -27,15 +29,15 @@ static const struct {
 	const char *program, *tags;
 	uint32_t hooks; /* with any of these */
 } programs[] = {
-	{"agentsh_connect4", "agentsh_tag_connect4", AGENTSH_EBPF_HOOK_CONNECT},
-	{"agentsh_connect6", "agentsh_tag_connect6", AGENTSH_EBPF_HOOK_CONNECT},
-	{"agentsh_sendmsg4", "agentsh_tag_sendmsg4", AGENTSH_EBPF_HOOK_UDP},
-	{"agentsh_sendmsg6", "agentsh_tag_sendmsg6", AGENTSH_EBPF_HOOK_UDP},
-	{"agentsh_sockops", "agentsh_tag_sockops",
+	{"agentsh_connect4", "agentsh_state_connect4", AGENTSH_EBPF_HOOK_CONNECT},
+	{"agentsh_connect6", "agentsh_state_connect6", AGENTSH_EBPF_HOOK_CONNECT},
+	{"agentsh_sendmsg4", "agentsh_state_sendmsg4", AGENTSH_EBPF_HOOK_UDP},
+	{"agentsh_sendmsg6", "agentsh_state_sendmsg6", AGENTSH_EBPF_HOOK_UDP},
+	{"agentsh_sockops", "agentsh_state_sockops",
 	 AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT},
-	{"agentsh_release", "agentsh_tag_release", AGENTSH_EBPF_HOOK_LIFECYCLE},
-	{"agentsh_bind4", "agentsh_tag_bind4", AGENTSH_EBPF_HOOK_ACCEPT},
-	{"agentsh_bind6", "agentsh_tag_bind6", AGENTSH_EBPF_HOOK_ACCEPT},
+	{"agentsh_release", "agentsh_state_release", AGENTSH_EBPF_HOOK_LIFECYCLE},
+	{"agentsh_bind4", "agentsh_state_bind4", AGENTSH_EBPF_HOOK_ACCEPT},
+	{"agentsh_bind6", "agentsh_state_bind6", AGENTSH_EBPF_HOOK_ACCEPT},
 };
 
 enum { PROGRAMS = sizeof(programs) / sizeof(*programs) };
@@ -71,8 +73,8 @@ static int ignore(void *ctx, void *data, size_t size)
 static void set_settings(struct bpf_map *map, uint32_t hooks)
 {
 	struct agentsh_settings settings = {
-		.share_bytes = RING / 4,
-		.mark_bytes = RING / 2,
+		.quota_bytes = RING / 4,
+		.wakeup_watermark = RING / 2,
 		.comm = 1,
 		.task_direct = 1,
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
@@ -120,7 +122,7 @@ static uint64_t bare(uint32_t hooks)
 {
 	uint64_t begin = now_ns(), took;
 	int tags = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, "bench_tag", sizeof(__u64),
-				  sizeof(struct agentsh_tag), 0, NULL);
+				  sizeof(struct agentsh_session_state), 0, NULL);
 	struct agentsh_task_bpf *skel = agentsh_task_bpf__open();
 	struct ring_buffer *ring;
 
@@ -128,7 +130,7 @@ static uint64_t bare(uint32_t hooks)
 		die("bare skeleton: %m");
 	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"), hooks);
 	set_programs(skel->obj, hooks, tags);
-	if (set_flows(skel->maps.agentsh_flows, hooks) ||
+	if (set_flows(skel->maps.agentsh_sock_states, hooks) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_slots, SLOTS) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_udp_seen, PAIRS) ||

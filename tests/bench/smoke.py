@@ -85,7 +85,7 @@ for load in ("flat out", "1000/s"):
     WANTED["tcp", load] = [(["connect to close p50"], TCP), (["events a connection"], TCP[2:])]
 for load in ("50000/s", "100000/s", "250000/s", "500000/s", "flat out"):
     WANTED["loss", load] = [
-        (["calls/s", "made", "lost"], [MINIMAL, OURS, OURS + ", ring_share 25"])
+        (["calls/s", "made", "lost"], [MINIMAL, OURS, OURS + ", ring_quota 25"])
     ]
 WANTED["loss", "burst that fills the ring"] = [(["calls/s", "made", "lost"], [MINIMAL, OURS])]
 
@@ -111,7 +111,7 @@ RATIOS = {
     ("drain", "flat out, read afterwards", "read of 32, d / c"),
     ("drain", "flat out, read afterwards", "read of 256, d / c"),
     ("loss", "250000/s", "events lost of (d)"),
-    ("loss", "250000/s", "events lost of (d), ring_share 25"),
+    ("loss", "250000/s", "events lost of (d), ring_quota 25"),
     ("loss", "burst that fills the ring", "events lost of (d)"),
     ("idle", "10 s, nothing happens", "(d) just opened"),
     ("idle", "10 s, nothing happens", "(d) after 10000/s"),

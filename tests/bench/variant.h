@@ -27,10 +27,10 @@ extern const struct variant variant_sockops; /* (s): an empty sockops program */
 /* (d) The library: one session has the whole ring, as the baselines have. */
 extern const struct variant variant_ours;
 extern const struct variant variant_ours_10ms;	     /* wakeup_delay_us 10000 */
-extern const struct variant variant_ours_each;	     /* AGENTSH_EBPF_OPEN_WAKE_EACH */
+extern const struct variant variant_ours_each;	     /* AGENTSH_EBPF_OPEN_NO_MODERATION */
 extern const struct variant variant_ours_read;	     /* agentsh_ebpf_read() of 256 */
 extern const struct variant variant_ours_read_small; /* of 32 */
-extern const struct variant variant_ours_default;    /* ring_share as it is by default */
+extern const struct variant variant_ours_default;    /* ring_quota as it is by default */
 extern const struct variant variant_ours_lifecycle;  /* CONNECT and LIFECYCLE */
 
 /* Where the delays from event to reader go; NULL: they are not taken. */

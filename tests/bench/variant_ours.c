@@ -41,12 +41,12 @@ static void *open_with(size_t ring_size, struct agentsh_ebpf_tracer_options opts
 static void *ours_open(size_t ring_size)
 {
 	/* the baseline's one program has its ring alone */
-	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_share = 100});
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_quota = 100});
 }
 
 static void *ours_10ms_open(size_t ring_size)
 {
-	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_share = 100,
+	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_quota = 100,
 									 .wakeup_delay_us = 10000});
 }
 
@@ -54,7 +54,7 @@ static void *ours_each_open(size_t ring_size)
 {
 	return open_with(ring_size,
 			 (struct agentsh_ebpf_tracer_options){
-				 .ring_share = 100, .flags = AGENTSH_EBPF_OPEN_WAKE_EACH});
+				 .ring_quota = 100, .flags = AGENTSH_EBPF_OPEN_NO_MODERATION});
 }
 
 static void *ours_default_open(size_t ring_size)
@@ -66,7 +66,7 @@ static void *ours_lifecycle_open(size_t ring_size)
 {
 	return open_with(ring_size,
 			 (struct agentsh_ebpf_tracer_options){
-				 .ring_share = 100,
+				 .ring_quota = 100,
 				 .hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
 			 });
 }
@@ -138,8 +138,8 @@ static void ours_close(void *state)
 
 OURS(variant_ours, "(d) agentsh-ebpf", ours_open, ours_consume);
 OURS(variant_ours_10ms, "(d) agentsh-ebpf, 10 ms", ours_10ms_open, ours_consume);
-OURS(variant_ours_each, "(d) agentsh-ebpf, WAKE_EACH", ours_each_open, ours_consume);
+OURS(variant_ours_each, "(d) agentsh-ebpf, NO_MODERATION", ours_each_open, ours_consume);
 OURS(variant_ours_read, "(d) agentsh-ebpf, read of 256", ours_open, ours_read_consume);
 OURS(variant_ours_read_small, "(d) agentsh-ebpf, read of 32", ours_open, ours_read_small_consume);
-OURS(variant_ours_default, "(d) agentsh-ebpf, ring_share 25", ours_default_open, ours_consume);
+OURS(variant_ours_default, "(d) agentsh-ebpf, ring_quota 25", ours_default_open, ours_consume);
 OURS(variant_ours_lifecycle, "(d) agentsh-ebpf, LIFECYCLE", ours_lifecycle_open, ours_consume);

@@ -126,10 +126,9 @@ static bool string(struct json *j)
 				return false;
 			j->at++;
 		} else {
-			size_t n = j->at == j->end ?
-					   0 :
-					   clean_character((const unsigned char *)j->at,
-							   (size_t)(j->end - j->at));
+			size_t n = j->at == j->end ? 0
+						   : clean_character((const unsigned char *)j->at,
+								     (size_t)(j->end - j->at));
 
 			if (!n)
 				return false;

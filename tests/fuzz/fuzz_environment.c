@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "internal.h"
+#include "probe/checks.h"
 
 /* The caller's error struct: of any size, in a block of that size. */
 static void check_error(const struct agentsh_ebpf_error *err, uint32_t size, int ret)
@@ -35,8 +35,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	FUZZ_CHECK(err);
 	err->size = err_size;
-	ret = agentsh_ebpf_capability_parse(names, &mask, err);
-	FUZZ_CHECK(ret ? mask == UINT64_MAX : !(mask >> AGENTSH_CHECKS));
+	ret = agentsh_ebpf_checks_parse(names, &mask, err);
+	FUZZ_CHECK(ret ? mask == UINT64_MAX : !(mask >> AGENTSH_CHECK_COUNT));
 	check_error(err, err_size, ret);
 
 	setenv("AGENTSH_EBPF", wish, 1);

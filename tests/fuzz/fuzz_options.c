@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "internal.h"
+#include "probe/checks.h"
+#include "tracer/options.h"
 
 static void check_tracer(const void *options)
 {
@@ -18,14 +19,14 @@ static void check_tracer(const void *options)
 	if (ret)
 		return;
 	FUZZ_CHECK(to.mode <= AGENTSH_EBPF_MODE_SYNTHETIC);
-	FUZZ_CHECK(to.hooks && !(to.hooks & ~agentsh_hooks_built()));
+	FUZZ_CHECK(to.hooks && !(to.hooks & ~agentsh_ebpf_hooks_built()));
 	FUZZ_CHECK(!(to.required_hooks & ~to.hooks));
 	FUZZ_CHECK(to.ring_size >= 4096 && !(to.ring_size & (to.ring_size - 1)));
-	FUZZ_CHECK(to.ring_share >= 1 && to.ring_share <= 100);
+	FUZZ_CHECK(to.ring_quota >= 1 && to.ring_quota <= 100);
 	FUZZ_CHECK(to.max_sessions >= 1 && to.max_sessions <= 65536);
-	FUZZ_CHECK(to.udp_remember >= 16 && to.udp_remember <= 1 << 24);
+	FUZZ_CHECK(to.udp_dedup_entries >= 16 && to.udp_dedup_entries <= 1 << 24);
 	FUZZ_CHECK(to.wakeup_delay_us >= 50 && to.wakeup_delay_us <= 1000000);
-	FUZZ_CHECK(!(to.simulate_missing >> AGENTSH_CHECKS));
+	FUZZ_CHECK(!(to.simulate_missing >> AGENTSH_CHECK_COUNT));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

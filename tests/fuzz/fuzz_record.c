@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "internal.h"
+#include "ring/decode.h"
+#include "ring/deliver.h"
+#include "tracer/tracer.h"
 
 #define SLOTS 3
 #define ROOM(size) (((size) + 8 + 7) / 8 * 8)
@@ -47,7 +49,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 /* A record's bytes: as they come, or made likelier to be taken. In a block of their size. */
 static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 {
-	const size_t sizes[] = {sizeof(struct agentsh_record), sizeof(struct agentsh_record_outcome)};
+	const size_t sizes[] = {sizeof(struct agentsh_record),
+				sizeof(struct agentsh_record_outcome)};
 	uint8_t how = fuzz_byte(in);
 	struct agentsh_record *rec;
 	unsigned char *data;
@@ -62,7 +65,7 @@ static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 	if (how & 8 && *size >= sizeof(*rec)) {
 		rec->slot %= SLOTS + 1;
 		if (how & 16 && rec->slot < SLOTS)
-			rec->serial = tracer->slots.serials[rec->slot];
+			rec->generation = tracer->slots.generations[rec->slot];
 	}
 	return data;
 }
@@ -82,15 +85,15 @@ static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
 
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &before));
 	memcpy(slots, tracer->slots.counters, sizeof(slots));
-	ret = agentsh_take_record(tracer, data, size);
+	ret = agentsh_deliver_record(tracer, data, size);
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &after));
 
-	if (good && tracer->slots.serials[rec->slot] == rec->serial) {
+	if (good && tracer->slots.generations[rec->slot] == rec->generation) {
 		slots[rec->slot].delivered++;
 		slots[rec->slot].consumed += ROOM(size);
-		if (slots[rec->slot].seen_serial != rec->serial)
+		if (slots[rec->slot].seen_generation != rec->generation)
 			slots[rec->slot].seen_lost = 0;
-		slots[rec->slot].seen_serial = rec->serial;
+		slots[rec->slot].seen_generation = rec->generation;
 		if (slots[rec->slot].seen_lost < rec->session_lost)
 			slots[rec->slot].seen_lost = rec->session_lost;
 	}
@@ -106,7 +109,7 @@ static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
 		static const unsigned char zero[sizeof(e->reserved)];
 
 		FUZZ_CHECK(e->kind == rec->kind && e->flags == rec->flags);
-		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->who.tgid);
+		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->task.tgid);
 		FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
 		FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));
 		FUZZ_CHECK(!memcmp(e->remote_addr, rec->remote_addr, sizeof(e->remote_addr)));

@@ -150,7 +150,7 @@ inline second_look()
 	fi
 }
 
-/* agentsh_moderate(); what depends on times and counts goes either way */
+/* agentsh_moderator_drained(); what depends on times and counts goes either way */
 inline moderate()
 {
 #ifndef NO_FENCE

@@ -73,7 +73,7 @@ static void *real(const char *name)
 #define REAL(name, type, ...)                                                                      \
 	static type (*next)(__VA_ARGS__);                                                          \
 	if (!next)                                                                                 \
-		*(void **)&next = real(#name)
+	*(void **)&next = real(#name)
 
 /* ---- memory ------------------------------------------------------------- */
 
@@ -187,8 +187,7 @@ FCNTL(fcntl64)
 	{                                                                                          \
 		REAL(name, void *, void *, size_t, int, int, int, offset);                         \
                                                                                                    \
-		return fails("mmap", ENOMEM) ? MAP_FAILED :                                        \
-					       next(at, size, prot, flags, fd, from);              \
+		return fails("mmap", ENOMEM) ? MAP_FAILED : next(at, size, prot, flags, fd, from); \
 	}
 MMAP(mmap, off_t)
 MMAP(mmap64, off64_t)

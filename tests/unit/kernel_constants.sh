@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes a header that asserts that the constants of bpf/common.h, which only
+# Writes a header that asserts that the constants of bpf/constants.h, which only
 # clang's bpf target can compile, are those of the public header. They are taken
 # from the preprocessor, not from the text.
 # Usage: kernel_constants.sh COMPILER BPF-DIRECTORY OUTPUT
@@ -12,7 +12,7 @@ output=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-"$compiler" -E -dM -I"$folder" "$folder/common.h" >"$work/macros"
+"$compiler" -E -dM -I"$folder" "$folder/constants.h" >"$work/macros"
 sed -nE \
 	-e 's/^#define AGENTSH_KIND_([A-Z0-9_]+) (.*)$/_Static_assert((\2) == AGENTSH_EBPF_EVENT_\1, "kind \1");/p' \
 	-e 's/^#define AGENTSH_FLAG_([A-Z0-9_]+) (.*)$/_Static_assert((\2) == AGENTSH_EBPF_FLAG_\1, "flag \1");/p' \
@@ -22,7 +22,7 @@ sed -nE \
 # An empty list would assert nothing and look well.
 for what in kind flag family; do
 	if ! grep -q "\"$what " "$work/asserts"; then
-		echo "kernel_constants.sh: no $what in $folder/common.h" >&2
+		echo "kernel_constants.sh: no $what in $folder/constants.h" >&2
 		exit 1
 	fi
 done

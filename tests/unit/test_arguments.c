@@ -113,7 +113,7 @@ START_TEST(optional)
 	struct agentsh_ebpf_tracer *tracer = (void *)&bad;
 	struct agentsh_ebpf_session *session = (void *)&bad;
 
-	bad.ring_share = 101;
+	bad.ring_quota = 101;
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&bad, &tracer, NULL), -ERANGE);
 	ck_assert_ptr_null(tracer);
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&good, &tracer, NULL), 0);
@@ -171,21 +171,21 @@ static const struct option_case {
 	{AT(ring_size), (1 << 30) + 1, -ERANGE},
 	{AT(ring_size), 1U << 31, -ERANGE},
 	{AT(ring_size), UINT32_MAX, -ERANGE},
-	{AT(ring_share), 1, 0},
-	{AT(ring_share), 100, 0},
-	{AT(ring_share), 101, -ERANGE},
-	{AT(ring_share), UINT32_MAX, -ERANGE},
+	{AT(ring_quota), 1, 0},
+	{AT(ring_quota), 100, 0},
+	{AT(ring_quota), 101, -ERANGE},
+	{AT(ring_quota), UINT32_MAX, -ERANGE},
 	{AT(max_sessions), 1, 0},
 	{AT(max_sessions), 65536, 0},
 	{AT(max_sessions), 65537, -ERANGE},
 	{AT(max_sessions), UINT32_MAX, -ERANGE},
-	{AT(udp_remember), 1, -ERANGE},
-	{AT(udp_remember), 15, -ERANGE},
-	{AT(udp_remember), 16, 0},
-	{AT(udp_remember), 17, 0},
-	{AT(udp_remember), 1 << 24, 0},
-	{AT(udp_remember), (1 << 24) + 1, -ERANGE},
-	{AT(udp_remember), UINT32_MAX, -ERANGE},
+	{AT(udp_dedup_entries), 1, -ERANGE},
+	{AT(udp_dedup_entries), 15, -ERANGE},
+	{AT(udp_dedup_entries), 16, 0},
+	{AT(udp_dedup_entries), 17, 0},
+	{AT(udp_dedup_entries), 1 << 24, 0},
+	{AT(udp_dedup_entries), (1 << 24) + 1, -ERANGE},
+	{AT(udp_dedup_entries), UINT32_MAX, -ERANGE},
 };
 
 START_TEST(option_limits)
@@ -236,27 +236,37 @@ START_TEST(page_size_is_a_limit)
 }
 END_TEST
 
-/* Both hooks or none: the library may have been built without the second. */
-START_TEST(udp_hook)
+/* A hook that the build lacks is left out, unless it is required. */
+START_TEST(hooks_built)
 {
+	const uint32_t all = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+			     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
+	const uint32_t built = agentsh_ebpf_hooks_built();
 	struct agentsh_ebpf_tracer_options o = {
 		.size = sizeof(o),
 		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
-		.hooks = AGENTSH_EBPF_HOOK_UDP,
+		.hooks = all,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;
-	int ret = agentsh_ebpf_tracer_open(&o, &tracer, &err);
 
-	if (ret) {
-		ck_assert_int_eq(ret, -EOPNOTSUPP);
-		unit_expect_error(&err, -EOPNOTSUPP, OPTIONS, "AGENTSH_EBPF_UDP");
+	ck_assert_uint_eq(built | AGENTSH_EBPF_HOOK_UDP, all);
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
+	ck_assert_uint_eq(agentsh_ebpf_tracer_hooks(tracer), built);
+	agentsh_ebpf_tracer_close(tracer);
+
+	o.required_hooks = AGENTSH_EBPF_HOOK_UDP;
+	if (built & AGENTSH_EBPF_HOOK_UDP) {
+		ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
+		agentsh_ebpf_tracer_close(tracer);
 		return;
 	}
-	agentsh_ebpf_tracer_close(tracer);
-	o.hooks |= AGENTSH_EBPF_HOOK_CONNECT;
-	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
-	agentsh_ebpf_tracer_close(tracer);
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EOPNOTSUPP);
+	unit_expect_error(&err, -EOPNOTSUPP, OPTIONS, "AGENTSH_EBPF_UDP");
+	/* nothing of what was asked for is there */
+	o.hooks = AGENTSH_EBPF_HOOK_UDP;
+	o.required_hooks = 0;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EOPNOTSUPP);
 }
 END_TEST
 
@@ -304,7 +314,7 @@ int main(void)
 	tcase_add_test(tcase, optional);
 	tcase_add_loop_test(tcase, option_limits, 0, (int)UNIT_COUNT(option_cases));
 	tcase_add_test(tcase, page_size_is_a_limit);
-	tcase_add_test(tcase, udp_hook);
+	tcase_add_test(tcase, hooks_built);
 	tcase_add_test(tcase, session_reserved);
 	tcase_add_test(tcase, error_is_written_each_time);
 	return unit_main(suite);

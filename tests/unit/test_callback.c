@@ -30,7 +30,7 @@ static void open_host(agentsh_ebpf_event_fn fn)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 65536,
-		.ring_share = 100,
+		.ring_quota = 100,
 		.on_event = fn,
 		.event_ctx = &host,
 	};

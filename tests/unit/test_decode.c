@@ -9,13 +9,15 @@
 
 #include <sys/socket.h>
 
-#include "internal.h"
+#include "ring/decode.h"
+#include "ring/deliver.h"
+#include "tracer/tracer.h"
 #include "unit.h"
 
-/* Made from bpf/common.h: its constants have the values of the public header. */
+/* Made from bpf/constants.h: its constants have the values of the public header. */
 #include "kernel_constants.h"
 
-static const struct agentsh_tag tag = {.session_id = 77, .slot = 3, .serial = 5};
+static const struct agentsh_session_state state = {.session_id = 77, .slot = 3, .generation = 5};
 
 START_TEST(encode_and_decode)
 {
@@ -28,13 +30,13 @@ START_TEST(encode_and_decode)
 
 		memset(&record, 0xa5, sizeof(record));
 		memset(&got, 0xa5, sizeof(got));
-		size = agentsh_encode(&put, &tag, &record);
+		size = agentsh_encode(&put, &state, &record);
 		ck_assert_uint_eq(size, unit_has_outcome(&put) ? 200 : 160);
 		ck_assert_int_eq(agentsh_decode(&record, size, &got, &origin), 0);
 		unit_expect_event(&got, &put, 77, put.session_lost);
 		ck_assert_uint_eq(origin.slot, 3);
-		ck_assert_uint_eq(origin.serial, 5);
-		ck_assert_uint_eq(origin.room,
+		ck_assert_uint_eq(origin.generation, 5);
+		ck_assert_uint_eq(origin.ring_bytes,
 				  unit_has_outcome(&put) ? UNIT_ROOM_OUTCOME : UNIT_ROOM);
 	}
 }
@@ -56,14 +58,15 @@ START_TEST(sizes)
 		ret = agentsh_decode(data, size, &event, &origin);
 		if (size == 160 || size == 200) {
 			ck_assert_int_eq(ret, 0);
-			ck_assert_uint_eq(origin.room, size + 8);
-			ck_assert_int_eq(event.error, size == 200 ? AGENTSH_RECORD_VERSION * 0x01010101 : 0);
+			ck_assert_uint_eq(origin.ring_bytes, size + 8);
+			ck_assert_int_eq(event.error,
+					 size == 200 ? AGENTSH_RECORD_VERSION * 0x01010101 : 0);
 		} else {
 			ck_assert_int_eq(ret, -EBADMSG);
 			ck_assert_mem_eq(&event, &before, sizeof(event));
 			ck_assert_uint_eq(origin.slot, 1);
-			ck_assert_uint_eq(origin.serial, 2);
-			ck_assert_uint_eq(origin.room, 3);
+			ck_assert_uint_eq(origin.generation, 2);
+			ck_assert_uint_eq(origin.ring_bytes, 3);
 		}
 		free(data);
 	}
@@ -92,7 +95,7 @@ START_TEST(unaligned)
 	for (size_t shift = 0; shift < 16; shift++) {
 		const struct agentsh_ebpf_event put = unit_random_event();
 		struct agentsh_record_outcome record;
-		size_t size = agentsh_encode(&put, &tag, &record);
+		size_t size = agentsh_encode(&put, &state, &record);
 		struct agentsh_ebpf_event got;
 		struct agentsh_origin origin;
 
@@ -155,7 +158,7 @@ END_TEST
 
 /*
  * Records like the ring's, handed over from inside a callback: there a batch is
- * being made, as agentsh_take_record() needs it.
+ * being made, as agentsh_deliver_record() needs it.
  */
 static struct agentsh_ebpf_tracer *tracer;
 static uint32_t events;
@@ -171,22 +174,22 @@ static int feed(void *ctx, const struct agentsh_ebpf_event *event)
 	if (inside)
 		return 0;
 	inside = true;
-	size = agentsh_encode(event, &tag, &record); /* slot 3 of 4 */
-	ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+	size = agentsh_encode(event, &state, &record); /* slot 3 of 4 */
+	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
 	ck_assert_uint_eq(events, 2);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 0);
 	for (uint32_t i = 0; i < 3; i++) {
 		static const uint32_t slots[] = {4, 0x80000000, UINT32_MAX};
 
 		record.base.slot = slots[i];
-		ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+		ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
 		ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, i + 1);
 	}
 	record.base.slot = 0;
-	ck_assert_int_eq(agentsh_take_record(tracer, &record, size - 1), 0);
-	ck_assert_int_eq(agentsh_take_record(tracer, &record, 0), 0);
+	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size - 1), 0);
+	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, 0), 0);
 	record.base.version++;
-	ck_assert_int_eq(agentsh_take_record(tracer, &record, size), 0);
+	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 6);
 	/* none of those came out, and none was delivered */
 	ck_assert_uint_eq(events, 2);
@@ -229,9 +232,9 @@ START_TEST(lost_never_falls)
 		const struct agentsh_ebpf_event event = {.kind = AGENTSH_EBPF_EVENT_CONNECT,
 							 .session_lost = records[i].lost};
 		struct agentsh_record_outcome record;
-		size_t size = agentsh_encode(&event, &sessions[records[i].session]->tag, &record);
+		size_t size = agentsh_encode(&event, &sessions[records[i].session]->state, &record);
 
-		agentsh_take_record(tracer, &record, size);
+		agentsh_deliver_record(tracer, &record, size);
 		ck_assert_int_eq(batch.count, (int)i + 1);
 		ck_assert_uint_eq(out[i].session_lost, records[i].said);
 	}

@@ -21,7 +21,7 @@ static int ignore(void *ctx, const struct agentsh_ebpf_event *event)
 
 static void setup(void)
 {
-	const struct agentsh_ebpf_tracer_options o = {.ring_share = 100, .on_event = ignore};
+	const struct agentsh_ebpf_tracer_options o = {.ring_quota = 100, .on_event = ignore};
 
 	tracer = unit_open(&o);
 	session = unit_attach(tracer, 1);

@@ -5,7 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "base/error.h"
+#include "base/result.h"
+#include "tracer/options.h"
+#include "tracer/slots.h"
+#include "tracer/tracer.h"
 #include "unit.h"
 
 /* ---- slots.c ------------------------------------------------------------ */
@@ -24,7 +28,7 @@ START_TEST(slots_any_order)
 {
 	static const uint32_t maxima[] = {1, 2, 63, 64, 65, 66, 130, 1000};
 	uint32_t max = maxima[_i], count = 0, last = 0;
-	struct agentsh_tag *held = calloc(max + 1, sizeof(*held));
+	struct agentsh_session_state *held = calloc(max + 1, sizeof(*held));
 	bool *used = calloc(max, sizeof(*used));
 	struct agentsh_slots slots;
 
@@ -32,7 +36,7 @@ START_TEST(slots_any_order)
 	for (int i = 0; i < 50000; i++) {
 		/* drifts between empty and full */
 		if (unit_below(100) < (uint32_t)(i / 5000 % 2 ? 30 : 70)) {
-			struct agentsh_tag t = {0};
+			struct agentsh_session_state t = {0};
 			int ret = agentsh_slots_take(&slots, &t);
 
 			ck_assert_int_eq(ret, count == max ? -ENOSPC : 0);
@@ -40,8 +44,8 @@ START_TEST(slots_any_order)
 				continue;
 			ck_assert_uint_lt(t.slot, max);
 			ck_assert(!used[t.slot]);
-			ck_assert_uint_eq(t.serial, ++last);
-			ck_assert_uint_eq(slots.serials[t.slot], t.serial);
+			ck_assert_uint_eq(t.generation, ++last);
+			ck_assert_uint_eq(slots.generations[t.slot], t.generation);
 			ck_assert_uint_lt(t.slot, slots.used);
 			used[t.slot] = true;
 			held[count++] = t;
@@ -49,7 +53,7 @@ START_TEST(slots_any_order)
 			uint32_t k = unit_below(count);
 
 			agentsh_slots_give(&slots, held[k].slot);
-			ck_assert_uint_eq(slots.serials[held[k].slot], 0);
+			ck_assert_uint_eq(slots.generations[held[k].slot], 0);
 			used[held[k].slot] = false;
 			held[k] = held[--count];
 		}
@@ -64,7 +68,7 @@ END_TEST
 START_TEST(slots_rest)
 {
 	struct agentsh_slots slots;
-	struct agentsh_tag tags[200], again;
+	struct agentsh_session_state tags[200], again;
 
 	slots_open(&slots, 1000);
 	for (uint32_t i = 0; i < 200; i++)
@@ -84,13 +88,13 @@ END_TEST
 START_TEST(slots_retire)
 {
 	struct agentsh_slots slots;
-	struct agentsh_tag tags[3], again;
+	struct agentsh_session_state tags[3], again;
 
 	slots_open(&slots, 3);
 	for (uint32_t i = 0; i < 3; i++)
 		ck_assert_int_eq(agentsh_slots_take(&slots, &tags[i]), 0);
 	agentsh_slots_retire(&slots, tags[1].slot);
-	ck_assert_uint_eq(slots.serials[tags[1].slot], 0);
+	ck_assert_uint_eq(slots.generations[tags[1].slot], 0);
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), -ENOSPC);
 	agentsh_slots_give(&slots, tags[2].slot);
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
@@ -104,14 +108,14 @@ END_TEST
 START_TEST(slots_serial_wraps)
 {
 	struct agentsh_slots slots;
-	struct agentsh_tag tag;
+	struct agentsh_session_state state;
 
 	slots_open(&slots, 10);
-	slots.last_serial = UINT32_MAX - 1;
-	ck_assert_int_eq(agentsh_slots_take(&slots, &tag), 0);
-	ck_assert_uint_eq(tag.serial, UINT32_MAX);
-	ck_assert_int_eq(agentsh_slots_take(&slots, &tag), 0);
-	ck_assert_uint_eq(tag.serial, 1);
+	slots.last_generation = UINT32_MAX - 1;
+	ck_assert_int_eq(agentsh_slots_take(&slots, &state), 0);
+	ck_assert_uint_eq(state.generation, UINT32_MAX);
+	ck_assert_int_eq(agentsh_slots_take(&slots, &state), 0);
+	ck_assert_uint_eq(state.generation, 1);
 	agentsh_slots_free(&slots);
 }
 END_TEST
@@ -158,7 +162,8 @@ START_TEST(fail_hostile)
 	} rows[] = {
 		{"a\nb\tc\x1b[31m\x7f", "a?b?c?[31m?"},
 		{"\xc2\x9b", "??"},
-		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+		 "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
 		{"\xc3", "?"},
 		{"\xe2\x82", "??"},
 		{"\xff\xfe\xc0\xaf", "????"},
@@ -170,7 +175,7 @@ START_TEST(fail_hostile)
 
 	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "%s", rows[_i].text);
 	ck_assert_str_eq(err.message, rows[_i].message);
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(rows[_i].text, &mask, &err), -EINVAL);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(rows[_i].text, &mask, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.message, rows[_i].message));
 	/* a caller with room for the first two bytes of a character of three */
 	err.size = offsetof(struct agentsh_ebpf_error, message) + 3;
@@ -190,13 +195,13 @@ START_TEST(defaults)
 		memset(&to, 0xa5, sizeof(to));
 		ck_assert_int_eq(agentsh_tracer_options_check(i ? &from : NULL, &to, NULL), 0);
 		ck_assert_uint_eq(to.mode, AGENTSH_EBPF_MODE_AUTO);
-		ck_assert_uint_eq(to.hooks, agentsh_hooks_built() & 3);
+		ck_assert_uint_eq(to.hooks, agentsh_ebpf_hooks_built() & 3);
 		ck_assert_uint_eq(to.hooks & AGENTSH_EBPF_HOOK_CONNECT, AGENTSH_EBPF_HOOK_CONNECT);
 		ck_assert_uint_eq(to.flags, 0);
 		ck_assert_uint_eq(to.ring_size, 1 << 20);
-		ck_assert_uint_eq(to.ring_share, 25);
+		ck_assert_uint_eq(to.ring_quota, 25);
 		ck_assert_uint_eq(to.max_sessions, 4096);
-		ck_assert_uint_eq(to.udp_remember, 8192);
+		ck_assert_uint_eq(to.udp_dedup_entries, 8192);
 		ck_assert_uint_eq(to.wakeup_delay_us, 1000);
 		ck_assert(!to.on_event);
 		ck_assert_ptr_null(to.event_ctx);
@@ -212,11 +217,11 @@ START_TEST(largest)
 	const struct agentsh_ebpf_tracer_options from = {
 		.size = sizeof(from),
 		.ring_size = 1 << 30,
-		.ring_share = 100,
+		.ring_quota = 100,
 		.max_sessions = 65536,
-		.udp_remember = 1 << 24,
+		.udp_dedup_entries = 1 << 24,
 		.wakeup_delay_us = 1000000,
-		.flags = AGENTSH_EBPF_OPEN_UDP_EVERY,
+		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_SENDMSG6,
@@ -256,10 +261,10 @@ START_TEST(delivered_by_serial)
 
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
-	ck_assert_uint_eq(tracer->slots.serials[0], 0);
+	ck_assert_uint_eq(tracer->slots.generations[0], 0);
 	session = unit_attach(tracer, 2);
-	ck_assert_uint_eq(session->tag.slot, 0);
-	ck_assert_uint_eq(session->tag.serial, 2);
+	ck_assert_uint_eq(session->state.slot, 0);
+	ck_assert_uint_eq(session->state.generation, 2);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &buf, 1, 0), 1);
 	ck_assert_uint_eq(tracer->slots.counters[0].delivered, 0);
 	ck_assert_uint_eq(unit_session_stats(session).delivered, 0);

@@ -27,7 +27,7 @@ START_TEST(capacity)
 		ck_assert_uint_eq(unit_drain(tracer), UNIT_CAPACITY(ring));
 	}
 	ck_assert_uint_eq(unit_session_stats(session).lost, 3);
-	ck_assert_uint_eq(unit_session_stats(session).lost_share, 0);
+	ck_assert_uint_eq(unit_session_stats(session).lost_quota, 0);
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST
@@ -117,26 +117,27 @@ START_TEST(noisy_and_quiet)
 	static const uint32_t shares[] = {1, 2, 10, 25, 50, 99, 100};
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 65536,
-		.ring_share = shares[_i],
+		.ring_quota = shares[_i],
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
-	struct agentsh_ebpf_session *noisy = unit_attach(tracer, 1), *quiet = unit_attach(tracer, 2);
-	uint32_t most = share_records(o.ring_size, o.ring_share), n = 0, read = 0;
+	struct agentsh_ebpf_session *noisy = unit_attach(tracer, 1),
+				    *quiet = unit_attach(tracer, 2);
+	uint32_t most = share_records(o.ring_size, o.ring_quota), n = 0, read = 0;
 	struct agentsh_ebpf_event got;
 
 	for (int i = 0; i < 1000; i++)
 		n += !unit_inject(noisy, (uint64_t)i);
 	ck_assert_uint_eq(n, most);
 	ck_assert_uint_eq(unit_session_stats(noisy).lost, 1000 - most);
-	ck_assert_uint_eq(unit_session_stats(noisy).lost_share,
-			  o.ring_share < 100 ? 1000 - most : 0);
-	if (o.ring_share < 100) /* else nothing is left that could be the quiet one's */
+	ck_assert_uint_eq(unit_session_stats(noisy).lost_quota,
+			  o.ring_quota < 100 ? 1000 - most : 0);
+	if (o.ring_quota < 100) /* else nothing is left that could be the quiet one's */
 		ck_assert_int_eq(unit_inject(quiet, 0), 0);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &got, 1, 0), 1);
 	ck_assert_int_eq(unit_inject(noisy, 0), 0);
 	while (agentsh_ebpf_read(tracer, &got, 1, 0) == 1)
 		read += got.session_id == 2;
-	ck_assert_uint_eq(read, o.ring_share < 100);
+	ck_assert_uint_eq(read, o.ring_quota < 100);
 	ck_assert_uint_eq(unit_session_stats(quiet).lost, 0);
 	agentsh_ebpf_tracer_close(tracer);
 }
@@ -148,7 +149,7 @@ START_TEST(default_share)
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
 
 	ck_assert_uint_eq(unit_fill(session), share_records(1 << 20, 25));
-	ck_assert_uint_eq(unit_session_stats(session).lost_share, 1);
+	ck_assert_uint_eq(unit_session_stats(session).lost_quota, 1);
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST
@@ -161,12 +162,12 @@ START_TEST(share_of_a_new_session)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 65536,
-		.ring_share = 10,
+		.ring_quota = 10,
 		.max_sessions = 1,
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
-	uint32_t most = share_records(o.ring_size, o.ring_share);
+	uint32_t most = share_records(o.ring_size, o.ring_quota);
 
 	ck_assert_uint_eq(unit_fill(session), most);
 	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
@@ -197,7 +198,7 @@ struct model_entry {
 struct model {
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_session *sessions[MODEL_SESSIONS];
-	uint64_t held[MODEL_SESSIONS], lost[MODEL_SESSIONS], lost_share[MODEL_SESSIONS],
+	uint64_t held[MODEL_SESSIONS], lost[MODEL_SESSIONS], lost_quota[MODEL_SESSIONS],
 		delivered[MODEL_SESSIONS];
 	uint64_t ring_held, share;
 	struct model_entry queue[UNIT_CAPACITY(MODEL_RING)];
@@ -218,7 +219,7 @@ static void model_inject(struct model *m)
 	e.room = unit_has_outcome(&e.event) ? UNIT_ROOM_OUTCOME : UNIT_ROOM;
 	if (m->held[i] >= m->share) {
 		want = -ENOBUFS;
-		m->lost_share[i]++;
+		m->lost_quota[i]++;
 	} else if (m->ring_held + e.room >= MODEL_RING) {
 		want = -ENOBUFS;
 	}
@@ -255,7 +256,7 @@ START_TEST(as_the_model)
 	static struct model m;
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = MODEL_RING,
-		.ring_share = 40,
+		.ring_quota = 40,
 	};
 
 	m.tracer = unit_open(&o);
@@ -272,11 +273,11 @@ START_TEST(as_the_model)
 		struct agentsh_ebpf_stats stats = unit_session_stats(m.sessions[i]);
 
 		ck_assert_uint_eq(stats.lost, m.lost[i]);
-		ck_assert_uint_eq(stats.lost_share, m.lost_share[i]);
+		ck_assert_uint_eq(stats.lost_quota, m.lost_quota[i]);
 		ck_assert_uint_eq(stats.delivered, m.delivered[i]);
 		/* both kinds of loss have happened */
-		ck_assert_uint_gt(stats.lost_share, 0);
-		ck_assert_uint_gt(stats.lost, stats.lost_share);
+		ck_assert_uint_gt(stats.lost_quota, 0);
+		ck_assert_uint_gt(stats.lost, stats.lost_quota);
 	}
 	agentsh_ebpf_tracer_close(m.tracer);
 }

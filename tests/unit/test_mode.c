@@ -27,10 +27,10 @@ static void expect_parsed(const char *names, uint64_t want)
 {
 	uint64_t mask = UNTOUCHED;
 
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(names, &mask, &err), 0);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(names, &mask, &err), 0);
 	ck_assert_msg(mask == want, "'%s' is 0x%llx", names, (unsigned long long)mask);
 	unit_expect_no_error(&err);
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(names, &mask, NULL), 0);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(names, &mask, NULL), 0);
 }
 
 /* The message has this text, and all names that would have been right. */
@@ -38,17 +38,16 @@ static void expect_refused(const char *names, const char *text)
 {
 	uint64_t mask = UNTOUCHED;
 
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(names, &mask, &err), -EINVAL);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(names, &mask, &err), -EINVAL);
 	ck_assert_uint_eq(mask, UNTOUCHED);
 	unit_expect_error(&err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS, text);
 	for (uint32_t i = 0; i < CHECKS; i++)
-		ck_assert_msg(strstr(err.message, agentsh_ebpf_capability_name(i)),
-			      "'%s' does not list %s", err.message,
-			      agentsh_ebpf_capability_name(i));
+		ck_assert_msg(strstr(err.message, agentsh_ebpf_check_name(i)),
+			      "'%s' does not list %s", err.message, agentsh_ebpf_check_name(i));
 	for (const char *c = err.message; *c; c++)
 		ck_assert_msg((unsigned char)*c >= ' ' && *c != 0x7f,
 			      "0x%02x in the message, which goes into logs", *c);
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(names, &mask, NULL), -EINVAL);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(names, &mask, NULL), -EINVAL);
 }
 
 START_TEST(every_name)
@@ -56,7 +55,7 @@ START_TEST(every_name)
 	char all[512] = "";
 
 	for (uint32_t i = 0; i < CHECKS; i++) {
-		const char *name = agentsh_ebpf_capability_name(i);
+		const char *name = agentsh_ebpf_check_name(i);
 		char cut[32], more[40];
 
 		expect_parsed(name, 1ULL << i);
@@ -113,11 +112,11 @@ START_TEST(parse_arguments)
 	struct agentsh_ebpf_error odd = {.size = 3, .code = 77};
 	uint64_t mask = UNTOUCHED;
 
-	ck_assert_int_eq(agentsh_ebpf_capability_parse(NULL, &mask, &err), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse(NULL, &mask, &err), -EFAULT);
 	unit_expect_error(&err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "names");
-	ck_assert_int_eq(agentsh_ebpf_capability_parse("btf", NULL, &err), -EFAULT);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse("btf", NULL, &err), -EFAULT);
 	unit_expect_error(&err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "mask");
-	ck_assert_int_eq(agentsh_ebpf_capability_parse("btf", &mask, &odd), -EINVAL);
+	ck_assert_int_eq(agentsh_ebpf_checks_parse("btf", &mask, &odd), -EINVAL);
 	ck_assert_int_eq(odd.code, 77);
 	ck_assert_uint_eq(mask, UNTOUCHED);
 }
@@ -150,9 +149,12 @@ static const struct wish wishes[] = {
 	{"1", "btf", -EINVAL, 2, UNTOUCHED, "'1'"},
 	{"off", "nonsense", -EINVAL, 2, UNTOUCHED, "'nonsense'"},
 	{"auto", "btf,nonsense", -EINVAL, 2, UNTOUCHED, "'nonsense'"},
-	{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaaaa"
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaaaaaa"
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaaaaaa",
 	 NULL, -EINVAL, 2, UNTOUCHED, "off, auto or required"},
 };
 

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
+#include "probe/mountinfo.h"
 #include "unit.h"
 
-#define V1 "31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n"                                     \
-	   "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n"
+#define V1                                                                                         \
+	"31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro\n"                                        \
+	"32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n"
 #define OTHER "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
 #define OWN(path) "4:memory:/elsewhere\n1:name=systemd:/elsewhere\n0::" path "\n"
 
@@ -25,15 +26,16 @@ static const struct {
 	{"pure", OTHER "30 22 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw\n",
 	 OWN("/system.slice/a.service"), 1, false, "/sys/fs/cgroup",
 	 "/sys/fs/cgroup/system.slice/a.service"},
-	{"hybrid", OTHER V1 "41 31 0:38 / /sys/fs/cgroup/unified rw shared:3 - cgroup2 cgroup2 rw\n",
+	{"hybrid",
+	 OTHER V1 "41 31 0:38 / /sys/fs/cgroup/unified rw shared:3 - cgroup2 cgroup2 rw\n",
 	 OWN("/user.slice"), 1, true, "/sys/fs/cgroup/unified",
 	 "/sys/fs/cgroup/unified/user.slice"},
 	{"the root itself", "41 31 0:38 / /cg rw - cgroup2 none rw\n", OWN("/"), 1, false, "/cg",
 	 "/cg"},
 	{"no newline at the end", "41 31 0:38 / /cg rw - cgroup2 none rw", "0::/a", 1, false, "/cg",
 	 "/cg/a"},
-	{"source called cgroup2", "41 31 0:38 / /x rw - tmpfs cgroup2 rw\n", OWN("/a"), 0, false, "",
-	 ""},
+	{"source called cgroup2", "41 31 0:38 / /x rw - tmpfs cgroup2 rw\n", OWN("/a"), 0, false,
+	 "", ""},
 	{"mount point called cgroup2", "41 31 0:38 / /cgroup2 rw - ext4 /dev/x rw\n", OWN("/a"), 0,
 	 false, "", ""},
 	{"type that begins alike", "41 31 0:38 / /x rw - cgroup2fs none rw\n", OWN("/a"), 0, false,
@@ -85,7 +87,8 @@ static const struct {
 static void parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
 		  size_t cgroup_len, struct agentsh_mounts *out)
 {
-	char *m = malloc(mountinfo_len ? mountinfo_len : 1), *c = malloc(cgroup_len ? cgroup_len : 1);
+	char *m = malloc(mountinfo_len ? mountinfo_len : 1),
+	     *c = malloc(cgroup_len ? cgroup_len : 1);
 
 	ck_assert(m && c);
 	memcpy(m, mountinfo, mountinfo_len);
@@ -121,8 +124,8 @@ END_TEST
 /* A path that does not fit is left out, not cut: half a path is another directory. */
 START_TEST(overlong)
 {
-	static const size_t lengths[] = {254, 255, 256, 257, 1022, 1023, 1024, 1025, 4095, 4096, 4097,
-					 9000};
+	static const size_t lengths[] = {254,  255,  256,  257,	 1022, 1023,
+					 1024, 1025, 4095, 4096, 4097, 9000};
 	char path[9001], line[9100], own[9100];
 	size_t len = lengths[_i];
 	struct agentsh_mounts out;
@@ -184,8 +187,9 @@ END_TEST
 
 START_TEST(random_text)
 {
-	static const char *const pieces[] = {" ", "\n", "-", " - ", "cgroup2", "cgroup", "/", "/..",
-					     "\\0", "\\040", "0::/", "a", "41 31 0:38 / ", "\377"};
+	static const char *const pieces[] = {
+		" ",   "\n",  "-",     " - ",  "cgroup2", "cgroup",	   "/",
+		"/..", "\\0", "\\040", "0::/", "a",	  "41 31 0:38 / ", "\377"};
 	char text[2][600];
 	struct agentsh_mounts out;
 

@@ -21,8 +21,9 @@ static const struct named kinds[] = {
 };
 
 static const struct named protocols[] = {
-	{IPPROTO_ICMP, "icmp"},	  {IPPROTO_TCP, "tcp"},	    {IPPROTO_UDP, "udp"},
-	{IPPROTO_DCCP, "dccp"},	  {IPPROTO_ICMPV6, "icmpv6"}, {IPPROTO_SCTP, "sctp"},
+	{IPPROTO_ICMP, "icmp"},	      {IPPROTO_TCP, "tcp"},
+	{IPPROTO_UDP, "udp"},	      {IPPROTO_DCCP, "dccp"},
+	{IPPROTO_ICMPV6, "icmpv6"},   {IPPROTO_SCTP, "sctp"},
 	{IPPROTO_UDPLITE, "udplite"}, {262, "mptcp"},
 };
 
@@ -71,8 +72,8 @@ END_TEST
 /* No number is cut to fewer bits on its way. */
 START_TEST(beyond_16_bits)
 {
-	static const uint32_t high[] = {0x10000, 0x10001, 0x10002, 0x1000001, 0x80000001,
-					0x7fffffff, UINT32_MAX};
+	static const uint32_t high[] = {0x10000,    0x10001,	0x10002,   0x1000001,
+					0x80000001, 0x7fffffff, UINT32_MAX};
 
 	for (size_t i = 0; i < UNIT_COUNT(high); i++) {
 		ck_assert_str_eq(agentsh_ebpf_kind_name(high[i]), "unknown");

@@ -27,25 +27,24 @@ static const struct {
 } table[] = {
 	{0, "kernel", 0, 0, "older than 5.8", "5.8", 0},
 	{1, "bpf", 1, EPERM, "bpf(2)", "seccomp", ALL_HOOKS},
-	{2, "userns", 1, EPERM, "user namespace", "initial user namespace",
-	 ALL_HOOKS},
+	{2, "userns", 1, EPERM, "user namespace", "initial user namespace", ALL_HOOKS},
 	{3, "cap_bpf", 1, EPERM, "CAP_BPF is missing", "CAP_BPF", ALL_HOOKS},
-	{4, "cap_net_admin", 1, EPERM, "CAP_NET_ADMIN is missing", "CAP_NET_ADMIN",
-	 ALL_HOOKS},
+	{4, "cap_net_admin", 1, EPERM, "CAP_NET_ADMIN is missing", "CAP_NET_ADMIN", ALL_HOOKS},
 	{5, "cap_perfmon", 0, EPERM, "CAP_PERFMON is missing", "CAP_PERFMON", 0},
 	{6, "lockdown", 0, EPERM, "confidentiality", "lockdown=integrity", 0},
 	{7, "btf", 0, ENOENT, "/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF", 0},
 	{8, "cgroup2", 1, ENODEV, "no cgroup v2", "mount -t cgroup2", 0},
 	{9, "ringbuf", 1, EINVAL, "ring buffer", "5.8", ALL_HOOKS},
 	{10, "array_mmap", 1, EINVAL, "mapped", "5.8", ALL_HOOKS},
-	{11, "cgroup_storage", 1, EINVAL, "cgroup storage", "CONFIG_CGROUP_BPF",
-	 ALL_HOOKS},
+	{11, "cgroup_storage", 1, EINVAL, "cgroup storage", "CONFIG_CGROUP_BPF", ALL_HOOKS},
 	{12, "cgroup_link", 1, EINVAL, "linked", "5.8", 0},
 	{13, "memlock", 1, EPERM, "RLIMIT_MEMLOCK", "ulimit -l", ALL_HOOKS},
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
-	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF", CONNECT_HOOK | LIFE_HOOK},
-	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF", CONNECT_HOOK | LIFE_HOOK},
+	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF",
+	 CONNECT_HOOK | LIFE_HOOK},
+	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF",
+	 CONNECT_HOOK | LIFE_HOOK},
 	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", LIFE_HOOK | ACCEPT_HOOK},
@@ -76,11 +75,11 @@ PINNED(cgroup_path, 376);
 PINNED(reason, 1400);
 PINNED(checks, 1656);
 _Static_assert(sizeof(struct agentsh_ebpf_capabilities) == 1656 + 32 * 128, "no hole");
-_Static_assert(sizeof(struct agentsh_ebpf_capability) == 128, "size");
-_Static_assert(offsetof(struct agentsh_ebpf_capability, error) == 4, "error");
-_Static_assert(offsetof(struct agentsh_ebpf_capability, required) == 8, "required");
-_Static_assert(offsetof(struct agentsh_ebpf_capability, value) == 16, "value");
-_Static_assert(offsetof(struct agentsh_ebpf_capability, detail) == 24, "detail");
+_Static_assert(sizeof(struct agentsh_ebpf_check) == 128, "size");
+_Static_assert(offsetof(struct agentsh_ebpf_check, error) == 4, "error");
+_Static_assert(offsetof(struct agentsh_ebpf_check, required) == 8, "required");
+_Static_assert(offsetof(struct agentsh_ebpf_check, value) == 16, "value");
+_Static_assert(offsetof(struct agentsh_ebpf_check, detail) == 24, "detail");
 _Static_assert(sizeof(struct agentsh_ebpf_coverage) == 32, "size");
 _Static_assert(offsetof(struct agentsh_ebpf_coverage, seen) == 8, "seen");
 _Static_assert(offsetof(struct agentsh_ebpf_coverage, implied) == 16, "implied");
@@ -116,8 +115,8 @@ static void expect_coherent(const struct agentsh_ebpf_capabilities *c)
 	ck_assert_uint_eq(c->size, sizeof(*c));
 	ck_assert_uint_eq(c->count, CHECKS);
 	for (uint32_t i = 0; i < AGENTSH_EBPF_CHECKS_MAX; i++) {
-		const struct agentsh_ebpf_capability *k = &c->checks[i];
-		static const struct agentsh_ebpf_capability none;
+		const struct agentsh_ebpf_check *k = &c->checks[i];
+		static const struct agentsh_ebpf_check none;
 
 		if (i >= CHECKS) {
 			ck_assert_mem_eq(k, &none, sizeof(none));
@@ -150,11 +149,11 @@ static void expect_coherent(const struct agentsh_ebpf_capabilities *c)
 		if (!(stops & BIT(i)))
 			continue;
 		/* the first of them, and at the end what to do about it */
-		const char *hint = agentsh_ebpf_capability_hint(i);
+		const char *hint = agentsh_ebpf_check_hint(i);
 		size_t len = strlen(c->reason);
 
-		ck_assert_int_eq(strncmp(c->reason, c->checks[i].detail, strlen(c->checks[i].detail)),
-				 0);
+		ck_assert_int_eq(
+			strncmp(c->reason, c->checks[i].detail, strlen(c->checks[i].detail)), 0);
 		ck_assert_str_eq(c->reason + (len < strlen(hint) ? 0 : len - strlen(hint)), hint);
 		break;
 	}
@@ -165,7 +164,7 @@ static void expect_coherent(const struct agentsh_ebpf_capabilities *c)
 START_TEST(one_simulated)
 {
 	const struct agentsh_ebpf_capabilities real = probe(0), c = probe(BIT(_i));
-	const struct agentsh_ebpf_capability *k = &c.checks[_i];
+	const struct agentsh_ebpf_check *k = &c.checks[_i];
 
 	expect_coherent(&real);
 	expect_coherent(&c);
@@ -180,7 +179,7 @@ START_TEST(one_simulated)
 		char reason[256];
 
 		snprintf(reason, sizeof(reason), "%s; %s", k->detail,
-			 agentsh_ebpf_capability_hint(table[_i].number));
+			 agentsh_ebpf_check_hint(table[_i].number));
 		ck_assert_str_eq(c.reason, reason);
 	} else if (!table[_i].required) {
 		ck_assert_str_eq(c.reason, real.reason);
@@ -263,9 +262,9 @@ END_TEST
 /* The block ends where the caller's struct does. */
 START_TEST(older_and_newer_callers)
 {
-	static const uint32_t sizes[] = {4,   5,   7,    8,    12,   15,   16,	 17,
-					 24,  33,  40,	 56,   57,   120,  376,	 1400,
-					 1401, 1656, 1657, 1792, 5751, 5752, 5753, 5816, 9000};
+	static const uint32_t sizes[] = {4,    5,    7,	   8,	 12,   15,   16,   17,	 24,
+					 33,   40,   56,   57,	 120,  376,  1400, 1401, 1656,
+					 1657, 1792, 5751, 5752, 5753, 5816, 9000};
 	struct agentsh_ebpf_capabilities whole = probe(BIT(AGENTSH_EBPF_CHECK_CAP_BPF));
 
 	for (size_t i = 0; i < UNIT_COUNT(sizes); i++) {
@@ -297,25 +296,26 @@ START_TEST(names_and_hints)
 
 	for (uint32_t i = 0; i < CHECKS; i++) {
 		ck_assert_uint_eq(table[i].number, i);
-		ck_assert_str_eq(agentsh_ebpf_capability_name(i), table[i].name);
-		ck_assert_ptr_nonnull(strstr(agentsh_ebpf_capability_hint(i), table[i].hint));
-		ck_assert_ptr_eq(agentsh_ebpf_capability_hint(i), agentsh_ebpf_capability_hint(i));
+		ck_assert_str_eq(agentsh_ebpf_check_name(i), table[i].name);
+		ck_assert_ptr_nonnull(strstr(agentsh_ebpf_check_hint(i), table[i].hint));
+		ck_assert_ptr_eq(agentsh_ebpf_check_hint(i), agentsh_ebpf_check_hint(i));
 	}
 	for (size_t i = 0; i < UNIT_COUNT(beyond); i++) {
-		ck_assert_str_eq(agentsh_ebpf_capability_name(beyond[i]), "unknown");
-		ck_assert_str_eq(agentsh_ebpf_capability_hint(beyond[i]), "");
+		ck_assert_str_eq(agentsh_ebpf_check_name(beyond[i]), "unknown");
+		ck_assert_str_eq(agentsh_ebpf_check_hint(beyond[i]), "");
 		ck_assert_str_eq(agentsh_ebpf_status_name(beyond[i]), "unknown");
-		ck_assert_str_eq(agentsh_ebpf_way_name(beyond[i]), "unknown");
-		ck_assert_str_eq(agentsh_ebpf_way_note(beyond[i]), "");
+		ck_assert_str_eq(agentsh_ebpf_coverage_name(beyond[i]), "unknown");
+		ck_assert_str_eq(agentsh_ebpf_coverage_note(beyond[i]), "");
 	}
 	for (uint32_t i = 0; i < UNIT_COUNT(statuses); i++)
 		ck_assert_str_eq(agentsh_ebpf_status_name(i), statuses[i]);
 	ck_assert_str_eq(agentsh_ebpf_status_name(5), "unknown");
-	for (uint32_t i = 0; i <= AGENTSH_EBPF_WAY_TCP_ACCEPT; i++) {
-		ck_assert_str_ne(agentsh_ebpf_way_name(i), "unknown");
-		ck_assert_str_ne(agentsh_ebpf_way_note(i), "");
+	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_TCP_ACCEPT; i++) {
+		ck_assert_str_ne(agentsh_ebpf_coverage_name(i), "unknown");
+		ck_assert_str_ne(agentsh_ebpf_coverage_note(i), "");
 		for (uint32_t k = 0; k < i; k++)
-			ck_assert_str_ne(agentsh_ebpf_way_name(i), agentsh_ebpf_way_name(k));
+			ck_assert_str_ne(agentsh_ebpf_coverage_name(i),
+					 agentsh_ebpf_coverage_name(k));
 	}
 }
 END_TEST

@@ -38,7 +38,7 @@ START_TEST(every_member)
 	struct seen seen;
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = UNIT_RING_SMALL,
-		.ring_share = 100,
+		.ring_quota = 100,
 		.on_event = keep,
 		.event_ctx = &seen,
 	};

@@ -5,15 +5,15 @@
 
 #include "unit.h"
 
-#define EXPECT(stats, was_sessions, was_delivered, was_lost, was_share)         \
-	do {                                                                    \
-		struct agentsh_ebpf_stats got_ = (stats);                       \
-		ck_assert_uint_eq(got_.sessions, was_sessions);                 \
-		ck_assert_uint_eq(got_.delivered, was_delivered);               \
-		ck_assert_uint_eq(got_.lost, was_lost);                         \
-		ck_assert_uint_eq(got_.lost_share, was_share);                  \
-		ck_assert_uint_eq(got_.deduplicated, 0);                        \
-		ck_assert_uint_eq(got_.malformed, 0);                           \
+#define EXPECT(stats, was_sessions, was_delivered, was_lost, was_share)                            \
+	do {                                                                                       \
+		struct agentsh_ebpf_stats got_ = (stats);                                          \
+		ck_assert_uint_eq(got_.sessions, was_sessions);                                    \
+		ck_assert_uint_eq(got_.delivered, was_delivered);                                  \
+		ck_assert_uint_eq(got_.lost, was_lost);                                            \
+		ck_assert_uint_eq(got_.lost_quota, was_share);                                     \
+		ck_assert_uint_eq(got_.deduplicated, 0);                                           \
+		ck_assert_uint_eq(got_.malformed, 0);                                              \
 	} while (0)
 
 START_TEST(from_zero)
@@ -34,7 +34,7 @@ START_TEST(session_and_total)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = UNIT_RING_SMALL,
-		.ring_share = 50,
+		.ring_quota = 50,
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
 	struct agentsh_ebpf_session *a = unit_attach(tracer, 1), *b = unit_attach(tracer, 2);
@@ -70,7 +70,7 @@ START_TEST(reused_slot)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = UNIT_RING_SMALL,
-		.ring_share = 100,
+		.ring_quota = 100,
 		.max_sessions = 1,
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
@@ -115,7 +115,7 @@ START_TEST(lost_of_a_new_session)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = UNIT_RING_SMALL,
-		.ring_share = 100,
+		.ring_quota = 100,
 		.max_sessions = 1,
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);

@@ -79,9 +79,10 @@ START_TEST(tracer_options_smaller)
 		free(p); /* nothing of it is kept by reference */
 		unit_attach(tracer, 1);
 		ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, NULL, &session, NULL),
-				 size < offsetof(struct agentsh_ebpf_tracer_options, max_sessions) + 4 ?
-					 0 :
-					 -ENOSPC);
+				 size < offsetof(struct agentsh_ebpf_tracer_options, max_sessions) +
+							 4
+					 ? 0
+					 : -ENOSPC);
 		agentsh_ebpf_tracer_close(tracer);
 	}
 }
@@ -271,8 +272,8 @@ START_TEST(stats_sizes)
 
 			set_size(p, size);
 			set_size(&full[i], size);
-			ck_assert_int_eq(i ? agentsh_ebpf_session_stats(session, out) :
-					     agentsh_ebpf_tracer_stats(tracer, out),
+			ck_assert_int_eq(i ? agentsh_ebpf_session_stats(session, out)
+					   : agentsh_ebpf_tracer_stats(tracer, out),
 					 size < 4 ? -EINVAL : 0);
 			if (size < 4) {
 				expect_bytes(p, 4, 12, CANARY);

@@ -137,7 +137,7 @@ START_TEST(all_at_once)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 8192, /* so small that events are lost */
-		.ring_share = 100,
+		.ring_quota = 100,
 		.max_sessions = _i ? WORKERS : 4096, /* slots used again at once, or late */
 		.on_event = on_event,
 	};

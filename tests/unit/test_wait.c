@@ -23,7 +23,7 @@ static int ignore(void *ctx, const struct agentsh_ebpf_event *event)
 
 static void setup(void)
 {
-	const struct agentsh_ebpf_tracer_options o = {.ring_share = 100, .on_event = ignore};
+	const struct agentsh_ebpf_tracer_options o = {.ring_quota = 100, .on_event = ignore};
 
 	tracer = unit_open(&o);
 	session = unit_attach(tracer, 1);
@@ -38,8 +38,8 @@ static int wait_by(int how, int timeout_ms)
 {
 	struct agentsh_ebpf_event buf[2];
 
-	return how ? agentsh_ebpf_read(tracer, buf, 2, timeout_ms) :
-		     agentsh_ebpf_poll(tracer, timeout_ms);
+	return how ? agentsh_ebpf_read(tracer, buf, 2, timeout_ms)
+		   : agentsh_ebpf_poll(tracer, timeout_ms);
 }
 
 /* ---- timeouts ----------------------------------------------------------- */
@@ -226,8 +226,16 @@ END_TEST
 
 START_TEST(read_limit)
 {
-	static const size_t sizes[] = {1, 2, 100, 4095, 4096, 4097, 5000, (size_t)INT32_MAX + 1,
-				       (size_t)UINT32_MAX + 2, SIZE_MAX};
+	static const size_t sizes[] = {1,
+				       2,
+				       100,
+				       4095,
+				       4096,
+				       4097,
+				       5000,
+				       (size_t)INT32_MAX + 1,
+				       (size_t)UINT32_MAX + 2,
+				       SIZE_MAX};
 	size_t n = sizes[_i], want = n < 4096 ? n : 4096;
 	/* exactly so large that one event more would be out of it */
 	struct agentsh_ebpf_event *buf = malloc(want * sizeof(*buf)), last;

@@ -45,7 +45,7 @@ struct agentsh_ebpf_tracer *unit_open(const struct agentsh_ebpf_tracer_options *
 
 struct agentsh_ebpf_tracer *unit_open_ring(uint32_t ring_size)
 {
-	const struct agentsh_ebpf_tracer_options o = {.ring_size = ring_size, .ring_share = 100};
+	const struct agentsh_ebpf_tracer_options o = {.ring_size = ring_size, .ring_quota = 100};
 
 	return unit_open(&o);
 }

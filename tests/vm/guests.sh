@@ -41,7 +41,7 @@ build_arm64() {
 		-DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake" \
 		-DAGENTSH_EBPF_WERROR=ON -DAGENTSH_EBPF_TESTS=ON
 	quietly "$dir/build-arm64.log" cmake --build "$root/arm64" \
-		--target lib/all examples/all docs/all tests/integration/all
+		--target lib/all examples/all docs/all tests/live/all
 	READELF=aarch64-linux-gnu-readelf STRIP=aarch64-linux-gnu-strip \
 		BUSYBOX=$SYSROOT/bin/busybox \
 		"$here/initramfs.sh" "$root/arm64" "$dir/initramfs-arm64.cpio"

@@ -21,7 +21,7 @@ DESTDIR=$stage cmake --install "$build" --prefix /usr >/dev/null
 rm -rf "${stage:?}"/usr/include "${stage:?}"/usr/share "${stage:?}"/usr/lib/*.a
 
 cp "$busybox" "$stage/bin/busybox"
-cp "$build"/tests/integration/test-live-* "$stage/tests/"
+cp "$build"/tests/live/test-live-* "$stage/tests/"
 "${STRIP:-strip}" --strip-debug "$stage"/tests/* "$stage"/usr/bin/*
 install -m 755 "$here/init" "$stage/init"
 

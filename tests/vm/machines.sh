@@ -58,7 +58,7 @@ describe() {
 # leaves out is a failure.
 allowed='
 5.10*	live-odd	mptcp* the kernel has no such protocol
-5.10*	live-life_odd	mptcp* the kernel has no such protocol
+5.10*	live-connection_odd	mptcp* the kernel has no such protocol
 5.10*	live-odd	ping* the kernel has no hook there
 7*	live-odd	udplite* the kernel has no such protocol
 *+v1*	live-*	no cgroup v2 is mounted

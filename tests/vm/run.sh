@@ -7,7 +7,7 @@
 #                  +v1, +nobtf, +lockdown, +1cpu, +4cpu, +arm64; such as 6.12+v1.
 #                  None: all of the matrix
 #   --ci           only the oldest and the newest kernel
-#   --tests        only these, such as live-truth,command
+#   --tests        only these, such as live-event,command
 #   --update-docs  write the tables of docs/SUPPORT.md, if nothing failed
 #
 # AGENTSH_VM_CACHE is where the kernels are kept, AGENTSH_VM_JOBS how many machines

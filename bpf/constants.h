@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Constants that the programs cannot include from other headers. */
+#ifndef AGENTSH_CONSTANTS_H
+#define AGENTSH_CONSTANTS_H
+
+#define AF_INET 2
+#define AF_INET6 10
+
+/* Values of the public header; tests/unit/kernel_constants.sh checks that they are the same. */
+#define AGENTSH_KIND_CONNECT 1
+#define AGENTSH_KIND_UDP_SEND 2
+#define AGENTSH_KIND_CONNECTED 3
+#define AGENTSH_KIND_CONNECT_FAILED 4
+#define AGENTSH_KIND_CLOSED 5
+#define AGENTSH_KIND_ACCEPTED 6
+#define AGENTSH_FLAG_V4_MAPPED 1
+#define AGENTSH_FLAG_UNATTRIBUTED 2
+#define AGENTSH_FLAG_NO_ERROR 4
+#define AGENTSH_FLAG_INBOUND 8
+#define AGENTSH_FLAG_LOCAL_CLOSED 16
+#define AGENTSH_FLAG_REMOTE_CLOSED 32
+
+#endif

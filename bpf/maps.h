@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The maps that all programs share, and the settings. */
+#ifndef AGENTSH_MAPS_H
+#define AGENTSH_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include "control.h"
+#include "session_state.h"
+#include "settings.h"
+
+/* Each file that is linked into the object declares these; they become one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20); /* the library sets the real size */
+} agentsh_ring __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the library sets the real size */
+	__type(key, __u32);
+	__type(value, struct agentsh_slot);
+} agentsh_slots __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct agentsh_control);
+} agentsh_control __weak SEC(".maps");
+
+const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.settings") = {};
+
+/*
+ * A map for each program: before 5.9 (7d9c3427894f) a cgroup storage map
+ * belongs to one program. Where it need not, the library replaces all by one.
+ */
+#define AGENTSH_STATE_MAP(name)                                                                    \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_CGROUP_STORAGE);                                         \
+		__type(key, struct bpf_cgroup_storage_key);                                        \
+		__type(value, struct agentsh_session_state);                                       \
+	} name SEC(".maps")
+
+/* NULL until attach has finished: nothing is reported of half a session. */
+static __always_inline struct agentsh_slot *
+session_slot(const struct agentsh_session_state *session)
+{
+	__u32 slot = session->slot;
+
+	return session->generation ? bpf_map_lookup_elem(&agentsh_slots, &slot) : NULL;
+}
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Clocks as nanoseconds. */
+#ifndef AGENTSH_BASE_CLOCK_H
+#define AGENTSH_BASE_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+uint64_t agentsh_clock_ns(clockid_t clock);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public names of constants, and the library's version. */
+#include <netinet/in.h>
+
+#include <agentsh/ebpf.h>
+
+#define UNKNOWN "unknown"
+
+/* Newer than some C libraries' headers. */
+#define PROTOCOL_UDPLITE 136
+#define PROTOCOL_MPTCP 262
+
+#define STRING(x) #x
+#define VERSION(major, minor, patch) STRING(major) "." STRING(minor) "." STRING(patch)
+
+const char *agentsh_ebpf_version(void)
+{
+	return VERSION(AGENTSH_EBPF_VERSION_MAJOR, AGENTSH_EBPF_VERSION_MINOR,
+		       AGENTSH_EBPF_VERSION_PATCH);
+}
+
+const char *agentsh_ebpf_kind_name(uint32_t kind)
+{
+	switch (kind) {
+	case AGENTSH_EBPF_EVENT_CONNECT:
+		return "connect";
+	case AGENTSH_EBPF_EVENT_UDP_SEND:
+		return "udp_send";
+	case AGENTSH_EBPF_EVENT_CONNECTED:
+		return "connected";
+	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
+		return "connect_failed";
+	case AGENTSH_EBPF_EVENT_CLOSED:
+		return "closed";
+	case AGENTSH_EBPF_EVENT_ACCEPTED:
+		return "accepted";
+	default:
+		return UNKNOWN;
+	}
+}
+
+const char *agentsh_ebpf_protocol_name(uint16_t protocol)
+{
+	switch (protocol) {
+	case IPPROTO_ICMP:
+		return "icmp";
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_DCCP:
+		return "dccp";
+	case IPPROTO_ICMPV6:
+		return "icmpv6";
+	case IPPROTO_SCTP:
+		return "sctp";
+	case PROTOCOL_UDPLITE:
+		return "udplite";
+	case PROTOCOL_MPTCP:
+		return "mptcp";
+	default:
+		return UNKNOWN;
+	}
+}
+
+const char *agentsh_ebpf_hook_name(uint32_t hook)
+{
+	switch (hook) {
+	case AGENTSH_EBPF_HOOK_CONNECT:
+		return "connect";
+	case AGENTSH_EBPF_HOOK_UDP:
+		return "udp";
+	case AGENTSH_EBPF_HOOK_LIFECYCLE:
+		return "lifecycle";
+	case AGENTSH_EBPF_HOOK_ACCEPT:
+		return "accept";
+	default:
+		return UNKNOWN;
+	}
+}
+
+const char *agentsh_ebpf_step_name(uint32_t step)
+{
+	static const char *const names[] = {
+		[AGENTSH_EBPF_STEP_NONE] = "none",
+		[AGENTSH_EBPF_STEP_OPTIONS] = "options",
+		[AGENTSH_EBPF_STEP_MEMORY] = "memory",
+		[AGENTSH_EBPF_STEP_OBJECT_OPEN] = "object_open",
+		[AGENTSH_EBPF_STEP_OBJECT_LOAD] = "object_load",
+		[AGENTSH_EBPF_STEP_RING_MAP] = "ring_map",
+		[AGENTSH_EBPF_STEP_COUNTERS_MAP] = "counters_map",
+		[AGENTSH_EBPF_STEP_EVENT_FD] = "event_fd",
+		[AGENTSH_EBPF_STEP_CGROUP] = "cgroup",
+		[AGENTSH_EBPF_STEP_SESSION_SLOT] = "session_slot",
+		[AGENTSH_EBPF_STEP_LINK] = "link",
+		[AGENTSH_EBPF_STEP_STORAGE] = "storage",
+	};
+
+	return step < sizeof(names) / sizeof(names[0]) ? names[step] : UNKNOWN;
+}

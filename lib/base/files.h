@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reads files of /proc and /sys. */
+#ifndef AGENTSH_BASE_FILES_H
+#define AGENTSH_BASE_FILES_H
+
+#include <stddef.h>
+
+/* The beginning of a small file, NUL-terminated; an empty string if it cannot be read. */
+void agentsh_read_start(const char *path, char *text, size_t size);
+
+/* The whole file, NUL-terminated, for the caller to free; NULL if it cannot be read. */
+char *agentsh_read_all(const char *path, size_t *len);
+
+#endif

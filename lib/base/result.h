@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Copies a result into a struct that the caller sized. */
+#ifndef AGENTSH_BASE_RESULT_H
+#define AGENTSH_BASE_RESULT_H
+
+#include <stddef.h>
+
+/*
+ * out begins with its size, as the caller's header has it; from has size bytes.
+ * Members that do not fit into out are dropped, members that from lacks are zeroed.
+ */
+void agentsh_copy_result(void *out, const void *from, size_t size);
+
+#endif

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Chooses programs and maps, and sets sizes and settings, in an object before its load. */
+#include "load/configure.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "load/programs.h"
+#include "settings.h"
+#include "tracer/options.h"
+#include "tracer/tracer.h"
+
+#define SETTINGS_MAP ".rodata.settings"
+#define STATE_MAP "agentsh_state"
+
+/* The names that the PID namespace has in both: 0 where /proc does not tell. */
+static uint32_t own_pidns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
+}
+
+/* The linker may keep a copy of the settings for each file; all get the same. */
+static int set_settings(const struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
+			const struct agentsh_variant *variant)
+{
+	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
+	uint32_t hooks = t->hooks;
+	const struct agentsh_settings settings = {
+		.quota_bytes = agentsh_ring_quota_bytes(opts),
+		.wakeup_watermark = t->moderator.wakeup_watermark,
+		.pidns_inode = own_pidns(),
+		.udp_no_dedup = (opts->flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,
+		.comm = variant->comm,
+		.task_direct = variant->direct,
+		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
+		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
+	};
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
+	struct agentsh_settings copies[8];
+	size_t size = 0;
+
+	if (!map || !bpf_map__initial_value(map, &size) || size > sizeof(copies) ||
+	    size % sizeof(settings))
+		return -EINVAL;
+	for (size_t i = 0; i < size / sizeof(settings); i++)
+		copies[i] = settings;
+	return bpf_map__set_initial_value(map, copies, size);
+}
+
+static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
+}
+
+/* Only what is wanted is loaded, with the maps that only it uses. */
+static int choose(struct bpf_object *obj, uint32_t wanted)
+{
+	bool sends = false;
+
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
+		struct bpf_program *prog;
+		struct bpf_map *state_map;
+
+		if (!(agentsh_ebpf_hooks_built() & desc->wanted_by))
+			continue;
+		prog = bpf_object__find_program_by_name(obj, desc->program);
+		state_map = bpf_object__find_map_by_name(obj, desc->state_map);
+		if (!prog || !state_map)
+			return -ENOENT;
+		bpf_program__set_autoload(prog, wanted & 1U << i);
+		bpf_map__set_autocreate(state_map, wanted & 1U << i);
+		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_UDP)
+			sends = true;
+	}
+	if (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
+		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
+					sends);
+	return 0;
+}
+
+/*
+ * Sockets are remembered only for those who ask what became of them. The map, which is
+ * small while it is empty, is there for all: without CAP_PERFMON older kernels want the
+ * maps of code that cannot be reached, too.
+ */
+static int set_flows(struct bpf_object *obj, uint32_t hooks)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, "agentsh_sock_states");
+	uint32_t flags = BPF_F_NO_PREALLOC;
+
+	if (!map)
+		return -ENOENT;
+	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
+		flags |= BPF_F_CLONE; /* a listener's is its children's too */
+	return bpf_map__set_map_flags(map, flags);
+}
+
+/*
+ * From 5.9 on (7d9c3427894f) one storage of a cgroup can serve all programs: a
+ * session's tag is written once. Its key is the cgroup's id alone, which older
+ * kernels refuse; there each program keeps the map of its own. Other errors are
+ * the load's to tell: it makes maps as well.
+ */
+static int share_states(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint32_t wanted)
+{
+	int ret = 0;
+
+	if (t->state_fd < 0)
+		t->state_fd = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, STATE_MAP, sizeof(__u64),
+					     sizeof(struct agentsh_session_state), 0, NULL);
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT && t->state_fd >= 0 && !ret; i++)
+		if (wanted & 1U << i)
+			ret = bpf_map__reuse_fd(bpf_object__find_map_by_name(
+							obj, agentsh_program_descs[i].state_map),
+						t->state_fd);
+	return ret;
+}
+
+int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
+		      const struct agentsh_variant *variant, uint32_t wanted)
+{
+	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
+	int ret = choose(obj, wanted);
+
+	if (!ret)
+		ret = set_settings(t, obj, variant);
+	if (!ret)
+		ret = set_flows(obj, t->hooks);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
+	if (!ret && (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
+		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_dedup_entries);
+	return ret ? ret : share_states(t, obj, wanted);
+}

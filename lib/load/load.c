@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the best variant of the programs that this kernel takes. */
+#include "load/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/error.h"
+#include "load/adopt.h"
+#include "load/configure.h"
+#include "load/libbpf_print.h"
+#include "load/memlock.h"
+#include "probe/checks.h"
+#include "probe/diagnose.h"
+#include "settings.h"
+#include "tracer/tracer.h"
+
+#include "agentsh.skel.h" /* knows the settings' type by name only */
+#include "agentsh_task.skel.h"
+
+/* From what the newest kernels allow to what all do. */
+enum { DIRECT, COPIED, NO_TASK, NO_COMM };
+
+static const struct agentsh_variant variants[] = {
+	[DIRECT] = {true, true, true, "nothing"},
+	/* before 5.11, and where cgroup programs may not call bpf_get_current_task_btf */
+	[COPIED] = {false, true, true, "direct reads of the task"},
+	[NO_TASK] = {false, false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
+	/* kernel 6.18 wants CAP_PERFMON for bpf_get_current_comm too */
+	[NO_COMM] = {false, false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
+};
+
+static bool is_task_readable(const struct agentsh_ebpf_capabilities *process,
+			     const struct agentsh_print_capture *log)
+{
+	static const uint32_t needed[] = {AGENTSH_EBPF_CHECK_BTF, AGENTSH_EBPF_CHECK_CAP_PERFMON,
+					  AGENTSH_EBPF_CHECK_LOCKDOWN};
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (agentsh_check_missing(process, needed[i])) {
+			agentsh_log(log, AGENTSH_EBPF_LOG_INFO, "%s",
+				    process->checks[needed[i]].detail);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* One load, from the options to what the kernel gave. */
+struct load {
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_print_capture log;
+	const struct agentsh_variant *variant;
+	struct bpf_object *obj;
+	uint32_t step;
+};
+
+static int object_open(struct load *l, uint32_t wanted)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = "agentsh");
+	size_t size = 0;
+	const void *image = l->variant->task ? agentsh_task_bpf__elf_bytes(&size)
+					     : agentsh_bpf__elf_bytes(&size);
+
+	l->obj = bpf_object__open_mem(image, size, &open_opts);
+	return l->obj ? agentsh_configure(l->tracer, l->obj, l->variant, wanted) : -errno;
+}
+
+static int object_load(struct load *l, uint32_t wanted)
+{
+	int ret;
+
+	l->step = AGENTSH_EBPF_STEP_OBJECT_OPEN;
+	ret = object_open(l, wanted);
+	if (!ret) {
+		l->step = AGENTSH_EBPF_STEP_OBJECT_LOAD;
+		ret = bpf_object__load(l->obj);
+	}
+	if (ret) {
+		bpf_object__close(l->obj);
+		l->obj = NULL;
+	}
+	return ret;
+}
+
+/* Whether other programs, or such that read less of the task, may fare better. */
+static bool is_retryable(int ret)
+{
+	return ret && ret != -EPERM && ret != -ENOMEM && ret != -EMFILE && ret != -ENFILE;
+}
+
+/* The richest variant that loads. */
+static int load_best(struct load *l, uint32_t wanted)
+{
+	const struct agentsh_variant *last = &variants[NO_COMM];
+	int ret = object_load(l, wanted);
+
+	while (is_retryable(ret) && l->variant < last) {
+		agentsh_log(&l->log, AGENTSH_EBPF_LOG_INFO,
+			    "the programs that leave out %s do not load (%d)", l->variant->without,
+			    ret);
+		l->log.warning[0] = l->log.verifier[0] = '\0';
+		l->variant++;
+		ret = object_load(l, wanted);
+	}
+	return ret;
+}
+
+/* ---- hooks that this kernel lacks --------------------------------------- */
+
+/* Programs of these hooks, less those that are to be taken for missing. */
+static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
+{
+	uint32_t wanted = 0;
+
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		if (!(hooks & agentsh_program_descs[i].wanted_by))
+			continue;
+		if (simulate & 1ULL << agentsh_program_descs[i].check)
+			errors[i] = EINVAL;
+		else
+			wanted |= 1U << i;
+	}
+	return wanted;
+}
+
+/* The hooks all of whose programs are there. */
+static uint32_t hooks_of(uint32_t hooks, const int *errors)
+{
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (errors[i])
+			hooks &= ~agentsh_program_descs[i].needed_by;
+	return hooks;
+}
+
+/* Each program alone, in the poorest variant: which of them spoils the load? */
+static void find_unloadable(const struct load *all, uint32_t wanted, int *errors)
+{
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		struct load one = {.tracer = all->tracer, .variant = all->variant};
+
+		if (!(wanted & 1U << i))
+			continue;
+		errors[i] = -object_load(&one, 1U << i);
+		if (!errors[i])
+			bpf_object__close(one.obj);
+	}
+}
+
+/* What of the hooks this kernel can, in l->obj; -EOPNOTSUPP where a required one is missing. */
+static int load_hooks(struct load *l)
+{
+	struct agentsh_ebpf_tracer *t = l->tracer;
+	const struct agentsh_variant *richest = l->variant;
+	uint32_t wanted = programs_of(t->hooks, t->opts.simulate_missing, t->load_errors);
+	int ret;
+
+	t->hooks = hooks_of(t->hooks, t->load_errors);
+	ret = wanted ? load_best(l, wanted) : -EOPNOTSUPP;
+	if (is_retryable(ret) && wanted) {
+		find_unloadable(l, wanted, t->load_errors);
+		t->hooks = hooks_of(t->hooks, t->load_errors);
+		if (t->hooks && !(t->opts.required_hooks & ~t->hooks)) {
+			l->variant = richest;
+			ret = load_best(l, programs_of(t->hooks, 0, t->load_errors));
+		}
+	}
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (t->load_errors[i])
+			agentsh_log(&l->log, AGENTSH_EBPF_LOG_WARN, "%s does not load: %s",
+				    agentsh_program_descs[i].attach_name,
+				    strerror(t->load_errors[i]));
+	return ret;
+}
+
+static int load_failed(const struct agentsh_print_capture *log, int ret, uint32_t step,
+		       struct agentsh_ebpf_error *err)
+{
+	const char *said = log->verifier[0] ? log->verifier : log->warning;
+	char why[sizeof(err->message)];
+
+	if (ret == -EACCES && !log->verifier[0])
+		ret = -EPERM; /* one errno for "may not"; the verifier's own is EACCES too */
+	if (agentsh_diagnose(-ret, why, sizeof(why)))
+		return agentsh_fail(err, ret, step, "%s: %s", strerror(-ret), why);
+	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);
+}
+
+int agentsh_load(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capabilities *process,
+		 struct agentsh_ebpf_error *err)
+{
+	struct load l = {
+		.tracer = t,
+		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
+		.variant = &variants[DIRECT],
+	};
+	int ret;
+
+	agentsh_memlock_raise();
+	agentsh_print_capture_begin(&l.log);
+	if (!is_task_readable(process, &l.log))
+		l.variant = &variants[NO_TASK];
+	else if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+					 BPF_FUNC_get_current_task_btf, NULL) != 1)
+		l.variant = &variants[COPIED];
+	ret = load_hooks(&l);
+	if (!ret) {
+		if (!l.variant->task)
+			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
+				    l.variant->without);
+		ret = agentsh_adopt(t, l.obj, &l.step);
+		bpf_object__close(l.obj);
+	}
+	agentsh_print_capture_end();
+	return ret ? load_failed(&l.log, ret, l.step, err) : 0;
+}
+
+void agentsh_unload(struct agentsh_ebpf_tracer *t)
+{
+	ring_buffer__free(t->ring);
+	if (t->ring_fd >= 0)
+		close(t->ring_fd);
+	if (t->state_fd >= 0)
+		close(t->state_fd);
+	for (uint32_t i = 0; i < t->program_count; i++) {
+		close(t->programs[i].fd);
+		close(t->programs[i].state_fd);
+	}
+}

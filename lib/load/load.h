@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads programs and maps into the kernel. */
+#ifndef AGENTSH_LOAD_LOAD_H
+#define AGENTSH_LOAD_LOAD_H
+
+struct agentsh_ebpf_capabilities;
+struct agentsh_ebpf_error;
+struct agentsh_ebpf_tracer;
+
+/* process: what agentsh_probe_process() has found out about this process. */
+int agentsh_load(struct agentsh_ebpf_tracer *tracer,
+		 const struct agentsh_ebpf_capabilities *process, struct agentsh_ebpf_error *err);
+void agentsh_unload(struct agentsh_ebpf_tracer *tracer);
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef AGENTSH_LOAD_MEMLOCK_H
+#define AGENTSH_LOAD_MEMLOCK_H
+
+/*
+ * Raises RLIMIT_MEMLOCK where the kernel charges maps to it: to no limit if this
+ * process may, else to the hard limit.
+ */
+void agentsh_memlock_raise(void);
+
+#endif

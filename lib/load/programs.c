@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of programs: a new one takes a row here and a file in bpf/. */
+#include "load/programs.h"
+
+#include <linux/bpf.h>
+
+#include <agentsh/ebpf.h>
+
+#define CONNECT AGENTSH_EBPF_HOOK_CONNECT
+#define UDP AGENTSH_EBPF_HOOK_UDP
+#define LIFECYCLE AGENTSH_EBPF_HOOK_LIFECYCLE
+#define ACCEPT AGENTSH_EBPF_HOOK_ACCEPT
+
+const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] = {
+	{CONNECT, CONNECT | LIFECYCLE, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
+	 "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
+	{CONNECT, CONNECT | LIFECYCLE, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT,
+	 "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
+	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
+	 "agentsh_state_sendmsg4", "cgroup/sendmsg4"},
+	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
+	 "agentsh_state_sendmsg6", "cgroup/sendmsg6"},
+	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
+	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
+	/* kernel 5.9; without it only datagram sockets' CLOSED is missing */
+	{LIFECYCLE, 0, AGENTSH_EBPF_CHECK_SOCK_RELEASE, BPF_CGROUP_INET_SOCK_RELEASE,
+	 "agentsh_release", "agentsh_state_release", "cgroup/sock_release"},
+	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND4, BPF_CGROUP_INET4_BIND, "agentsh_bind4",
+	 "agentsh_state_bind4", "cgroup/bind4"},
+	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND6, BPF_CGROUP_INET6_BIND, "agentsh_bind6",
+	 "agentsh_state_bind6", "cgroup/bind6"},
+};
+
+uint32_t agentsh_ebpf_hooks_built(void)
+{
+#ifdef AGENTSH_EBPF_WITH_UDP
+	return CONNECT | UDP | LIFECYCLE | ACCEPT;
+#else
+	return CONNECT | LIFECYCLE | ACCEPT;
+#endif
+}

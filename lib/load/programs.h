@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of kernel programs, and the programs that a tracer has loaded. */
+#ifndef AGENTSH_LOAD_PROGRAMS_H
+#define AGENTSH_LOAD_PROGRAMS_H
+
+#include <stdint.h>
+
+/* Number of kernel programs in the table. */
+#define AGENTSH_PROGRAM_COUNT 8
+
+struct agentsh_program_desc {
+	uint32_t wanted_by;	 /* AGENTSH_EBPF_HOOK_ bits: loaded for any of these */
+	uint32_t needed_by;	 /* AGENTSH_EBPF_HOOK_ bits: these do not work without it */
+	uint32_t check;		 /* AGENTSH_EBPF_CHECK_ */
+	uint32_t attach_type;	 /* enum bpf_attach_type */
+	const char *program;	 /* name in the object */
+	const char *state_map;	 /* likewise, of the program's own cgroup storage */
+	const char *attach_name; /* as in the kernel's documentation */
+};
+
+extern const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT];
+
+/* A loaded program of a tracer. */
+struct agentsh_program {
+	const struct agentsh_program_desc *desc;
+	int fd;
+	int state_fd; /* the cgroup storage that it reads */
+};
+
+#endif

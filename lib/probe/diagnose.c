@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bpf(2) says EPERM for half a dozen reasons. This finds the one that holds, in
+ * the probe's words where it is one of the probe's.
+ */
+#include "probe/diagnose.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <bpf/bpf.h>
+
+#include "base/error.h"
+#include "base/system.h"
+#include "load/programs.h"
+#include "probe/checks.h"
+#include "probe/process.h"
+
+static bool not_permitted(int errnum, char *text, size_t size)
+{
+	struct agentsh_ebpf_capabilities caps;
+	struct rlimit limit;
+
+	agentsh_checks_begin(&caps, 0);
+	agentsh_probe_process(&caps);
+	if (agentsh_checks_reason(&caps)) {
+		snprintf(text, size, "%s", caps.reason);
+		return true;
+	}
+	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM; EACCES is the
+	 * verifier's */
+	if (errnum == EPERM && agentsh_kernel_charges_memlock() &&
+	    !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY) {
+		snprintf(text, size,
+			 "RLIMIT_MEMLOCK is %llu bytes, too little for the maps on kernel %.32s; "
+			 "raise it, "
+			 "or lower ring_size, max_sessions or udp_dedup_entries",
+			 (unsigned long long)limit.rlim_cur, caps.kernel_release);
+		return true;
+	}
+	snprintf(text, size,
+		 "refused although the capabilities are there; see the security module's log");
+	return false;
+}
+
+static void out_of_descriptors(char *text, size_t size)
+{
+	struct rlimit limit = {0};
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	snprintf(text, size,
+		 "RLIMIT_NOFILE, %llu descriptors, is too low for what is open; raise it",
+		 (unsigned long long)limit.rlim_cur);
+}
+
+bool agentsh_diagnose(int errnum, char *text, size_t size)
+{
+	char release[64];
+
+	switch (errnum) {
+	case EPERM:
+	case EACCES:
+		return not_permitted(errnum, text, size);
+	case ENOSYS:
+		snprintf(text, size,
+			 "bpf(2) is not there: the kernel lacks CONFIG_BPF_SYSCALL, or a seccomp "
+			 "filter "
+			 "hides it");
+		return true;
+	case EMFILE:
+		out_of_descriptors(text, size);
+		return true;
+	case ENFILE:
+		snprintf(text, size, "the system's table of open files is full; raise fs.file-max");
+		return true;
+	case ENOMEM:
+		snprintf(text, size,
+			 "out of memory; lower ring_size, max_sessions or udp_dedup_entries, or "
+			 "raise "
+			 "the "
+			 "memory limit");
+		return true;
+	default:
+		agentsh_kernel_version(release, sizeof(release));
+		snprintf(text, size,
+			 "on kernel %.32s; the programs need 5.8 or later with CONFIG_CGROUP_BPF",
+			 release);
+		return false;
+	}
+}
+
+const char *agentsh_attach_refused(int error, int cgroup_fd,
+				   const struct agentsh_program_desc *desc)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
+
+	if (error == E2BIG)
+		return "the cgroup has the kernel's 64 programs already";
+	if (error != EPERM)
+		return NULL;
+	/* those that allow others would not have stopped it */
+	if (bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query) || !query.prog_cnt)
+		return NULL;
+	return "another program has it for itself, here or in a cgroup above";
+}
+
+int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what)
+{
+	char why[sizeof(err->message)];
+
+	agentsh_diagnose(-code, why, sizeof(why));
+	return agentsh_fail(err, code, step, "%s: %s: %s", what, strerror(-code), why);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the real programs, and attaches each for a moment to the caller's own cgroup. */
+#include "probe/kernel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "load/programs.h"
+#include "probe/checks.h"
+#include "probe/diagnose.h"
+#include "tracer/create.h"
+#include "tracer/options.h"
+#include "tracer/tracer.h"
+
+#define AVAILABLE AGENTSH_EBPF_STATUS_AVAILABLE
+#define UNKNOWN AGENTSH_EBPF_STATUS_UNKNOWN
+
+static void program_result(struct agentsh_ebpf_capabilities *caps,
+			   const struct agentsh_program_desc *desc, int error, const char *failed,
+			   const char *why)
+{
+	if (error)
+		agentsh_check_set(caps, desc->check, agentsh_check_status_of(error), error,
+				  "%s: %s: %s", desc->attach_name, failed,
+				  why ? why : strerror(error));
+	else
+		agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s %s", desc->attach_name,
+				  caps->load_only ? "loads; not tried to attach"
+						  : "loads and attaches");
+}
+
+/* For a moment, to the caller's own cgroup: the tag is zero, so it reports nothing. */
+static int attach_once(const struct agentsh_program *program, int cgroup_fd)
+{
+	int link = bpf_link_create(program->fd, cgroup_fd, program->desc->attach_type, NULL);
+
+	if (link < 0)
+		return -link;
+	bpf_link_detach(link);
+	close(link);
+	return 0;
+}
+
+static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct agentsh_ebpf_tracer *t)
+{
+	int cgroup_fd = caps->cgroup_path[0]
+				? open(caps->cgroup_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+				: -1;
+
+	caps->load_only = cgroup_fd < 0;
+	for (uint32_t i = 0; i < t->program_count; i++) {
+		const struct agentsh_program_desc *desc = t->programs[i].desc;
+		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs[i], cgroup_fd);
+
+		program_result(caps, desc, error, "attaching",
+			       error ? agentsh_attach_refused(error, cgroup_fd, desc) : NULL);
+	}
+	if (cgroup_fd >= 0)
+		close(cgroup_fd);
+}
+
+static void load_all(struct agentsh_ebpf_capabilities *caps)
+{
+	const struct agentsh_ebpf_tracer_options opts = {
+		.size = sizeof(opts),
+		.hooks = agentsh_ebpf_hooks_built(),
+		.ring_size = (uint32_t)sysconf(_SC_PAGESIZE),
+		.ring_quota = 100,
+		.max_sessions = 1,
+		.udp_dedup_entries = 16,
+		.simulate_missing = caps->simulate_missing,
+	};
+	struct agentsh_ebpf_tracer *t;
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	int ret = agentsh_tracer_create(&opts, caps, &t, &err);
+
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
+		int error = ret ? -ret : t->load_errors[i];
+
+		if (!(desc->wanted_by & opts.hooks))
+			agentsh_check_set(caps, desc->check, UNKNOWN, 0,
+					  "this library was built without it");
+		else if (error)
+			program_result(caps, desc, error, "loading", NULL);
+		else /* its partner's failure keeps it from being attached */
+			agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s loads",
+					  desc->attach_name);
+	}
+	if (agentsh_memlock_refuses(-ret)) {
+		agentsh_probe_memlock(caps, EPERM, AGENTSH_RING_SIZE_DEFAULT);
+		for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+			agentsh_check_not_tried(caps, agentsh_program_descs[i].check,
+						AGENTSH_EBPF_CHECK_MEMLOCK);
+	}
+	if (ret)
+		return;
+	attach_each(caps, t);
+	agentsh_ebpf_tracer_close(t);
+}
+
+void agentsh_probe_hooks(struct agentsh_ebpf_capabilities *caps)
+{
+	int because = agentsh_checks_first_missing(caps, AGENTSH_CHECKS_FOR_LOAD);
+
+	if (because < 0)
+		load_all(caps);
+	caps->hooks = agentsh_ebpf_hooks_built();
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
+
+		if (because >= 0)
+			agentsh_check_not_tried(caps, desc->check, (uint32_t)because);
+		if (caps->checks[desc->check].status != AVAILABLE)
+			caps->hooks &= ~desc->needed_by;
+	}
+}

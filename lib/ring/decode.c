@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ring/decode.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* Zero from one member on, up to another. */
+#define ZERO(event, from, to)                                                                      \
+	memset((char *)(event) + offsetof(struct agentsh_ebpf_event, from), 0,                     \
+	       offsetof(struct agentsh_ebpf_event, to) -                                           \
+		       offsetof(struct agentsh_ebpf_event, from))
+
+/*
+ * Straight from the ring into the event, each member once: this is most of what
+ * an event costs the reader. restrict: what is stored changes nothing of rec.
+ */
+static void fill(struct agentsh_ebpf_event *restrict event,
+		 const struct agentsh_record *restrict rec)
+{
+	event->kind = rec->kind;
+	event->flags = rec->flags;
+	event->timestamp_ns = rec->timestamp_ns;
+	event->session_id = rec->session_id;
+	event->session_lost = rec->session_lost;
+	event->cgroup_id = rec->task.cgroup_id;
+	event->socket_cookie = rec->socket_cookie;
+	event->netns_cookie = rec->netns_cookie;
+	event->process_start_ns = rec->task.process_start_ns;
+	event->pid = rec->task.pid;
+	event->tgid = rec->task.tgid;
+	event->ppid = rec->task.ppid;
+	event->uid = rec->task.uid;
+	event->gid = rec->task.gid;
+	event->ns_pid = rec->task.ns_pid;
+	event->ns_tgid = rec->task.ns_tgid;
+	event->family = rec->family;
+	event->protocol = rec->protocol;
+	event->socket_type = rec->socket_type;
+	event->local_port = rec->local_port;
+	event->remote_port = rec->remote_port;
+	event->reserved0 = 0;
+	ZERO(event, error, local_addr); /* the outcome */
+	memcpy(event->local_addr, rec->local_addr, sizeof(event->local_addr));
+	memcpy(event->remote_addr, rec->remote_addr, sizeof(event->remote_addr));
+	memcpy(event->comm, rec->task.comm, sizeof(event->comm));
+	event->comm[sizeof(event->comm) - 1] = '\0';
+	ZERO(event, retransmits, reserved);
+	memset(event->reserved, 0, sizeof(event->reserved));
+}
+
+static void fill_outcome(struct agentsh_ebpf_event *restrict event,
+			 const struct agentsh_record_outcome *restrict full)
+{
+	event->error = full->error;
+	event->rtt_us = full->rtt_us;
+	event->duration_ns = full->duration_ns;
+	event->bytes_sent = full->bytes_sent;
+	event->bytes_received = full->bytes_received;
+	event->retransmits = full->retransmits;
+	event->datagrams = full->datagrams;
+}
+
+int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
+		   struct agentsh_origin *origin)
+{
+	struct agentsh_record_outcome aligned;
+	const struct agentsh_record_outcome *full = data;
+
+	if (size != sizeof(*full) && size != sizeof(full->base))
+		return -EBADMSG;
+	if ((uintptr_t)data %
+	    _Alignof(struct agentsh_record_outcome)) { /* the ring's are aligned */
+		memcpy(&aligned, data, size);
+		full = &aligned;
+	}
+	if (full->base.version != AGENTSH_RECORD_VERSION)
+		return -EBADMSG;
+
+	*origin = (struct agentsh_origin){
+		.slot = full->base.slot,
+		.generation = full->base.generation,
+		.ring_bytes = (uint32_t)AGENTSH_RING_BYTES(size),
+	};
+	fill(event, &full->base);
+	if (size == sizeof(*full))
+		fill_outcome(event, full);
+	return 0;
+}
+
+size_t agentsh_encode(const struct agentsh_ebpf_event *event,
+		      const struct agentsh_session_state *state,
+		      struct agentsh_record_outcome *record)
+{
+	struct agentsh_record *rec = &record->base;
+	bool outcome = event->error || event->rtt_us || event->duration_ns || event->bytes_sent ||
+		       event->bytes_received || event->retransmits || event->datagrams;
+
+	*record = (struct agentsh_record_outcome){
+		.error = event->error,
+		.rtt_us = event->rtt_us,
+		.duration_ns = event->duration_ns,
+		.bytes_sent = event->bytes_sent,
+		.bytes_received = event->bytes_received,
+		.retransmits = event->retransmits,
+		.datagrams = event->datagrams,
+	};
+	*rec = (struct agentsh_record){
+		.version = AGENTSH_RECORD_VERSION,
+		.kind = (uint8_t)event->kind,
+		.flags = (uint16_t)event->flags,
+		.slot = state->slot,
+		.generation = state->generation,
+		.timestamp_ns = event->timestamp_ns,
+		.session_id = state->session_id,
+		.session_lost = event->session_lost,
+		.socket_cookie = event->socket_cookie,
+		.netns_cookie = event->netns_cookie,
+		.family = event->family,
+		.protocol = event->protocol,
+		.socket_type = event->socket_type,
+		.local_port = event->local_port,
+		.remote_port = event->remote_port,
+		.task =
+			{
+				.pid = event->pid,
+				.tgid = event->tgid,
+				.ppid = event->ppid,
+				.ns_pid = event->ns_pid,
+				.ns_tgid = event->ns_tgid,
+				.uid = event->uid,
+				.gid = event->gid,
+				.cgroup_id = event->cgroup_id,
+				.process_start_ns = event->process_start_ns,
+			},
+	};
+	memcpy(rec->local_addr, event->local_addr, sizeof(rec->local_addr));
+	memcpy(rec->remote_addr, event->remote_addr, sizeof(rec->remote_addr));
+	memcpy(rec->task.comm, event->comm, sizeof(rec->task.comm));
+	return outcome ? sizeof(*record) : sizeof(record->base);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Accounts for a record and hands it to the host. */
+#ifndef AGENTSH_RING_DELIVER_H
+#define AGENTSH_RING_DELIVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct agentsh_ebpf_event;
+
+/* What one poll or read has delivered so far. */
+struct agentsh_batch {
+	struct agentsh_ebpf_event *buf; /* NULL: the callback gets the events */
+	int max;
+	int count;
+	bool full;
+};
+
+/*
+ * Delivers one record to the tracer's batch; the signature is libbpf's
+ * ring_buffer_sample_fn. Negative: stop, this record was the last.
+ */
+int agentsh_deliver_record(void *tracer, void *data, size_t size);
+
+#endif

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Takes records out of the ring: poll with a callback, read into an array. */
+#include <errno.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "base/clock.h"
+#include "ring/deliver.h"
+#include "ring/moderator.h"
+#include "ring/synthetic.h"
+#include "tracer/tracer.h"
+
+/* At most this many events per poll or read, so that neither can go on for ever. */
+#define BATCH_MAX 4096
+
+static int consume(struct agentsh_ebpf_tracer *t)
+{
+	int ret = t->synth ? agentsh_synth_drain(t) : ring_buffer__consume(t->ring);
+
+	return ret < 0 && !t->batch->full ? ret : 0;
+}
+
+/* What a wait has ended with; none of it: time is up. */
+enum { RING = 1, TIMER = 2, WOKEN = 4 };
+
+/* Or negative errno. A wake is used up by the one that it wakes. */
+static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	struct epoll_event events[3];
+	int n = epoll_wait(t->epoll_fd, events, 3, timeout_ms), ready = 0;
+	uint64_t count;
+
+	if (n < 0)
+		return -errno;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == t->moderator.timer_fd)
+			ready |= TIMER;
+		else if (events[i].data.fd != t->wake_fd)
+			ready |= RING;
+		else if (read(t->wake_fd, &count, sizeof(count)) == sizeof(count))
+			ready |= WOKEN;
+	}
+	return ready;
+}
+
+/* A record that is reserved but not finished looks like one; give its writer time. */
+static int let_writer_finish(void)
+{
+	const struct timespec delay = {.tv_nsec = 50000};
+
+	return nanosleep(&delay, NULL) ? -errno : 0;
+}
+
+/* One look at the ring, after a wait that ended with this. */
+static int drain(struct agentsh_ebpf_tracer *t, int ready)
+{
+	struct agentsh_batch *batch = t->batch;
+	int before = batch->count, ret = consume(t);
+
+	agentsh_moderator_drained(&t->moderator, batch->count - before, ready & TIMER, batch->full);
+	return ret;
+}
+
+static int wait_and_drain(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	int64_t end = timeout_ms > 0
+			      ? (int64_t)(agentsh_clock_ns(CLOCK_MONOTONIC) / 1000000) + timeout_ms
+			      : 0;
+
+	for (;;) {
+		int ready = wait_ready(t, timeout_ms);
+		int ret;
+
+		if (ready < 0)
+			return ready;
+		ret = drain(t, ready); /* also after a wake: what is there is not left */
+		if (ret || t->batch->count || !ready || ready & WOKEN || !timeout_ms)
+			return ret;
+		if (ready & RING)
+			ret = let_writer_finish();
+		if (ret)
+			return ret;
+		if (timeout_ms > 0) {
+			int64_t left = end - (int64_t)(agentsh_clock_ns(CLOCK_MONOTONIC) / 1000000);
+
+			timeout_ms = left > 0 ? (int)left : 0;
+		}
+	}
+}
+
+static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
+		     int timeout_ms)
+{
+	struct agentsh_batch batch = {
+		.buf = buf,
+		.max = n < BATCH_MAX ? (int)n : BATCH_MAX,
+	};
+	int ret = 0;
+
+	if (atomic_flag_test_and_set_explicit(&t->reading, memory_order_acquire))
+		return -EBUSY;
+	t->batch = &batch;
+	/* while records flow there are always some; the timer says when to take them */
+	if (!agentsh_moderator_wait_for_timer(&t->moderator))
+		ret = drain(t, 0);
+	if (!ret && !batch.count)
+		ret = wait_and_drain(t, timeout_ms);
+	t->batch = NULL;
+	atomic_flag_clear_explicit(&t->reading, memory_order_release);
+	return batch.count ? batch.count : ret;
+}
+
+int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	if (!t)
+		return -EFAULT;
+	if (!t->opts.on_event)
+		return -EINVAL;
+	return batch_run(t, NULL, BATCH_MAX, timeout_ms);
+}
+
+int agentsh_ebpf_read(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
+		      int timeout_ms)
+{
+	if (!t || !buf)
+		return -EFAULT;
+	if (!n)
+		return -ERANGE;
+	return batch_run(t, buf, n, timeout_ms);
+}
+
+int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *t)
+{
+	return t ? t->epoll_fd : -EFAULT;
+}
+
+int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
+{
+	const uint64_t one = 1;
+	int saved = errno; /* for signal handlers */
+
+	if (!t)
+		return -EFAULT;
+	/* EAGAIN: the counter is at its end, so a wake is pending anyway */
+	(void)!write(t->wake_fd, &one, sizeof(one));
+	errno = saved;
+	return 0;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Unix time of an event. */
+#include <stdatomic.h>
+
+#include <agentsh/ebpf.h>
+
+#include "base/clock.h"
+
+#define TRIES 100
+
+/*
+ * How precisely the first comparison must find the difference of the two clocks, and how
+ * far a later one must be off before the wall clock counts as set. Reading three clocks
+ * takes about 0.1 us, and some 20 us in a virtual machine without a clock of its own.
+ */
+#define TOLERANCE_NS 100000
+
+/* Unix time of boot, between low and high. */
+struct bounds {
+	uint64_t low;
+	uint64_t high;
+};
+
+/*
+ * The wall clock is read between two readings of the boot clock, which bound it. The
+ * thread may be preempted in between, so the narrowest of a few tries counts.
+ */
+static struct bounds compare_clocks(void)
+{
+	struct bounds best = {0, UINT64_MAX};
+
+	for (int i = 0; i < TRIES && best.high - best.low > TOLERANCE_NS; i++) {
+		uint64_t before = agentsh_clock_ns(CLOCK_BOOTTIME);
+		uint64_t real = agentsh_clock_ns(CLOCK_REALTIME);
+		uint64_t after = agentsh_clock_ns(CLOCK_BOOTTIME);
+
+		if (after - before < best.high - best.low)
+			best = (struct bounds){real - after, real - before};
+	}
+	return best;
+}
+
+/*
+ * CLOCK_REALTIME and CLOCK_BOOTTIME are slewed alike (both come from the kernel's one
+ * timekeeper), so their difference changes only when somebody sets the wall clock, or at a
+ * leap second. One value is kept for the process until then, so that the order of events
+ * is that of their timestamps: each comparison alone is a little off.
+ */
+static uint64_t boot_realtime_ns(void)
+{
+	static _Atomic uint64_t kept;
+	uint64_t value = atomic_load_explicit(&kept, memory_order_relaxed);
+	struct bounds now = compare_clocks();
+	uint64_t fresh = now.low + (now.high - now.low) / 2;
+
+	if (value + TOLERANCE_NS >= now.low && value <= now.high + TOLERANCE_NS)
+		return value;
+	/* another thread may have been faster; its value holds for all */
+	if (atomic_compare_exchange_strong_explicit(&kept, &value, fresh, memory_order_relaxed,
+						    memory_order_relaxed))
+		return fresh;
+	return value;
+}
+
+uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event)
+{
+	return event ? boot_realtime_ns() + event->timestamp_ns : 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Filled by agentsh_ebpf_inject() by the kernel's rules: the same records, the same bytes
+ * in the ring for each, the same counters.
+ */
+#include "ring/synthetic.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "probe/diagnose.h"
+#include "ring/decode.h"
+#include "ring/deliver.h"
+#include "tracer/options.h"
+#include "tracer/tracer.h"
+
+struct entry {
+	struct agentsh_record_outcome record;
+	uint32_t size;
+};
+
+struct agentsh_synth {
+	pthread_mutex_t lock;
+	int fd; /* readable while there are entries */
+	struct entry *entries;
+	uint32_t capacity;
+	uint32_t head;
+	uint32_t count;
+	uint64_t held; /* bytes, as the kernel's ring would count them */
+	uint64_t ring_bytes;
+	uint64_t quota_bytes;
+};
+
+int agentsh_synth_open(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_synth *synth = calloc(1, sizeof(*synth));
+
+	t->slots.counters = calloc(t->slots.max, sizeof(*t->slots.counters));
+	if (synth) {
+		synth->ring_bytes = t->opts.ring_size;
+		synth->quota_bytes = agentsh_ring_quota_bytes(&t->opts);
+		synth->capacity = t->opts.ring_size /
+				  (uint32_t)AGENTSH_RECORD_RING_BYTES(struct agentsh_record);
+		synth->entries = calloc(synth->capacity, sizeof(*synth->entries));
+	}
+	if (!synth || !synth->entries || !t->slots.counters) {
+		if (synth)
+			free(synth->entries);
+		free(synth);
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a ring of %u bytes; lower ring_size",
+				    t->opts.ring_size);
+	}
+	pthread_mutex_init(&synth->lock, NULL);
+	t->synth = synth;
+	synth->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return synth->fd < 0 ? agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd")
+			     : 0;
+}
+
+void agentsh_synth_close(struct agentsh_ebpf_tracer *t)
+{
+	struct agentsh_synth *synth = t->synth;
+
+	if (!synth)
+		return;
+	if (synth->fd >= 0)
+		close(synth->fd);
+	pthread_mutex_destroy(&synth->lock);
+	free(synth->entries);
+	free(synth);
+}
+
+int agentsh_synth_fd(const struct agentsh_ebpf_tracer *t)
+{
+	return t->synth->fd;
+}
+
+/* As record_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
+static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint64_t bytes)
+{
+	int64_t held =
+		(int64_t)(agentsh_counter(&slot->produced) - agentsh_counter(&slot->consumed));
+
+	if (synth->held >= synth->quota_bytes && held >= (int64_t)synth->quota_bytes) {
+		__atomic_fetch_add(&slot->lost_quota, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	if (synth->held + bytes > synth->ring_bytes - 1) {
+		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
+		return false;
+	}
+	__atomic_fetch_add(&slot->produced, bytes, __ATOMIC_RELAXED);
+	synth->held += bytes;
+	return true;
+}
+
+int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebpf_event *event)
+{
+	struct agentsh_ebpf_event copy;
+	struct agentsh_synth *synth;
+	struct agentsh_slot *slot;
+	struct entry entry;
+	bool fits;
+
+	if (!s || !event)
+		return -EFAULT;
+	synth = s->tracer->synth;
+	if (!synth)
+		return -EOPNOTSUPP;
+	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
+		return -ERANGE;
+	copy = *event;
+	if (!copy.timestamp_ns)
+		copy.timestamp_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
+
+	slot = &s->tracer->slots.counters[s->state.slot];
+	pthread_mutex_lock(&synth->lock);
+	copy.session_lost = agentsh_counter(&slot->lost) - s->state.lost_base;
+	entry.size = (uint32_t)agentsh_encode(&copy, &s->state, &entry.record);
+	fits = reserve(synth, slot, AGENTSH_RING_BYTES(entry.size));
+	if (fits) {
+		const uint64_t one = 1;
+
+		synth->entries[(synth->head + synth->count++) % synth->capacity] = entry;
+		if (synth->count == 1)
+			(void)!write(synth->fd, &one, sizeof(one));
+	}
+	pthread_mutex_unlock(&synth->lock);
+	return fits ? 0 : -ENOBUFS;
+}
+
+/* Takes the oldest entry; the lock is free again before the host's callback runs. */
+static bool next(struct agentsh_synth *synth, struct entry *entry)
+{
+	uint64_t count;
+	bool any;
+
+	pthread_mutex_lock(&synth->lock);
+	any = synth->count;
+	if (any) {
+		*entry = synth->entries[synth->head];
+		synth->head = (synth->head + 1) % synth->capacity;
+		synth->held -= AGENTSH_RING_BYTES(entry->size);
+		/* as the kernel's ring: not readable once the last one is taken */
+		if (!--synth->count)
+			(void)!read(synth->fd, &count, sizeof(count));
+	}
+	pthread_mutex_unlock(&synth->lock);
+	return any;
+}
+
+int agentsh_synth_drain(struct agentsh_ebpf_tracer *t)
+{
+	struct entry entry;
+
+	while (next(t->synth, &entry)) {
+		int ret = agentsh_deliver_record(t, &entry.record, entry.size);
+
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}

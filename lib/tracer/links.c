@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracer/links.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "base/error.h"
+#include "probe/diagnose.h"
+#include "tracer/tracer.h"
+
+static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgroup_fd,
+		       uint64_t cgroup_id, struct agentsh_ebpf_error *err)
+{
+	const uint32_t step = AGENTSH_EBPF_STEP_LINK;
+	const char *why = ret == -EPERM ? agentsh_attach_refused(EPERM, cgroup_fd, desc) : NULL;
+	char what[64];
+
+	if (ret == -ENOENT || ret == -ENODEV)
+		return agentsh_fail(err, -ENOENT, step, "cgroup %llu was removed",
+				    (unsigned long long)cgroup_id);
+	if (ret == -E2BIG)
+		return agentsh_fail(
+			err, -ENOSPC, step,
+			"cgroup %llu has the kernel's 64 programs at %s already; detach one",
+			(unsigned long long)cgroup_id, desc->attach_name);
+	if (why)
+		return agentsh_fail(err, ret, step, "%s: attaching: %s; %s", desc->attach_name, why,
+				    agentsh_ebpf_check_hint(desc->check));
+	snprintf(what, sizeof(what), "attaching to %s", desc->attach_name);
+	return agentsh_fail_call(err, ret, step, what);
+}
+
+/* How many storages a session has: the first programs' so many. */
+static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
+{
+	return t->state_fd >= 0 ? 1 : t->program_count;
+}
+
+/* Where one storage serves all programs, the kernel takes the id alone as key. */
+static int state_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,
+		       const struct agentsh_session_state *state)
+{
+	const struct bpf_cgroup_storage_key key = {
+		.cgroup_inode_id = s->cgroup_id,
+		.attach_type = p->desc->attach_type,
+	};
+
+	return bpf_map_update_elem(p->state_fd, &key, state, BPF_ANY);
+}
+
+static int states_write(const struct agentsh_ebpf_session *s,
+			const struct agentsh_session_state *state, struct agentsh_ebpf_error *err)
+{
+	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
+		const struct agentsh_program *p = &s->tracer->programs[i];
+		int ret = state_write(s, p, state);
+
+		if (ret)
+			return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
+					    "writing the tag for %s: %s", p->desc->attach_name,
+					    strerror(-ret));
+	}
+	return 0;
+}
+
+/*
+ * A second link would get the storage of the first, and with it the tag. From
+ * 5.9 on (7d9c3427894f) the storage stays when its link goes; its tag is zero
+ * then, unless the kernel had no memory to write that: so it is done now.
+ */
+static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_slots *slots = &s->tracer->slots;
+	const struct agentsh_program *p = s->tracer->programs;
+	const struct bpf_cgroup_storage_key key = {
+		.cgroup_inode_id = s->cgroup_id,
+		.attach_type = p->desc->attach_type,
+	};
+	const struct agentsh_session_state none = {0};
+	struct agentsh_session_state state;
+	int ret = bpf_map_lookup_elem(p->state_fd, &key, &state);
+
+	if (ret == -ENOENT || (!ret && !state.generation))
+		return 0;
+	if (ret)
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
+				    "whether cgroup %llu is traced already: %s",
+				    (unsigned long long)s->cgroup_id, strerror(-ret));
+	if (state.slot < slots->max && slots->generations[state.slot] == state.generation)
+		return agentsh_fail(
+			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
+			"cgroup %llu is traced by this tracer already; detach that session first",
+			(unsigned long long)s->cgroup_id);
+	return states_write(s, &none, err);
+}
+
+/*
+ * Tags first, which silences the programs, so that the next session of this
+ * cgroup does not start with this one's. bpf_link_detach (kernel 5.9) works
+ * also while a child that was forked but has not yet executed holds a copy of
+ * the descriptor. Where the cgroup is gone, all of it fails and is done. False:
+ * the tags stay, since bpf(2) is no longer allowed (before kernel 5.19 it takes
+ * CAP_BPF, c8644cd0efe7), and a copy of a link may keep its program running.
+ */
+bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
+{
+	const struct agentsh_session_state none = {0};
+	bool silent = true;
+
+	for (uint32_t i = 0; i < state_map_count(s->tracer); i++)
+		if (s->links[i] >= 0 && state_write(s, &s->tracer->programs[i], &none) == -EPERM)
+			silent = false;
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
+		if (s->links[i] < 0)
+			continue;
+		bpf_link_detach(s->links[i]);
+		close(s->links[i]);
+	}
+	return silent;
+}
+
+/* Links first: the storage is made with its link, and zero says "not yet". */
+int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
+			 struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_ebpf_tracer *t = s->tracer;
+	int ret = check_untraced(s, err);
+
+	if (ret)
+		return ret;
+	for (uint32_t i = 0; i < t->program_count; i++) {
+		const struct agentsh_program *p = &t->programs[i];
+
+		s->links[i] = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
+		if (s->links[i] < 0)
+			return link_failed(p->desc, s->links[i], cgroup_fd, s->cgroup_id, err);
+	}
+	return states_write(s, &s->state, err);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The links of a session, and its state in the cgroup storage. */
+#ifndef AGENTSH_TRACER_LINKS_H
+#define AGENTSH_TRACER_LINKS_H
+
+#include <stdbool.h>
+
+struct agentsh_ebpf_error;
+struct agentsh_ebpf_session;
+
+/* Attaches all programs of the tracer to the cgroup, then writes the session's state. */
+int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
+			 struct agentsh_ebpf_error *err);
+/* Undoes it. False: the programs could not be silenced and may still count. */
+bool agentsh_session_unlink(const struct agentsh_ebpf_session *s);
+
+#endif

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracer/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "probe/checks.h"
+
+#define RING_SIZE_MAX (1U << 30)
+#define RING_QUOTA_DEFAULT 25
+#define MAX_SESSIONS_DEFAULT 4096
+#define MAX_SESSIONS_MAX 65536
+#define UDP_DEDUP_ENTRIES_DEFAULT 8192
+#define UDP_DEDUP_ENTRIES_MIN 16
+#define UDP_DEDUP_ENTRIES_MAX (1U << 24)
+#define WAKEUP_DELAY_DEFAULT 1000
+#define WAKEUP_DELAY_MIN 50
+#define WAKEUP_DELAY_MAX 1000000
+
+/* to has room for known bytes, the first four of which are the size. */
+static int sized_copy(void *to, size_t known, const void *from, const char *what,
+		      struct agentsh_ebpf_error *err)
+{
+	const unsigned char *bytes = from;
+	uint32_t size;
+
+	memset(to, 0, known);
+	if (!from)
+		return 0;
+	memcpy(&size, from, sizeof(size));
+	if (size < sizeof(size))
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "%s.size is %u; set it to sizeof(struct agentsh_ebpf_%s)", what,
+				    size, what);
+	for (size_t i = known; i < size; i++)
+		if (bytes[i])
+			return agentsh_fail(
+				err, -E2BIG, AGENTSH_EBPF_STEP_OPTIONS,
+				"%s.size is %u and byte %zu is set, but version %s of the "
+				"library knows only the first %zu bytes; use a newer library",
+				what, size, i, agentsh_ebpf_version(), known);
+	memcpy(to, from, size < known ? size : known);
+	return 0;
+}
+
+static int range(uint32_t *value, uint32_t preset, uint32_t low, uint32_t high, const char *name,
+		 struct agentsh_ebpf_error *err)
+{
+	if (!*value)
+		*value = preset;
+	if (*value >= low && *value <= high)
+		return 0;
+	return agentsh_fail(err, -ERANGE, AGENTSH_EBPF_STEP_OPTIONS,
+			    "%s is %u; it must be %u to %u, or 0 for %u", name, *value, low, high,
+			    preset);
+}
+
+static int bits(uint32_t value, uint32_t known, const char *name, struct agentsh_ebpf_error *err)
+{
+	if (!(value & ~known))
+		return 0;
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "%s is 0x%x; this library knows 0x%x", name, value, known);
+}
+
+static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
+{
+	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
+	uint32_t built = agentsh_ebpf_hooks_built();
+	int ret = bits(o->hooks, known, "hooks", err);
+
+	if (ret)
+		return ret;
+	if (!o->hooks)
+		o->hooks = built & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
+	if (o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE && !(o->hooks & AGENTSH_EBPF_HOOK_CONNECT))
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "hooks is 0x%x; LIFECYCLE (%d) needs CONNECT (%d)", o->hooks,
+				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
+	if (o->required_hooks & ~o->hooks)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "required_hooks is 0x%x; it must be part of hooks, 0x%x",
+				    o->required_hooks, o->hooks);
+	if (o->mode == AGENTSH_EBPF_MODE_REQUIRED)
+		o->required_hooks = o->hooks;
+	else if (!o->required_hooks)
+		o->required_hooks = o->hooks & AGENTSH_EBPF_HOOK_CONNECT;
+	if (o->required_hooks & ~built || !(o->hooks & built))
+		return agentsh_fail(
+			err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
+			"hooks is 0x%x, of which 0x%x is required, but this library was "
+			"built with 0x%x only (CMake option AGENTSH_EBPF_UDP)",
+			o->hooks, o->required_hooks, built);
+	return 0;
+}
+
+static int check_ring(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	int ret = range(&o->ring_size, AGENTSH_RING_SIZE_DEFAULT, page, RING_SIZE_MAX, "ring_size",
+			err);
+
+	if (!ret && (o->ring_size & (o->ring_size - 1)))
+		ret = agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				   "ring_size is %u; it must be a power of two", o->ring_size);
+	if (!ret)
+		ret = range(&o->ring_quota, RING_QUOTA_DEFAULT, 1, 100, "ring_quota", err);
+	return ret;
+}
+
+int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
+				 struct agentsh_ebpf_tracer_options *to,
+				 struct agentsh_ebpf_error *err)
+{
+	int ret = sized_copy(to, sizeof(*to), from, "tracer_options", err);
+
+	if (ret)
+		return ret;
+	if (to->mode > AGENTSH_EBPF_MODE_SYNTHETIC)
+		return agentsh_fail(
+			err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			"mode is %u; it must be AUTO (%d), DISABLED (%d), REQUIRED (%d) "
+			"or SYNTHETIC (%d)",
+			to->mode, AGENTSH_EBPF_MODE_AUTO, AGENTSH_EBPF_MODE_DISABLED,
+			AGENTSH_EBPF_MODE_REQUIRED, AGENTSH_EBPF_MODE_SYNTHETIC);
+	if (to->simulate_missing >> AGENTSH_CHECK_COUNT)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "simulate_missing is 0x%llx; this library knows %u checks",
+				    (unsigned long long)to->simulate_missing, AGENTSH_CHECK_COUNT);
+	ret = bits(to->flags, AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION,
+		   "flags", err);
+	if (!ret)
+		ret = check_hooks(to, err);
+	if (!ret)
+		ret = check_ring(to, err);
+	if (!ret)
+		ret = range(&to->max_sessions, MAX_SESSIONS_DEFAULT, 1, MAX_SESSIONS_MAX,
+			    "max_sessions", err);
+	if (!ret)
+		ret = range(&to->udp_dedup_entries, UDP_DEDUP_ENTRIES_DEFAULT,
+			    UDP_DEDUP_ENTRIES_MIN, UDP_DEDUP_ENTRIES_MAX, "udp_dedup_entries", err);
+	if (!ret)
+		ret = range(&to->wakeup_delay_us, WAKEUP_DELAY_DEFAULT, WAKEUP_DELAY_MIN,
+			    WAKEUP_DELAY_MAX, "wakeup_delay_us", err);
+	return ret;
+}
+
+int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
+				  struct agentsh_ebpf_session_options *to,
+				  struct agentsh_ebpf_error *err)
+{
+	int ret = sized_copy(to, sizeof(*to), from, "session_options", err);
+
+	return ret ? ret : bits(to->reserved, 0, "reserved", err);
+}
+
+uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts)
+{
+	return (uint64_t)opts->ring_size * opts->ring_quota / 100;
+}
+
+uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts)
+{
+	/* one session's quota may be all that ever gets into the ring */
+	return agentsh_ring_quota_bytes(opts) / 2;
+}

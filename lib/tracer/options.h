@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of any size, checked and with their defaults filled in. */
+#ifndef AGENTSH_TRACER_OPTIONS_H
+#define AGENTSH_TRACER_OPTIONS_H
+
+#include <stdint.h>
+
+#include <agentsh/ebpf.h>
+
+#define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
+
+int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
+				 struct agentsh_ebpf_tracer_options *to,
+				 struct agentsh_ebpf_error *err);
+int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
+				  struct agentsh_ebpf_session_options *to,
+				  struct agentsh_ebpf_error *err);
+
+/* Bytes of the ring that one session's unread records may hold. */
+uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts);
+/* Bytes in the ring that wake the reader even while it polls. */
+uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attaches and detaches sessions. */
+#include "tracer/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "base/error.h"
+#include "tracer/links.h"
+#include "tracer/options.h"
+#include "tracer/stats.h"
+#include "tracer/tracer.h"
+
+static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *err)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return agentsh_fail(
+			err, -EBADF, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is not an open descriptor; open the cgroup's directory", fd);
+	if (!S_ISDIR(st.st_mode))
+		return agentsh_fail(
+			err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is not a directory (mode 0%o); open the cgroup's directory "
+			"itself",
+			fd, st.st_mode);
+	if (fstatfs(fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
+		return agentsh_fail(
+			err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
+			"cgroup_fd %d is a directory of another file system (type 0x%lx), not of "
+			"cgroup2 (0x%x); on a hybrid mount it is below /sys/fs/cgroup/unified",
+			fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
+	*cgroup_id = st.st_ino; /* kernfs: the inode number is the cgroup's id */
+	return 0;
+}
+
+/* A slot in which a program may still count is nobody else's again. */
+static void give_slot(struct agentsh_ebpf_session *s, bool silent)
+{
+	if (silent)
+		agentsh_slots_give(&s->tracer->slots, s->state.slot);
+	else
+		agentsh_slots_retire(&s->tracer->slots, s->state.slot);
+}
+
+static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
+			 struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_tracer *t = s->tracer;
+	int ret = agentsh_slots_take(&t->slots, &s->state);
+
+	if (ret)
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_SESSION_SLOT,
+				    "%u sessions are attached; detach one or raise max_sessions",
+				    t->opts.max_sessions);
+	agentsh_stats_add(&s->base, &t->slots.counters[s->state.slot]);
+	s->state.lost_base = s->base.lost;
+	if (!t->synth)
+		ret = agentsh_session_link(s, cgroup_fd, err);
+	if (ret) {
+		give_slot(s, agentsh_session_unlink(s));
+		return ret;
+	}
+	s->next = t->sessions;
+	if (s->next)
+		s->next->prev = s;
+	t->sessions = s;
+	t->session_count++;
+	return 0;
+}
+
+static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
+		  const struct agentsh_ebpf_session_options *opts,
+		  struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_session_options o;
+	struct agentsh_ebpf_session *s;
+	uint64_t cgroup_id = 0;
+	int ret = agentsh_session_options_check(opts, &o, err);
+
+	if (!ret && (!t->synth || fcntl(cgroup_fd, F_GETFD) < 0))
+		ret = check_cgroup(cgroup_fd, &cgroup_id, err);
+	if (ret)
+		return ret;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a session");
+	s->tracer = t;
+	s->cgroup_id = cgroup_id;
+	s->state.session_id = o.session_id;
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		s->links[i] = -1;
+
+	pthread_mutex_lock(&t->lock);
+	ret = attach_locked(s, cgroup_fd, err);
+	pthread_mutex_unlock(&t->lock);
+	if (ret)
+		free(s);
+	else
+		*out = s;
+	return ret;
+}
+
+int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
+				const struct agentsh_ebpf_session_options *opts,
+				struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
+{
+	int ret;
+
+	if (out)
+		*out = NULL;
+	if (!agentsh_error_begin(err))
+		ret = -EINVAL;
+	else if (!t)
+		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "tracer is NULL");
+	else if (out)
+		ret = attach(t, cgroup_fd, opts, out, err);
+	else
+		ret = agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "out is NULL");
+	if (ret && t)
+		atomic_fetch_add_explicit(&t->attach_failures, 1, memory_order_relaxed);
+	return ret;
+}
+
+static void detach_locked(struct agentsh_ebpf_session *s)
+{
+	struct agentsh_ebpf_tracer *t = s->tracer;
+
+	give_slot(s, agentsh_session_unlink(s));
+	if (s->prev)
+		s->prev->next = s->next;
+	else
+		t->sessions = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	t->session_count--;
+	free(s);
+}
+
+int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
+{
+	pthread_mutex_t *lock;
+
+	if (!s)
+		return -EFAULT;
+	lock = &s->tracer->lock;
+	pthread_mutex_lock(lock);
+	detach_locked(s);
+	pthread_mutex_unlock(lock);
+	return 0;
+}
+
+void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)
+{
+	while (t->sessions)
+		detach_locked(t->sessions); /* NOLINT(clang-analyzer-unix.Malloc): takes it out */
+}

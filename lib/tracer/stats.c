@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tracer/stats.h"
+
+#include <errno.h>
+
+#include "base/result.h"
+#include "tracer/tracer.h"
+
+void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_slot *slot)
+{
+	to->delivered += agentsh_counter(&slot->delivered);
+	to->lost += agentsh_counter(&slot->lost);
+	to->lost_quota += agentsh_counter(&slot->lost_quota);
+	to->deduplicated += agentsh_counter(&slot->deduplicated);
+}
+
+int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_stats *out)
+{
+	struct agentsh_ebpf_stats stats = {0};
+	uint32_t used;
+
+	if (!t || !out)
+		return -EFAULT;
+	if (out->size < sizeof(out->size))
+		return -EINVAL;
+	used = t->slots.used;
+	for (uint32_t i = 0; i < used; i++)
+		agentsh_stats_add(&stats, &t->slots.counters[i]);
+	stats.sessions = t->session_count;
+	/* the slots' own count leaves out what came after its session's end */
+	stats.delivered = atomic_load_explicit(&t->delivered, memory_order_relaxed);
+	stats.attach_failures = atomic_load_explicit(&t->attach_failures, memory_order_relaxed);
+	stats.malformed = atomic_load_explicit(&t->malformed, memory_order_relaxed);
+	agentsh_copy_result(out, &stats, sizeof(stats));
+	return 0;
+}
+
+int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_stats *out)
+{
+	struct agentsh_ebpf_stats stats = {.sessions = 1};
+
+	if (!s || !out)
+		return -EFAULT;
+	if (out->size < sizeof(out->size))
+		return -EINVAL;
+	agentsh_stats_add(&stats, &s->tracer->slots.counters[s->state.slot]);
+	stats.delivered -= s->base.delivered;
+	stats.lost -= s->base.lost;
+	stats.lost_quota -= s->base.lost_quota;
+	stats.deduplicated -= s->base.deduplicated;
+	agentsh_copy_result(out, &stats, sizeof(stats));
+	return 0;
+}

@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks for command.sh of what agentsh-trace wrote; exits 1 and says what is wrong.
+
+check.py stream FILE                 a whole JSON trace: form, order, account
+check.py calls FILE SAYS FROM TO     and each event is what traffic.py said,
+                                         between two Unix times in seconds
+check.py names FILE                  and the names are those of traffic.py
+check.py lost FILE MADE              and some events are lost, all accounted for
+check.py get FILE TYPE KEY           prints KEY of each line of TYPE
+check.py count FILE NUMBER           and there are NUMBER events
+check.py clean FILE COLOUR           no byte that moves a terminal; COLOUR yes: but colours
+check.py columns FILE                the lines for people, as traffic.py's calls
+"""
+import json
+import re
+import sys
+
+from traffic import NAMES
+
+EVENT = {
+    "type": str, "ts": str, "session_id": int, "pid": int, "tgid": int, "ppid": int, "uid": int,
+    "comm": str, "cgroup_id": int, "socket_cookie": int, "family": str, "v4_mapped": bool,
+    "proto": str, "dst_ip": str, "dst_port": int, "src_ip": str, "src_port": int,
+    "session_lost": int,
+}
+COMMON = {"type": str, "ts": str, "session_id": int}
+NULL = type(None)
+ACCOUNT = {"closed_by": (str, NULL), "rtt_us": int, "bytes_sent": int, "bytes_received": int,
+           "retransmits": int, "inbound": bool}
+ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
+SHAPES = {
+    "net_connect": EVENT,
+    "net_sendto": EVENT,
+    "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int, attributed=bool),
+    "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
+    "net_close": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
+    "net_accept": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
+    "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
+    "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
+                          deduplicated=int, malformed=int),
+    "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
+}
+# of a datagram socket
+DATAGRAM_CLOSE = dict(EVENT, duration_ns=int, datagrams=int, attributed=bool)
+RFC3339 = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{9}Z")
+COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+def need(true, *why):
+    if not true:
+        sys.exit("check.py: " + " ".join(str(w) for w in why))
+
+
+def no_twice(pairs):
+    need(len({k for k, _ in pairs}) == len(pairs), "a key twice:", pairs)
+    return dict(pairs)
+
+
+def load(path):
+    raw = open(path, "rb").read()
+    need(raw.endswith(b"\n") or not raw, "the last line is not whole:", raw[-100:])
+    lines = []
+    for line in raw.split(b"\n")[:-1]:
+        need(not re.search(rb"[\x00-\x1f\x7f]", line), "a control byte in", line)
+        obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_twice)
+        shape = SHAPES.get(obj.get("type"))
+        need(shape, "unknown type:", line)
+        if obj["type"] == "net_close" and "datagrams" in obj:
+            shape = DATAGRAM_CLOSE
+        need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
+        for key, kind in shape.items():
+            kinds = kind if type(kind) is tuple else (kind,)
+            need(type(obj[key]) in kinds, key, "is none of", kinds, "in", line)
+        need(RFC3339.fullmatch(obj["ts"]), "ts:", obj["ts"])
+        lines.append(obj)
+    return lines
+
+
+def load_stream(path):
+    """All lines, and those of events."""
+    lines = load(path)
+    need(len(lines) >= 2 and lines[0]["type"] == "ebpf_attached", "first line:", lines[:1])
+    end = lines[-1]
+    need(end["type"] == "ebpf_detached", "last line:", end)
+    events = lines[1:-1]
+    for obj in events:
+        need(obj["type"].startswith("net_"), "in the middle:", obj)
+    for before, after in zip(lines, lines[1:]):
+        need(before["ts"] <= after["ts"], "ts falls:", before, after)
+        need(before["session_id"] == after["session_id"], "session_id:", after)
+    need(end["cgroup_id"] == lines[0]["cgroup_id"], "cgroup_id:", end)
+    need(end["delivered"] == len(events), "delivered:", end, "but lines:", len(events))
+    need(end["malformed"] == 0 and end["lost_quota"] <= end["lost"], "account:", end)
+    return lines, events
+
+
+def stream(path):
+    load_stream(path)
+
+
+def calls(path, says, start, stop):
+    from calendar import timegm
+    from time import strptime
+    events = load_stream(path)[1]
+    wanted = [json.loads(line) for line in open(says)]
+    need(len(events) == len(wanted) >= 13, len(events), "events,", len(wanted), "calls")
+    for event, want in zip(events, wanted):
+        for key, value in want.items():
+            need(event[key] == value, key, "is", repr(event[key]), "not", repr(value), event)
+        at = timegm(strptime(event["ts"][:19], "%Y-%m-%dT%H:%M:%S")) + float(event["ts"][19:-1])
+        need(float(start) <= at <= float(stop), "ts", at, "is not in", start, stop)
+
+
+def one_by_one(name):
+    """As the CLI does it: each byte that is no UTF-8 is one U+FFFD."""
+    text = name[:15].decode("utf-8", "surrogateescape")
+    return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in text)
+
+
+def names(path):
+    got = [event["comm"] for event in load_stream(path)[1]]
+    want = [one_by_one(name) for name in NAMES]
+    need(got == want, "names:", ascii(got), "not", ascii(want))
+
+
+def lost(path, made):
+    lines, events = load_stream(path)
+    end = lines[-1]
+    need(end["lost"] > 0, "nothing was lost:", end)
+    need(end["delivered"] + end["lost"] + end["deduplicated"] == int(made), "account:", end)
+    for before, after in zip(events, events[1:]):
+        need(before["session_lost"] <= after["session_lost"], "session_lost falls:", after)
+    need(events[0]["session_lost"] == 0 and events[-1]["session_lost"] <= end["lost"], end)
+
+
+def get(path, kind, key):
+    for obj in load(path):
+        if obj["type"] == kind:
+            print(obj[key])
+
+
+def count(path, number):
+    events = load_stream(path)[1]
+    need(len(events) == int(number), len(events), "events, not", number)
+
+
+def clean(path, colour):
+    raw = open(path, "rb").read()
+    need(raw, "nothing written")
+    if colour == "yes":
+        need(COLOURS.search(raw), "no colour in", raw)
+        raw = COLOURS.sub(b"", raw).replace(b"\r\n", b"\n")
+    bad = re.search(rb"[\x00-\x09\x0b-\x1f\x7f]", raw)
+    need(not bad, "a control byte:", raw[:bad and bad.end()][-80:])
+    text = raw.decode("utf-8")
+    bad = re.search("[\x80-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f]", text)
+    need(not bad, "an invisible character:", ascii(text))
+
+
+def columns(path, says):
+    lines = open(path).read().splitlines()
+    wanted = [json.loads(line) for line in open(says)]
+    need(lines[0].split() == ["TIME", "PID", "COMMAND", "EVENT", "PROTOCOL", "DESTINATION"], lines[0])
+    at = [lines[0].index(word) for word in ("COMMAND", "EVENT", "PROTOCOL", "DESTINATION")]
+    need(len(lines) == len(wanted) + 2, "lines:", lines)
+    for line, want in zip(lines[1:], wanted):
+        form = "[{dst_ip}]:{dst_port}" if want["family"] == "ipv6" else "{dst_ip}:{dst_port}"
+        need(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line), "time:", line)
+        need(line[:at[0]].split()[1] == str(want["tgid"]), "pid:", line, want)
+        cells = [line[a:b].strip() for a, b in zip(at, at[1:] + [None])]
+        call = {"net_connect": "connect", "net_sendto": "sendto"}[want["type"]]
+        need(cells == [want["comm"], call, want["proto"], form.format(**want)], cells, want)
+    places = {(w["proto"], w["dst_ip"], w["dst_port"]) for w in wanted}
+    need(lines[-1] == f"{len(wanted)} events, {len(places)} destinations, 0 lost", lines[-1])
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])

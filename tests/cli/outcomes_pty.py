@@ -1,0 +1,371 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What agentsh-trace shows on terminals: outcomes_pty.py TRACE CGROUP PORT SERVED
+
+CGROUP is an empty cgroup to trace, PORT that of outcomes_traffic.py serve.
+"""
+import ctypes
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+from outcomes_traffic import unused_port
+from screen import Screen
+
+TRACE, CGROUP, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
+DEADLINE = 60  # ends a hang
+MS = r"\d+\.\d m?s"
+ARROW = " \u2192 "
+CLOSED = r"closed \d+ B/\d+ B " + MS
+failures = 0
+
+
+def need(true, *why):
+    global failures
+    if not true:
+        failures += 1
+        print("FAILED:", *why, flush=True)
+
+
+class Terminal:
+    """A pseudo-terminal, and what is to be seen on it."""
+
+    def __init__(self, rows, columns):
+        self.master, self.slave = pty.openpty()
+        self.screen = Screen(rows, columns)
+        self.raw = b""
+        self.resize(rows, columns)
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.screen.rows, self.screen.columns = rows, columns
+
+    def read(self, timeout):
+        if not select.select([self.master], [], [], timeout)[0]:
+            return False
+        piece = os.read(self.master, 65536)
+        self.raw += piece
+        self.screen.feed(piece.decode())
+        return True
+
+    def wait(self, pattern, times=1):
+        """Until so many rows match."""
+        end = time.monotonic() + DEADLINE
+        while len([r for r in self.screen.text() if re.search(pattern, r)]) < times:
+            if time.monotonic() > end:
+                need(False, "never came:", pattern, *self.screen.text())
+                return
+            self.read(0.05)
+
+    def close(self):
+        while self.read(0):
+            pass
+        os.close(self.master)
+        os.close(self.slave)
+
+
+def child_on(terminal, argv, foreground=True):
+    """A process whose terminal it is."""
+    pid = os.fork()
+    if pid:
+        return pid
+    os.setsid()
+    fcntl.ioctl(terminal.slave, termios.TIOCSCTTY, 0)
+    for fd in range(3):
+        os.dup2(terminal.slave, fd)
+    os.execv(argv[0], argv)
+
+
+def status(pid):
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+class Worker:
+    """A process in CGROUP that makes connections as it is told to."""
+
+    def __init__(self):
+        self.mine, theirs = socket.socketpair()
+        self.pid = os.fork()
+        if not self.pid:
+            self.mine.close()
+            with open(CGROUP + "/cgroup.procs", "w") as f:
+                f.write("0")
+            self.work(theirs)
+            os._exit(0)
+        theirs.close()
+
+    def work(self, orders):
+        held = {}
+        while True:
+            order = orders.recv(256).decode()
+            if not order:
+                return
+            verb, name = order.split(" ", 1)
+            if verb == "open":
+                held[name] = socket.create_connection(("127.0.0.1", PORT))
+            elif verb == "close":
+                sock = held.pop(name)
+                sock.sendall(b"0 8 server\n")
+                while sock.recv(8):
+                    pass
+                sock.close()  # the second one to close: all has happened on return
+            elif verb == "refused":
+                with socket.socket() as sock:
+                    sock.connect_ex(("127.0.0.1", int(name)))
+            elif verb == "udp":
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    sock.sendto(b"x", ("127.0.0.1", int(name)))
+            elif verb == "name":
+                ctypes.CDLL(None).prctl(15, ctypes.c_char_p(name.encode()), 0, 0, 0)
+            orders.send(b"done")
+
+    def do(self, *orders):
+        for order in orders:
+            self.mine.sendall(order.encode())
+            self.mine.recv(4)
+
+    def end(self):
+        self.mine.close()
+        os.waitpid(self.pid, 0)
+
+
+def traced(rows, columns, scenario, shows):
+    """A cgroup's trace on a terminal; returns its rows between header and summary."""
+    terminal = Terminal(rows, columns)
+    pid = child_on(terminal, [TRACE, "--cgroup", CGROUP])
+    worker = Worker()
+    try:
+        terminal.wait(r"^\s*(TIME|PID|COMMAND) ")
+        scenario(terminal, worker)
+        os.kill(pid, signal.SIGINT)
+        terminal.wait(r"events?, \d")
+        need(status(pid) == 0, "exit status")
+        pid = 0
+    finally:
+        if pid:
+            os.kill(pid, signal.SIGKILL)
+            status(pid)
+        worker.end()
+        terminal.close()
+    lines = terminal.screen.text()
+    need(lines[-1] == "", "the last line is not whole:", lines[-1])
+    need(lines[-2].endswith(shows), "summary:", lines[-2])
+    need(terminal.screen.wrap, "the terminal is left without automatic line breaks")
+    return lines[1:-2], terminal
+
+
+def match(lines, *patterns):
+    need(len(lines) == len(patterns), len(lines), "rows, not", len(patterns), *lines)
+    for line, pattern in zip(lines, patterns):
+        need(re.search(pattern + "$", line), repr(line), "is not", pattern)
+
+
+def line_of(destination, *story):
+    return r"  connect    tcp       127\.0\.0\.1:" + str(destination) + ARROW + ARROW.join(story)
+
+
+def begin(what):
+    print(what, flush=True)
+
+
+# ---- a terminal of its own ------------------------------------------------------
+
+begin("one line a connection, which fills in where it is")
+keep, closed_port = unused_port()
+
+
+def interleaved(terminal, worker):
+    worker.do("open a", "open b", "open c", f"refused {closed_port}", "udp 9")
+    terminal.wait(r" udp .*closed 1 datagram " + MS)
+    terminal.wait(ARROW + MS + "$", 3)
+    worker.do("close b")
+    terminal.wait(ARROW + CLOSED)
+    worker.do("name \x1b[2J\x1b]0;x", "open d", "close d", "close a")
+    terminal.wait(ARROW + CLOSED, 3)
+
+
+done, open_ = line_of(PORT, MS, CLOSED), line_of(PORT, MS)
+lines, terminal = traced(30, 130, interleaved, "0 lost; 4 connections opened, 1 failed, 1 still open")
+match(lines, done, done, open_, line_of(closed_port, "refused " + MS),
+      r"  sendto     udp       127\.0\.0\.1:9" + ARROW + "closed 1 datagram " + MS,
+      r"\\x1B\[2J\\x1B\]0;x" + done)
+need(terminal.screen.moves, "it filled nothing in")
+need(b"\x1b[31mrefused" in terminal.raw and b"\x1b[36mconnect" in terminal.raw, "no colour")
+need(b"11 B/8 B" in terminal.raw.replace(b"  ", b" "), "bytes:", *lines)
+
+begin("a connection that has scrolled away gets a new line; nothing moves above the screen")
+
+
+def scrolled(terminal, worker):
+    worker.do("open a")
+    terminal.wait(ARROW + MS)
+    for _ in range(12):
+        worker.do("open b", "close b")
+    terminal.wait(ARROW + CLOSED, 12)
+    worker.do("close a")
+    terminal.wait(ARROW + CLOSED, 13)
+
+
+lines, terminal = traced(8, 130, scrolled, "13 connections opened, 0 failed, 0 still open")
+match(lines, open_, *[done] * 13)
+
+begin("after a change of the size as well")
+
+
+def resized(terminal, worker):
+    worker.do("open a")
+    terminal.wait(ARROW + MS)
+    terminal.resize(30, 103)
+    before = terminal.screen.moves
+    worker.do("close a")
+    terminal.wait(ARROW + CLOSED)
+    need(terminal.screen.moves == before, "it moved the cursor")
+
+
+lines, terminal = traced(24, 130, resized, "1 connection opened, 0 failed, 0 still open")
+match(lines, open_, "^COMMAND +EVENT +PROTOCOL +DESTINATION", "^python3? +" + done.strip())
+
+begin("and after someone has typed there")
+
+
+def typed(terminal, worker):
+    worker.do("open a", "open b")
+    terminal.wait(ARROW + MS, 2)
+    os.write(terminal.master, b"text\n")
+    terminal.wait("^text$")
+    worker.do("close a", "open c")
+    terminal.wait(ARROW + MS + "$", 3)
+    worker.do("close c")
+    terminal.wait(ARROW + CLOSED, 2)
+
+
+lines, terminal = traced(24, 130, typed, "3 connections opened, 0 failed, 1 still open")
+match(lines, open_, open_, "^text", done, done)
+
+begin("a narrow terminal: what is too wide is cut, and still one row each")
+for columns in 126, 112, 103, 90, 80, 50, 20:
+    def narrow(terminal, worker):
+        worker.do("open a", "open b")
+        terminal.wait(r"127|conn|python", 2)
+        worker.do("close a", "close b")
+        if columns >= 80:
+            terminal.wait(ARROW + "closed ", 2)
+
+    lines, terminal = traced(24, columns, narrow, "")
+    rows = [r for r in lines if re.search("python", r)]
+    need(len(rows) == 2, columns, "columns:", *lines)
+    need(all(len(r) <= columns for r in lines), "too wide:", *lines)
+    if columns >= 90:
+        match(rows, *[ARROW + MS + ARROW + CLOSED] * 2)
+
+begin("another terminal, with --output; the command's own is not touched")
+with tempfile.TemporaryFile() as mine:
+    terminal = Terminal(24, 130)
+    code = ("import socket\nfor _ in range(2):\n s = socket.create_connection(('127.0.0.1', "
+            f"{PORT}))\n s.sendall(b'0 8 server\\n'); s.recv(8, socket.MSG_WAITALL)\n s.recv(1)\n s.close()\n"
+            "print('mine')")
+    command = [TRACE, "--output", os.ttyname(terminal.slave), "--", sys.executable, "-c", code]
+    ret = subprocess.run(command, stdout=mine, stderr=mine, stdin=subprocess.DEVNULL)
+    terminal.wait(r"events?, \d")
+    terminal.close()
+    mine.seek(0)
+    need(ret.returncode == 0 and mine.read() == b"mine\n", "the command:", ret)
+    match(terminal.screen.text()[1:-2], done, done)
+    need(terminal.screen.moves, "it filled nothing in")
+
+# ---- a terminal that the command uses -------------------------------------------
+
+begin("a shared terminal: nothing of the command's is lost, no cursor is moved")
+code = f"""
+import socket, sys
+print('first line', flush=True)
+with socket.create_connection(('127.0.0.1', {PORT})) as s:
+    s.sendall(b'0 8 server\\n'); s.recv(8, socket.MSG_WAITALL); s.recv(1)
+    print('in between', flush=True)
+with socket.socket() as s:
+    s.connect_ex(('127.0.0.1', {closed_port}))
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.connect(('127.0.0.1', 9))
+"""
+close = r"  close      tcp       127\.0\.0\.1:" + f"{PORT}  " + r"11 B/8 B " + MS
+for name, argv in (
+    ("stdout and stderr", [TRACE, "--", sys.executable, "-c", code]),
+    ("stdout alone", ["/bin/sh", "-c", '"$@" 2>/dev/null', "sh", TRACE, "--output", "/dev/tty", "--",
+                      sys.executable, "-c", code]),
+    ("a pipe to it", ["/bin/sh", "-c", '"$@" 2>&1 >/dev/null | cat', "sh", TRACE, "--output",
+                      "/dev/tty", "--", sys.executable, "-c", code]),
+):
+    terminal = Terminal(24, 130)
+    pid = child_on(terminal, argv)
+    terminal.wait(r"events?, \d")
+    need(status(pid) == 0, name, "exit status")
+    terminal.close()
+    lines = terminal.screen.text()
+    need(not terminal.screen.moves and b"\x1b[?" not in terminal.raw, name, "cursor moved")
+    if "pipe" not in name:
+        need([r for r in lines if r in ("first line", "in between")] == ["first line", "in between"],
+             name, *lines)
+    rows = [r for r in lines if re.match(r"\d\d:", r)]
+    rows.sort(key=lambda r: ("udp" in r, f":{closed_port}" in r))
+    match(rows, open_, close, line_of(closed_port, "refused " + MS),
+          r"  connect    udp       127\.0\.0\.1:9", r"  close      udp       127\.0\.0\.1:9  " + MS)
+
+begin("a shared terminal: an attempt that has no result yet is shown after a moment")
+code = """
+import socket, sys
+listener = socket.create_server(('127.0.0.1', 0), backlog=0)
+socks = [socket.socket() for _ in range(4)]
+for s in socks:
+    s.setblocking(False)
+    s.connect_ex(listener.getsockname())
+print('waits', flush=True)
+sys.stdin.readline()
+"""
+terminal = Terminal(24, 130)
+pid = child_on(terminal, [TRACE, "--", sys.executable, "-c", code])
+terminal.wait(r"  connect    tcp       127\.0\.0\.1:\d+$")
+need(not [r for r in terminal.screen.text() if "given up" in r], "too early:", *terminal.screen.text())
+os.write(terminal.master, b"\n")
+terminal.wait(r"  connect    tcp       127\.0\.0\.1:\d+" + ARROW + "given up " + MS)
+terminal.wait(r"events?, \d")
+need(status(pid) == 0, "exit status")
+terminal.close()
+
+begin("and one that never gets as far as a SYN")
+code = """
+import socket
+for port in 9, 10:
+    try:
+        socket.create_connection(('192.0.2.1', port))
+    except OSError as e:
+        print(e.strerror, flush=True)
+"""
+terminal = Terminal(24, 130)
+pid = child_on(terminal, [TRACE, "--", "unshare", "-n", sys.executable, "-c", code])
+terminal.wait("2 events, 2 destinations, 0 lost; 0 connections opened, 0 failed, 0 still open")
+need(status(pid) == 0, "exit status")
+terminal.close()
+lines = [r for r in terminal.screen.text() if re.match(r"\d\d:", r)]
+match(lines, r"  connect    tcp       192\.0\.2\.1:9", r"  connect    tcp       192\.0\.2\.1:10")
+need("Network is unreachable" in terminal.screen.text(), "the attempt:", *terminal.screen.text())
+
+begin("no escape sequences on a dumb terminal")
+os.environ["TERM"] = "dumb"
+terminal = Terminal(24, 130)
+pid = child_on(terminal, [TRACE, "--", "true"])
+terminal.wait(r"events?, \d")
+need(status(pid) == 0, "exit status")
+terminal.close()
+need(b"\x1b" not in terminal.raw, "escape sequences:", terminal.raw)
+
+sys.exit(1 if failures else 0)

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# agentsh-trace --probe, and what an operator says in the environment.
+# Usage: probe.sh AGENTSH-TRACE; exit status 77: skipped, not root.
+set -euo pipefail
+
+trace=$1
+# shellcheck source=tests/cli/fixture.sh
+. "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
+
+json() { python3 -c 'import json, sys
+r = json.load(open(sys.argv[1]))
+checks = {c["name"]: c for c in r["checks"]}
+c = r["coverage"]
+assert '"$1"', r' "$work/out" || fail "not so: $1"; }
+
+expect 0 "$trace" --probe
+says "Connections can be traced here." "$work/out"
+says "Not seen:" "$work/out"
+[ ! -s "$work/err" ] || fail "stderr: $(cat "$work/err")"
+
+expect 0 "$trace" --probe --json
+json 'r["usable"] is True and r["reason"] == "" and r["type"] == "ebpf_probe"'
+json 'r["cgroup2_path"].startswith("/") and r["cgroup_path"].startswith(r["cgroup2_path"])'
+json 'r["kernel"] == __import__("os").uname().release and r["max_sessions"] > 0'
+json 'all(c["status"] == "available" for c in r["checks"] if c["required"])'
+json 'all(c["detail"] and c["hint"] for c in r["checks"])'
+json '"tcp_connect" in c["seen"] and "raw" in c["unseen"] and c["implied"]'
+json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == sum(map(len, c.values()))'
+names=$(python3 -c 'import json, sys
+print(*(c["name"] for c in json.load(open(sys.argv[1]))["checks"]))' "$work/out")
+[ "$(wc -w <<<"$names")" -ge 20 ] || fail "only these checks: $names"
+
+# Each alone: it is what is said to be missing, and stops tracing only if needed.
+for name in $names; do
+	status=0
+	AGENTSH_EBPF_SIMULATE_MISSING=$name "$trace" --probe --json >"$work/out" || status=$?
+	json "checks['$name']['status'] == 'simulated'"
+	json "r['usable'] is not checks['$name']['required'] and r['usable'] is ($status == 0)"
+	json "r['usable'] or checks['$name']['hint'][:30] in r['reason']"
+	AGENTSH_EBPF_SIMULATE_MISSING=$name "$trace" --probe >"$work/people" || true
+	first=$(grep -m 1 -A 1 -E '^(Missing|Found)' "$work/people")
+	case $first in
+	Missing*"$name"*) ;;
+	*) fail "$name is not the first that is shown: $first" ;;
+	esac
+done
+
+# For real: nobody, and each capability alone is not enough.
+for caps in none +bpf,+perfmon +net_admin,+perfmon; do
+	keep=-all
+	[ "$caps" = none ] || keep=-all,$caps
+	expect 1 setpriv --bounding-set "$keep" --inh-caps=-all "$trace" --probe --json
+	json 'not r["usable"] and "CAP_" in r["reason"] and c["seen"] == []'
+	expect 1 setpriv --bounding-set "$keep" --inh-caps=-all "$trace" --probe
+	says "Connections cannot be traced here: CAP_" "$work/out"
+done
+expect 0 setpriv --bounding-set -all,+bpf,+net_admin --inh-caps=-all "$trace" --probe --json
+json 'checks["cap_perfmon"]["status"] == "missing" and r["usable"]'
+
+# The operator's word.
+expect 125 env AGENTSH_EBPF_SIMULATE_MISSING=btf,nonsense "$trace" --probe
+says "'nonsense' is not one of kernel,bpf," "$work/err"
+expect 125 env AGENTSH_EBPF=maybe "$trace" true
+says "AGENTSH_EBPF is 'maybe'" "$work/err"
+expect 3 env AGENTSH_EBPF=off "$trace" --json sh -c 'exit 3'
+[ ! -s "$work/err" ] || fail "off is not silent: $(cat "$work/err")"
+expect 125 env AGENTSH_EBPF=required AGENTSH_EBPF_SIMULATE_MISSING=ringbuf "$trace" true
+says "there is no ring buffer map" "$work/err"
+expect 0 env AGENTSH_EBPF=required AGENTSH_EBPF_SIMULATE_MISSING=ringbuf "$trace" --ebpf=auto true
+says "running untraced" "$work/err"
+expect 0 env AGENTSH_EBPF=off "$trace" --ebpf=required --json true
+says '"type":"ebpf_attached"' "$work/err"
+
+expect 125 "$trace" --probe true
+says "leave out 'true'" "$work/err"
+expect 125 "$trace" --probe --cgroup /
+# shellcheck disable=SC2016 # for the inner shell
+expect 125 sh -c '"$0" --probe >/dev/full' "$trace"
+
+finish

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kernel.h"
+#include "live.h"
+#include "expectation.h"
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
+#define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO */
+#define LEVELS 8
+#define NS_PER_SECOND 1000000000ULL
+/* boot time and wall clock are slewed against each other in between */
+#define REALTIME_SLACK_NS 1000000
+
+int expectation_host_level;
+
+/* One thread's or process's numbers from its own namespace of /proc inwards. */
+struct numbers {
+	int count;
+	uint32_t list[LEVELS];
+};
+
+/* /proc is the one of the first namespace of the test, wherever the caller is. */
+struct status {
+	uint32_t ppid;
+	struct numbers pid;
+	struct numbers tgid;
+};
+
+static void read_numbers(struct numbers *to, const char *text)
+{
+	char *end;
+
+	for (to->count = 0; to->count < LEVELS; to->count++, text = end) {
+		unsigned long number = strtoul(text, &end, 10);
+
+		if (end == text)
+			break;
+		to->list[to->count] = (uint32_t)number;
+	}
+}
+
+static struct status read_status(void)
+{
+	FILE *file = fopen("/proc/thread-self/status", "re");
+	struct status status = {0};
+	char line[256];
+
+	LIVE_CHECK(file, "/proc/thread-self/status: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "PPid:", 5))
+			status.ppid = (uint32_t)strtoul(line + 5, NULL, 10);
+		else if (!strncmp(line, "NStgid:", 7))
+			read_numbers(&status.tgid, line + 7);
+		else if (!strncmp(line, "NSpid:", 6))
+			read_numbers(&status.pid, line + 6);
+	}
+	fclose(file);
+	return status;
+}
+
+/*
+ * Only of the initial namespace does /proc have the numbers that an event has;
+ * asked before any fork, for the program that sees itself there lives there.
+ */
+static bool proc_is_initial;
+
+__attribute__((constructor)) static void look_at_proc(void)
+{
+	struct stat st;
+
+	proc_is_initial = !stat("/proc/self/ns/pid", &st) && st.st_ino == PIDNS_INITIAL;
+}
+
+static uint64_t read_start_ticks(void)
+{
+	FILE *file = fopen("/proc/self/stat", "re");
+	unsigned long long ticks = 0;
+	char text[1024];
+	size_t n;
+
+	LIVE_CHECK(file, "/proc/self/stat: %s", strerror(errno));
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	/* the name may hold anything, so count from its closing bracket: field 3 is next */
+	LIVE_CHECK(strrchr(text, ')') &&
+			   sscanf(strrchr(text, ')') + 1,
+				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				  "%*s %*s %*s %*s %llu",
+				  &ticks) == 1,
+		   "no start time in: %s", text);
+	return ticks;
+}
+
+void expectation_task(struct expectation *t)
+{
+	struct status status = read_status();
+	uint32_t tid = (uint32_t)syscall(SYS_gettid), pid = (uint32_t)getpid();
+	int level = expectation_host_level, last = status.pid.count - 1;
+
+	LIVE_CHECK(last >= 0 && status.tgid.count == last + 1,
+		   "no NSpid in /proc/thread-self/status");
+	LIVE_CHECK(status.pid.list[last] == tid && status.tgid.list[last] == pid,
+		   "/proc says %u/%u, the system calls say %u/%u", status.pid.list[last],
+		   status.tgid.list[last], tid, pid);
+	/* without namespaces in between the process's own word counts */
+	t->want.pid = last ? status.pid.list[0] : tid;
+	t->want.tgid = last ? status.tgid.list[0] : pid;
+	t->want.ppid = last ? status.ppid : (uint32_t)getppid();
+	if (level >= 0 && level <= last) {
+		t->want.ns_pid = status.pid.list[level];
+		t->want.ns_tgid = status.tgid.list[level];
+	} else {
+		t->want.ns_pid = 0;
+		t->want.ns_tgid = 0;
+	}
+	t->want.uid = getuid();
+	t->want.gid = getgid();
+	t->want.cgroup_id = live_cgroup_own();
+	t->start_ticks = read_start_ticks();
+	LIVE_CHECK(!prctl(PR_GET_NAME, t->want.comm), "PR_GET_NAME: %s", strerror(errno));
+}
+
+static int socket_option(int fd, int option, void *value, socklen_t size)
+{
+	return getsockopt(fd, SOL_SOCKET, option, value, &size) ? errno : 0;
+}
+
+void expectation_socket(struct expectation *t, int fd)
+{
+	int protocol = -1, type = -1, failed;
+	struct stat st;
+
+	failed = socket_option(fd, SO_COOKIE, &t->want.socket_cookie, sizeof(uint64_t));
+	LIVE_CHECK(!failed && t->want.socket_cookie, "SO_COOKIE: %s", strerror(failed));
+	failed = socket_option(fd, SO_NETNS_COOKIE, &t->want.netns_cookie, sizeof(uint64_t));
+	/* before 5.14 programs know the cookie, but processes can't ask for it */
+	LIVE_CHECK(failed ? failed == ENOPROTOOPT : t->want.netns_cookie != 0,
+		   "SO_NETNS_COOKIE: %s", strerror(failed));
+	LIVE_CHECK(!stat("/proc/thread-self/ns/net", &st), "ns/net: %s", strerror(errno));
+	t->netns = st.st_ino;
+	failed = socket_option(fd, SO_PROTOCOL, &protocol, sizeof(protocol));
+	if (!failed)
+		failed = socket_option(fd, SO_TYPE, &type, sizeof(type));
+	LIVE_CHECK(!failed, "SO_PROTOCOL, SO_TYPE: %s", strerror(failed));
+	t->want.protocol = (uint16_t)protocol;
+	t->want.socket_type = (uint16_t)type;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	LIVE_CHECK(!clock_gettime(clock, &now), "clock_gettime: %s", strerror(errno));
+	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+void expectation_clocks(struct expectation *t, int end)
+{
+	/* wall clock outside, so that its range holds the other whatever comes between */
+	if (end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
+	t->real_ns[end] = clock_ns(CLOCK_REALTIME);
+	if (!end)
+		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
+}
+
+static char text[512];
+
+__attribute__((format(printf, 2, 3))) static const char *say(const struct expectation *t,
+							     const char *format, ...)
+{
+	int n = snprintf(text, sizeof(text), "%s: ", t->name);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + n, sizeof(text) - (size_t)n, format, args);
+	va_end(args);
+	return text;
+}
+
+static const char *bytes(char *to, const void *from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		sprintf(to + 2 * i, "%02x", ((const unsigned char *)from)[i]);
+	return to;
+}
+
+#define NUMBER(field)                                                                              \
+	do {                                                                                       \
+		if (e->field != w->field)                                                          \
+			return say(t, #field " is %llu, should be %llu",                           \
+				   (unsigned long long)e->field, (unsigned long long)w->field);    \
+	} while (0)
+
+#define BYTES(field)                                                                               \
+	do {                                                                                       \
+		char is[2 * sizeof(e->field) + 1], should[2 * sizeof(e->field) + 1];               \
+		if (memcmp(e->field, w->field, sizeof(e->field)))                                  \
+			return say(t, #field " is %s, should be %s",                               \
+				   bytes(is, e->field, sizeof(e->field)),                          \
+				   bytes(should, w->field, sizeof(e->field)));                     \
+	} while (0)
+
+static const char *identity_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
+{
+	const struct agentsh_ebpf_event *w = &t->want;
+
+	if (proc_is_initial) {
+		NUMBER(pid);
+		NUMBER(tgid);
+		NUMBER(ppid);
+	}
+	NUMBER(ns_pid);
+	NUMBER(ns_tgid);
+	NUMBER(uid);
+	NUMBER(gid);
+	NUMBER(cgroup_id);
+	NUMBER(session_id);
+	NUMBER(session_lost);
+	BYTES(comm);
+	return NULL;
+}
+
+static const char *socket_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
+{
+	const struct agentsh_ebpf_event *w = &t->want;
+
+	NUMBER(kind);
+	NUMBER(flags);
+	if (w->socket_cookie)
+		NUMBER(socket_cookie);
+	else if (!e->socket_cookie)
+		return say(t, "socket_cookie is 0");
+	if (w->netns_cookie)
+		NUMBER(netns_cookie);
+	else if (!e->netns_cookie)
+		return say(t, "netns_cookie is 0");
+	NUMBER(family);
+	NUMBER(protocol);
+	NUMBER(socket_type);
+	NUMBER(remote_port);
+	BYTES(remote_addr);
+	NUMBER(local_port);
+	BYTES(local_addr);
+	NUMBER(error);
+	NUMBER(rtt_us);
+	NUMBER(duration_ns);
+	NUMBER(bytes_sent);
+	NUMBER(bytes_received);
+	NUMBER(reserved0);
+	BYTES(reserved);
+	return NULL;
+}
+
+static const char *times_differ(const struct expectation *t, const struct agentsh_ebpf_event *e)
+{
+	uint64_t tick_ns = NS_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK), real = 0;
+
+	if (e->timestamp_ns < t->boot_ns[0] || e->timestamp_ns > t->boot_ns[1])
+		return say(t, "timestamp_ns is %llu, should be %llu to %llu",
+			   (unsigned long long)e->timestamp_ns, (unsigned long long)t->boot_ns[0],
+			   (unsigned long long)t->boot_ns[1]);
+	if (e->process_start_ns / tick_ns != t->start_ticks)
+		return say(t, "process_start_ns is %llu, should be tick %llu",
+			   (unsigned long long)e->process_start_ns,
+			   (unsigned long long)t->start_ticks);
+	real = agentsh_ebpf_event_realtime_ns(e);
+	if (real + REALTIME_SLACK_NS < t->real_ns[0] || real > t->real_ns[1] + REALTIME_SLACK_NS)
+		return say(t, "realtime_ns is %llu, should be %llu to %llu",
+			   (unsigned long long)real, (unsigned long long)t->real_ns[0],
+			   (unsigned long long)t->real_ns[1]);
+	return NULL;
+}
+
+/* Without what this kernel does not let programs see. */
+static struct expectation visible(const struct expectation *t)
+{
+	struct expectation v = *t;
+
+	if (kernel_hides_tasks()) {
+		v.want.ppid = 0;
+		v.want.ns_pid = 0;
+		v.want.ns_tgid = 0;
+		v.start_ticks = 0;
+		if (v.want.protocol == IPPROTO_MPTCP)
+			v.want.protocol = IPPROTO_TCP;
+	}
+	return v;
+}
+
+const char *expectation_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
+{
+	const struct expectation v = visible(t);
+	const char *what = socket_differs(&v, e);
+
+	if (!what)
+		what = identity_differs(&v, e);
+	return what ? what : times_differ(&v, e);
+}
+
+/* Where the cookies are not known, there still is one for each namespace. */
+static const char *netns_differs(const struct expectation *list, size_t count)
+{
+	for (size_t i = 1; i < count && i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i], *first = live_seen.list;
+
+		if ((list[i].netns == list[0].netns) != (e->netns_cookie == first->netns_cookie))
+			return say(&list[i], "netns_cookie %llu, and %llu of %s",
+				   (unsigned long long)e->netns_cookie,
+				   (unsigned long long)first->netns_cookie, list[0].name);
+	}
+	return NULL;
+}
+
+const char *expectation_all_differ(const struct expectation *list, size_t count)
+{
+	const char *what = NULL;
+
+	for (size_t i = 0; !what && i < count && i < live_seen.count; i++)
+		what = expectation_differs(&list[i], &live_seen.list[i]);
+	if (!what)
+		what = netns_differs(list, count);
+	if (!what && live_seen.count != count) {
+		snprintf(text, sizeof(text), "%zu events, should be %zu (last call: %s)",
+			 live_seen.count, count, count ? list[count - 1].name : "none");
+		what = text;
+	}
+	return what;
+}

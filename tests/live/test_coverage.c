@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What agentsh_ebpf_coverage() claims, against what comes when each of the ways
+ * is really gone, on whatever kernel this is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host_limits.h"
+#include "live.h"
+#include "egress_paths.h"
+
+#define SESSION_ID 11
+#define BIT(path) (1ULL << (path))
+
+enum claim { SEEN, IMPLIED, UNSEEN };
+
+static const uint32_t hook_sets[] = {
+	AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
+	AGENTSH_EBPF_HOOK_CONNECT,
+	AGENTSH_EBPF_HOOK_UDP,
+	AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
+		AGENTSH_EBPF_HOOK_ACCEPT,
+};
+
+static struct agentsh_ebpf_coverage coverage_of(const struct agentsh_ebpf_tracer *tracer)
+{
+	struct agentsh_ebpf_coverage c = {.size = sizeof(c)};
+	int ret = agentsh_ebpf_coverage(tracer, &c);
+
+	LIVE_CHECK(!ret, "coverage: %d", ret);
+	return c;
+}
+
+static enum claim claim_of(const struct agentsh_ebpf_coverage *c, uint32_t path)
+{
+	return c->seen & BIT(path) ? SEEN : c->implied & BIT(path) ? IMPLIED : UNSEEN;
+}
+
+/* Everybody may make ping sockets there. */
+static void allow_ping(const void *unused, void *unused_out)
+{
+	static const char all[] = "0 2147483647";
+	int fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY | O_CLOEXEC);
+
+	(void)unused;
+	(void)unused_out;
+	LIVE_CHECK(fd >= 0 && write(fd, all, strlen(all)) == (ssize_t)strlen(all),
+		   "ping_group_range: %s", strerror(errno));
+	close(fd);
+}
+
+/* Whether the kernel lists the protocol, by another way than socket(2). */
+static bool kernel_lists(const char *protocol)
+{
+	FILE *file = fopen("/proc/net/protocols", "re");
+	char line[256], name[64];
+	bool found = false;
+
+	LIVE_CHECK(file, "/proc/net/protocols: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		found |= sscanf(line, "%63s", name) == 1 && !strcmp(name, protocol);
+	fclose(file);
+	return found;
+}
+
+/* What was not tried must be something that this kernel lacks. */
+static void expect_absent(const struct egress_path *w, const struct egress_attempt *t)
+{
+	bool ring = w->how == GO_URING_CONNECT || w->how == GO_URING_SEND;
+
+	printf("not tried: %s, %s: %s\n", agentsh_ebpf_coverage_name(w->number), w->name,
+	       t->absent);
+	LIVE_CHECK((w->protocol_name && !kernel_lists(w->protocol_name)) ||
+			   (ring && access("/proc/sys/kernel/io_uring_disabled", F_OK) &&
+			    strstr(t->absent, strerror(ENOSYS))),
+		   "%s, %s: %s, although the kernel has it", agentsh_ebpf_coverage_name(w->number),
+		   w->name, t->absent);
+}
+
+static bool matches(const struct agentsh_ebpf_event *e, const struct egress_path *w,
+		    const struct egress_attempt *t)
+{
+	return e->session_id == SESSION_ID && e->family == t->family && e->remote_port == t->port &&
+	       !memcmp(e->remote_addr, t->addr, sizeof(t->addr)) &&
+	       (w->flags & EGRESS_NO_COOKIE || e->socket_cookie == t->cookie);
+}
+
+/* Whether an event of this kind is what the way is about: the attempt, or what became of it. */
+static bool is_about(const struct egress_path *w, uint32_t kind)
+{
+	switch (w->number) {
+	case AGENTSH_EBPF_COVERAGE_TCP_OUTCOME:
+		return kind == AGENTSH_EBPF_EVENT_CONNECTED ||
+		       kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED;
+	case AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE:
+		return kind == AGENTSH_EBPF_EVENT_CLOSED;
+	case AGENTSH_EBPF_COVERAGE_TCP_ACCEPT:
+		return kind == AGENTSH_EBPF_EVENT_ACCEPTED;
+	default:
+		return kind == AGENTSH_EBPF_EVENT_CONNECT || kind == AGENTSH_EBPF_EVENT_UDP_SEND;
+	}
+}
+
+/* All attempts that have come since are of this row: its destination, its socket. */
+static size_t count_matching(const struct egress_path *w, const struct egress_attempt *t,
+			     size_t from)
+{
+	size_t count = 0;
+
+	for (size_t i = from; i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i];
+
+		count += is_about(w, e->kind);
+		LIVE_CHECK(matches(e, w, t) || e->kind > AGENTSH_EBPF_EVENT_UDP_SEND,
+			   "%s, %s: an event of something else: %s to port %u",
+			   agentsh_ebpf_coverage_name(w->number), w->name,
+			   agentsh_ebpf_kind_name(e->kind), e->remote_port);
+	}
+	return count;
+}
+
+/* Whether the row could be tried. */
+static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim claim)
+{
+	static const char *const words[] = {"seen", "implied", "unseen"};
+	const struct egress_path *w = &egress_paths[row];
+	bool from_outside = w->place == FROM_EARLIER;
+	struct live_worker worker;
+	struct egress_attempt t;
+	size_t before, mark, after;
+
+	memset(&t, 0, sizeof(t));
+	live_seen.count = 0;
+	egress_outside(row);
+	live_worker_start(&worker, from_outside ? NULL : &egress_cgroup);
+	egress_hand_over(row);
+	live_worker_call(&worker, live_own_netns, NULL, 0, NULL, 0);
+	live_worker_call(&worker, allow_ping, NULL, 0, NULL, 0);
+	live_worker_call(&worker, egress_prepare, &row, sizeof(row), &t, sizeof(t));
+	live_drain(tracer);
+	before = count_matching(w, &t, 0);
+	mark = live_seen.count;
+	if (!t.absent[0])
+		live_worker_call(&worker, egress_go, &t, sizeof(t), &t, sizeof(t));
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	after = count_matching(w, &t, mark);
+	if (t.absent[0]) {
+		expect_absent(w, &t);
+		return false;
+	}
+	LIVE_CHECK((after > 0) == (claim == SEEN) && (claim != IMPLIED || before > 0),
+		   "%s, %s: said to be %s, but %zu events came, and %zu before",
+		   agentsh_ebpf_coverage_name(w->number), w->name, words[claim], after, before);
+	return true;
+}
+
+static void try_all(uint32_t hooks)
+{
+	const struct agentsh_ebpf_tracer_options options = {.hooks = hooks};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	const struct agentsh_ebpf_coverage c = coverage_of(tracer);
+	uint64_t rows = 0, tried = 0;
+	uint32_t absent = 0;
+
+	live_cgroup_make(&egress_cgroup, NULL);
+	live_attach(tracer, &egress_cgroup, SESSION_ID);
+	for (uint32_t row = 0; row < egress_path_count; row++) {
+		uint32_t number = egress_paths[row].number;
+
+		rows |= BIT(number);
+		if (try_row(tracer, row, claim_of(&c, number)))
+			tried |= BIT(number);
+		else
+			absent++;
+	}
+	printf("hooks 0x%x: %u rows tried, %u not\n", hooks, egress_path_count - absent, absent);
+	/* each way that is claimed to be one thing or the other has a row */
+	ck_assert_uint_eq(rows, BIT(c.count) - 1);
+	for (uint32_t i = 0; i < c.count; i++)
+		if (!(tried & BIT(i)))
+			printf("no row of %s could be tried\n", agentsh_ebpf_coverage_name(i));
+	ck_assert_uint_eq(live_tracer_stats(tracer).lost, 0);
+}
+
+START_TEST(as_claimed)
+{
+	try_all(hook_sets[_i]);
+}
+END_TEST
+
+/* Each way in exactly one mask, and callers of any age. */
+START_TEST(masks)
+{
+	const struct agentsh_ebpf_tracer_options options = {.hooks = hook_sets[_i]};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	const struct agentsh_ebpf_coverage c = coverage_of(tracer);
+	unsigned char bytes[64];
+
+	ck_assert_uint_eq(c.count, AGENTSH_EBPF_COVERAGE_TCP_ACCEPT + 1);
+	ck_assert_uint_eq(c.seen | c.implied | c.unseen, BIT(c.count) - 1);
+	ck_assert_uint_eq(c.seen & c.implied, 0);
+	ck_assert_uint_eq(c.seen & c.unseen, 0);
+	ck_assert_uint_eq(c.implied & c.unseen, 0);
+	ck_assert_uint_ne(c.seen, 0);
+	for (uint32_t size = 4; size <= sizeof(bytes); size++) {
+		uint32_t known = size < sizeof(c) ? size : sizeof(c);
+
+		memset(bytes, 0xa5, sizeof(bytes));
+		memcpy(bytes, &size, sizeof(size));
+		ck_assert_int_eq(agentsh_ebpf_coverage(tracer, (void *)bytes), 0);
+		ck_assert_mem_eq(bytes + 4, (const char *)&c + 4, known - 4);
+		for (uint32_t i = known; i < sizeof(bytes); i++)
+			ck_assert_uint_eq(bytes[i], i < size ? 0 : 0xa5);
+	}
+}
+END_TEST
+
+static void without_btf(const void *unused, void *out)
+{
+	(void)unused;
+	LIVE_CHECK(!host_hide("/sys/kernel/btf"), "hide: %s", strerror(errno));
+	*(struct agentsh_ebpf_coverage *)out = coverage_of(live_open(NULL));
+}
+
+/* The kernel runs the same hooks whether its type information is there to ask or not. */
+START_TEST(the_same_without_btf)
+{
+	const struct agentsh_ebpf_coverage with = coverage_of(live_open(NULL));
+	struct agentsh_ebpf_coverage without;
+	struct live_worker worker;
+
+	live_worker_start(&worker, NULL);
+	live_worker_call(&worker, without_btf, NULL, 0, &without, sizeof(without));
+	live_worker_stop(&worker);
+	ck_assert_mem_eq(&with, &without, sizeof(with));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("coverage");
+	TCase *tcase = live_case(suite, "coverage");
+
+	tcase_add_loop_test(tcase, masks, 0, LIVE_COUNT(hook_sets));
+	tcase_add_test(tcase, the_same_without_btf);
+	tcase_add_loop_test(tcase, as_claimed, 0, LIVE_COUNT(hook_sets));
+	return live_main(suite);
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Each allocation and system call of each public call made to fail, one at a time,
+ * in a process of its own: an error that names its step or, where the call can do
+ * without, success; nothing is left behind; and the next round works.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fail.h"
+#include "kernel.h"
+#include "live.h"
+#include "live_internal.h"
+
+/* Of those that libbpf makes while it loads so many, evenly; FAILING_SAMPLES=N for others, 0: all.
+ */
+#define SAMPLES 30
+#define DEADLINE_S 60 /* ends a poll that hangs */
+#define ENDLESS 1000000000U
+
+enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
+
+static struct live_cgroup cgroup;
+static bool synthetic;
+
+/* ---- one host ----------------------------------------------------------- */
+
+struct host {
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_session *session;
+	struct agentsh_ebpf_error err;
+	struct agentsh_ebpf_event events[4];
+	int socket;
+	unsigned int seen;
+};
+
+static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	struct host *h = ctx;
+
+	h->seen += event->session_id == 7;
+	return 0;
+}
+
+static int op_probe(struct host *h)
+{
+	static struct agentsh_ebpf_capabilities caps;
+
+	(void)h;
+	caps.size = sizeof(caps);
+	if (agentsh_ebpf_capability_probe(&caps))
+		return -1; /* it never fails: what it may not do is its answer */
+	for (uint32_t i = 0; i < caps.count; i++)
+		LIVE_CHECK(!strstr(caps.checks[i].detail, "Success"), "check %u: %s", i,
+			   caps.checks[i].detail);
+	LIVE_CHECK(caps.usable == !caps.reason[0], "usable %u: %s", caps.usable, caps.reason);
+	return 0;
+}
+
+static int op_open(struct host *h)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.size = sizeof(options),
+		.mode = synthetic ? AGENTSH_EBPF_MODE_SYNTHETIC : AGENTSH_EBPF_MODE_AUTO,
+		.on_event = on_event,
+		.event_ctx = h,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+			 AGENTSH_EBPF_HOOK_LIFECYCLE,
+	};
+
+	h->tracer = (void *)h; /* must be written */
+	return agentsh_ebpf_tracer_open(&options, &h->tracer, &h->err);
+}
+
+static int op_attach(struct host *h)
+{
+	const struct agentsh_ebpf_session_options options = {
+		.size = sizeof(options),
+		.session_id = 7,
+	};
+
+	h->session = (void *)h;
+	return agentsh_ebpf_session_attach(h->tracer, cgroup.fd, &options, &h->session, &h->err);
+}
+
+static int op_detach(struct host *h)
+{
+	int ret = agentsh_ebpf_session_detach(h->session);
+
+	h->session = NULL;
+	return ret;
+}
+
+static int op_poll(struct host *h)
+{
+	int ret = agentsh_ebpf_poll(h->tracer, 100);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int op_read(struct host *h)
+{
+	int ret = agentsh_ebpf_read(h->tracer, h->events, 4, 100);
+
+	for (int i = 0; i < ret; i++)
+		on_event(h, &h->events[i]);
+	return ret < 0 ? ret : 0;
+}
+
+static int op_close(struct host *h)
+{
+	agentsh_ebpf_tracer_close(h->tracer);
+	h->tracer = NULL;
+	h->session = NULL;
+	return 0;
+}
+
+static const struct op {
+	const char *name;
+	int (*run)(struct host *h);
+	unsigned int opened, attached, events; /* before it */
+	bool must_not_fail;
+	bool has_error; /* fills err */
+} ops[] = {
+	{.name = "probe", .run = op_probe, .must_not_fail = true},
+	{.name = "open", .run = op_open, .has_error = true},
+	{.name = "attach", .run = op_attach, .opened = 1, .has_error = true},
+	{.name = "poll", .run = op_poll, .opened = 1, .attached = 1, .events = 3},
+	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
+	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
+	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
+	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},
+};
+
+/* The test's process is in the cgroup. */
+static void make_events(struct host *h, unsigned int n)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+	const struct agentsh_ebpf_event event = {.kind = AGENTSH_EBPF_EVENT_CONNECT};
+
+	for (unsigned int i = 0; i < n; i++) {
+		to.sin_addr.s_addr = htonl(0x7f000001 + i);
+		if (synthetic)
+			LIVE_CHECK(!agentsh_ebpf_inject(h->session, &event), "inject");
+		else
+			LIVE_CHECK(!connect(h->socket, (void *)&to, sizeof(to)), "connect: %s",
+				   strerror(errno));
+	}
+}
+
+/* Until all that was made has come; the errors are over by then. */
+static void drain(struct host *h, unsigned int made)
+{
+	alarm(DEADLINE_S);
+	while (h->seen < made) {
+		int ret = agentsh_ebpf_poll(h->tracer, -1);
+
+		LIVE_CHECK(ret >= 0, "poll: %d", ret);
+	}
+	alarm(0);
+	LIVE_CHECK(h->seen == made, "%u events, should be %u", h->seen, made);
+	h->seen = 0;
+}
+
+static void must(int ret, const char *what, const struct host *h)
+{
+	LIVE_CHECK(!ret, "%s afterwards: %d, %s", what, ret, h->err.message);
+}
+
+/* From what stands to an end; session and tracer are used once more on the way. */
+static void finish(struct host *h, unsigned int unread)
+{
+	if (!h->tracer)
+		return;
+	if (!h->session)
+		must(op_attach(h), "attach", h);
+	make_events(h, 2);
+	drain(h, unread + 2);
+	must(op_detach(h), "detach", h);
+	must(op_attach(h), "a second attach", h);
+	make_events(h, 1);
+	drain(h, 1);
+	op_close(h);
+}
+
+static void expect_error(const struct op *op, const struct host *h, int ret, const char *what)
+{
+	LIVE_CHECK(ret < 0, "%s gave %d", op->name, ret);
+	LIVE_CHECK(!op->must_not_fail, "%s failed (%d) because of %s", op->name, ret, what);
+	if (!op->has_error)
+		return;
+	LIVE_CHECK(h->err.code == ret, "code %d, but %d returned", h->err.code, ret);
+	LIVE_CHECK(h->err.step && strcmp(agentsh_ebpf_step_name(h->err.step), "unknown") != 0,
+		   "%s: step %u after %s: %s", op->name, h->err.step, what, h->err.message);
+	LIVE_CHECK(h->err.message[0] && !strstr(h->err.message, "Success"), "message '%s' after %s",
+		   h->err.message, what);
+}
+
+/* ---- one failure, in a process of its own -------------------------------- */
+
+struct held {
+	int fds;
+	int mappings;
+	long blocks;
+};
+
+static struct held held_now(void)
+{
+	return (struct held){fail_fds(), fail_bpf_mappings(), fail_blocks()};
+}
+
+static void expect_held(const struct held *before, const char *when)
+{
+	struct held now = held_now();
+
+	LIVE_CHECK(now.fds == before->fds, "%s: %d descriptors, were %d", when, now.fds,
+		   before->fds);
+	LIVE_CHECK(now.mappings == before->mappings, "%s: %d mappings, were %d", when, now.mappings,
+		   before->mappings);
+	LIVE_CHECK(now.blocks == before->blocks, "%s: %ld blocks, were %ld", when, now.blocks,
+		   before->blocks);
+	if (!synthetic)
+		LIVE_CHECK(!kernel_attached(cgroup.fd), "%s: programs are attached", when);
+}
+
+/* nth 0: none. The number of calls that were counted. */
+static unsigned int one_round(const struct op *op, unsigned int nth, int error, const char **what,
+			      bool *refused)
+{
+	struct host h = {.err = LIVE_ERROR};
+	struct held before, between;
+	unsigned int count;
+	int ret;
+
+	h.socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	before = held_now();
+	if (op->opened)
+		must(op_open(&h), "open", &h);
+	between = held_now();
+	if (op->attached)
+		must(op_attach(&h), "attach", &h);
+	make_events(&h, op->events);
+	fail_arm(nth ? nth : ENDLESS, error);
+	ret = op->run(&h);
+	count = fail_disarm(what);
+	*refused = ret != 0;
+	if (ret) {
+		expect_error(op, &h, ret, *what ? *what : "nothing");
+		LIVE_CHECK(*what, "%s failed of itself: %d, %s", op->name, ret, h.err.message);
+		if (op->run == op_open)
+			LIVE_CHECK(!h.tracer, "out is not NULL");
+		if (op->run == op_attach) {
+			LIVE_CHECK(!h.session, "out is not NULL");
+			expect_held(&between, *what);
+		}
+	}
+	finish(&h, op->events);
+	expect_held(&before, *what ? *what : "nothing");
+	close(h.socket);
+	return count;
+}
+
+static int try_one(const struct op *op, unsigned int nth, int error)
+{
+	const struct op *round = &ops[1];
+	const char *what, *none;
+	bool refused, again;
+	pid_t pid;
+	int status;
+
+	fflush(stdout);
+	pid = fork();
+	LIVE_CHECK(pid >= 0, "fork: %s", strerror(errno));
+	if (!pid) {
+		live_is_child();
+		one_round(op, nth, error, &what, &refused);
+		if (!what)
+			_exit(NOT_HIT);
+		if (getenv("FAILING_TALK"))
+			fprintf(stderr, "%s, %u: %s (%d): %s\n", op->name, nth, what, error,
+				refused ? "refused" : "done without");
+		one_round(round, 0, 0, &none, &again); /* in this process */
+		_exit(refused ? HIT_REFUSED : HIT_DONE);
+	}
+	LIVE_CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %s", strerror(errno));
+	LIVE_CHECK(WIFEXITED(status) && WEXITSTATUS(status) >= HIT_REFUSED &&
+			   WEXITSTATUS(status) <= NOT_HIT,
+		   "%s: failure %u with errno %d ended with status 0x%x", op->name, nth, error,
+		   (unsigned int)status);
+	return WEXITSTATUS(status);
+}
+
+/* Every call of the operation in turn, or a sample where there are very many. */
+static void try_all(const struct op *op, int error)
+{
+	const char *set = getenv("FAILING_SAMPLES");
+	unsigned int samples = set ? (unsigned int)strtoul(set, NULL, 10) : SAMPLES;
+	unsigned int counts[NOT_HIT + 1] = {0}, step, count;
+	const char *what;
+	bool refused;
+
+	/* what the C library and libbpf keep for good is there before the first count */
+	for (int i = 0; i < 2; i++)
+		one_round(op, 0, 0, &what, &refused);
+	count = one_round(op, 0, 0, &what, &refused);
+	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
+	for (unsigned int nth = 1; nth <= count; nth += step)
+		counts[try_one(op, nth, error)]++;
+	counts[try_one(op, count + 1, error)]++;
+	printf("%s, %s, errno %d: %u calls; of those made to fail %u gave an error, %u none\n",
+	       synthetic ? "synthetic" : "live", op->name, error, count, counts[HIT_REFUSED],
+	       counts[HIT_DONE]);
+	/* else it is not that call which is counted */
+	LIVE_CHECK(!count || counts[HIT_REFUSED] + counts[HIT_DONE] > 0, "%s: no failure happened",
+		   op->name);
+}
+
+static void setup(void)
+{
+	live_cgroup_make(&cgroup, NULL);
+	live_cgroup_enter(&cgroup);
+	synthetic = false;
+}
+
+static void teardown(void)
+{
+	live_cgroup_enter(NULL);
+}
+
+START_TEST(in_synthetic_mode)
+{
+	synthetic = true;
+	for (size_t op = 1; op < LIVE_COUNT(ops); op++)
+		try_all(&ops[op], 0);
+}
+END_TEST
+
+START_TEST(each_call_with_what_suits_it)
+{
+	try_all(&ops[_i], 0);
+}
+END_TEST
+
+/* What makes libbpf and the library try another way, and what must not. */
+START_TEST(load_and_attach_with_other_errors)
+{
+	static const int errors[] = {EINVAL, ENOMEM, EMFILE};
+
+	try_all(&ops[1], errors[_i]);
+	try_all(&ops[2], errors[_i]);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("failing");
+	TCase *tcase = live_case(suite, "failing");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, in_synthetic_mode);
+	tcase_add_loop_test(tcase, each_call_with_what_suits_it, 0, LIVE_COUNT(ops));
+	tcase_add_loop_test(tcase, load_and_attach_with_other_errors, 0, 3);
+	return live_main(suite);
+}

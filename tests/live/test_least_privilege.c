@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hosts with just the rights that tracing takes: older verifiers are stricter with
+ * their programs, and before kernel 5.11 the limit of locked memory counts.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "kernel.h"
+#include "live.h"
+#include "drop_privileges.h"
+
+#define SESSION_ID 9
+
+struct opened {
+	bool counts; /* the limit counts here */
+	int ret;
+	struct agentsh_ebpf_error err;
+};
+
+static struct live_cgroup cgroup;
+static struct agentsh_ebpf_tracer *tracer; /* of the host */
+
+/* Never above the hard limit that there is: that takes CAP_SYS_RESOURCE. */
+static void memlock(rlim_t soft, rlim_t hard)
+{
+	struct rlimit limit;
+
+	LIVE_CHECK(!getrlimit(RLIMIT_MEMLOCK, &limit), "getrlimit: %s", strerror(errno));
+	limit.rlim_cur = soft;
+	limit.rlim_max = hard < limit.rlim_max ? hard : limit.rlim_max;
+	LIVE_CHECK(!setrlimit(RLIMIT_MEMLOCK, &limit), "setrlimit: %s", strerror(errno));
+}
+
+static void open_required(const void *hooks, void *out)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.size = sizeof(options),
+		.hooks = *(const uint32_t *)hooks,
+		.required_hooks = *(const uint32_t *)hooks,
+	};
+	struct opened *o = out;
+
+	privileges_memlock_unlimited();
+	LIVE_CHECK(!privileges_become_nobody() && !privileges_keep(PRIVILEGES_BPF_AND_NET),
+		   "caps: %s", strerror(errno));
+	o->err.size = sizeof(o->err);
+	o->ret = agentsh_ebpf_tracer_open(&options, &tracer, &o->err);
+	if (!o->ret)
+		live_attach(tracer, &cgroup, SESSION_ID);
+	agentsh_ebpf_tracer_close(tracer);
+}
+
+/* Older verifiers are stricter then: each hook alone, and all together. */
+START_TEST(hooks_without_perfmon)
+{
+	static const uint32_t hooks[] = {AGENTSH_EBPF_HOOK_CONNECT,
+					 AGENTSH_EBPF_HOOK_UDP,
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
+					 AGENTSH_EBPF_HOOK_ACCEPT,
+					 AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+						 AGENTSH_EBPF_HOOK_LIFECYCLE |
+						 AGENTSH_EBPF_HOOK_ACCEPT};
+	struct live_worker host;
+	struct opened opened;
+
+	live_cgroup_make(&cgroup, NULL);
+	for (size_t i = 0; i < LIVE_COUNT(hooks); i++) {
+		live_worker_start(&host, NULL);
+		live_worker_call(&host, open_required, &hooks[i], sizeof(hooks[i]), &opened,
+				 sizeof(opened));
+		live_worker_stop(&host);
+		LIVE_CHECK(!opened.ret, "hooks %#x: %d (%s)", hooks[i], opened.ret,
+			   opened.err.message);
+	}
+}
+END_TEST
+
+struct memlock {
+	rlim_t soft, hard;
+};
+
+static void opens_with_memlock(const void *arg, void *out)
+{
+	const struct memlock *m = arg;
+	struct opened *o = out;
+
+	privileges_memlock_unlimited();
+	memlock(m->soft, m->hard);
+	LIVE_CHECK(!privileges_become_nobody() && !privileges_keep(PRIVILEGES_BPF_AND_NET),
+		   "caps: %s", strerror(errno));
+	o->counts = kernel_counts_memlock();
+	o->err.size = sizeof(o->err);
+	o->ret = agentsh_ebpf_tracer_open(NULL, &tracer, &o->err);
+	agentsh_ebpf_tracer_close(tracer);
+}
+
+static struct opened open_with_memlock(rlim_t soft, rlim_t hard)
+{
+	const struct memlock limits = {soft, hard};
+	struct opened opened;
+	struct live_worker host;
+
+	live_worker_start(&host, NULL);
+	live_worker_call(&host, opens_with_memlock, &limits, sizeof(limits), &opened,
+			 sizeof(opened));
+	live_worker_stop(&host);
+	return opened;
+}
+
+/* The soft limit is too low, but a host without CAP_SYS_RESOURCE may raise it. */
+START_TEST(raises_memlock_as_far_as_it_may)
+{
+	struct opened o = open_with_memlock(1 << 16, 1 << 26);
+
+	LIVE_CHECK(!o.ret, "open: %d (%s)", o.ret, o.err.message);
+}
+END_TEST
+
+START_TEST(too_little_memlock)
+{
+	struct opened o = open_with_memlock(1 << 16, 1 << 16);
+
+	ck_assert_int_eq(o.ret, o.counts ? -EPERM : 0);
+	if (o.ret)
+		live_expect_message(&o.err, "RLIMIT_MEMLOCK,65536,ring_size");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("rights");
+	TCase *tcase = live_case(suite, "rights");
+
+	tcase_add_test(tcase, hooks_without_perfmon);
+	tcase_add_test(tcase, raises_memlock_as_far_as_it_may);
+	tcase_add_test(tcase, too_little_memlock);
+	return live_main(suite);
+}
