@@ -93,7 +93,7 @@ def check(texts, header_path, symbols, cc, cxx, compiled=None):
         where = f"{page.name}({page.section})"
         if page.name not in page.names or not page.purpose:
             yield f"{where}: NAME is not 'name, name - purpose' with the name of the page"
-        if not page.text.startswith(where + "\n"):
+        if page.text.split(None, 1)[0] != where:
             yield f"{where}: the first line names another page"
         for name, section in sorted(page.references() - known):
             if name.startswith("agentsh"):
