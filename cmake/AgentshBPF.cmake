@@ -1,19 +1,19 @@
 # agentsh_bpf_skeleton(<name> SOURCES <file>... [CPU v2|v3] [DEFINES <define>...] [DEPENDS <file>...])
 #
-# Compiles kernel programs, links them into one object and turns it into
-# <name>.skel.h in the current binary directory; <name>_SKELETON holds its path.
-# Needs clang with its bpf target, and bpftool 5.13 for "gen object".
+# Compiles eBPF programs, links them into one object, and generates <name>.skel.h from
+# it in the current binary directory. Sets <name>_SKELETON to the path of that header.
+# Requires clang with the bpf target, and bpftool 5.13 or later for "gen object".
 
 find_program(AGENTSH_CLANG NAMES clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16
              clang-15 clang-14 clang-13 clang-12 DOC "clang with the bpf target")
 if(NOT AGENTSH_CLANG)
-  message(FATAL_ERROR "clang was not found: it compiles the kernel programs. "
+  message(FATAL_ERROR "clang was not found. It compiles the eBPF programs. "
           "Install the package clang (Debian, Ubuntu, Fedora, Arch), "
           "or set -DAGENTSH_CLANG=/path/to/clang.")
 endif()
 
-# Ubuntu's /usr/sbin/bpftool only looks for the one of the running kernel, so
-# the real ones come first.
+# Ubuntu's /usr/sbin/bpftool is a wrapper that runs only the bpftool of the running
+# kernel, so look for the actual programs first.
 file(GLOB _bpftools /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool)
 foreach(_candidate ${_bpftools} bpftool /usr/sbin/bpftool)
   if(AGENTSH_BPFTOOL)
@@ -31,12 +31,12 @@ foreach(_candidate ${_bpftools} bpftool /usr/sbin/bpftool)
 endforeach()
 unset(_found CACHE)
 if(NOT AGENTSH_BPFTOOL)
-  message(FATAL_ERROR "bpftool (5.13 or later) was not found: it makes the skeleton. "
+  message(FATAL_ERROR "bpftool 5.13 or later was not found. It generates the skeleton. "
           "Install the package bpftool (Debian, Fedora), linux-tools-generic (Ubuntu) or bpf (Arch), "
           "or set -DAGENTSH_BPFTOOL=/path/to/bpftool.")
 endif()
 
-# clang's bpf target does not look where Debian keeps <asm/types.h>.
+# clang's bpf target does not search the directory in which Debian has <asm/types.h>.
 set(_bpf_flags -target bpf -O2 -g -Wall -Wextra -Werror)
 if(CMAKE_LIBRARY_ARCHITECTURE)
   list(APPEND _bpf_flags -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
@@ -45,8 +45,8 @@ if(CMAKE_SYSROOT)
   list(APPEND _bpf_flags --sysroot=${CMAKE_SYSROOT})
 endif()
 
-# The same source gives the same object wherever it is, and wherever it is built: the
-# line numbers of BTF come with the compiler's working directory.
+# The object must not depend on the source and build directories. The line information
+# in BTF would otherwise contain the working directory of the compiler.
 list(APPEND _bpf_flags -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 set(AGENTSH_BPF_FLAGS ${_bpf_flags})
 

@@ -1,5 +1,5 @@
-# The public header says the version; nothing else repeats it. The soname's
-# number is the ABI's and changes only with an incompatible one.
+# The version is defined only in the public header. The number in the soname is the
+# version of the ABI and changes only if the ABI becomes incompatible.
 file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/../include/agentsh/ebpf.h _lines
      REGEX "^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) [0-9]+$")
 string(REGEX MATCHALL "[0-9]+" _numbers "${_lines}")

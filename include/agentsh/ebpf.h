@@ -1,39 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libagentsh-ebpf: one event for each outbound network connection that any
- * process of a cgroup v2 makes.
+ * libagentsh-ebpf reports each outbound network connection of the processes in a
+ * cgroup v2 as one event. agentsh-ebpf(7) is the overview; every function has a
+ * manual page.
  *
- * A tracer is a set of loaded kernel programs and one ring buffer. A session is
- * one attached cgroup, its descendants included. Events of all sessions of a
- * tracer come out of agentsh_ebpf_poll() or agentsh_ebpf_read() as struct
- * agentsh_ebpf_event.
+ * A tracer is a set of loaded eBPF programs and one ring buffer. A session is one
+ * attached cgroup, including its descendants. agentsh_ebpf_poll() and
+ * agentsh_ebpf_read() deliver the events of all sessions of a tracer as
+ * struct agentsh_ebpf_event.
  *
- * Errors: a call that can fail returns 0 or a count, or a negative errno value;
- * errno itself means nothing. Open and attach also fill a struct
- * agentsh_ebpf_error. The argument errors are the same at every call:
+ * Errors: a call that can fail returns 0 or a count on success and a negative
+ * errno value on failure. The errno variable is not set. Open and attach also fill
+ * a struct agentsh_ebpf_error. These argument errors are common to all calls:
  *
- *   -EFAULT  a pointer that must not be NULL is NULL
- *   -EINVAL  a struct's size is 0 or below 4, or a value has the wrong form
- *   -E2BIG   an options struct is larger than this library knows, and what it
- *            does not know is not zero: the caller asks for something newer
- *   -ERANGE  a number is out of its range
+ *   -EFAULT  A pointer that must not be NULL is NULL.
+ *   -EINVAL  The size of a struct is less than 4, or a value is malformed.
+ *   -E2BIG   An options struct is larger than this library knows, and the bytes
+ *            that it does not know are not zero: the caller needs a newer library.
+ *   -ERANGE  A number is out of range.
  *
- * Threads: one thread at a time polls or reads a tracer; a second one gets
- * -EBUSY. Attach, detach, inject, wake and both stats calls may be made from
- * any thread at any time, also from inside the callback, but nothing may be
- * called with a tracer whose close has begun, or a session whose detach has
- * begun. Two tracers are independent. The library makes no thread, installs no
- * signal handler, writes nothing to stdout or stderr and reads no environment.
- * Process-wide are libbpf's print hook, which open and probe take and give back,
- * see agentsh_ebpf_tracer_open(); what libbpf remembers of the kernel's features;
- * and before kernel 5.11 RLIMIT_MEMLOCK, which both raise. After fork(), only the
- * parent may go on using a tracer; all its descriptors are close-on-exec.
+ * Threads: only one thread at a time may poll or read a tracer; a second one gets
+ * -EBUSY. Attach, detach, inject, wake and both stats calls may be made from any
+ * thread at any time, the callback included. No call may use a tracer whose close
+ * has begun or a session whose detach has begun. Tracers are independent of each
+ * other.
  *
- * Structs: options and results begin with size, which the caller sets to
- * sizeof. A smaller (older) one is taken with defaults. Of larger (newer) options
- * the part that is not known must be zero; of a larger result it is made zero, so
- * size must never be more than there is. There are no holes, no bit-fields
- * and no unions.
+ * Process: the library creates no threads, installs no signal handlers and writes
+ * nothing to stdout or stderr. Only agentsh_ebpf_mode_from_env() reads the
+ * environment. The following state is shared by the whole process: libbpf's print
+ * hook, which open and probe replace while they run (agentsh_ebpf_tracer_open());
+ * libbpf's cache of kernel features; the clock difference of
+ * agentsh_ebpf_event_realtime_ns(); and, before kernel 5.11, RLIMIT_MEMLOCK, which
+ * open and probe raise. After fork(2) only the parent may keep using a tracer. All
+ * descriptors are close-on-exec.
+ *
+ * Structs: an options or result struct begins with size, which the caller sets to
+ * sizeof. An options struct from an older header is accepted; the members it lacks
+ * take their defaults. In a newer, larger options struct the bytes that this
+ * library does not know must be zero. In a newer result struct they are set to
+ * zero, so size must never exceed the real size of the buffer. No struct contains
+ * padding, bit-fields or unions.
  */
 #ifndef AGENTSH_EBPF_H
 #define AGENTSH_EBPF_H
@@ -58,200 +64,473 @@ extern "C" {
 struct agentsh_ebpf_tracer;
 struct agentsh_ebpf_session;
 
+/*
+ * The version of the running library, for example "1.0.0". Static storage, any
+ * thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
+
 /* ---- Events ------------------------------------------------------------- */
 
-/* agentsh_ebpf_event.kind. A host skips kinds that it does not know. */
+/* agentsh_ebpf_event.kind. A host must ignore kinds that it does not know. */
 enum {
 	/*
-	 * connect() was called, on a socket of which agentsh_ebpf_coverage() says that
-	 * it is seen; its result is not known yet. What other programs of the cgroup
-	 * that run before make of the destination is shown; those that run after may
-	 * still change it, or refuse the call.
+	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
+	 * reports as seen. The result of the call is not known yet. If other eBPF
+	 * programs are attached to the cgroup, the event shows the destination as
+	 * rewritten by those that ran earlier. Programs that run later may still
+	 * rewrite it or reject the call.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
-	/* a datagram was sent with a destination of its own (sendto, sendmsg, sendmmsg) */
+	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
 	AGENTSH_EBPF_EVENT_UDP_SEND = 2,
 	/*
-	 * With AGENTSH_EBPF_HOOK_LIFECYCLE. Each attempt of TCP that got as far as
-	 * sending a SYN ends in exactly one CONNECT_FAILED or, after CONNECTED, one
-	 * CLOSED, unless the session is detached first.
+	 * With AGENTSH_EBPF_HOOK_LIFECYCLE: the TCP handshake is complete, and the
+	 * local address is known. Each TCP attempt that sent a SYN ends with exactly
+	 * one event, either CONNECT_FAILED or, after CONNECTED, CLOSED, unless the
+	 * session is detached first.
 	 */
-	AGENTSH_EBPF_EVENT_CONNECTED = 3, /* the handshake is done; the local end is known */
-	AGENTSH_EBPF_EVENT_CONNECT_FAILED =
-		4, /* error says why; ECANCELED: closed before there was an answer */
-	AGENTSH_EBPF_EVENT_CLOSED =
-		5, /* the connection, or a datagram socket that had an event, has ended */
-	/* with AGENTSH_EBPF_HOOK_ACCEPT: a peer has connected to a listener of the session */
+	AGENTSH_EBPF_EVENT_CONNECTED = 3,
+	/*
+	 * With AGENTSH_EBPF_HOOK_LIFECYCLE: a TCP attempt failed. The member error
+	 * holds the reason; ECANCELED means that the socket was closed before the peer
+	 * answered.
+	 */
+	AGENTSH_EBPF_EVENT_CONNECT_FAILED = 4,
+	/*
+	 * With AGENTSH_EBPF_HOOK_LIFECYCLE: a connection ended, or a datagram socket
+	 * that had an event was closed. With AGENTSH_EBPF_HOOK_ACCEPT: an inbound
+	 * connection ended.
+	 */
+	AGENTSH_EBPF_EVENT_CLOSED = 5,
+	/*
+	 * With AGENTSH_EBPF_HOOK_ACCEPT: a peer connected to a listening socket of the
+	 * session.
+	 */
 	AGENTSH_EBPF_EVENT_ACCEPTED = 6
 };
 
 /* agentsh_ebpf_event.flags */
 enum {
 	/*
-	 * The socket is AF_INET6 and the destination IPv4 (::ffff:a.b.c.d). The
-	 * event says AF_INET and the plain IPv4 addresses.
+	 * The socket is AF_INET6, but the destination is an IPv4-mapped address
+	 * (::ffff:a.b.c.d). The event has family AF_INET and plain IPv4 addresses.
 	 */
 	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
 	/*
-	 * Whose socket it is is not known: connect() or bind() was called before the
-	 * session was attached, or bind() never was. cgroup_id, process_start_ns, pid,
-	 * tgid, ppid, uid, gid, ns_pid, ns_tgid, comm and netns_cookie are 0.
+	 * The owner of the socket is unknown, because connect() or bind() was called
+	 * before the session was attached, or bind() was never called. cgroup_id,
+	 * process_start_ns, pid, tgid, ppid, uid, gid, ns_pid, ns_tgid, comm and
+	 * netns_cookie are 0.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
-	/* error could not be read: no BTF, no CAP_PERFMON */
+	/* The member error could not be read, because BTF or CAP_PERFMON is missing. */
 	AGENTSH_EBPF_FLAG_NO_ERROR = 4,
-	/* the peer opened the connection; the process is the one that called bind() for the
-	   listener */
+	/*
+	 * The peer opened the connection. The event names the process that called
+	 * bind() for the listening socket.
+	 */
 	AGENTSH_EBPF_FLAG_INBOUND = 8,
-	/* CLOSED: who sent the first FIN; neither: it ended by a reset, a time-out or an abort */
+	/*
+	 * In CLOSED, the side that sent the first FIN. If neither flag is set, the
+	 * connection ended with a reset, a timeout or an abort.
+	 */
 	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
 	AGENTSH_EBPF_FLAG_REMOTE_CLOSED = 32
 };
 
 /*
- * One event: 256 bytes for ever. New members take the place of reserved bytes,
- * which are zero until then; a member that does not apply is zero.
+ * One event. The struct has 256 bytes in every version of the library: new members
+ * replace reserved bytes, which are zero until then. A member that does not apply
+ * to the kind of event is zero. agentsh_ebpf_events(7) describes all members by
+ * kind.
  *
- * Addresses are in network order, IPv4 in the first four bytes; ports are in
- * host order. uid, gid, pid, tgid and ppid are those of the initial namespaces,
- * as the kernel's own logs show them. The process is the one that made the call;
- * of CONNECTED, CONNECT_FAILED and CLOSED the one that called connect(), or of a
- * datagram socket made its first event.
+ * Addresses are in network byte order, with IPv4 in the first four bytes; ports are
+ * in host byte order. pid, tgid, ppid, uid and gid are numbers of the initial
+ * namespaces, as in the kernel's log messages.
+ *
+ * pid to comm identify the process that made the call. For CONNECTED,
+ * CONNECT_FAILED and CLOSED that is the process that called connect(); for a
+ * datagram socket, the process behind its first event.
  */
 struct agentsh_ebpf_event {
-	uint32_t kind;		/* AGENTSH_EBPF_EVENT_ */
-	uint32_t flags;		/* AGENTSH_EBPF_FLAG_, or-ed */
-	uint64_t timestamp_ns;	/* CLOCK_BOOTTIME of the initial time namespace; see
-				   agentsh_ebpf_event_realtime_ns() */
-	uint64_t session_id;	/* the host's tag from the session's options */
-	uint64_t session_lost;	/* this session's events lost before this one, since attach, never
-				   falls: a rise between two  events is the gap, as exact as the order
-				   of what several processors write at once */
-	uint64_t cgroup_id;	/* cgroup v2 of the process: the inode number of its directory */
-	uint64_t socket_cookie; /* SO_COOKIE, socket(7); an MPTCP socket's is that of its first TCP
-				   subflow; before kernel 5.10 unique with netns_cookie only */
-	uint64_t
-		netns_cookie; /* SO_NETNS_COOKIE, kernel 5.14, for the socket's network namespace */
-	uint64_t process_start_ns; /* start of the process, CLOCK_BOOTTIME of the initial time
-				      namespace; field 22 of /proc/PID/stat there, in ns; 0 without
-				      BTF or CAP_PERFMON */
-	uint32_t pid;		   /* thread: gettid(2) */
-	uint32_t tgid;		   /* process: getpid(2) */
-	uint32_t ppid;		   /* parent process: getppid(2); 0 without BTF or CAP_PERFMON */
-	uint32_t uid;		   /* real user: getuid(2) */
-	uint32_t gid;		   /* real group: getgid(2) */
-	uint32_t ns_pid;  /* pid as the PID namespace of the opener of the tracer numbers it; 0: not
-			     visible there, or not known */
-	uint32_t ns_tgid; /* likewise tgid: what the opener's kill(2) and /proc take */
-	uint16_t family;  /* AF_INET or AF_INET6, of both addresses */
-	uint16_t protocol;    /* SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ...;
-				 MPTCP shows as TCP without BTF or CAP_PERFMON */
-	uint16_t socket_type; /* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
-	uint16_t local_port;  /* 0 where connect() has yet to choose one */
+	/* AGENTSH_EBPF_EVENT_ value */
+	uint32_t kind;
+	/* AGENTSH_EBPF_FLAG_ bits */
+	uint32_t flags;
+	/*
+	 * Nanoseconds of CLOCK_BOOTTIME in the initial time namespace.
+	 * agentsh_ebpf_event_realtime_ns() converts them to Unix time.
+	 */
+	uint64_t timestamp_ns;
+	/* The host's own number from agentsh_ebpf_session_options. */
+	uint64_t session_id;
+	/*
+	 * Number of this session's events lost since attach, up to this event. It never
+	 * decreases; the difference between two consecutive events is what was lost
+	 * between them. With several CPUs the position of the gap is only as exact as
+	 * the event order.
+	 */
+	uint64_t session_lost;
+	/* cgroup v2 of the process: the inode number of the cgroup's directory. */
+	uint64_t cgroup_id;
+	/*
+	 * SO_COOKIE, socket(7). For an MPTCP socket, the cookie of its first TCP
+	 * subflow. Before kernel 5.10 a cookie is unique only together with
+	 * netns_cookie.
+	 */
+	uint64_t socket_cookie;
+	/* SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. */
+	uint64_t netns_cookie;
+	/*
+	 * Start time of the process in nanoseconds of CLOCK_BOOTTIME in the initial
+	 * time namespace, as in field 22 of /proc/PID/stat there. 0 if BTF or
+	 * CAP_PERFMON is missing.
+	 */
+	uint64_t process_start_ns;
+	/* Thread, as gettid(2) returns it. */
+	uint32_t pid;
+	/* Process, as getpid(2) returns it. */
+	uint32_t tgid;
+	/* Parent process, as getppid(2) returns it; 0 if BTF or CAP_PERFMON is missing. */
+	uint32_t ppid;
+	/* Real user ID, as getuid(2) returns it. */
+	uint32_t uid;
+	/* Real group ID, as getgid(2) returns it. */
+	uint32_t gid;
+	/*
+	 * pid as numbered in the PID namespace of the process that opened the tracer; 0
+	 * if the thread is not visible there, or if the number is unknown.
+	 */
+	uint32_t ns_pid;
+	/*
+	 * tgid as numbered in the same PID namespace: the number that kill(2) and /proc
+	 * of the opener accept. 0 as for ns_pid.
+	 */
+	uint32_t ns_tgid;
+	/* AF_INET or AF_INET6, for both addresses. */
+	uint16_t family;
+	/*
+	 * SO_PROTOCOL: IPPROTO_TCP, IPPROTO_UDP, IPPROTO_MPTCP (262), ... MPTCP is
+	 * reported as TCP if BTF or CAP_PERFMON is missing.
+	 */
+	uint16_t protocol;
+	/* SO_TYPE: SOCK_STREAM, SOCK_DGRAM, ... */
+	uint16_t socket_type;
+	/* Host byte order; 0 if the kernel has not chosen a port yet. */
+	uint16_t local_port;
+	/* Host byte order. */
 	uint16_t remote_port;
 	uint16_t reserved0;
-	int32_t error;	 /* errno value, positive; of CONNECT_FAILED, and of CLOSED where it was not
-			    orderly */
-	uint32_t rtt_us; /* smoothed round trip time, microseconds, TCP_INFO's tcpi_rtt; of
-			    CONNECTED, ACCEPTED, CLOSED */
-	uint64_t duration_ns;	 /* since connect() was called, of CONNECTED, CONNECT_FAILED and
-				    CLOSED; of an inbound    connection, or one that is UNATTRIBUTED,
-				    since its handshake; of a datagram socket    since its first event */
-	uint64_t bytes_sent;	 /* of CLOSED: data that the peer has acknowledged, TCP */
-	uint64_t bytes_received; /* of CLOSED: data taken in, in order, read by the process or not,
-				    TCP */
-	uint8_t local_addr[16];	 /* all zero where connect() has yet to choose one */
+	/*
+	 * Positive errno value, in CONNECT_FAILED and in the CLOSED event of a
+	 * connection that did not end in an orderly way.
+	 */
+	int32_t error;
+	/*
+	 * Smoothed round-trip time in microseconds, tcpi_rtt of TCP_INFO; in CONNECTED,
+	 * ACCEPTED and CLOSED.
+	 */
+	uint32_t rtt_us;
+	/*
+	 * Nanoseconds since connect() was called, in CONNECTED, CONNECT_FAILED and
+	 * CLOSED. For an inbound or UNATTRIBUTED connection, nanoseconds since the
+	 * handshake; for a datagram socket, since its first event.
+	 */
+	uint64_t duration_ns;
+	/* TCP, in CLOSED: bytes of data that the peer acknowledged. */
+	uint64_t bytes_sent;
+	/*
+	 * TCP, in CLOSED: bytes of data received in order, whether the process read
+	 * them or not.
+	 */
+	uint64_t bytes_received;
+	/* Network byte order; all zero if the kernel has not chosen an address yet. */
+	uint8_t local_addr[16];
+	/* Network byte order. */
 	uint8_t remote_addr[16];
-	char comm[16]; /* name of the thread, ends with NUL; else any bytes: the process chose them,
-			  prctl(2) PR_SET_NAME; empty where the kernel (6.18 does) wants CAP_PERFMON
-			  for it and the opener has none */
-	uint32_t retransmits; /* segments sent again, TCP_INFO's tcpi_total_retrans */
-	uint32_t datagrams; /* of CLOSED of a datagram socket: sent with a destination (UDP_SEND or
-			       deduplicated); nearly exact where threads send at once */
+	/*
+	 * Name of the thread, NUL-terminated. The process chooses it (PR_SET_NAME,
+	 * prctl(2)), so it may contain any bytes. Empty if the kernel requires
+	 * CAP_PERFMON for the name, as 6.18 does, and the opener lacks it.
+	 */
+	char comm[16];
+	/* TCP segments retransmitted, tcpi_total_retrans of TCP_INFO. */
+	uint32_t retransmits;
+	/*
+	 * CLOSED of a datagram socket: datagrams sent to an explicit destination,
+	 * whether reported (UDP_SEND) or deduplicated. Slightly inexact if several
+	 * threads send at the same time.
+	 */
+	uint32_t datagrams;
 	uint8_t reserved[64];
 };
 
 /*
- * Unix time of an event in nanoseconds. Boot time is compared with the wall
- * clock as it is now, so call it soon after the event; two calls may differ
- * where the wall clock was set or slewed in between, clock_gettime(2). In a time
- * namespace with an offset to CLOCK_BOOTTIME (time_namespaces(7)) it is off by
- * that. 0 if event is NULL. Any thread.
+ * Unix time of an event in nanoseconds: timestamp_ns plus the difference between
+ * CLOCK_REALTIME and CLOCK_BOOTTIME, clock_gettime(2). Returns 0 if event is NULL.
+ * Any thread.
+ *
+ * The kernel slews both clocks alike, so their difference changes only when the
+ * wall clock is set. Until then the library keeps one difference per process, so
+ * results are in the order of timestamp_ns. Records that two CPUs write at the same
+ * time may stand in the ring slightly out of timestamp order. After the wall clock
+ * was set, earlier events are converted with the new difference, too; convert an
+ * event soon after it was read. A change of up to 100 microseconds may go unnoticed.
+ *
+ * In a time namespace with an offset to CLOCK_BOOTTIME, time_namespaces(7), the
+ * result is wrong by that offset.
  */
 AGENTSH_EBPF_API uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_ebpf_event *event);
 
 /*
- * Names for logs: "connect", "udp_send", "connected", ...; "tcp", "udp", "icmp", ... Never NULL;
- * what is not known gives "unknown". Static storage, any thread.
+ * Names for logs: "connect", "udp_send", "connected", ... for an
+ * AGENTSH_EBPF_EVENT_ value and "tcp", "udp", "icmp", ... for an IPPROTO_ value.
+ * Never NULL; an unknown value gives "unknown". Static storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_kind_name(uint32_t kind);
 AGENTSH_EBPF_API const char *agentsh_ebpf_protocol_name(uint16_t protocol);
 
 /* ---- Errors ------------------------------------------------------------- */
 
-/* agentsh_ebpf_error.step: what failed. Only ever added to. */
+/*
+ * agentsh_ebpf_error.step: the step that failed. Later versions may add values, but
+ * never change one.
+ */
 enum {
 	AGENTSH_EBPF_STEP_NONE = 0,
-	AGENTSH_EBPF_STEP_OPTIONS = 1,	    /* an argument or an option */
-	AGENTSH_EBPF_STEP_MEMORY = 2,	    /* the process's own memory */
-	AGENTSH_EBPF_STEP_OBJECT_OPEN = 3,  /* parsing the built-in programs */
-	AGENTSH_EBPF_STEP_OBJECT_LOAD = 4,  /* creating maps, loading programs */
-	AGENTSH_EBPF_STEP_RING_MAP = 5,	    /* mapping the ring buffer */
-	AGENTSH_EBPF_STEP_COUNTERS_MAP = 6, /* mapping the counters */
-	AGENTSH_EBPF_STEP_EVENT_FD = 7,	    /* epoll and eventfd descriptors */
-	AGENTSH_EBPF_STEP_CGROUP = 8,	    /* looking at the cgroup's descriptor */
-	AGENTSH_EBPF_STEP_SESSION_SLOT = 9, /* finding room for one more session */
-	AGENTSH_EBPF_STEP_LINK = 10,	    /* attaching a program to the cgroup */
-	AGENTSH_EBPF_STEP_STORAGE = 11	    /* writing the session state to the cgroup storage */
+	/* checking an argument or an option */
+	AGENTSH_EBPF_STEP_OPTIONS = 1,
+	/* allocating memory in this process */
+	AGENTSH_EBPF_STEP_MEMORY = 2,
+	/* parsing the built-in eBPF programs */
+	AGENTSH_EBPF_STEP_OBJECT_OPEN = 3,
+	/* creating maps and loading programs */
+	AGENTSH_EBPF_STEP_OBJECT_LOAD = 4,
+	/* mapping the ring buffer */
+	AGENTSH_EBPF_STEP_RING_MAP = 5,
+	/* mapping the counters */
+	AGENTSH_EBPF_STEP_COUNTERS_MAP = 6,
+	/* creating the epoll, eventfd and timerfd descriptors */
+	AGENTSH_EBPF_STEP_EVENT_FD = 7,
+	/* checking the descriptor of the cgroup */
+	AGENTSH_EBPF_STEP_CGROUP = 8,
+	/* finding a free slot for the session (max_sessions) */
+	AGENTSH_EBPF_STEP_SESSION_SLOT = 9,
+	/* attaching a program to the cgroup */
+	AGENTSH_EBPF_STEP_LINK = 10,
+	/* writing the session state to the cgroup storage */
+	AGENTSH_EBPF_STEP_STORAGE = 11
 };
 
 /*
- * Why an open or attach failed. The caller owns it; it is written in full by
- * each call that gets it, also by one that succeeds (code 0, empty message).
- * Its own wrong size makes the call return -EINVAL and is not written.
+ * Why a call failed. The caller owns the struct. A call writes all of it, on
+ * success too (code 0, empty message). If err->size is invalid, the call returns
+ * -EINVAL and leaves *err untouched.
  */
 struct agentsh_ebpf_error {
-	uint32_t size; /* in: sizeof(struct agentsh_ebpf_error) */
-	int32_t code;  /* what the call returned: 0 or a negative errno value */
-	uint32_t step; /* AGENTSH_EBPF_STEP_ */
+	/* in: sizeof(struct agentsh_ebpf_error) */
+	uint32_t size;
+	/* The return value of the call: 0 or a negative errno value. */
+	int32_t code;
+	/* AGENTSH_EBPF_STEP_ value */
+	uint32_t step;
 	uint32_t reserved;
-	char message[256]; /* one line for a person, UTF-8, NUL-terminated: what, value, remedy */
+	/*
+	 * One line of UTF-8 text for a human reader, NUL-terminated: what failed, with
+	 * which value, and the remedy.
+	 */
+	char message[256];
 };
 
-/* "options", "link", ...; "unknown" for other numbers. Static storage, any thread. */
+/*
+ * Name of an AGENTSH_EBPF_STEP_ value: "options", "link", ... Never NULL; an unknown
+ * value gives "unknown". Static storage, any thread.
+ */
 AGENTSH_EBPF_API const char *agentsh_ebpf_step_name(uint32_t step);
 
 /* ---- Tracer ------------------------------------------------------------- */
 
 /* agentsh_ebpf_tracer_options.mode */
 enum {
-	/* trace with the kernel; hooks that it lacks are left out, except required ones */
+	/*
+	 * Trace, and leave out the hooks that this kernel or this build of the library
+	 * lacks, unless they are required.
+	 */
 	AGENTSH_EBPF_MODE_AUTO = 0,
-	/* do not trace: open returns -ECANCELED, so that an operator's wish can be passed on as it
-	   is */
+	/*
+	 * Do not trace: open returns -ECANCELED. Lets a host pass an operator's "off"
+	 * straight through.
+	 */
 	AGENTSH_EBPF_MODE_DISABLED = 1,
-	/* as AUTO, but every one of hooks is required */
+	/* As AUTO, but all bits of hooks are required. */
 	AGENTSH_EBPF_MODE_REQUIRED = 2,
 	/*
-	 * No kernel: events are those of agentsh_ebpf_inject(). For tests of hosts;
-	 * needs no privilege. Sessions attach to any descriptor.
+	 * Do not use the kernel: the only events are those of agentsh_ebpf_inject(). For
+	 * tests of a host; requires no privilege. A session can be attached to any open
+	 * descriptor.
 	 */
 	AGENTSH_EBPF_MODE_SYNTHETIC = 3
 };
 
 /* agentsh_ebpf_tracer_options.hooks */
 enum {
-	AGENTSH_EBPF_HOOK_CONNECT = 1, /* connect(): cgroup/connect4 and connect6, kernel 4.17 */
-	AGENTSH_EBPF_HOOK_UDP =
-		2, /* sendto() and the like: cgroup/sendmsg4 and sendmsg6, kernel 4.18 */
+	/* connect(2): cgroup/connect4 and cgroup/connect6, kernel 4.17 */
+	AGENTSH_EBPF_HOOK_CONNECT = 1,
+	/* sendto(2) and related calls: cgroup/sendmsg4 and cgroup/sendmsg6, kernel 4.18 */
+	AGENTSH_EBPF_HOOK_UDP = 2,
 	/*
-	 * What became of a connection: sock_ops, and for datagram sockets
-	 * cgroup/sock_release (kernel 5.9; left out before). Needs CONNECT.
+	 * The outcome of each connection: sock_ops, and cgroup/sock_release for datagram
+	 * sockets. Before kernel 5.9, which added sock_release, datagram sockets have no
+	 * CLOSED event. Requires CONNECT.
 	 */
 	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
-	AGENTSH_EBPF_HOOK_ACCEPT =
-		8 /* inbound TCP connections and their end: sock_ops, cgroup/bind4 and bind6 */
+	/*
+	 * Inbound TCP connections and their end: sock_ops, cgroup/bind4 and
+	 * cgroup/bind6.
+	 */
+	AGENTSH_EBPF_HOOK_ACCEPT = 8
 };
+
+/* agentsh_ebpf_tracer_options.flags */
+enum {
+	/* Report every datagram, instead of one per pair of socket and destination. */
+	AGENTSH_EBPF_OPEN_UDP_NO_DEDUP = 1,
+	/*
+	 * Wake the reader for every record that arrives while it is idle (the kernel's
+	 * default). wakeup_delay_us is ignored.
+	 */
+	AGENTSH_EBPF_OPEN_NO_MODERATION = 2
+};
+
+/* The level argument of agentsh_ebpf_log_fn. */
+enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DEBUG = 2 };
+
+/*
+ * Receives one event. The function runs inside agentsh_ebpf_poll(), in the thread
+ * that called it. The library owns the event, which is valid only until the
+ * function returns. Return 0 to go on; any other value makes poll return after this
+ * event, which counts as delivered, and leaves the remaining events in the ring.
+ * The function may call attach, detach, inject, wake and stats, but not poll, read
+ * or close.
+ */
+typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
+
+/*
+ * Receives one message of libbpf or of this library, without a newline. The function
+ * runs inside agentsh_ebpf_tracer_open(), in the thread that called it. It must not
+ * call the library.
+ */
+typedef void (*agentsh_ebpf_log_fn)(void *ctx, int level, const char *text);
+
+/*
+ * Options of agentsh_ebpf_tracer_open(). Zero in any member after size selects its
+ * default. The caller owns the struct, which is not used after the call.
+ */
+struct agentsh_ebpf_tracer_options {
+	/* sizeof(struct agentsh_ebpf_tracer_options) */
+	uint32_t size;
+	/* AGENTSH_EBPF_MODE_ value; default AUTO */
+	uint32_t mode;
+	/*
+	 * AGENTSH_EBPF_HOOK_ bits; default CONNECT, and UDP if it is built in. A hook
+	 * that is not selected costs nothing. A hook that this kernel or this build
+	 * lacks is left out. Open returns -EOPNOTSUPP if such a hook is required, or if
+	 * none of hooks remains.
+	 */
+	uint32_t hooks;
+	/* AGENTSH_EBPF_OPEN_ bits */
+	uint32_t flags;
+	/*
+	 * Size of the ring in bytes: a power of two from 4096 (or the page size, if that
+	 * is larger) to 1 GiB; default 1 MiB.
+	 */
+	uint32_t ring_size;
+	/*
+	 * Percentage of the ring that one session's unread events may occupy, 1 to 100;
+	 * default 25.
+	 */
+	uint32_t ring_quota;
+	/*
+	 * Largest number of sessions attached at a time, 1 to 65536, at 128 bytes each;
+	 * default 4096.
+	 */
+	uint32_t max_sessions;
+	/*
+	 * Number of pairs of socket and destination that the deduplication of UDP_SEND
+	 * remembers, 16 to 16777216; default 8192.
+	 */
+	uint32_t udp_dedup_entries;
+	/* Callback of agentsh_ebpf_poll(); may be NULL if only read is used. */
+	agentsh_ebpf_event_fn on_event;
+	/* First argument of on_event. */
+	void *event_ctx;
+	/* Log callback of agentsh_ebpf_tracer_open(); may be NULL. */
+	agentsh_ebpf_log_fn on_log;
+	/* First argument of on_log. */
+	void *log_ctx;
+	/* For tests: mask of checks (1 << AGENTSH_EBPF_CHECK_) to treat as missing. */
+	uint64_t simulate_missing;
+	/*
+	 * When events arrive faster than this, the reader is woken once per interval
+	 * instead of once per event. Microseconds, 50 to 1000000; default 1000.
+	 */
+	uint32_t wakeup_delay_us;
+	/*
+	 * The bits of hooks without which open fails; default CONNECT if it is one of
+	 * hooks.
+	 */
+	uint32_t required_hooks;
+};
+
+/*
+ * Loads the programs and creates the ring. opts and err may be NULL. On success the
+ * caller owns *out until agentsh_ebpf_tracer_close(); on failure *out is NULL and
+ * nothing is left behind. Any thread.
+ *
+ * Opening requires CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN, capabilities(7).
+ * Some members of an event also require CAP_PERFMON and /sys/kernel/btf/vmlinux. If
+ * either is missing, these members are 0, and the log callback gets a message. Before
+ * kernel 5.11 maps count against RLIMIT_MEMLOCK, getrlimit(2). On such a kernel the
+ * call raises the limit: to infinity with CAP_SYS_RESOURCE, otherwise to the hard
+ * limit.
+ *
+ * libbpf has one print hook per process. The library replaces it, under a lock,
+ * while it loads programs, and then restores it. Messages that other threads cause
+ * in the meantime still go to the previous hook. A host that calls
+ * libbpf_set_print() must not do so while a tracer is being opened.
+ *
+ * If this machine cannot trace, the error carries the same code and message as
+ * agentsh_ebpf_capability_probe(). Unlike the probe, open does not require a visible
+ * cgroup v2 mount, because a host may get a cgroup's descriptor from elsewhere.
+ *
+ * Returns 0, an argument error, or: -EPERM (a capability is missing or seccomp
+ * refuses bpf(2); the message says which), -ENOSYS or -EOPNOTSUPP (the kernel or
+ * this build lacks a feature), -ECANCELED (AGENTSH_EBPF_MODE_DISABLED), -ENOMEM,
+ * -EMFILE, -ENFILE, or an error of bpf(2).
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
+					      struct agentsh_ebpf_tracer **out,
+					      struct agentsh_ebpf_error *err);
+
+/*
+ * Detaches all sessions, discards unread events, and frees the tracer and its
+ * sessions. NULL is allowed. Any thread, but no other call may be using the tracer.
+ */
+AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
+
+/*
+ * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those requested, without those
+ * that this kernel or this build of the library lacks. 0 if tracer is NULL. Any
+ * thread.
+ */
+AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
+
+/*
+ * The AGENTSH_EBPF_HOOK_ bits that this library was built with: all of them, or all
+ * but UDP if the CMake option AGENTSH_EBPF_UDP was off. Any thread.
+ */
+AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /*
  * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept". Never
@@ -259,130 +538,38 @@ enum {
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
-/*
- * The AGENTSH_EBPF_HOOK_ bits that this library was built with (CMake option
- * AGENTSH_EBPF_UDP). A tracer treats any other hook like one that the kernel lacks:
- * it is left out unless it is required. Any thread.
- */
-AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
-
-/* agentsh_ebpf_tracer_options.flags */
-enum {
-	/* UDP_SEND for each datagram, instead of one for each socket and destination */
-	AGENTSH_EBPF_OPEN_UDP_NO_DEDUP = 1,
-	/* the kernel's own wake-up for each record that finds the reader idle, and no
-	   wakeup_delay_us */
-	AGENTSH_EBPF_OPEN_NO_MODERATION = 2
-};
-
-/* Levels of agentsh_ebpf_log_fn. */
-enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DEBUG = 2 };
-
-/*
- * Gets one event; runs inside agentsh_ebpf_poll(), in its thread. The event is
- * the library's and gone when the callback returns. 0 goes on; anything else
- * makes poll return after this event, which counts as delivered; none is lost.
- * It may call attach, detach, inject, wake and stats, but not poll, read or close.
- */
-typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
-
-/*
- * Gets one finished line of libbpf or of this library, without newline; runs
- * inside agentsh_ebpf_tracer_open(), in its thread. It must not call the library.
- */
-typedef void (*agentsh_ebpf_log_fn)(void *ctx, int level, const char *text);
-
-/* What to open; zero in every member after size means the default. */
-struct agentsh_ebpf_tracer_options {
-	uint32_t size;	/* sizeof(struct agentsh_ebpf_tracer_options) */
-	uint32_t mode;	/* AGENTSH_EBPF_MODE_ */
-	uint32_t hooks; /* AGENTSH_EBPF_HOOK_, or-ed; only these cost anything; 0: CONNECT, and UDP
-			   if built in */
-	uint32_t flags; /* AGENTSH_EBPF_OPEN_, or-ed */
-	uint32_t ring_size;  /* bytes, a power of two, 4096 (or the page size, if larger) to 1 GiB;
-				default 1 MiB */
-	uint32_t ring_quota; /* percent of the ring that one session's unread events may hold, 1 to
-				100; default 25 */
-	uint32_t max_sessions;	    /* at a time, 1 to 65536; 128 bytes each; default 4096 */
-	uint32_t udp_dedup_entries; /* pairs of socket and destination that are known at a time, 16
-				       to 16777216; default 8192 */
-	agentsh_ebpf_event_fn
-		on_event; /* for agentsh_ebpf_poll(); may be NULL if only read is used */
-	void *event_ctx;
-	agentsh_ebpf_log_fn on_log; /* may be NULL */
-	void *log_ctx;
-	uint64_t simulate_missing; /* for tests: AGENTSH_EBPF_CHECK_ bits (1 << n) that are treated
-				      as missing */
-	uint32_t wakeup_delay_us;  /* while events come faster than this they are waited for
-				      together: microseconds,  50 to 1000000; default 1000 */
-	uint32_t required_hooks; /* of hooks, those without which open fails; default CONNECT, if it
-				    is one of hooks */
-};
-
-/*
- * Loads the programs and makes the ring. opts and err may be NULL. On success
- * *out is the caller's, until agentsh_ebpf_tracer_close(); on failure *out is
- * NULL and nothing is left behind.
- *
- * Needs CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN), capabilities(7); the
- * members of an event that are 0 without BTF need CAP_PERFMON and
- * /sys/kernel/btf/vmlinux too, and are left out where either is missing (the
- * log callback says so).
- * Before kernel 5.11 maps count against RLIMIT_MEMLOCK, getrlimit(2); there it
- * is raised: to no limit with CAP_SYS_RESOURCE, else to the hard limit.
- *
- * Any thread. libbpf has one print hook for the process: it is this library's
- * for the length of the call, under a lock, and the earlier one is put back.
- * Messages that other threads cause meanwhile go to the earlier one. A host
- * that calls libbpf_set_print() itself must not do so while a tracer is opened.
- *
- * Where the machine cannot trace, code and message are those of
- * agentsh_ebpf_capability_probe(). A mount of cgroup v2 is not looked for: the
- * host may get a cgroup's descriptor from elsewhere.
- *
- * Returns 0 or, besides the argument errors: -EPERM (capability or seccomp: the
- * message says which), -ENOSYS or -EOPNOTSUPP (kernel feature), -ECANCELED
- * (AGENTSH_EBPF_MODE_DISABLED), -ENOMEM, -EMFILE, -ENFILE, or what bpf(2) gave.
- */
-AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
-					      struct agentsh_ebpf_tracer **out,
-					      struct agentsh_ebpf_error *err);
-
-/*
- * Detaches all sessions, drops what is unread, and frees the tracer and its
- * sessions. NULL is allowed. No other call may be running.
- */
-AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
-
-/*
- * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those asked for, less what
- * this kernel or this build of the library lacks. 0 if tracer is NULL. Any thread.
- */
-AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
-
 /* ---- Sessions ----------------------------------------------------------- */
 
+/*
+ * Options of agentsh_ebpf_session_attach(). The caller owns the struct, which is
+ * not used after the call.
+ */
 struct agentsh_ebpf_session_options {
-	uint32_t size; /* sizeof(struct agentsh_ebpf_session_options) */
+	/* sizeof(struct agentsh_ebpf_session_options) */
+	uint32_t size;
+	/* must be 0 */
 	uint32_t reserved;
-	uint64_t session_id; /* the host's own tag; comes back in every event, need not be unique */
+	/* The host's own number, repeated in every event; need not be unique. */
+	uint64_t session_id;
 };
 
 /*
- * Traces the cgroup v2 whose directory cgroup_fd is open, and all cgroups below
- * it; a socket belongs to the cgroup in which it was made, cgroups(7). The
- * descriptor stays the caller's and may be closed afterwards. When it returns,
- * every later call is seen. opts and err may be NULL. On success *out is freed
- * by detach or by closing the tracer; on failure *out is NULL.
+ * Traces the cgroup v2 whose directory is open as cgroup_fd, and all its
+ * descendants. A socket belongs to the cgroup in which it was created, cgroups(7).
+ * The descriptor stays the caller's and may be closed after the call. Every network
+ * call that begins after attach has returned is traced. opts and err may be NULL. On
+ * success *out is valid until it is detached or the tracer is closed; on failure
+ * *out is NULL. Any thread, the callback included.
  *
- * Nested sessions each get their own event. If the process ends, however it
- * ends, the kernel detaches the session (bpf_link, kernel 5.7).
+ * Each of several nested sessions gets its own copy of an event. When the process
+ * exits, for whatever reason, the kernel detaches its sessions (bpf_link, kernel
+ * 5.7).
  *
- * Returns 0 or, besides the argument errors: -EBADF (no open descriptor),
- * -ENOTDIR (not a cgroup v2 directory), -ENOENT (the cgroup was removed),
- * -EEXIST (this tracer traces that very cgroup already), -ENOSPC (max_sessions
- * reached, or the kernel's 64 programs a cgroup and hook), -EPERM, -ENOMEM,
- * -EMFILE, or what bpf(2) gave. The tracer stays usable. Any thread.
+ * Returns 0, an argument error, or: -EBADF (cgroup_fd is not open), -ENOTDIR (it is
+ * not a cgroup v2 directory), -ENOENT (the cgroup was removed), -EEXIST (this tracer
+ * already traces the same cgroup), -ENOSPC (max_sessions is reached, or the kernel's
+ * limit of 64 programs per cgroup and attach type), -EPERM, -ENOMEM, -EMFILE, or an
+ * error of bpf(2). The tracer stays usable.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tracer, int cgroup_fd,
 						 const struct agentsh_ebpf_session_options *opts,
@@ -390,70 +577,86 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
 						 struct agentsh_ebpf_error *err);
 
 /*
- * Stops tracing and frees the session. When it returns, no program of it runs
- * for new calls; its events that are unread are delivered by later polls. A
- * cgroup that was removed meanwhile is no error. Before kernel 5.19
- * (c8644cd0efe7) it takes CAP_BPF: without, the programs run on as long as a
- * child that was forked without exec has copies of the descriptors, and the
- * session goes on counting against max_sessions. Returns 0, or -EFAULT. Any
- * thread, also the callback.
+ * Stops tracing and frees the session. When the call returns, the session's programs
+ * no longer run for new network calls. Its unread events are delivered by later
+ * polls. A cgroup that was removed in the meantime is not an error. Returns 0, or
+ * -EFAULT if session is NULL. Any thread, the callback included.
+ *
+ * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without it
+ * the programs run on while a child that was forked without exec holds copies of the
+ * descriptors, and the session still counts against max_sessions.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
 
 /* ---- Reading ------------------------------------------------------------ */
 
 /*
- * Waits until there are events, at most timeout_ms milliseconds (0: not at all,
- * negative: for ever), and runs the callback for each that is there, at most
- * 4096 a call. Returns their number; 0 after the timeout or a wake; -EINTR when
- * a signal came while it waited; -EINVAL when the tracer has no callback;
- * -EBUSY when another poll or read is running.
+ * Waits for events for at most timeout_ms milliseconds (0: do not wait, negative:
+ * wait forever) and runs the callback for each event in the ring, up to 4096 per
+ * call. Returns the number of events; 0 after a timeout or a wake; -EINTR if a
+ * signal interrupted the wait; -EINVAL if the tracer has no callback; -EBUSY if
+ * another poll or read of the tracer is running; -EFAULT if tracer is NULL. Any
+ * thread, but one at a time, and not the callback.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *tracer, int timeout_ms);
 
 /*
- * The same stream without a callback: copies up to n events into buf, which is
- * the caller's, and returns their number. n is at least 1; more than 4096 count
- * as 4096. Else as agentsh_ebpf_poll().
+ * Delivers the same events without a callback: copies up to n of them into buf,
+ * which the caller owns, and returns their number. n must be at least 1 (-ERANGE);
+ * more than 4096 count as 4096. In all other respects like agentsh_ebpf_poll().
  */
 AGENTSH_EBPF_API int agentsh_ebpf_read(struct agentsh_ebpf_tracer *tracer,
 				       struct agentsh_ebpf_event *buf, size_t n, int timeout_ms);
 
 /*
- * A descriptor for a foreign event loop (poll, epoll, libuv, Go's netpoll):
- * when it is readable, call poll or read with timeout 0; where the loop is
- * edge-triggered, until that returns 0. It stays the
- * tracer's; do nothing else with it. -EFAULT if tracer is NULL.
+ * A descriptor for the host's event loop (poll, epoll, libuv, Go's netpoll). When it
+ * is readable, call poll or read with timeout 0; in an edge-triggered loop, repeat
+ * the call until it returns 0. The tracer owns the descriptor; do not use it for
+ * anything else. -EFAULT if tracer is NULL. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *tracer);
 
 /*
- * Makes the poll or read that waits now, or else the next one that would wait,
- * return. Any thread, and safe in a signal handler. Returns 0 or -EFAULT.
+ * Makes the waiting poll or read return; if none is waiting, the next one that would
+ * block returns at once. Returns 0, or -EFAULT if tracer is NULL. Any thread; safe
+ * in a signal handler.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *tracer);
 
 /* ---- Statistics --------------------------------------------------------- */
 
-/* Counts since the tracer was opened, or the session attached. */
+/*
+ * Numbers of events, counted since the tracer was opened or since the session was
+ * attached. The caller owns the struct.
+ */
 struct agentsh_ebpf_stats {
-	uint32_t size;	     /* in: sizeof(struct agentsh_ebpf_stats) */
-	uint32_t sessions;   /* attached now; 1 for a session */
-	uint64_t delivered;  /* events handed to the host */
-	uint64_t lost;	     /* events that found no room */
-	uint64_t lost_quota; /* those of lost that found room, but none for this session: ring_quota
-			      */
-	uint64_t deduplicated;	  /* datagrams that repeat a known socket and destination */
-	uint64_t attach_failures; /* calls to attach that failed; 0 for a session */
-	uint64_t
-		malformed; /* records that could not be decoded and were skipped; 0 for a session */
+	/* in: sizeof(struct agentsh_ebpf_stats) */
+	uint32_t size;
+	/* Sessions attached now; 1 for a session. */
+	uint32_t sessions;
+	/* Events delivered to the host. */
+	uint64_t delivered;
+	/* Events dropped because they did not fit into the ring or the quota. */
+	uint64_t lost;
+	/*
+	 * Of lost: events dropped because the session had used up its share of the ring
+	 * (ring_quota), although the ring had space.
+	 */
+	uint64_t lost_quota;
+	/* Datagrams not reported because their socket and destination were known. */
+	uint64_t deduplicated;
+	/* Failed calls to attach; 0 for a session. */
+	uint64_t attach_failures;
+	/* Records skipped because they could not be decoded; 0 for a session. */
+	uint64_t malformed;
 };
 
 /*
- * Filled without a system call. Counters that move while they are read may be
- * of slightly different moments; once the session's processes have stopped and
- * all is read, delivered + lost + deduplicated is exactly what they did.
- * Returns 0 or an argument error. Any thread, also the callback.
+ * Write the counters to *out without a system call. Counters that change during the
+ * call may be from slightly different moments. Once the processes of a session have
+ * stopped and all events have been read, delivered + lost + deduplicated is exactly
+ * the number of events that they caused. Return 0 or an argument error. Any thread,
+ * the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *tracer,
 					       struct agentsh_ebpf_stats *out);
@@ -463,223 +666,295 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_stats(const struct agentsh_ebpf_sessio
 /* ---- What this machine can do ------------------------------------------- */
 
 /*
- * What is checked: index into agentsh_ebpf_capabilities.checks, and the number
- * of the bit in its masks. Only ever added to.
+ * The checks of agentsh_ebpf_capability_probe(): an index into
+ * agentsh_ebpf_capabilities.checks, and the number of a bit in its masks. Later
+ * versions may add checks, but never renumber one. A check is required unless it is
+ * marked as optional.
  */
 enum {
-	AGENTSH_EBPF_CHECK_KERNEL = 0, /* release; informative: what works counts, not the number */
-	AGENTSH_EBPF_CHECK_BPF = 1,    /* bpf(2) can be called */
-	AGENTSH_EBPF_CHECK_USERNS =
-		2, /* the capabilities are those of the initial user namespace */
-	AGENTSH_EBPF_CHECK_CAP_BPF = 3,	      /* CAP_BPF or CAP_SYS_ADMIN, capabilities(7) */
-	AGENTSH_EBPF_CHECK_CAP_NET_ADMIN = 4, /* CAP_NET_ADMIN or CAP_SYS_ADMIN */
-	AGENTSH_EBPF_CHECK_CAP_PERFMON = 5,   /* optional; CAP_PERFMON or CAP_SYS_ADMIN */
-	AGENTSH_EBPF_CHECK_LOCKDOWN =
-		6, /* optional; not locked down to confidentiality, kernel_lockdown(7) */
-	AGENTSH_EBPF_CHECK_BTF = 7, /* optional; /sys/kernel/btf/vmlinux */
-	AGENTSH_EBPF_CHECK_CGROUP2 =
-		8, /* cgroup v2 is mounted where this process sees it, cgroups(7) */
-	AGENTSH_EBPF_CHECK_RINGBUF = 9,		/* BPF_MAP_TYPE_RINGBUF, kernel 5.8 */
-	AGENTSH_EBPF_CHECK_ARRAY_MMAP = 10,	/* BPF_F_MMAPABLE, kernel 5.5 */
-	AGENTSH_EBPF_CHECK_CGROUP_STORAGE = 11, /* BPF_MAP_TYPE_CGROUP_STORAGE, kernel 4.19 */
-	AGENTSH_EBPF_CHECK_CGROUP_LINK = 12,	/* BPF_LINK_CREATE for cgroups, kernel 5.7 */
-	AGENTSH_EBPF_CHECK_MEMLOCK =
-		13, /* a ring of the default size fits; limited before kernel 5.11 */
-	AGENTSH_EBPF_CHECK_NOFILE = 14,	  /* descriptors for at least one session */
-	AGENTSH_EBPF_CHECK_JIT = 15,	  /* optional; programs are compiled */
-	AGENTSH_EBPF_CHECK_CONNECT4 = 16, /* each hook: its program loads and can be attached */
+	/* Optional: the kernel release. Features decide, not this number. */
+	AGENTSH_EBPF_CHECK_KERNEL = 0,
+	/* bpf(2) can be called. */
+	AGENTSH_EBPF_CHECK_BPF = 1,
+	/* The capabilities of the process belong to the initial user namespace. */
+	AGENTSH_EBPF_CHECK_USERNS = 2,
+	/* CAP_BPF or CAP_SYS_ADMIN, capabilities(7) */
+	AGENTSH_EBPF_CHECK_CAP_BPF = 3,
+	/* CAP_NET_ADMIN or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_CAP_NET_ADMIN = 4,
+	/* Optional: CAP_PERFMON or CAP_SYS_ADMIN */
+	AGENTSH_EBPF_CHECK_CAP_PERFMON = 5,
+	/* Optional: the kernel is not locked down in confidentiality mode, kernel_lockdown(7). */
+	AGENTSH_EBPF_CHECK_LOCKDOWN = 6,
+	/* Optional: /sys/kernel/btf/vmlinux exists. */
+	AGENTSH_EBPF_CHECK_BTF = 7,
+	/* A cgroup v2 mount is visible to this process, cgroups(7). */
+	AGENTSH_EBPF_CHECK_CGROUP2 = 8,
+	/* BPF_MAP_TYPE_RINGBUF, kernel 5.8 */
+	AGENTSH_EBPF_CHECK_RINGBUF = 9,
+	/* BPF_F_MMAPABLE, kernel 5.5 */
+	AGENTSH_EBPF_CHECK_ARRAY_MMAP = 10,
+	/* BPF_MAP_TYPE_CGROUP_STORAGE, kernel 4.19 */
+	AGENTSH_EBPF_CHECK_CGROUP_STORAGE = 11,
+	/* BPF_LINK_CREATE for cgroups, kernel 5.7 */
+	AGENTSH_EBPF_CHECK_CGROUP_LINK = 12,
+	/* A ring of the default size fits into RLIMIT_MEMLOCK, which applies before kernel 5.11. */
+	AGENTSH_EBPF_CHECK_MEMLOCK = 13,
+	/* Enough descriptors are left for at least one session. */
+	AGENTSH_EBPF_CHECK_NOFILE = 14,
+	/* Optional: eBPF programs are compiled to machine code. */
+	AGENTSH_EBPF_CHECK_JIT = 15,
+	/* From here on, one check per attach type: its program loads and can be attached. */
+	AGENTSH_EBPF_CHECK_CONNECT4 = 16,
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
-	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,     /* optional */
-	AGENTSH_EBPF_CHECK_SENDMSG6 = 19,     /* optional */
-	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,     /* optional */
-	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21, /* optional */
-	AGENTSH_EBPF_CHECK_BIND4 = 22,	      /* optional */
-	AGENTSH_EBPF_CHECK_BIND6 = 23	      /* optional */
+	/* Optional from here on. */
+	AGENTSH_EBPF_CHECK_SENDMSG4 = 18,
+	AGENTSH_EBPF_CHECK_SENDMSG6 = 19,
+	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,
+	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21,
+	AGENTSH_EBPF_CHECK_BIND4 = 22,
+	AGENTSH_EBPF_CHECK_BIND6 = 23
 };
 
 /* agentsh_ebpf_check.status */
 enum {
-	AGENTSH_EBPF_STATUS_UNKNOWN =
-		0, /* could not be tried, or does not matter; detail says why */
+	/* The check could not be made, or does not apply; detail says why. */
+	AGENTSH_EBPF_STATUS_UNKNOWN = 0,
 	AGENTSH_EBPF_STATUS_AVAILABLE = 1,
-	AGENTSH_EBPF_STATUS_MISSING = 2,   /* not there */
-	AGENTSH_EBPF_STATUS_FORBIDDEN = 3, /* there, but this process may not */
-	AGENTSH_EBPF_STATUS_SIMULATED = 4  /* treated as missing: simulate_missing */
+	/* The machine lacks it. */
+	AGENTSH_EBPF_STATUS_MISSING = 2,
+	/* The machine has it, but this process may not use it. */
+	AGENTSH_EBPF_STATUS_FORBIDDEN = 3,
+	/* Treated as missing because of simulate_missing. */
+	AGENTSH_EBPF_STATUS_SIMULATED = 4
 };
 
 /* agentsh_ebpf_capabilities.cgroup_mode */
 enum {
-	AGENTSH_EBPF_CGROUP_NONE = 0,  /* no cgroup v2 is mounted */
-	AGENTSH_EBPF_CGROUP_PURE = 1,  /* only v2 */
-	AGENTSH_EBPF_CGROUP_HYBRID = 2 /* v1 controllers beside it */
+	/* No cgroup v2 is mounted. */
+	AGENTSH_EBPF_CGROUP_NONE = 0,
+	/* Only cgroup v2 is mounted. */
+	AGENTSH_EBPF_CGROUP_PURE = 1,
+	/* Both cgroup v2 and v1 controllers are mounted. */
+	AGENTSH_EBPF_CGROUP_HYBRID = 2
 };
 
 /* The result of one check. */
 struct agentsh_ebpf_check {
-	uint32_t status;   /* AGENTSH_EBPF_STATUS_ */
-	int32_t error;	   /* errno value, positive; 0 where there was none */
-	uint32_t required; /* 1: without it nothing can be traced */
+	/* AGENTSH_EBPF_STATUS_ value */
+	uint32_t status;
+	/* Positive errno value; 0 if there was no error. */
+	int32_t error;
+	/* 1 if nothing can be traced without it. */
+	uint32_t required;
 	uint32_t reserved;
-	uint64_t value;	  /* KERNEL: as kernel_version; CGROUP2: number of mounts; MEMLOCK: bytes;
-			     NOFILE:   descriptors; JIT: bpf_jit_enable; else 0 */
-	char detail[104]; /* a sentence for a person with what was found, UTF-8, NUL-terminated */
+	/*
+	 * The value found. KERNEL: as kernel_version; CGROUP2: number of mounts;
+	 * MEMLOCK: bytes; NOFILE: descriptors; JIT: net.core.bpf_jit_enable; otherwise 0.
+	 */
+	uint64_t value;
+	/* What was found, as UTF-8 text for a human reader, NUL-terminated. */
+	char detail[104];
 };
 
-/* The number of checks that fit. */
+/* Number of elements of agentsh_ebpf_capabilities.checks. */
 enum { AGENTSH_EBPF_CHECKS_MAX = 32 };
 
+/* The result of agentsh_ebpf_capability_probe(). The caller owns the struct. */
 struct agentsh_ebpf_capabilities {
-	uint32_t size;		   /* in: sizeof(struct agentsh_ebpf_capabilities) */
-	uint32_t usable;	   /* 1: tracing works here */
-	uint64_t simulate_missing; /* in: 1 << AGENTSH_EBPF_CHECK_, for tests; normally 0 */
-	uint64_t available;	   /* 1 << AGENTSH_EBPF_CHECK_ of what is AVAILABLE */
-	uint64_t missing;	   /* likewise MISSING, FORBIDDEN or SIMULATED */
-	uint32_t hooks; /* AGENTSH_EBPF_HOOK_ that work: what a tracer may be opened with here */
-	uint32_t count; /* of checks */
-	uint32_t kernel_version; /* major << 16 | minor << 8 | patch, each at most 255; 0: not known
-				  */
-	uint32_t max_sessions;	 /* for which RLIMIT_NOFILE leaves descriptors, all hooks on */
-	uint32_t cgroup_mode;	 /* AGENTSH_EBPF_CGROUP_ */
-	uint32_t load_only; /* 1: the hooks were loaded, but no cgroup was there to try attaching */
-	char kernel_release[64]; /* uname(2) */
-	char cgroup2_path[256];	 /* the first mount of cgroup v2; empty: none */
-	char cgroup_path[1024];	 /* directory of the caller's own cgroup; empty: not visible here */
-	char reason[256];	 /* why it is not usable, one line with the remedy; empty: it is */
+	/* in: sizeof(struct agentsh_ebpf_capabilities) */
+	uint32_t size;
+	/* 1 if this machine can trace. */
+	uint32_t usable;
+	/* in: mask of checks (1 << AGENTSH_EBPF_CHECK_) to treat as missing; normally 0 */
+	uint64_t simulate_missing;
+	/* Mask of the checks with status AVAILABLE. */
+	uint64_t available;
+	/* Mask of the checks with status MISSING, FORBIDDEN or SIMULATED. */
+	uint64_t missing;
+	/* AGENTSH_EBPF_HOOK_ bits that work here, and can be required when opening. */
+	uint32_t hooks;
+	/* Number of elements of checks that are filled. */
+	uint32_t count;
+	/* major << 16 | minor << 8 | patch, each at most 255; 0 if unknown */
+	uint32_t kernel_version;
+	/* Number of sessions, with all hooks, for which RLIMIT_NOFILE leaves descriptors. */
+	uint32_t max_sessions;
+	/* AGENTSH_EBPF_CGROUP_ value */
+	uint32_t cgroup_mode;
+	/* 1 if the programs were loaded, but no cgroup was available to attach them to. */
+	uint32_t load_only;
+	/* release of uname(2), NUL-terminated */
+	char kernel_release[64];
+	/* The first cgroup v2 mount; empty if there is none. */
+	char cgroup2_path[256];
+	/* Directory of the caller's own cgroup; empty if it is not visible. */
+	char cgroup_path[1024];
+	/* Why this machine cannot trace, in one line with the remedy; empty if it can. */
+	char reason[256];
 	struct agentsh_ebpf_check checks[AGENTSH_EBPF_CHECKS_MAX];
 };
 
 /*
- * Tries what a tracer needs, each by doing it: makes the maps, loads the real
- * programs, attaches them for a moment to the caller's own cgroup (where they
- * report nothing) and takes all of it away again. It makes no directory and no
- * pin, so nothing can stay behind, even if the process is killed meanwhile; but
- * before kernel 5.11 it raises RLIMIT_MEMLOCK, as opening does.
+ * Finds out whether this machine can trace, by trying each thing that a tracer
+ * needs: creates the maps, loads the real programs, attaches them briefly to the
+ * caller's own cgroup, where they report nothing, and removes everything again. The
+ * call creates no directory and no pinned object, so nothing is left behind even if
+ * the process is killed during the call. Before kernel 5.11 it raises
+ * RLIMIT_MEMLOCK, as opening does.
  *
- * caps is the caller's; size and simulate_missing are read, all else is written.
- * Needs no privilege: what it may not do is part of the answer. Returns 0, also
- * where nothing works, or an argument error, or -EINVAL for an unknown bit in
- * simulate_missing. Any thread, as often as wanted; it takes some 40 ms, and
- * libbpf's print hook for a moment, see agentsh_ebpf_tracer_open().
+ * The caller owns *caps. size and simulate_missing are read; all other members are
+ * written. The call requires no privilege: a missing privilege is part of the
+ * result. Returns 0 even if nothing works, or an argument error; -EINVAL also for an
+ * unknown bit in simulate_missing. Any thread, any number of times. The call takes
+ * about 40 ms. It replaces libbpf's print hook while it runs, as
+ * agentsh_ebpf_tracer_open() does.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
 
 /*
- * Where a host can make the cgroups of its sessions: the directory of the
- * caller's own cgroup v2, out of /proc/self/mountinfo and /proc/self/cgroup,
- * proc_pid_mountinfo(5), cgroups(7), so on a hybrid mount too. If no mount shows
- * that cgroup (a container may see another part of the tree), the first mount
- * of cgroup v2 that no other mount hides.
- *
- * path is the caller's, of size bytes, and NUL-terminated on success only; 4096
- * bytes hold every path that the kernel takes. Returns 0, -EFAULT, -ENODEV where
- * no cgroup v2 is mounted, -ENAMETOOLONG, or what reading /proc gave. Any
- * thread, no privilege.
- */
-AGENTSH_EBPF_API int agentsh_ebpf_cgroup_path(char *path, size_t size);
-
-/*
- * Stable name of a check ("cap_bpf", "cgroup2", "connect4"), and what an
- * operator can do where it is missing. Never NULL; a number that is not known
- * gives "unknown" and "". Static storage, any thread.
+ * Name ("cap_bpf", "cgroup2", "connect4") of a check, which never changes, and advice
+ * for an operator if the check fails. Never NULL; an unknown number gives "unknown"
+ * and "". Static storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_check_name(uint32_t check);
 AGENTSH_EBPF_API const char *agentsh_ebpf_check_hint(uint32_t check);
-/* "available", "missing", ...; "unknown" for other numbers. Static storage, any thread. */
+
+/*
+ * Name of an AGENTSH_EBPF_STATUS_ value: "available", "missing", ... Never NULL; any
+ * other value gives "unknown". Static storage, any thread.
+ */
 AGENTSH_EBPF_API const char *agentsh_ebpf_status_name(uint32_t status);
 
 /*
- * Names with commas between them ("btf,cgroup2") to a mask for simulate_missing.
- * err may be NULL. Returns 0, or -EFAULT, or -EINVAL for a name that is not
- * known; the message lists the known ones. *mask is written only on success.
+ * Converts names of checks, separated by commas ("btf,cgroup2"), to a mask for
+ * simulate_missing. err may be NULL. Returns 0; -EFAULT; or -EINVAL if a name is
+ * unknown, with a message that lists the known ones. *mask is written only on
+ * success. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_checks_parse(const char *names, uint64_t *mask,
 					       struct agentsh_ebpf_error *err);
 
 /*
- * What an operator says in the environment, for hosts that want to listen; the
- * library itself reads no environment. AGENTSH_EBPF=off, auto or required sets
- * *mode to DISABLED, AUTO or REQUIRED; AGENTSH_EBPF_SIMULATE_MISSING=names sets
- * *simulate_missing. What is not set, or empty, leaves the value as it is. Read
- * with secure_getenv(3), so not in a set-user-ID program. simulate_missing and
- * err may be NULL. Returns 0, -EFAULT, or -EINVAL with a message, and then
- * nothing is changed. Not while another thread calls setenv(3).
+ * Finds the directory in which a host can create the cgroups of its sessions: the
+ * directory of the caller's own cgroup v2, according to /proc/self/mountinfo and
+ * /proc/self/cgroup, proc_pid_mountinfo(5), cgroups(7). It works on hybrid mounts,
+ * too. If no mount shows that cgroup (a container may see another part of the
+ * hierarchy), the result is the first cgroup v2 mount that is not hidden by another
+ * mount.
+ *
+ * The caller owns path, which has size bytes; 4096 bytes hold every path that the
+ * kernel accepts. It is written, with a NUL, only on success. Returns 0, -EFAULT,
+ * -ENODEV if no cgroup v2 is mounted, -ENAMETOOLONG if the path does not fit, or an
+ * error of reading /proc. Any thread; requires no privilege.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_cgroup_path(char *path, size_t size);
+
+/*
+ * Reads an operator's wish from the environment, for hosts that support one.
+ * AGENTSH_EBPF=off, auto or required sets *mode to DISABLED, AUTO or REQUIRED.
+ * AGENTSH_EBPF_SIMULATE_MISSING=names sets *simulate_missing. A variable that is
+ * unset or empty leaves its value unchanged. The variables are read with
+ * secure_getenv(3), so a set-user-ID program ignores them. simulate_missing and err
+ * may be NULL. Returns 0, -EFAULT, or -EINVAL with a message; on failure both values
+ * stay unchanged. Any thread, but not while another thread calls setenv(3).
  */
 AGENTSH_EBPF_API int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simulate_missing,
 						struct agentsh_ebpf_error *err);
 
 /* ---- What a tracer sees -------------------------------------------------- */
 
-/* Ways to the network: the number of the bit in agentsh_ebpf_coverage. Only ever added to. */
+/*
+ * Paths to the network, and events beyond the attempt: the number of a bit in the
+ * masks of agentsh_ebpf_coverage. Later versions may add paths, but never renumber
+ * one.
+ */
 enum {
 	AGENTSH_EBPF_COVERAGE_TCP_CONNECT = 0,
-	AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN =
-		1, /* sendto() with MSG_FASTOPEN, TCP_FASTOPEN_CONNECT */
+	/* sendto() with MSG_FASTOPEN, and TCP_FASTOPEN_CONNECT, tcp(7) */
+	AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN = 1,
 	AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT = 2,
 	AGENTSH_EBPF_COVERAGE_UDP_CONNECT = 3,
-	AGENTSH_EBPF_COVERAGE_UDP_SEND =
-		4, /* with a destination: sendto(), sendmsg(), sendmmsg() */
-	AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED = 5, /* without: send() after connect() */
+	/* with a destination: sendto(), sendmsg(), sendmmsg() */
+	AGENTSH_EBPF_COVERAGE_UDP_SEND = 4,
+	/* without a destination: send() after connect() */
+	AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED = 5,
 	AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT = 6,
 	AGENTSH_EBPF_COVERAGE_UDPLITE_SEND = 7,
-	AGENTSH_EBPF_COVERAGE_PING_CONNECT = 8, /* ICMP datagram sockets, icmp(7) */
+	/* ICMP datagram sockets, icmp(7) */
+	AGENTSH_EBPF_COVERAGE_PING_CONNECT = 8,
 	AGENTSH_EBPF_COVERAGE_PING_SEND = 9,
 	AGENTSH_EBPF_COVERAGE_SCTP = 10,
-	AGENTSH_EBPF_COVERAGE_RAW = 11,	   /* raw(7), CAP_NET_RAW */
-	AGENTSH_EBPF_COVERAGE_PACKET = 12, /* packet(7), CAP_NET_RAW */
-	AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT =
-		13, /* io_uring(7), on the kinds of sockets that are seen */
+	/* raw(7), requires CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_RAW = 11,
+	/* packet(7), requires CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_PACKET = 12,
+	/* io_uring(7), on socket types that are seen */
+	AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT = 13,
 	AGENTSH_EBPF_COVERAGE_IO_URING_SEND = 14,
-	AGENTSH_EBPF_COVERAGE_UNIX = 15,  /* unix(7): not a network, but a way to a proxy */
-	AGENTSH_EBPF_COVERAGE_VSOCK = 16, /* vsock(7): from a virtual machine to its host */
-	AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET =
-		17, /* made before its process came into the cgroup */
-	AGENTSH_EBPF_COVERAGE_PASSED_SOCKET =
-		18, /* made outside and handed in, SCM_RIGHTS or fork() */
-	AGENTSH_EBPF_COVERAGE_LEFT_SOCKET = 19, /* made inside, by a process that has left since */
-	/* what is told beyond the attempt */
-	AGENTSH_EBPF_COVERAGE_TCP_OUTCOME = 20,	   /* CONNECTED, CONNECT_FAILED, CLOSED */
-	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21, /* CLOSED of a datagram socket */
-	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22	   /* ACCEPTED */
-};
-
-struct agentsh_ebpf_coverage {
-	uint32_t size;	/* in: sizeof(struct agentsh_ebpf_coverage) */
-	uint32_t count; /* ways that this library knows: bits 0 to count - 1 */
-	uint64_t seen;	/* 1 << AGENTSH_EBPF_COVERAGE_: an event, by rule of the tracer's options */
-	uint64_t implied; /* no event of its own, but an earlier one named the destination */
-	uint64_t unseen;  /* no event */
+	/* unix(7): not a network, but a path to a proxy */
+	AGENTSH_EBPF_COVERAGE_UNIX = 15,
+	/* vsock(7): from a virtual machine to its host */
+	AGENTSH_EBPF_COVERAGE_VSOCK = 16,
+	/* A socket created before its process entered the cgroup. */
+	AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET = 17,
+	/* A socket created outside and passed in, by SCM_RIGHTS or fork(). */
+	AGENTSH_EBPF_COVERAGE_PASSED_SOCKET = 18,
+	/* A socket created inside, by a process that has left the cgroup since. */
+	AGENTSH_EBPF_COVERAGE_LEFT_SOCKET = 19,
+	/* CONNECTED, CONNECT_FAILED and CLOSED of TCP */
+	AGENTSH_EBPF_COVERAGE_TCP_OUTCOME = 20,
+	/* CLOSED of a datagram socket */
+	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21,
+	/* ACCEPTED */
+	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22
 };
 
 /*
- * Which ways to the network this tracer sees on this kernel. Returns 0, an
+ * The result of agentsh_ebpf_coverage(). The masks have bits
+ * 1 << AGENTSH_EBPF_COVERAGE_; each bit below count is set in exactly one of them.
+ * The caller owns the struct.
+ */
+struct agentsh_ebpf_coverage {
+	/* in: sizeof(struct agentsh_ebpf_coverage) */
+	uint32_t size;
+	/* Number of paths that this library knows. */
+	uint32_t count;
+	/* Paths that are reported as events, subject to the options of the tracer. */
+	uint64_t seen;
+	/* Paths without an event, whose destination an earlier event has named. */
+	uint64_t implied;
+	/* Paths without an event. */
+	uint64_t unseen;
+};
+
+/*
+ * Reports which paths to the network this tracer sees on this kernel. Returns 0, an
  * argument error, or -EOPNOTSUPP for a synthetic tracer. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *tracer,
 					   struct agentsh_ebpf_coverage *out);
 
 /*
- * Stable name of a way ("tcp_connect") and a sentence on how it is seen, or why
- * not. Never NULL; a number that is not known gives "unknown" and "". Static
- * storage, any thread.
+ * Name of a path ("tcp_connect"), which never changes, and a note on how the path is
+ * reported, or why it is not. Never NULL; an unknown number gives "unknown" and "".
+ * Static storage, any thread.
  */
-AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_name(uint32_t way);
-AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t way);
+AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_name(uint32_t coverage);
+AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
 
 /* ---- Tests of hosts ----------------------------------------------------- */
 
 /*
- * Puts a copy of an event into a tracer of AGENTSH_EBPF_MODE_SYNTHETIC; it comes
- * out as a real one does. session_id and session_lost are the library's, and so
- * is timestamp_ns where it is 0. Reserved bytes are not carried. Returns 0;
- * -ENOBUFS when it found no room and was counted as lost (so that a full ring
- * can be tested); -EOPNOTSUPP for another kind of tracer; -ERANGE for a kind
- * above 255 or a flag above 16 bits. Any thread, also the callback.
+ * Puts a copy of an event into a tracer of AGENTSH_EBPF_MODE_SYNTHETIC, which
+ * delivers it like a real one. The library sets session_id and session_lost, and
+ * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT;
+ * -ENOBUFS if the event did not fit and was counted as lost, which lets a test fill
+ * the ring; -EOPNOTSUPP for any other tracer; -ERANGE if kind exceeds 255 or flags
+ * exceed 16 bits. Any thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
 					 const struct agentsh_ebpf_event *event);
-
-/* "1.0.0": the version of the library that runs. Static storage, any thread. */
-AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The library's ABI as text that is the same on every machine: types that its
-# functions reach (abidw) and the values of the constants, which no type names.
+# Writes the ABI of the library as text that is the same on every machine: the types
+# that its functions use (abidw), and the values of the constants, which do not appear
+# in any type.
 # Usage: baseline.sh LIBRARY HEADER OUTPUT-DIRECTORY
 #   writes libagentsh-ebpf.abi and constants.txt
 set -euo pipefail
@@ -19,12 +20,12 @@ if ! readelf -SW "$library" | grep '\.debug_info' >/dev/null; then
 	exit 1
 fi
 include=$(cd "$(dirname "$header")/.." && pwd)
-# No paths, lines, compiler or other libraries: only what a host is built against.
+# Leave out paths, line numbers, the compiler and other libraries.
 abidw --headers-dir "$include" --drop-private-types --drop-undefined-syms --exported-interfaces-only \
 	--no-show-locs --no-comp-dir-path --no-corpus-path --no-architecture --no-elf-needed \
 	--no-parameter-names --short-locs --type-id-style hash "$library" >"$work/abi"
-# Compilers name the language and the type of an array's index as they like, and
-# the hashes that newer versions of abidw write depend on it.
+# Compilers differ in the name of the language and in the type of an array index.
+# The hashes that newer versions of abidw write depend on both.
 sed -E -e "s/(<abi-instr [^>]*)language='[^']*'/\1language='LANG_C11'/" \
 	-e "s/(<subrange [^>]*)type-id='[^']*' /\1/" -e "s/ hash='[^']*'//" "$work/abi" \
 	>"$output/libagentsh-ebpf.abi"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the dynamic linker sees of the library: soname, needed libraries, hardening.
+# Checks the soname, the needed libraries and the hardening of the library.
 # Usage: elf.sh LIBRARY SOVERSION [LIBBPF-IS-STATIC]
 set -euo pipefail
 
@@ -24,12 +24,12 @@ grep -qE '\((RPATH|RUNPATH)\)' <<<"$dynamic" && [ -n "${INSTALLED:-}" ] && compl
 grep -qE 'BIND_NOW|FLAGS_1.*NOW' <<<"$dynamic" || complain "is bound lazily"
 grep -q GNU_RELRO <<<"$segments" || complain "has no RELRO segment"
 grep -qE 'GNU_STACK.* RWE ' <<<"$segments" && complain "wants an executable stack"
-grep -qE 'LOAD.* RWE ' <<<"$segments" && complain "has a segment to write and execute"
+grep -qE 'LOAD.* RWE ' <<<"$segments" && complain "has a writable and executable segment"
 
 while read -r needed; do
 	case $needed in
 	libc.so.* | ld-linux*.so.* | libpthread.so.* | libc.musl-*) ;;
-	libbpf.so.1) [ "$static_libbpf" = OFF ] || complain "needs $needed, though it is inside" ;;
+	libbpf.so.1) [ "$static_libbpf" = OFF ] || complain "needs $needed, although libbpf is linked statically" ;;
 	libelf.so.* | libz.so.* | libzstd.so.*)
 		[ "$static_libbpf" = ON ] || complain "needs $needed" ;;
 	*) complain "needs $needed" ;;

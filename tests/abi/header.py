@@ -1,29 +1,29 @@
 #!/usr/bin/env python3
-"""The public header as data: what it declares, and whether every language can use it.
+"""Reads the public header: lists what it declares, and checks that every language can use it.
 
-header.py functions HEADER           the exported functions, one a line
+header.py functions HEADER           the exported functions, one per line
 header.py constants HEADER           the names of its enum constants and number macros
-header.py stub HEADER                C source of a library with that ABI that does nothing
+header.py stub HEADER                C source of a library that has this ABI and does nothing
 header.py lint HEADER LAYOUT         what breaks the rules of the public API
-header.py self-test HEADER LAYOUT    whether lint finds each kind of breach
+header.py self-test HEADER LAYOUT    whether lint finds each kind of violation
 """
 import re
 import sys
 
 INCLUDES = ["<stddef.h>", "<stdint.h>"]
-# cgo, ctypes, bindgen or JNA cannot use these, or they differ between systems.
+# cgo, ctypes, bindgen or JNA cannot use these words, or their meaning differs between systems.
 WORDS = {
     "union", "inline", "static", "volatile", "long", "short", "unsigned", "signed", "float", "double",
     "bool", "_Bool", "wchar_t", "ssize_t", "off_t", "pid_t", "time_t", "va_list", "__extension__",
     "_Atomic", "_Complex", "register", "auto", "uintptr_t", "intptr_t",
 }
-# Scalars that a struct may hold, with their size; 0: a pointer.
+# Scalar types that a struct may contain, with their sizes; 0 stands for a pointer.
 SCALARS = {
     "uint8_t": 1, "uint16_t": 2, "uint32_t": 4, "uint64_t": 8,
     "int8_t": 1, "int16_t": 2, "int32_t": 4, "int64_t": 8, "char": 1,
     "agentsh_ebpf_event_fn": 0, "agentsh_ebpf_log_fn": 0,
 }
-# No member or parameter may be called so: keywords of Go, Python, Rust, C++, Java.
+# Keywords of Go, Python, Rust, C++ and Java: no member or parameter may have such a name.
 KEYWORDS = set("""
     break case chan const continue default defer else fallthrough for func go goto if import interface map
     package range return select struct switch type var
@@ -57,13 +57,17 @@ class Header:
             " ".join(e.split()) for _, body in self.enums for e in body.strip("{}").split(",") if e.strip()
         ]
 
+    def prototypes(self):
+        """The exported functions as declared, each in one line, without the semicolon."""
+        return [" ".join(p.split()) for p in re.findall(r"\bAGENTSH_EBPF_API\s([^;]*);", self.code)]
+
     def constants(self):
         names = [e.split("=")[0].strip() for e in self.enumerators]
         for directive in self.directives:
             match = re.match(r"#define (AGENTSH_EBPF_\w+) (?!__)\S", directive)
             if match:
                 names.append(match[1])
-        # The version rises with each release; it is no part of the ABI.
+        # The version changes with each release, so it is not part of the ABI.
         return [n for n in names if not n.startswith("AGENTSH_EBPF_VERSION_")]
 
     def members(self):
@@ -80,21 +84,21 @@ class Header:
                 yield f"struct {struct}: no prefix agentsh_ebpf_"
         for struct, member, match in self.members():
             if not match:
-                yield f"struct {struct}: '{member}' is no plain member (bit-field, function, nested struct?)"
+                yield f"struct {struct}: '{member}' is not a plain member (bit-field, function, nested struct?)"
                 continue
             if match["star"]:
                 if match["type"] not in ("void", "const char"):
                     yield f"struct {struct}: pointer member '{member}'"
             elif match["type"].startswith("struct "):
-                # as elements of an array they can never grow
+                # Elements of an array can never grow.
                 if match["type"][7:] not in self.structs or "uint32_t size" in self.structs[match["type"][7:]]:
-                    yield f"struct {struct}: '{member}' holds a struct that is not here, or that may grow"
+                    yield f"struct {struct}: '{member}' contains a struct that is not declared here, or that may grow"
             elif match["type"] not in SCALARS:
-                yield f"struct {struct}: '{member}' is not of fixed width"
+                yield f"struct {struct}: '{member}' does not have a fixed width"
             if match["name"] in KEYWORDS:
-                yield f"struct {struct}: {match['name']} is a keyword of some language"
+                yield f"struct {struct}: {match['name']} is a keyword in some language"
             if (struct, match["name"]) not in layout.members:
-                yield f"struct {struct}: {match['name']} is not pinned in layout.inc"
+                yield f"struct {struct}: {match['name']} has no line in layout.inc"
         seen = {(s, m["name"]) for s, _, m in self.members() if m}
         for struct, member in sorted(layout.members - seen):
             yield f"layout.inc: struct {struct} has no {member}"
@@ -111,10 +115,10 @@ class Header:
                 yield f"has a function-like macro: {directive}"
         for name, body in self.enums:
             if name or not body:
-                yield f"has an enum type: '{name}'; only unnamed ones for constants"
+                yield f"has an enum type: '{name}'; only unnamed enums for constants are allowed"
         for enumerator in self.enumerators:
             if not re.match(r"AGENTSH_EBPF_\w+ = -?\d+$", enumerator):
-                yield f"enum constant '{enumerator}' has no value of its own or no prefix"
+                yield f"enum constant '{enumerator}' has no explicit value or no prefix"
         for function in re.findall(r"\b(\w+)\s*\([^()*]*\)\s*;", self.code):
             if function not in self.functions:
                 yield f"declares {function} without AGENTSH_EBPF_API"
@@ -125,7 +129,7 @@ class Header:
             for parameter in names.split(","):
                 words = re.findall(r"\w+", parameter)
                 if words and words[-1] in KEYWORDS and words != ["void"]:
-                    yield f"parameter '{words[-1]}' is a keyword of some language"
+                    yield f"parameter '{words[-1]}' is a keyword in some language"
 
 
 class Layout:
@@ -151,7 +155,7 @@ class Layout:
 
 
 def number(expression, pointer):
-    """Of the form 32, P, 32 + P or 32 + 2 * P."""
+    """The value of an expression such as 32, P, 32 + P or 32 + 2 * P."""
     total = 0
     for term in expression.split(" + "):
         product = 1
@@ -161,8 +165,8 @@ def number(expression, pointer):
     return total
 
 
-# What somebody might do to the header; each must be found.
-BREACHES = [
+# Changes to the header that lint must find.
+VIOLATIONS = [
     ("#include <stdint.h>", "#include <stdint.h>\n#include <stdbool.h>"),
     ("#include <stddef.h>\n", ""),
     ("\tuint32_t flags;", "\tuint32_t flags : 3;"),
@@ -189,9 +193,9 @@ BREACHES = [
 
 def self_test(text, layout):
     failures = list(Header(text).lint(layout))
-    for old, new in BREACHES:
+    for old, new in VIOLATIONS:
         if old not in text:
-            failures.append(f"self-test: the header has no longer {old!r}")
+            failures.append(f"self-test: the header no longer contains {old!r}")
         elif not list(Header(text.replace(old, new, 1)).lint(layout)):
             failures.append(f"self-test: not found: {new!r}")
     return failures
@@ -203,15 +207,15 @@ def main():
         text = file.read()
     header = Header(text)
     if not header.functions or not header.structs or not header.enumerators:
-        sys.exit(f"{path}: nothing found in it; was its style changed?")
+        sys.exit(f"{path}: no declarations found; was the style of the header changed?")
     if command == "functions":
         print(*sorted(header.functions), sep="\n")
     elif command == "constants":
         print(*sorted(header.constants()), sep="\n")
     elif command == "stub":
         print("#include <agentsh/ebpf.h>")
-        for declaration in re.findall(r"\bAGENTSH_EBPF_API\s([^;]*);", header.code):
-            print(" ".join(declaration.split()), "{ __builtin_trap(); }")
+        for prototype in header.prototypes():
+            print(prototype, "{ __builtin_trap(); }")
     elif command in ("lint", "self-test"):
         layout = Layout(*rest)
         failures = list(header.lint(layout)) if command == "lint" else self_test(text, layout)
@@ -222,4 +226,5 @@ def main():
         sys.exit(__doc__)
 
 
-main()
+if __name__ == "__main__":
+    main()

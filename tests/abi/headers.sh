@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The header alone, and the pinned layout, by every compiler and standard, with
-# no warning; it may bring in the C library's headers only.
+# Compiles the header alone, and the layout of its structs, with each compiler and
+# standard and without warnings. The header may include headers of the C library only.
 # Usage: headers.sh INCLUDE-DIRECTORY
 set -euo pipefail
 
@@ -10,7 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# Twice: the guard.
+# Including the header twice tests its include guard.
 printf '#include <agentsh/ebpf.h>\n#include <agentsh/ebpf.h>\nconst char *(*version)(void) = agentsh_ebpf_version;\n' \
 	>"$work/alone.c"
 
@@ -22,14 +22,14 @@ try() {
 	[ "$2" = c ] || c=()
 	for source in "$work/alone.c" "$here/layout.c"; do
 		if ! "$1" "${flags[@]}" "${c[@]}" -c "$source" -o "$work/out.o"; then
-			echo "headers.sh: $1 -std=$3 refuses ${source##*/}" >&2
+			echo "headers.sh: $1 -std=$3 rejects ${source##*/}" >&2
 			failed=1
 		fi
 	done
 	"$1" "${flags[@]}" -M "$work/alone.c" >"$work/headers"
 	if grep -oE '[^ ]*/(linux|asm|asm-generic|sys|bpf)/[^ ]*' "$work/headers" |
 		grep -vE '/sys/cdefs\.h$'; then
-		echo "headers.sh: with $1 -std=$3 it brings in more than the C library's headers" >&2
+		echo "headers.sh: with $1 -std=$3 the header includes more than headers of the C library" >&2
 		failed=1
 	fi
 }
@@ -45,7 +45,7 @@ for compiler in g++ clang++; do
 	done
 done
 
-# A check that cannot fail is none.
+# Check that a wrong layout is detected.
 sed 's/(agentsh_ebpf_event, kind, 0,/(agentsh_ebpf_event, kind, 8,/' "$here/layout.inc" >"$work/layout.inc"
 cp "$here/layout.c" "$work/layout.c"
 if gcc -fsyntax-only -I"$include" "$work/layout.c" 2>/dev/null; then

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the library and uses it as its users do: pkg-config, the README's
-# program, C and C++, shared and static, a CMake package, ctypes; then moves it.
+# Installs the library and uses it as hosts do: with pkg-config, the program in the
+# README, C and C++, shared and static linking, a CMake package and ctypes. Then moves the
+# installed tree and repeats that.
 # Usage: install.sh SOURCE-DIRECTORY BUILD-DIRECTORY CC CXX
 set -euo pipefail
 export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
@@ -19,7 +20,7 @@ fail() {
 	exit 1
 }
 
-# expect TEXT COMMAND...: the command succeeds and prints just that
+# expect TEXT COMMAND...: the command must succeed and print exactly TEXT
 expect() {
 	local want=$1 got
 	shift
@@ -27,25 +28,26 @@ expect() {
 	[ "$got" = "$want" ] || fail "'$*' gave '$got', not '$want'"
 }
 
-# the one file below a directory with this name
+# only DIRECTORY NAME: prints the path of the only file NAME below DIRECTORY
 only() {
 	local found
 	found=$(find "$1" -name "$2")
 	if [ -z "$found" ] || [ "$(wc -l <<<"$found")" -ne 1 ]; then
-		fail "not one $2 below $1: $found"
+		fail "expected exactly one $2 below $1: $found"
 	fi
 	echo "$found"
 }
 
-# loads PROGRAM TEXT: ldd says so (no pipe: grep -q would end ldd by SIGPIPE)
+# loads PROGRAM TEXT: whether the output of ldd contains TEXT (not a pipe to grep -q, which
+# would kill ldd with SIGPIPE)
 loads() {
 	local libraries
 	libraries=$(ldd "$1")
 	[[ $libraries = *"$2"* ]]
 }
 
-# check_words TREE PKG-CONFIG...: what pkg-config prints is -I, -L and -l, and leads
-# into the tree; what our own dependency adds to a static link is not ours to choose
+# check_words TREE PKG-CONFIG...: pkg-config must print only -I, -L and -l, with directories
+# in TREE. For a static link libbpf may add other words.
 check_words() {
 	local tree=$1 word inside=0 others
 	shift
@@ -56,14 +58,14 @@ check_words() {
 		-l?*) ;;
 		*)
 			[[ "$*" = *--static* && $others = *" $word "* ]] ||
-				fail "'$*' gives '$word': not everybody takes more than -I, -L, -l"
+				fail "'$*' prints '$word', which is not -I, -L or -l"
 			;;
 		esac
 	done
-	[ $inside -ge 2 ] || fail "'$*' does not lead into $tree"
+	[ $inside -ge 2 ] || fail "'$*' prints no directories in $tree"
 }
 
-# use_tree TREE: everything that a user of the tree does
+# use_tree TREE: uses an installed tree in all supported ways
 use_tree() {
 	local tree=$1 pc lib run flags static_flags
 	pc=$(only "$tree" agentsh-ebpf.pc)
@@ -76,15 +78,15 @@ use_tree() {
 	check_words "$tree" pkg-config --static --cflags --libs agentsh-ebpf
 	read -r -a flags <<<"$(pkg-config --cflags --libs agentsh-ebpf)"
 	read -r -a static_flags <<<"$(pkg-config --static --cflags --libs agentsh-ebpf)"
-	# with both there the linker takes the shared one
+	# if both libraries exist, the linker prefers the shared one
 	static_flags=("${static_flags[@]/#-lagentsh-ebpf/-l:libagentsh-ebpf.a}")
 
 	rm -rf "$work/run"
 	mkdir "$work/run"
 	cd "$work/run"
 	cp "$work/readme.c" minimal.c
-	# the README's own command
-	sh -c "$readme_command" || fail "the README's command fails: $readme_command"
+	# the command in the README
+	sh -c "$readme_command" || fail "the command in the README fails: $readme_command"
 	mv a.out minimal
 	local c=(-x c -std=c99 -Wall -Wextra -Wpedantic -Werror "$here/consumer/consumer.c" -x none)
 	local cxx=(-x c++ -std=c++11 -Wall -Wextra -Wpedantic -Werror "$here/consumer/consumer.c" -x none)
@@ -99,17 +101,17 @@ use_tree() {
 		! loads "./$run" 'libagentsh-ebpf' || fail "$run needs the shared library"
 	done
 	for run in c-shared cxx-shared; do
-		! "./$run" 2>/dev/null || fail "$run finds a library elsewhere: is one installed?"
+		! "./$run" 2>/dev/null || fail "$run runs without LD_LIBRARY_PATH: is a library installed elsewhere?"
 		expect "$version" env LD_LIBRARY_PATH="$lib" "./$run"
 		LD_LIBRARY_PATH=$lib loads "./$run" "libagentsh-ebpf.so.$soversion => $lib/" ||
 			fail "$run does not use libagentsh-ebpf.so.$soversion of $lib"
 	done
-	# without a cgroup: one line that says why not, whoever runs it
+	# without a cgroup, any user gets one line that says what is wrong
 	for run in minimal minimal-static; do
 		status=0
 		LD_LIBRARY_PATH=$lib "./$run" >out 2>err || status=$?
 		if [ $status -ne 1 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
-			fail "$run ended with $status and said: $(cat out err)"
+			fail "$run ended with status $status and printed: $(cat out err)"
 		fi
 	done
 
@@ -120,6 +122,10 @@ use_tree() {
 		loads "$trace" "libagentsh-ebpf.so.$soversion => $(dirname "$trace")/" ||
 			fail "agentsh-trace does not find its library"
 		"$trace" --help >/dev/null || fail "agentsh-trace --help fails"
+	fi
+
+	if [ "$scdoc" ]; then
+		python3 "$here/man.py" installed "$source/docs/man" "$tree" || fail "manual pages"
 	fi
 
 	local language
@@ -149,6 +155,11 @@ cache() {
 }
 examples=$(cache AGENTSH_EBPF_EXAMPLES)
 static_libbpf=$(cache AGENTSH_EBPF_STATIC_LIBBPF)
+scdoc=$(cache SCDOC)
+if [[ $scdoc = *-NOTFOUND ]]; then
+	echo "install.sh: manual pages are not checked, because scdoc is not installed"
+	scdoc=
+fi
 version=$(sed -nE 's/^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
 	"$source/include/agentsh/ebpf.h" | paste -sd .)
 soversion=$(sed -nE 's/^set\(AGENTSH_EBPF_SOVERSION ([0-9]+)\)$/\1/p' "$source/cmake/AgentshVersion.cmake")
@@ -157,28 +168,28 @@ awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$source/READM
 diff -u "$source/examples/minimal.c" "$work/readme.c" ||
 	fail "the program in README.md is not examples/minimal.c"
 [ "$(wc -l <"$work/readme.c")" -le 30 ] || fail "the program in README.md has more than 30 lines"
-# shellcheck disable=SC2016 # the backquotes are those of the README
+# shellcheck disable=SC2016 # the backquotes are part of the README
 readme_command=$(sed -nE 's/^.*`(cc minimal\.c [^`]*)`.*$/\1/p' "$source/README.md")
 [ -n "$readme_command" ] || fail "README.md does not say how to build its program"
 
 cmake --install "$build" --prefix "$work/prefix" >/dev/null
 use_tree "$work/prefix"
 
-# What is installed does not know where it was built, nor where it was put.
+# Installed files must contain neither the build directory nor the installation prefix.
 strip -o "$work/stripped" "$(only "$work/prefix" "libagentsh-ebpf.so.$version")"
 if grep -rlF --include='*.pc' --include='*.cmake' --include='*.h' -e "$source" -e "$build" -e "$work" \
 	"$work/prefix" || grep -lF -e "$source" -e "$build" -e "${build#"$source"/}/" "$work/stripped"; then
-	fail "installed files name directories of the build"
+	fail "installed files contain directories of the build"
 fi
 mkdir "$work/elsewhere"
 mv "$work/prefix" "$work/elsewhere/moved"
 use_tree "$work/elsewhere/moved"
 
-# As a packager: staged, for /usr, and used from there.
+# As a packager does: staged for /usr, and used from the staging directory.
 DESTDIR=$work/dest cmake --install "$build" --prefix /usr >/dev/null
 use_tree "$work/dest/usr"
 
-# Directories given as absolute paths, as some distributions do.
+# With absolute paths for the directories, as some distributions use them.
 cmake -S "$source" -B "$work/absolute" -DCMAKE_INSTALL_PREFIX=/opt/agentsh \
 	-DCMAKE_INSTALL_LIBDIR=/opt/agentsh/libs/64 -DCMAKE_INSTALL_INCLUDEDIR=/opt/agentsh/headers \
 	>"$work/log" 2>&1 || fail "absolute directories: $(cat "$work/log")"

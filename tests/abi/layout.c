@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Compiles only if the public structs have the pinned layout, in C99 to C++20.
- * With PRINT a program that prints "struct member offset size", for bindings.
+ * Compiles, in C99 to C++20, only if the public structs have the layout in layout.inc.
+ * With PRINT defined, it is a program that prints "struct member offset size" for
+ * bindings.
  */
 #include <agentsh/ebpf.h>
 
@@ -23,7 +24,7 @@ int main(void)
 	return 0;
 }
 #else
-/* C99 has no static assertion. */
+/* C99 has no static assertions. */
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 #define ASSERT(what) typedef char JOIN(pinned_, __LINE__)[(what) ? 1 : -1];

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Whether compare.sh tells apart what it must: each change is made in a copy.
+# Checks that compare.sh classifies changes correctly. Each change is made in a copy.
 # Usage: self-test.sh SOURCE-DIRECTORY BUILD-DIRECTORY
 set -euo pipefail
 
@@ -15,14 +15,15 @@ header=$build/include/agentsh/ebpf.h
 cp "$header" "$build/ebpf.h"
 cc=${CC:-cc}
 
-# A library with the ABI of a header: functions that do nothing.
+# Builds a library with the ABI of the header, whose functions do nothing.
 make_library() {
 	python3 "$here/header.py" stub "$header" >"$build/stub.c"
 	"$cc" -g -O0 -fPIC -shared -w -I"$build/include" -Wl,--version-script="$build/map" \
 		-Wl,-soname,"$1" "$build/stub.c" -o "$build/stub.so"
 }
 
-# try WANT SED-EXPRESSION [SONAME]: WANT is a word of compare.sh's answer, or "same"
+# try WANT SED-EXPRESSION [SONAME]: applies the expression to the header. WANT is part of
+# compare.sh's message, or "same".
 try() {
 	local soname=${3:-libagentsh-ebpf.so.1} status=0
 	sed -E "$2" "$build/ebpf.h" >"$header"
@@ -42,14 +43,14 @@ try() {
 	same) [ $status -eq 0 ] ;;
 	*) [ $status -ne 0 ] && grep -q "$1" "$build/out" ;;
 	esac || {
-		echo "self-test.sh: '$2' should be found as '$1':" >&2
+		echo "self-test.sh: '$2' should be reported as '$1':" >&2
 		cat "$build/out" >&2
 		failed=1
 	}
 }
 
 incompatible='not compatible with the baseline'
-added='has what the baseline has not'
+added='has additions that the baseline lacks'
 try same ''
 try "$added" 's/^(AGENTSH_EBPF_API .*)agentsh_ebpf_version\(void\);/&\nAGENTSH_EBPF_API int agentsh_ebpf_more(void);/'
 try "$added" 's/AGENTSH_EBPF_FLAG_V4_MAPPED = 1/&, AGENTSH_EBPF_FLAG_MORE = 2/'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The source tree as a part of another CMake project.
+# Builds the source tree as part of another CMake project.
 # Usage: subproject.sh SOURCE-DIRECTORY BUILD-DIRECTORY
 set -euo pipefail
 export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
@@ -19,10 +19,10 @@ fi
 "$build/with-agentsh-ebpf"
 "$build/with-agentsh-ebpf-static"
 
-# The kernel programs inside do not know where they were built either.
+# The embedded eBPF programs must not contain the build directory, either.
 library=$(find "$build" -name 'libagentsh-ebpf.so.*.*.*')
 strip -o "$build/stripped" "$library"
 if grep -qF "$source" "$build/stripped"; then
-	echo "subproject.sh: the library names the directory of its source" >&2
+	echo "subproject.sh: the library contains the path of its source directory" >&2
 	exit 1
 fi

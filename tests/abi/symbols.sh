@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The header, the version map and the built library name the same functions, and
-# the library exports nothing else: no object, no function of libbpf.
+# Checks that the header, the version map and the built library contain the same
+# functions, and that the library exports nothing else, neither data nor functions of
+# libbpf.
 # Usage: symbols.sh HEADER MAP LIBRARY ARCHIVE
 set -euo pipefail
 
@@ -15,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# same A B: the lists A and B hold the same lines
+# same A B: checks that the lists A and B contain the same lines
 same() {
 	if ! diff -u "$work/$1" "$work/$2" >"$work/diff"; then
 		echo "symbols.sh: $1 (-) and $2 (+) differ:" >&2
@@ -25,11 +26,11 @@ same() {
 }
 
 python3 "$here/header.py" functions "$header" | sort >"$work/header"
-# "name@@NODE" for each name between a node's "global:" and "local:"
+# Print "name@@NODE" for each name between "global:" and "local:" of a node.
 awk '/\{/ { node = $1 } /global:/ { global = 1; next } /local:/ { global = 0 }
 	global && NF { sub(/;/, "", $1); print $1 "@@" node }' "$map" | sort >"$work/map-with-node"
 sed 's/@@.*//' "$work/map-with-node" >"$work/map"
-# The nodes themselves are the only absolute symbols.
+# The only absolute symbols are the version nodes.
 nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | sort >"$work/library"
 nm -D --defined-only "$library" | awk '$2 == "T" { print $3 }' | sort >"$work/library-functions"
 
@@ -37,11 +38,12 @@ same header map
 same map-with-node library
 same library library-functions
 if grep -vE '^agentsh_ebpf_[a-z0-9_]+@@AGENTSH_EBPF_[0-9]+\.[0-9]+$' "$work/library"; then
-	echo "symbols.sh: exported without the prefix or a version" >&2
+	echo "symbols.sh: these symbols are exported without the prefix or a version" >&2
 	failed=1
 fi
 
-# An archive cannot hide names, so they must not clash with the host's.
+# An archive cannot hide its global names, so each needs the prefix, to avoid a clash
+# with names of the host.
 nm --defined-only --extern-only "$archive" | awk 'NF == 3 { print $3 }' | sort -u >"$work/archive"
 if grep -v '^agentsh_' "$work/archive"; then
 	echo "symbols.sh: $archive has global names without the prefix agentsh_" >&2
@@ -49,7 +51,7 @@ if grep -v '^agentsh_' "$work/archive"; then
 fi
 comm -23 "$work/header" "$work/archive" >"$work/absent"
 if [ -s "$work/absent" ]; then
-	echo "symbols.sh: not in $archive: $(tr '\n' ' ' <"$work/absent")" >&2
+	echo "symbols.sh: missing in $archive: $(tr '\n' ' ' <"$work/absent")" >&2
 	failed=1
 fi
 exit $failed

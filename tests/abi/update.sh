@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the library and writes the baseline of its ABI anew: commit the result.
+# Builds the library and writes a new baseline of its ABI. Commit the result.
 # Usage: update.sh [BUILD-DIRECTORY]
 set -euo pipefail
 

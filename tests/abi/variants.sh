@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Other compilers and no optimisation make the same ABI, without a warning.
+# Checks that gcc and clang, with and without optimisation, build the same ABI without
+# warnings.
 # Usage: variants.sh SOURCE-DIRECTORY BUILD-DIRECTORY
 set -euo pipefail
 export CMAKE_GENERATOR=${CMAKE_GENERATOR:-Ninja}
@@ -24,7 +25,7 @@ for compiler in gcc clang; do
 			continue
 		fi
 		if ! "$here/compare.sh" "$build/lib/libagentsh-ebpf.so" "$top/include/agentsh/ebpf.h"; then
-			echo "variants.sh: $compiler $level makes another ABI" >&2
+			echo "variants.sh: $compiler $level builds a different ABI" >&2
 			failed=1
 		fi
 	done

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A host as it comes from outside: C99 and C++11, the installed header only. */
+/* A host that uses only the installed header, in C99 and C++11. */
 #include <agentsh/ebpf.h>
 
 #include <stdio.h>
