@@ -9,8 +9,10 @@
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
 /*
- * SOCK_DONE of enum sock_flags, include/net/sock.h: the peer's FIN was received. The
- * enum is internal to the kernel; the bit is 1 in every version from 5.8 to 7.2.
+ * SOCK_DONE of enum sock_flags (include/net/sock.h): the peer's FIN was received. The enum
+ * is internal to the kernel, and nothing promises its values. If the value is wrong,
+ * tests/live/test_connection_closed.c fails in each of its cases in which the client sends
+ * the first FIN, such as "client first".
  */
 #define SOCK_DONE_BIT 1
 
