@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "control.h"
+#include "load/programs.h"
 #include "ring/deliver.h"
 #include "tracer/tracer.h"
 

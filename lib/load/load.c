@@ -3,11 +3,9 @@
 #include "load/load.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/error.h"
@@ -15,6 +13,7 @@
 #include "load/configure.h"
 #include "load/libbpf_print.h"
 #include "load/memlock.h"
+#include "load/programs.h"
 #include "probe/checks.h"
 #include "probe/diagnose.h"
 #include "settings.h"

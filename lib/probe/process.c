@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/btf.h>
 #include <linux/capability.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

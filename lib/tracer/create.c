@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "load/load.h"
 #include "probe/diagnose.h"
+#include "ring/moderator.h"
 #include "ring/synthetic.h"
 #include "tracer/options.h"
 #include "tracer/session.h"
