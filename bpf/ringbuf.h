@@ -52,7 +52,7 @@ static __always_inline struct reservation record_reserve(struct agentsh_slot *sl
 }
 
 /*
- * The flag is read after the reservation, which the reader looks for before it sleeps:
+ * The flag is read after the reservation, which the reader checks for before it sleeps:
  * docs/ARCHITECTURE.md shows that no wake-up is lost. Above the watermark one record wakes
  * the reader (or a few, on several CPUs at once), and no other does until the reader has
  * drained the ring, because a wake-up costs more than the rest of the program.

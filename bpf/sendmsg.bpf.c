@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Datagrams with a destination of their own: one record per socket and destination, or one
- * per datagram if the settings say so. A send() on a connected socket runs no hook; its
- * connect() was reported.
+ * Datagrams that are sent with a destination: one record per socket and destination, or
+ * one per datagram if the settings say so. A send() on a connected socket runs no hook;
+ * its connect() was reported.
  */
 #include "sock_state.h"
 

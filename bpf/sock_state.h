@@ -14,7 +14,7 @@
 
 enum {
 	PHASE_ATTEMPT = 1, /* connect() was called */
-	PHASE_SYN = 2,	   /* a SYN was sent */
+	PHASE_SYN = 2,	   /* a SYN was sent, at least */
 	PHASE_CROSSED =
 		3, /* the SYN met one of the peer (simultaneous open), so no listener is involved */
 	PHASE_BOUND = 4,    /* bind() was called: the socket may become a listener */

@@ -64,7 +64,7 @@ static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
 /*
  * Whether bytes_received includes the peer's FIN, which counts as one byte. A socket
  * leaves FIN_WAIT2 because of that FIN, or because no process holds the socket any more;
- * in the second case nothing was received after FIN_WAIT2 began.
+ * without BTF the second case is assumed if nothing was received since FIN_WAIT2 began.
  */
 static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 					__u32 old)

@@ -103,7 +103,7 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 	/* programs that allow others beside them would not have stopped it */
 	if (bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query) || !query.prog_cnt)
 		return NULL;
-	return "another program is attached exclusively, here or in a parent cgroup";
+	return "another program is attached exclusively, here or in a cgroup above it";
 }
 
 int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what)

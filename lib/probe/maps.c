@@ -141,7 +141,7 @@ void agentsh_probe_maps(struct agentsh_ebpf_capabilities *caps)
 			agentsh_check_not_tried(caps, checks[i], (uint32_t)because);
 		return;
 	}
-	agentsh_memlock_raise(); /* like open */
+	agentsh_memlock_raise(); /* as agentsh_ebpf_tracer_open() does */
 	refused = probe_map_kinds(caps);
 	if (agentsh_check_missing(caps, AGENTSH_EBPF_CHECK_RINGBUF)) {
 		agentsh_check_not_tried(caps, AGENTSH_EBPF_CHECK_MEMLOCK,

@@ -19,7 +19,10 @@
 #define WAKEUP_DELAY_MIN 50
 #define WAKEUP_DELAY_MAX 1000000
 
-/* Copies a struct that begins with its own size into known bytes; what from lacks becomes zero. */
+/*
+ * Copies a struct that begins with its size into known bytes; members that from lacks
+ * become zero.
+ */
 static int sized_copy(void *to, size_t known, const void *from, const char *what,
 		      struct agentsh_ebpf_error *err)
 {

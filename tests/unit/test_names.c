@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names for logs: one for each constant, "unknown" for every other number. */
+/* Names for logs: one per constant, and "unknown" for every other number. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +69,7 @@ START_TEST(all_16_bits)
 }
 END_TEST
 
-/* No number is cut to fewer bits on its way. */
+/* No number is truncated to fewer bits. */
 START_TEST(beyond_16_bits)
 {
 	static const uint32_t high[] = {0x10000,    0x10001,	0x10002,   0x1000001,
