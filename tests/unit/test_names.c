@@ -27,6 +27,13 @@ static const struct named protocols[] = {
 	{IPPROTO_UDPLITE, "udplite"}, {262, "mptcp"},
 };
 
+static const struct named hooks[] = {
+	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},
+	{AGENTSH_EBPF_HOOK_UDP, "udp"},
+	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},
+	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
+};
+
 static const struct named steps[] = {
 	{AGENTSH_EBPF_STEP_NONE, "none"},
 	{AGENTSH_EBPF_STEP_OPTIONS, "options"},
@@ -65,6 +72,7 @@ START_TEST(all_16_bits)
 {
 	expect_names(agentsh_ebpf_kind_name, kinds, UNIT_COUNT(kinds));
 	expect_names(protocol_name, protocols, UNIT_COUNT(protocols));
+	expect_names(agentsh_ebpf_hook_name, hooks, UNIT_COUNT(hooks));
 	expect_names(agentsh_ebpf_step_name, steps, UNIT_COUNT(steps));
 }
 END_TEST
@@ -77,6 +85,7 @@ START_TEST(beyond_16_bits)
 
 	for (size_t i = 0; i < UNIT_COUNT(high); i++) {
 		ck_assert_str_eq(agentsh_ebpf_kind_name(high[i]), "unknown");
+		ck_assert_str_eq(agentsh_ebpf_hook_name(high[i]), "unknown");
 		ck_assert_str_eq(agentsh_ebpf_step_name(high[i]), "unknown");
 	}
 }
