@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * One record for each connect(), whatever its socket: the hooks run before the
- * protocol looks at the address, so attempts that fail at once are seen too.
- * The local port is that of a bound socket; others get theirs after the hook.
+ * One record per connect(), for sockets of every kind. The hooks run before the protocol
+ * checks the address, so attempts that fail at once are seen, too. The local port is known
+ * only for a bound socket; others get their port after the hook.
  */
 #include "sock_state.h"
 

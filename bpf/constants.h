@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Constants that the programs cannot include from other headers. */
+/* Constants whose own headers cannot be compiled for the bpf target. */
 #ifndef AGENTSH_CONSTANTS_H
 #define AGENTSH_CONSTANTS_H
 
+/*
+ * The same values as in the system's and the public header: tests/unit/test_decode.c
+ * asserts it at compile time, with a header that tests/unit/kernel_constants.sh generates.
+ */
 #define AF_INET 2
 #define AF_INET6 10
 
-/* Values of the public header; tests/unit/kernel_constants.sh checks that they are the same. */
 #define AGENTSH_KIND_CONNECT 1
 #define AGENTSH_KIND_UDP_SEND 2
 #define AGENTSH_KIND_CONNECTED 3

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The few kernel types that are read, with only the members that are read.
- * The loader moves each access to where the running kernel's BTF says the
- * member is (CO-RE), so the order here means nothing and no vmlinux.h of the
- * build machine is needed.
+ * The kernel types that the programs read, reduced to the members that they read. libbpf
+ * moves each access to the member's offset in the running kernel's BTF (CO-RE), so the
+ * order of the members does not matter, and no vmlinux.h of the build machine is needed.
  */
 #ifndef AGENTSH_KERNEL_TYPES_H
 #define AGENTSH_KERNEL_TYPES_H
@@ -35,7 +34,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
-	__u64 start_boottime; /* since 5.5: cf25e24db61c */
+	__u64 start_boottime; /* since kernel 5.5 (cf25e24db61c) */
 };
 
 struct sock_common {

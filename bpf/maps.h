@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The maps that all programs share, and the settings. */
+/* The maps that all programs share, and their settings. */
 #ifndef AGENTSH_MAPS_H
 #define AGENTSH_MAPS_H
 
@@ -9,7 +9,7 @@
 #include "session_state.h"
 #include "settings.h"
 
-/* Each file that is linked into the object declares these; they become one. */
+/* Every source file of the object declares these maps; the linker merges them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20); /* the library sets the real size */
@@ -34,8 +34,8 @@ struct {
 const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.settings") = {};
 
 /*
- * A map for each program: before 5.9 (7d9c3427894f) a cgroup storage map
- * belongs to one program. Where it need not, the library replaces all by one.
+ * A cgroup storage map of one program. Before kernel 5.9 (7d9c3427894f) such a map cannot
+ * serve several programs. On later kernels the library replaces all of these maps by one.
  */
 #define AGENTSH_STATE_MAP(name)                                                                    \
 	struct {                                                                                   \
@@ -44,7 +44,7 @@ const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.sett
 		__type(value, struct agentsh_session_state);                                       \
 	} name SEC(".maps")
 
-/* NULL until attach has finished: nothing is reported of half a session. */
+/* Returns NULL until the session is attached completely, so half a session reports nothing. */
 static __always_inline struct agentsh_slot *
 session_slot(const struct agentsh_session_state *session)
 {

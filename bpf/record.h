@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The ring buffer's record, which the kernel programs write and the library reads.
+ * The record in the ring buffer, which the kernel programs write and the library reads.
  * Both sides are built together, so the layout may change freely; a change raises
- * AGENTSH_RECORD_VERSION. Every byte of a record is a named field: the ring's memory
- * is not cleared, so a hole would leak kernel memory.
+ * AGENTSH_RECORD_VERSION. Every byte of a record is a named member: the ring's memory is
+ * not cleared, so a hole would leak kernel memory.
  */
 #ifndef AGENTSH_RECORD_H
 #define AGENTSH_RECORD_H
@@ -12,13 +12,16 @@
 
 #define AGENTSH_RECORD_VERSION 2
 
-/* The kernel puts this header in front of each record (BPF_RINGBUF_HDR_SZ). */
+/* Bytes of the header that the kernel puts in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
 
 #define AGENTSH_COMM_LEN 16
 #define AGENTSH_ADDR_LEN 16
 
-/* The calling task; what a later event of its socket is to say too. */
+/*
+ * The calling task. A copy is kept with the socket, so that later events of that socket
+ * can name it.
+ */
 struct agentsh_task {
 	__u32 pid;
 	__u32 tgid;
@@ -34,8 +37,8 @@ struct agentsh_task {
 };
 
 /*
- * Numbers as in struct agentsh_ebpf_event: addresses in network order, IPv4 in
- * the first four bytes and the rest zero; ports in host order.
+ * As in struct agentsh_ebpf_event, addresses are in network order, IPv4 in the first four
+ * bytes with the rest zero, and ports are in host order.
  */
 struct agentsh_record {
 	__u8 version;
@@ -59,7 +62,7 @@ struct agentsh_record {
 	__u32 remote_addr[AGENTSH_ADDR_LEN / 4];
 };
 
-/* A record that also says what became of a connection. */
+/* A record with the outcome of a connection. */
 struct agentsh_record_outcome {
 	struct agentsh_record base;
 	__s32 error;
@@ -75,7 +78,7 @@ _Static_assert(sizeof(struct agentsh_task) == 64, "task has no holes");
 _Static_assert(sizeof(struct agentsh_record) == 160, "record has no holes");
 _Static_assert(sizeof(struct agentsh_record_outcome) == 200, "outcome record has no holes");
 
-/* What the ring holds for one record: header and payload, in steps of 8. */
+/* Bytes that one record takes in the ring: header and payload, rounded up to 8. */
 #define AGENTSH_RING_BYTES(size) (((__u64)(size) + AGENTSH_RECORD_HEADER + 7) & ~7ULL)
 #define AGENTSH_RECORD_RING_BYTES(type) AGENTSH_RING_BYTES(sizeof(type))
 

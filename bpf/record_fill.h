@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Fills a record: what every hook knows, then what a bpf_sock_addr tells of the socket. */
+/* Fills a record: first the members that every hook knows, then those of a bpf_sock_addr. */
 #ifndef AGENTSH_RECORD_FILL_H
 #define AGENTSH_RECORD_FILL_H
 
@@ -13,7 +13,7 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_MPTCP 262
 
-/* Everything that depends on neither hook nor task. */
+/* Sets the members that depend on neither the hook nor the task. */
 static __always_inline void record_begin(struct agentsh_record *rec,
 					 const struct agentsh_session_state *session,
 					 const struct agentsh_slot *slot, __u8 kind)
@@ -30,8 +30,8 @@ static __always_inline void record_begin(struct agentsh_record *rec,
 }
 
 /*
- * MPTCP connects by a TCP socket of its own inside (a subflow), and that one is
- * what the hook gets; only the kernel's structure tells the two apart.
+ * MPTCP connects through an internal TCP socket (a subflow), and the hook sees the
+ * subflow. Only struct tcp_sock tells it from a plain TCP socket.
  */
 static __always_inline __u16 socket_protocol(struct bpf_sock_addr *ctx)
 {
@@ -58,7 +58,7 @@ static __always_inline void record_socket(struct agentsh_record *rec, struct bpf
 	rec->protocol = socket_protocol(ctx);
 	rec->socket_type = ctx->type;
 	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
-	rec->local_port = sk ? sk->src_port : 0; /* host order already */
+	rec->local_port = sk ? sk->src_port : 0; /* in host order */
 }
 
 static __always_inline void set_addr4(__u32 *addr, __u32 word)
@@ -69,7 +69,10 @@ static __always_inline void set_addr4(__u32 *addr, __u32 word)
 	addr[3] = 0;
 }
 
-/* The destination at a v4 hook, where a v6 socket's mapped send arrives too. */
+/*
+ * Sets the destination at an IPv4 hook, which also sees an IPv6 socket's send to a mapped
+ * address.
+ */
 static __always_inline void record_remote4(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
 {
 	rec->family = AF_INET;
@@ -78,10 +81,10 @@ static __always_inline void record_remote4(struct agentsh_record *rec, struct bp
 }
 
 /*
- * Both ends of an IPv6 socket. ::ffff:a.b.c.d goes out as IPv4 and is reported
- * as such, with the flag, its local end too: the event has one family for both.
- * Each word is stored once, whatever the family: without CAP_PERFMON the verifier
- * refuses what compilers make of stores in two branches.
+ * Sets both ends of an IPv6 socket. A connection to ::ffff:a.b.c.d is an IPv4 connection
+ * and is reported as such, with the flag. Its local end is converted, too, because the
+ * event has one family for both ends. Each word is stored once, whatever the family:
+ * without CAP_PERFMON the verifier refuses what compilers make of stores in two branches.
  */
 static __always_inline void record_ends6(struct agentsh_record *rec, const __u32 remote[4],
 					 const __u32 local[4])
@@ -101,7 +104,7 @@ static __always_inline void record_ends6(struct agentsh_record *rec, const __u32
 	rec->local_addr[3] = mapped ? 0 : local[3];
 }
 
-/* Copied out word by word: the context has no address that could be passed on. */
+/* Copies word by word, because a member of the context has no address that could be passed on. */
 #define COPY_ADDR6(to, from)                                                                       \
 	do {                                                                                       \
 		(to)[0] = (from)[0];                                                               \

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The end of a datagram socket. A stream's end is its connection's: sockops. */
+/* The end of a datagram socket. sockops.bpf.c reports the end of a stream socket. */
 #include "sock_state.h"
 
 AGENTSH_STATE_MAP(agentsh_state_release);
 
-/* The context is the socket, and hides what is of no use before bind(). */
+/*
+ * In this hook the verifier does not allow reading src_port from the context, so it is
+ * read from struct sock through BTF.
+ */
 static __always_inline __u16 local_port(struct bpf_sock *ctx)
 {
 #ifdef AGENTSH_TASK

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reserves space in the ring buffer, counts what is lost, and submits records. */
+/* Reserves space in the ring buffer, counts lost records, and submits finished ones. */
 #ifndef AGENTSH_RINGBUF_H
 #define AGENTSH_RINGBUF_H
 
 #include "maps.h"
 #include "record.h"
 
-/* A record that is being written. */
+/* The space of a record that is being written. */
 struct reservation {
-	void *rec;    /* NULL: there is no room */
-	__u64 before; /* bytes that were in the ring */
+	void *rec;    /* NULL: the reservation was refused */
+	__u64 before; /* bytes in the ring before this reservation */
 	__u64 size;
 };
 
 /*
- * Room for one record, or the loss counted. A session over its share is refused
- * only while the ring as a whole holds more than one share: until then there is
- * room for everybody.
+ * Reserves the space for one record, or counts the record as lost. A session that holds
+ * its quota is refused only while the whole ring holds at least one quota; until then
+ * there is space for every session.
  */
 static __always_inline struct reservation ringbuf_reserve(struct agentsh_slot *slot,
 							  const __u64 size)
@@ -52,10 +52,10 @@ static __always_inline struct reservation record_reserve(struct agentsh_slot *sl
 }
 
 /*
- * The flag is read after the reservation, which the reader looks for before it
- * sleeps: docs/ARCHITECTURE.md says why no wake-up is lost. Above the mark one
- * record wakes (or a few, on several processors at once) until the reader has
- * looked, because each wake-up costs more than all the rest.
+ * The flag is read after the reservation, which the reader checks for before it sleeps:
+ * docs/ARCHITECTURE.md shows that no wake-up is lost. Above the watermark one record wakes
+ * the reader (or a few, on several CPUs at once), and no other does until the reader has
+ * drained the ring, because a wake-up costs more than the rest of the program.
  */
 static __always_inline void ringbuf_submit(const struct reservation *reservation)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Datagrams that name their destination: one record for each pair of socket and
- * destination, or for each datagram if the settings say so. A send() on a
- * connected socket passes no hook; its connect() did.
+ * Datagrams that are sent with a destination: one record per socket and destination, or
+ * one per datagram if the settings say so. A send() on a connected socket runs no hook;
+ * its connect() was reported.
  */
 #include "sock_state.h"
 
@@ -10,11 +10,11 @@ AGENTSH_STATE_MAP(agentsh_state_sendmsg4);
 AGENTSH_STATE_MAP(agentsh_state_sendmsg6);
 
 /*
- * The serial makes nested sessions get a record each; before 5.10
- * (92acdc58ab11) a cookie is unique only in its network namespace.
+ * The generation gives each of two nested sessions a record. Before kernel 5.10 (92acdc58ab11) a
+ * cookie is unique only within its network namespace.
  *
- * Whole words only: without CAP_PERFMON older kernels refuse a program that
- * writes the second half of a word on the stack after a number in the first.
+ * Every member is a whole 64-bit word: without CAP_PERFMON older kernels refuse a program
+ * that writes the second half of a word on the stack after a number in the first.
  */
 struct destination {
 	__u64 socket_cookie;
@@ -35,7 +35,10 @@ struct {
 	__type(value, __u8);
 } agentsh_udp_seen SEC(".maps");
 
-/* Whether this one is to be reported; of two at once only one is the first. */
+/*
+ * Whether this destination is new. If two threads send at once, BPF_NOEXIST lets only one
+ * of them report it.
+ */
 static __always_inline int first_seen(struct agentsh_slot *slot, const struct destination *dst)
 {
 	__u8 one = 1;
@@ -49,8 +52,9 @@ static __always_inline int first_seen(struct agentsh_slot *slot, const struct de
 }
 
 /*
- * Room for the record of this datagram, or NULL: a repetition, or no reservation. What
- * was lost is forgotten again, so that the next datagram gets its chance.
+ * Reserves the record of this datagram, unless its destination is known. If the ring
+ * refuses the record, the destination is forgotten again, so that the next datagram is
+ * reported.
  */
 static __always_inline struct reservation
 datagram_reserve(struct bpf_sock_addr *ctx, const struct agentsh_session_state *session,
@@ -95,7 +99,7 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 		return 1;
 
 	record_begin(rec, session, slot, AGENTSH_KIND_UDP_SEND);
-	task_fill(&rec->task); /* not the flow's: another process may send */
+	task_fill(&rec->task); /* not from the socket's state: another process may send */
 	record_socket(rec, ctx);
 	record_remote4(rec, ctx);
 	set_addr4(rec->local_addr, ctx->msg_src_ip4);
@@ -127,7 +131,7 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 		return 1;
 
 	record_begin(rec, session, slot, AGENTSH_KIND_UDP_SEND);
-	task_fill(&rec->task); /* not the flow's: another process may send */
+	task_fill(&rec->task); /* not from the socket's state: another process may send */
 	record_socket(rec, ctx);
 	COPY_ADDR6(local, ctx->msg_src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What kernel programs and library share of one session: its state, in the cgroup
+ * What the kernel programs and the library share about a session: its state, in the cgroup
  * storage, and its slot, in a memory-mapped array of counters.
  */
 #ifndef AGENTSH_SESSION_STATE_H
@@ -9,8 +9,8 @@
 #include <linux/types.h>
 
 /*
- * The value of a link's cgroup storage. The kernel replaces the whole value at
- * once, so a program sees all of it or none; serial 0 means "not attached yet".
+ * The value of a link's cgroup storage. The kernel replaces the whole value at once, so a
+ * program sees all of it or none; generation 0 means that the session is not attached yet.
  */
 struct agentsh_session_state {
 	__u64 session_id;
@@ -20,9 +20,9 @@ struct agentsh_session_state {
 };
 
 /*
- * One session's counters in the memory-mapped array. They only ever rise, also
- * across sessions that use the slot one after another. Each side writes a cache
- * line of its own.
+ * The counters of one session in the memory-mapped array. They never decrease, even if
+ * several sessions use the slot one after another. The programs and the library write to
+ * different cache lines.
  */
 struct agentsh_slot {
 	/* written by the programs */
@@ -34,9 +34,9 @@ struct agentsh_slot {
 	/* written by the library */
 	__u64 consumed;
 	__u64 delivered;
-	__u32 generation;      /* of the session that has the slot; 0: none */
-	__u32 seen_generation; /* of the session of the last record taken */
-	__u64 seen_lost;       /* the most that any record of it said */
+	__u32 generation;      /* generation of the session that has the slot; 0: none */
+	__u32 seen_generation; /* generation in the last record that was delivered */
+	__u64 seen_lost;       /* highest session_lost among that generation's records */
 	__u64 pad_user[4];
 };
 

@@ -5,16 +5,16 @@
 
 #include <linux/types.h>
 
-/* Constants of the loaded programs: the verifier sees them as such. */
+/* Read-only data of the programs, which the verifier treats as constants. */
 struct agentsh_settings {
-	__u64 quota_bytes;	/* what one session may hold of the ring */
-	__u64 wakeup_watermark; /* a ring that holds this much wakes its reader in any case */
-	__u32 pidns_inode;	/* PID namespace of the opener; 0: not known */
-	__u8 udp_no_dedup;	/* report every datagram */
-	__u8 comm;		/* the helper for comm may be called */
-	__u8 task_direct;	/* bpf_get_current_task_btf may be called */
-	__u8 lifecycle;		/* keep the flow of each socket: what becomes of it is asked for */
-	__u8 accept;		/* report inbound connections */
+	__u64 quota_bytes;	/* bytes of the ring that one session may hold */
+	__u64 wakeup_watermark; /* bytes in the ring that wake the reader even while it polls */
+	__u32 pidns_inode; /* PID namespace of the process that opened the tracer; 0: unknown */
+	__u8 udp_no_dedup; /* report every datagram */
+	__u8 comm;	   /* bpf_get_current_comm() may be called */
+	__u8 task_direct;  /* bpf_get_current_task_btf() may be called */
+	__u8 lifecycle;	   /* keep the state of each socket, for its later events */
+	__u8 accept;	   /* report inbound connections */
 	__u8 zero[7];
 };
 

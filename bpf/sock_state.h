@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What is known of a socket from one of its events to the next, kept with the
- * socket itself: most of what becomes of a connection happens in softirq, where
- * there is no task to ask. One for all sessions that see the socket, so it holds
- * nothing of a session, and what is written twice is written the same.
+ * The state of a socket, kept with the socket from one of its events to the next: most of
+ * a connection's events happen in softirq, where there is no task to ask. All sessions
+ * that see the socket share this state, so it holds nothing of a session but the owner of
+ * the datagram count, and sessions that write the same member write the same value.
  */
 #ifndef AGENTSH_SOCK_STATE_H
 #define AGENTSH_SOCK_STATE_H
@@ -13,30 +13,33 @@
 #define SOCK_STREAM 1
 
 enum {
-	PHASE_ATTEMPT = 1,  /* connect() was called */
-	PHASE_SYN = 2,	    /* and got as far as a SYN, or further */
-	PHASE_CROSSED = 3,  /* which met a SYN of the peer on its way: no listener is needed */
-	PHASE_BOUND = 4,    /* bind() was called: a listener, maybe */
-	PHASE_ACCEPTED = 5, /* the child of one */
+	PHASE_ATTEMPT = 1, /* connect() was called */
+	PHASE_SYN = 2,	   /* a SYN was sent, at least */
+	PHASE_CROSSED =
+		3, /* the SYN met one of the peer (simultaneous open), so no listener is involved */
+	PHASE_BOUND = 4,    /* bind() was called: the socket may become a listener */
+	PHASE_ACCEPTED = 5, /* the socket is a listener's child */
 };
 
 struct sock_state {
 	struct agentsh_task task;
-	__u64 start_ns; /* connect(), first datagram, or the end of a handshake */
+	__u64 start_ns; /* time of connect(), of the first datagram, or of the end of a handshake */
 	__u64 netns_cookie;
-	__u64 received;	 /* bytes, when FIN_WAIT2 began */
-	__u32 remote[4]; /* of a datagram socket: as the last call gave it */
+	__u64 received;	 /* bytes received when FIN_WAIT2 began */
+	__u32 remote[4]; /* destination of a datagram socket's last call */
 	__u16 remote_port;
-	__u8 remote_v6; /* it came by a v6 hook */
+	__u8 remote_v6; /* an IPv6 hook saw that call */
 	__u8 socket_v6;
 	__u16 protocol;
 	__u16 socket_type;
 	__u32 datagrams;
-	__u32 counter;	    /* serial of the session that counts them: nested ones must not twice */
-	__u32 counter_slot; /* and where it is to be found */
-	__u32 phase;	    /* FLOW_ */
-	__u32 closer;	    /* TCP state that the first FIN led to */
-	__u32 unattributed; /* who is not known: the socket was found when its handshake ended */
+	__u32 counter; /* generation of the session that counts datagrams: nested sessions must not
+			  count twice */
+	__u32 counter_slot; /* slot of that session */
+	__u32 phase;	    /* PHASE_ */
+	__u32 closer;	    /* TCP state after the first FIN */
+	__u32 unattributed; /* the task is unknown: the socket was first seen at the end of its
+			       handshake */
 };
 
 struct {
@@ -46,7 +49,10 @@ struct {
 	__type(value, struct sock_state);
 } agentsh_sock_states __weak SEC(".maps");
 
-/* The flow of a socket whose process calls; NULL: none is wanted, or no memory. */
+/*
+ * Returns the state of the socket that the current task uses, and creates it if necessary.
+ * NULL: the hook gave no socket, or memory is short.
+ */
 static __always_inline struct sock_state *sock_state_of_caller(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
@@ -56,7 +62,7 @@ static __always_inline struct sock_state *sock_state_of_caller(struct bpf_sock_a
 	return bpf_sk_storage_get(&agentsh_sock_states, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 }
 
-/* who: the caller, where it has been asked already; else NULL. */
+/* Starts the state. task is the calling task if the record has it already, else NULL. */
 static __always_inline void sock_state_begin(struct sock_state *sock, struct bpf_sock_addr *ctx,
 					     const struct agentsh_task *task, __u8 phase)
 {
@@ -74,7 +80,7 @@ static __always_inline void sock_state_begin(struct sock_state *sock, struct bpf
 	sock->unattributed = 0;
 }
 
-/* Where a datagram socket's last call went to. */
+/* Stores the destination of a datagram socket's last call. */
 static __always_inline void sock_state_set_remote4(struct sock_state *sock,
 						   struct bpf_sock_addr *ctx)
 {
@@ -94,11 +100,11 @@ static __always_inline void sock_state_set_remote6(struct sock_state *sock,
 }
 
 /*
- * The flow of a connect(), or NULL: none is wanted, or no memory. Each attempt of
- * a stream begins one; a datagram socket's goes on from its first event. For use
- * at once: a NULL that is carried along and tested later fails without
- * CAP_PERFMON, because older kernels follow the branch that cannot be taken too,
- * as a processor may.
+ * Returns the socket's state for a connect(). NULL: no lifecycle event is wanted, or
+ * memory is short. Each attempt of a stream socket starts a new state; a datagram socket
+ * keeps its state from its first event. Test the result immediately: without CAP_PERFMON
+ * older kernels also follow the impossible branch, as a CPU may in speculation, and reject
+ * a NULL that is tested later.
  */
 static __always_inline struct sock_state *sock_state_connect(struct bpf_sock_addr *ctx,
 							     const struct agentsh_task *task)
@@ -110,7 +116,7 @@ static __always_inline struct sock_state *sock_state_connect(struct bpf_sock_add
 	return sock;
 }
 
-/* Whether the session that counted the socket's datagrams so far has ended. */
+/* Whether the session that has counted the socket's datagrams has ended. */
 static __always_inline int counter_gone(const struct sock_state *sock)
 {
 	__u32 index = sock->counter_slot;
@@ -119,7 +125,10 @@ static __always_inline int counter_gone(const struct sock_state *sock)
 	return !slot || *(volatile __u32 *)&slot->generation != sock->counter;
 }
 
-/* The flow of a datagram, which counts it; NULL: none is wanted, or no memory. */
+/*
+ * Returns the socket's state for a datagram, and counts the datagram. NULL: no lifecycle
+ * event is wanted, or memory is short.
+ */
 static __always_inline struct sock_state *
 sock_state_datagram(struct bpf_sock_addr *ctx, const struct agentsh_session_state *session)
 {

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What became of a TCP connection: established, failed, closed. The hook also
- * answers questions of the kernel (time-outs, windows); those are left alone,
- * and so is the reply that another program may have given.
+ * The outcome of a TCP connection: established, failed, closed. The kernel also asks
+ * questions with this hook (time-outs, windows). The program answers none of them, and
+ * keeps the reply that another program may have given.
  */
 #include "sock_state.h"
 
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
 /*
- * SOCK_DONE of enum sock_flags, include/net/sock.h: the peer's FIN was received. The
- * enum is internal to the kernel; the bit is 1 in every version from 5.8 to 7.2.
+ * SOCK_DONE of enum sock_flags (include/net/sock.h): the peer's FIN was received. The enum
+ * is internal to the kernel, and nothing promises its values. If the value is wrong,
+ * tests/live/test_connection_closed.c fails in each of its cases in which the client sends
+ * the first FIN, such as "client first".
  */
 #define SOCK_DONE_BIT 1
 
 #define ECANCELED 125
 #define IPPROTO_TCP 6
 
-/* Positive errno of the socket; negative: this program may not look. */
+/* The socket's error as a positive errno value; negative: this build cannot read it. */
 static __always_inline int socket_error(struct bpf_sock_ops *ctx, int soft)
 {
 #ifdef AGENTSH_TASK
@@ -36,12 +38,12 @@ static __always_inline int socket_error(struct bpf_sock_ops *ctx, int soft)
 }
 
 /*
- * Whether our FIN is among bytes_acked. It may wait behind data for which there is
- * no room at the peer; without BTF it is taken to have been sent with the rest.
+ * Whether bytes_acked includes our FIN. The FIN may wait behind data that the peer's
+ * window does not admit; without BTF it is assumed to have been sent with the data.
  */
 static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
 {
-	/* each by itself: the verifier wants the context's own address in every load */
+	/* separate loads: the verifier requires the unchanged context pointer in each */
 	__u32 acked = *(volatile __u32 *)&ctx->snd_una;
 	__u32 end = *(volatile __u32 *)&ctx->snd_nxt;
 
@@ -60,9 +62,9 @@ static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
 }
 
 /*
- * Whether the peer's FIN is among bytes_received, which counts it as one byte.
- * From FIN_WAIT2 a socket leaves on that FIN, or because nobody holds it any
- * more; then nothing more has come.
+ * Whether bytes_received includes the peer's FIN, which counts as one byte. A socket
+ * leaves FIN_WAIT2 because of that FIN, or because no process holds the socket any more;
+ * without BTF the second case is assumed if nothing was received since FIN_WAIT2 began.
  */
 static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 					__u32 old)
@@ -81,7 +83,7 @@ static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct s
 	return ctx->bytes_received > sock->received;
 }
 
-/* bytes_acked counts our SYN, where we sent one, and our FIN. */
+/* bytes_acked also counts our SYN, if we sent one, and our FIN. */
 static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int inbound)
 {
 	__u64 acked = ctx->bytes_acked;
@@ -90,7 +92,7 @@ static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int
 	return acked > other ? acked - other : 0;
 }
 
-/* An IPv4 socket's ends go the way of mapped ones, less the flag. */
+/* Sets both ends. Those of an IPv4 socket are handled like mapped ones, but without the flag. */
 static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_sock_ops *ctx)
 {
 	__u32 local[4] = {0, 0, V4_MAPPED_WORD}, remote[4] = {0, 0, V4_MAPPED_WORD};
@@ -110,7 +112,7 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 		rec->flags = 0;
 }
 
-/* A record in the name of the process that the flow remembers. */
+/* Begins a record of the task that the socket's state names. */
 static __always_inline struct agentsh_record_outcome *
 outcome_begin(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 	      const struct agentsh_session_state *session, struct agentsh_slot *slot, __u8 kind,
@@ -128,7 +130,7 @@ outcome_begin(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 	record_ends(rec, ctx);
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->socket_type = SOCK_STREAM;
-	rec->task = sock->task; /* all zero where it is nobody's */
+	rec->task = sock->task; /* all zero if it is unattributed */
 	rec->netns_cookie = sock->netns_cookie;
 	rec->protocol = sock->protocol;
 	rec->flags |= sock->unattributed ? AGENTSH_FLAG_UNATTRIBUTED : 0;
@@ -142,13 +144,13 @@ outcome_begin(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 	return out;
 }
 
-/* Calls at each change of state, besides those that others have asked for. */
+/* Requests a call at each change of state, in addition to what other programs have requested. */
 static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 {
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/* A connection whose beginning was not seen is remembered from here on. */
+/* Creates the state of a connection whose beginning was not seen. */
 static __always_inline struct sock_state *sock_state_unattributed(struct bpf_sock *sk, __u32 phase)
 {
 	struct sock_state *sock =
@@ -171,7 +173,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct sock_st
 	struct reservation reservation;
 
 	if (sock->phase == PHASE_ATTEMPT)
-		sock->phase = PHASE_SYN; /* sent while no session looked */
+		sock->phase = PHASE_SYN; /* the SYN was sent before a session was attached */
 	watch_states(ctx);
 	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CONNECTED, &reservation);
 	if (!out)
@@ -180,7 +182,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct sock_st
 	ringbuf_submit(&reservation);
 }
 
-/* Its flow is a copy of its listener's, where bind() made one. */
+/* The socket's state is a copy of its listener's, if bind() made one. */
 static __always_inline void accepted(struct bpf_sock_ops *ctx, struct sock_state *sock,
 				     const struct agentsh_session_state *session,
 				     struct agentsh_slot *slot)
@@ -218,7 +220,7 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_s
 	if (error < 0)
 		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
-		out->error = error ? error : ECANCELED; /* nothing failed: it was given up */
+		out->error = error ? error : ECANCELED; /* no error: the process gave up */
 	ringbuf_submit(&reservation);
 }
 
@@ -253,8 +255,8 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_s
 }
 
 /*
- * Called for whatever socket anybody asked for it, also for such as this session's
- * tracer does not report.
+ * The state callback runs for every socket for which any attached program requested it,
+ * including sockets that this session does not report.
  */
 static __always_inline void changed(struct bpf_sock_ops *ctx, struct sock_state *sock,
 				    const struct agentsh_session_state *session,
@@ -273,15 +275,15 @@ static __always_inline void changed(struct bpf_sock_ops *ctx, struct sock_state 
 		sock->received = ctx->bytes_received;
 	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
 		return;
-	/* a child may have data before its handshake is done: TCP Fast Open */
+	/* with TCP Fast Open a child may have data before its handshake is done */
 	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && phase != PHASE_ACCEPTED))
 		failed(ctx, sock, session, slot);
 	else
 		closed(ctx, sock, session, slot, old);
 }
 
-/* Of those that the kernel calls with most are questions that are not for us. */
-static __always_inline int wanted(__u32 op)
+/* Most op codes are questions of the kernel that this program does not answer. */
+static __always_inline int is_handled(__u32 op)
 {
 	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		return agentsh_settings.lifecycle;
@@ -297,7 +299,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 	struct sock_state *sock;
 
-	if (!wanted(op))
+	if (!is_handled(op))
 		return 1;
 	session = bpf_get_local_storage(&agentsh_state_sockops, 0);
 	slot = session_slot(session);
@@ -306,7 +308,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 		return 1;
 	sock = bpf_sk_storage_get(&agentsh_sock_states, sk, 0, 0);
 	if (!sock) {
-		/* what has none has not been reported, and its end is not either */
+		/* a socket without state was not reported, so its end is not reported either */
 		if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_STATE_CB)
 			return 1;
 		if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
@@ -318,7 +320,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 			return 1;
 		}
 	}
-	/* not NULL from here on; a second look at that is one too many for some verifiers */
+	/* sock is not NULL from here on; some verifiers do not accept a second test */
 	if (op == BPF_SOCK_OPS_STATE_CB) {
 		changed(ctx, sock, session, slot);
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {

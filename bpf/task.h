@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Fills a record's task. The parent, the start time and the numbers in a PID
- * namespace are in struct task_struct only. Reading that needs the kernel's BTF and
- * CAP_PERFMON, so every program is built twice, with AGENTSH_TASK and without.
+ * Fills a record's task. The parent, the start time and the PIDs in a PID namespace are in
+ * struct task_struct only. Reading it needs the kernel's BTF and CAP_PERFMON, so every
+ * program is built twice, with AGENTSH_TASK and without.
  */
 #ifndef AGENTSH_TASK_H
 #define AGENTSH_TASK_H
@@ -15,19 +15,23 @@
 #include <bpf/bpf_core_read.h>
 #include "kernel_types.h"
 
-#define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO, fixed since 3.8 */
+#define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO, fixed since kernel 3.8 */
 #define PIDNS_DEPTH 32		  /* MAX_PID_NS_LEVEL */
 
-/* Whether the verifier lets us walk numbers[]: only a real flexible array, 6.6. */
+/*
+ * Whether the verifier allows plain loads from numbers[]: only if it is a flexible array,
+ * kernel 6.6.
+ */
 #define NUMBERS_DIRECT                                                                             \
 	(bpf_core_type_size(struct pid) <                                                          \
 	 bpf_core_field_offset(struct pid, numbers) + bpf_core_type_size(struct upid))
 
 /*
- * The number that the namespace with this inode has given, or 0. It is not the
- * initial one, which is all that can be at level 0.
+ * Returns the PID in the namespace with this inode, or 0. The caller handles the initial
+ * namespace, which is the only one at level 0.
  */
-static __always_inline __u32 number_in(struct pid *pid, unsigned int level, __u32 inode, int direct)
+static __always_inline __u32 pid_in_namespace(struct pid *pid, unsigned int level, __u32 inode,
+					      int direct)
 {
 	void *first = __builtin_preserve_access_index(&pid->numbers[0]);
 
@@ -44,7 +48,7 @@ static __always_inline __u32 number_in(struct pid *pid, unsigned int level, __u3
 	return 0;
 }
 
-/* What every kernel with BTF can do: a helper's call for each pointer on the way. */
+/* Reads the task on every kernel with BTF, with one helper call per pointer. */
 static __always_inline void task_read_copied(struct agentsh_task *task, __u32 inode)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
@@ -56,23 +60,24 @@ static __always_inline void task_read_copied(struct agentsh_task *task, __u32 in
 		struct pid *pid = BPF_CORE_READ(current, thread_pid);
 		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
 
-		task->ns_pid = number_in(pid, BPF_CORE_READ(pid, level), inode, 0);
-		task->ns_tgid = task->pid == task->tgid
-					? task->ns_pid
-					: number_in(tgid, BPF_CORE_READ(tgid, level), inode, 0);
+		task->ns_pid = pid_in_namespace(pid, BPF_CORE_READ(pid, level), inode, 0);
+		task->ns_tgid =
+			task->pid == task->tgid
+				? task->ns_pid
+				: pid_in_namespace(tgid, BPF_CORE_READ(tgid, level), inode, 0);
 	}
 }
 
-static __always_inline __u32 number_of_direct(struct task_struct *task, __u32 inode)
+static __always_inline __u32 pid_in_namespace_direct(struct task_struct *task, __u32 inode)
 {
 	struct pid *pid = task->thread_pid;
 
 	if (NUMBERS_DIRECT)
-		return number_in(pid, pid->level, inode, 1);
-	return number_in(pid, pid->level, inode, 0);
+		return pid_in_namespace(pid, pid->level, inode, 1);
+	return pid_in_namespace(pid, pid->level, inode, 0);
 }
 
-/* The same by plain loads, which the verifier allows from a task that it knows as one. */
+/* Reads the task with plain loads, which the verifier allows from bpf_get_current_task_btf(). */
 static __always_inline void task_read_direct(struct agentsh_task *task, __u32 inode)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
@@ -81,23 +86,23 @@ static __always_inline void task_read_direct(struct agentsh_task *task, __u32 in
 	task->ppid = current->real_parent->tgid;
 	task->process_start_ns = leader->start_boottime;
 	if (inode) {
-		task->ns_pid = number_of_direct(current, inode);
-		task->ns_tgid =
-			task->pid == task->tgid ? task->ns_pid : number_of_direct(leader, inode);
+		task->ns_pid = pid_in_namespace_direct(current, inode);
+		task->ns_tgid = task->pid == task->tgid ? task->ns_pid
+							: pid_in_namespace_direct(leader, inode);
 	}
 }
 
 static __always_inline void task_read(struct agentsh_task *task)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
-	__u32 elsewhere = inode == PIDNS_INITIAL ? 0 : inode;
+	__u32 nested_inode = inode == PIDNS_INITIAL ? 0 : inode;
 
 	task->ns_pid = inode == PIDNS_INITIAL ? task->pid : 0;
 	task->ns_tgid = inode == PIDNS_INITIAL ? task->tgid : 0;
 	if (agentsh_settings.task_direct)
-		task_read_direct(task, elsewhere);
+		task_read_direct(task, nested_inode);
 	else
-		task_read_copied(task, elsewhere);
+		task_read_copied(task, nested_inode);
 }
 
 #else

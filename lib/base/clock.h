@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks as nanoseconds. */
+/* Reads clocks in nanoseconds. */
 #ifndef AGENTSH_BASE_CLOCK_H
 #define AGENTSH_BASE_CLOCK_H
 

@@ -6,7 +6,7 @@
 
 #define UNKNOWN "unknown"
 
-/* Newer than some C libraries' headers. */
+/* The headers of some C libraries lack these. */
 #define PROTOCOL_UDPLITE 136
 #define PROTOCOL_MPTCP 262
 

@@ -6,8 +6,11 @@
 
 #include "base/result.h"
 
-/* The length of the character at s if it is valid UTF-8 and no control character, else 0. */
-static size_t printable(const unsigned char *s)
+/*
+ * Returns the length of the character at s if it is valid UTF-8 and no control character,
+ * else 0.
+ */
+static size_t printable_length(const unsigned char *s)
 {
 	uint32_t code;
 	size_t length;
@@ -18,7 +21,7 @@ static size_t printable(const unsigned char *s)
 		return 0;
 	length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
 	code = s[0] & (0x7fU >> length);
-	for (size_t i = 1; i < length; i++) { /* the final NUL ends it too */
+	for (size_t i = 1; i < length; i++) { /* a NUL ends the loop, too */
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
 		code = code << 6 | (s[i] & 0x3f);
@@ -30,13 +33,13 @@ static size_t printable(const unsigned char *s)
 }
 
 /*
- * Messages repeat what the caller or the operator wrote, and are cut where they
- * are too long, also in the middle of a character.
+ * Replaces bytes that are not printable UTF-8. Messages quote text of the caller or the
+ * operator, and one that is too long is cut, possibly within a character.
  */
-static void make_line(char *text)
+static void make_printable(char *text)
 {
 	for (size_t length; *text; text += length) {
-		length = printable((const unsigned char *)text);
+		length = printable_length((const unsigned char *)text);
 		if (!length) {
 			*text = '?';
 			length = 1;
@@ -44,7 +47,10 @@ static void make_line(char *text)
 	}
 }
 
-/* A caller with less room gets the message's beginning, terminated all the same. */
+/*
+ * Writes the error into the caller's struct. A smaller struct gets the beginning of the
+ * message, with a terminating NUL.
+ */
 static void error_write(struct agentsh_ebpf_error *err, const struct agentsh_ebpf_error *from)
 {
 	size_t have = err->size;
@@ -53,10 +59,10 @@ static void error_write(struct agentsh_ebpf_error *err, const struct agentsh_ebp
 	if (have < sizeof(*from) && have > offsetof(struct agentsh_ebpf_error, message))
 		((char *)err)[have - 1] = '\0';
 	if (have > offsetof(struct agentsh_ebpf_error, message))
-		make_line((char *)err + offsetof(struct agentsh_ebpf_error, message));
+		make_printable((char *)err + offsetof(struct agentsh_ebpf_error, message));
 }
 
-/* Texts quote what others chose: names, paths, the environment. A log must not be forged by it. */
+/* Messages quote names, paths and the environment, which must not forge lines in a log. */
 void agentsh_sanitize_line(char *text)
 {
 	for (; *text; text++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fills struct agentsh_ebpf_error, in whatever size the caller has it. */
+/* Fills struct agentsh_ebpf_error, whichever size the caller's struct has. */
 #ifndef AGENTSH_BASE_ERROR_H
 #define AGENTSH_BASE_ERROR_H
 
@@ -7,10 +7,10 @@
 
 #include <agentsh/ebpf.h>
 
-/* Whether err can be written to: NULL counts as yes. Clears *err. */
+/* Clears *err. Returns false if its size is invalid; NULL is valid. */
 bool agentsh_error_begin(struct agentsh_ebpf_error *err);
 
-/* Replaces control characters by question marks. */
+/* Replaces control characters with question marks. */
 void agentsh_sanitize_line(char *text);
 
 /* Writes code, step and message if err is not NULL, and returns code. */

@@ -20,27 +20,30 @@ void agentsh_read_start(const char *path, char *text, size_t size)
 	text[n > 0 ? n : 0] = '\0';
 }
 
-/* Until the end, or NULL. stat() says size 0 for these, so it grows as it reads. */
+/*
+ * Reads until the end of the file; NULL on error. stat(2) gives size 0 for files of /proc
+ * and /sys, so the buffer grows as needed.
+ */
 static char *read_fd(int fd, size_t *len)
 {
 	char *text = NULL, *more;
-	size_t have = 0, room = 0;
+	size_t len_read = 0, capacity = 0;
 	ssize_t n;
 
 	do {
-		if (room - have < CHUNK) {
-			room = room ? 2 * room : CHUNK;
-			more = realloc(text, room + 1);
+		if (capacity - len_read < CHUNK) {
+			capacity = capacity ? 2 * capacity : CHUNK;
+			more = realloc(text, capacity + 1);
 			if (!more)
 				break;
 			text = more;
 		}
-		n = read(fd, text + have, room - have);
+		n = read(fd, text + len_read, capacity - len_read);
 		if (n > 0)
-			have += (size_t)n;
+			len_read += (size_t)n;
 		else if (!n) {
-			text[have] = '\0';
-			*len = have;
+			text[len_read] = '\0';
+			*len = len_read;
 			return text;
 		}
 	} while (n > 0 || errno == EINTR);

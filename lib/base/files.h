@@ -5,10 +5,10 @@
 
 #include <stddef.h>
 
-/* The beginning of a small file, NUL-terminated; an empty string if it cannot be read. */
+/* Reads the beginning of a file, NUL-terminated; an empty string if it cannot be read. */
 void agentsh_read_start(const char *path, char *text, size_t size);
 
-/* The whole file, NUL-terminated, for the caller to free; NULL if it cannot be read. */
+/* Reads a whole file, NUL-terminated; the caller frees it. NULL if it cannot be read. */
 char *agentsh_read_all(const char *path, size_t *len);
 
 #endif

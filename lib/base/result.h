@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Copies a result into a struct that the caller sized. */
+/* Copies a result into a struct whose size the caller has set. */
 #ifndef AGENTSH_BASE_RESULT_H
 #define AGENTSH_BASE_RESULT_H
 
 #include <stddef.h>
 
 /*
- * out begins with its size, as the caller's header has it; from has size bytes.
- * Members that do not fit into out are dropped, members that from lacks are zeroed.
+ * out begins with its size, which the caller's header defines; from has size bytes.
+ * Members that do not fit into out are dropped, and members that from lacks are zeroed.
  */
 void agentsh_copy_result(void *out, const void *from, size_t size);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What uname(2) and capget(2) say. */
+/* Reads uname(2) and capget(2). */
 #ifndef AGENTSH_BASE_SYSTEM_H
 #define AGENTSH_BASE_SYSTEM_H
 
@@ -16,16 +16,19 @@
 
 #define AGENTSH_BTF_PATH "/sys/kernel/btf/vmlinux"
 
-/* A version as struct agentsh_ebpf_capabilities has it. */
+/* A version in the form of agentsh_ebpf_capabilities.kernel_version. */
 #define AGENTSH_KERNEL(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor) << 8)
 
-/* The running kernel's version; 0 if its release cannot be parsed. release may be NULL. */
+/* Returns the running kernel's version; 0 if its release cannot be parsed. release may be NULL. */
 uint32_t agentsh_kernel_version(char *release, size_t size);
 
 /* Whether the kernel charges maps and programs to RLIMIT_MEMLOCK: before 5.11 (97306be45fbe). */
 bool agentsh_kernel_charges_memlock(void);
 
-/* The calling thread's effective capabilities, 1 << CAP_; valid in its own user namespace. */
+/*
+ * Returns the calling thread's effective capabilities, 1 << CAP_; they are valid in its
+ * own user namespace.
+ */
 uint64_t agentsh_effective_capabilities(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors and mappings that outlive libbpf's object. The object itself is closed
+ * Keeps descriptors and mappings beyond the life of libbpf's object. The object is closed
  * after the load, because it would keep the ELF image and its BTF in memory.
  */
 #include "load/adopt.h"
@@ -13,6 +13,7 @@
 #include <bpf/libbpf.h>
 
 #include "control.h"
+#include "load/programs.h"
 #include "ring/deliver.h"
 #include "tracer/tracer.h"
 

@@ -16,7 +16,10 @@
 #define SETTINGS_MAP ".rodata.settings"
 #define STATE_MAP "agentsh_state"
 
-/* The names that the PID namespace has in both: 0 where /proc does not tell. */
+/*
+ * Inode of this process's PID namespace, which the programs compare with; 0 if /proc is
+ * not readable.
+ */
 static uint32_t own_pidns(void)
 {
 	struct stat st;
@@ -24,7 +27,10 @@ static uint32_t own_pidns(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-/* The linker may keep a copy of the settings for each file; all get the same. */
+/*
+ * Sets the settings. The linker may keep one copy per source file, and all copies get the
+ * same values.
+ */
 static int set_settings(const struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
 			const struct agentsh_variant *variant)
 {
@@ -59,10 +65,10 @@ static int set_entries(struct bpf_object *obj, const char *name, uint32_t entrie
 	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
 }
 
-/* Only what is wanted is loaded, with the maps that only it uses. */
-static int choose(struct bpf_object *obj, uint32_t wanted)
+/* Enables only the wanted programs, and the maps that only they use. */
+static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 {
-	bool sends = false;
+	bool has_sendmsg = false;
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
@@ -78,20 +84,20 @@ static int choose(struct bpf_object *obj, uint32_t wanted)
 		bpf_program__set_autoload(prog, wanted & 1U << i);
 		bpf_map__set_autocreate(state_map, wanted & 1U << i);
 		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_UDP)
-			sends = true;
+			has_sendmsg = true;
 	}
 	if (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
 		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
-					sends);
+					has_sendmsg);
 	return 0;
 }
 
 /*
- * Sockets are remembered only for those who ask what became of them. The map, which is
- * small while it is empty, is there for all: without CAP_PERFMON older kernels want the
- * maps of code that cannot be reached, too.
+ * Configures the map of socket states, which only lifecycle and accept events fill. The
+ * map, which is small while it is empty, is created for every tracer: without CAP_PERFMON
+ * older kernels need the maps of unreachable code, too.
  */
-static int set_flows(struct bpf_object *obj, uint32_t hooks)
+static int set_sock_states(struct bpf_object *obj, uint32_t hooks)
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, "agentsh_sock_states");
 	uint32_t flags = BPF_F_NO_PREALLOC;
@@ -99,15 +105,15 @@ static int set_flows(struct bpf_object *obj, uint32_t hooks)
 	if (!map)
 		return -ENOENT;
 	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
-		flags |= BPF_F_CLONE; /* a listener's is its children's too */
+		flags |= BPF_F_CLONE; /* a listener's state is copied to its children */
 	return bpf_map__set_map_flags(map, flags);
 }
 
 /*
- * From 5.9 on (7d9c3427894f) one storage of a cgroup can serve all programs: a
- * session's tag is written once. Its key is the cgroup's id alone, which older
- * kernels refuse; there each program keeps the map of its own. Other errors are
- * the load's to tell: it makes maps as well.
+ * From kernel 5.9 on (7d9c3427894f) all programs can share one storage per cgroup, so a
+ * session's state is written once. The key of such a map is the cgroup's id alone, which
+ * older kernels refuse; there each program keeps a separate map. Any other error is left
+ * to the load, which reports it when it creates the maps.
  */
 static int share_states(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint32_t wanted)
 {
@@ -128,12 +134,12 @@ int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted)
 {
 	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
-	int ret = choose(obj, wanted);
+	int ret = choose_programs(obj, wanted);
 
 	if (!ret)
 		ret = set_settings(t, obj, variant);
 	if (!ret)
-		ret = set_flows(obj, t->hooks);
+		ret = set_sock_states(obj, t->hooks);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
 	if (!ret)

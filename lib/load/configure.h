@@ -9,17 +9,17 @@
 struct agentsh_ebpf_tracer;
 struct bpf_object;
 
-/* How much the programs read of the calling task. */
+/* How much of the calling task the programs read. */
 struct agentsh_variant {
-	bool direct;	     /* by plain loads, through bpf_get_current_task_btf() */
-	bool task;	     /* struct task_struct at all */
+	bool direct;	     /* plain loads, through bpf_get_current_task_btf() */
+	bool task;	     /* any read of struct task_struct */
 	bool comm;	     /* bpf_get_current_comm() */
-	const char *without; /* the event's members that are missing */
+	const char *without; /* the members that events lack */
 };
 
 /*
- * Sets the tracer's sizes and settings, and which programs are loaded: wanted has bit n
- * for row n of agentsh_program_descs.
+ * Sets the tracer's sizes and settings in the object, and which programs are loaded: bit n
+ * of wanted stands for agentsh_program_descs[n].
  */
 int agentsh_configure(struct agentsh_ebpf_tracer *tracer, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted);

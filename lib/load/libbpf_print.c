@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libbpf's print hook belongs to the whole process and has no context pointer.
- * It is taken under a lock for the length of one call; a thread-local pointer
- * tells this call's messages from those that other threads cause meanwhile,
- * which go where they went before.
+ * libbpf has one print hook per process, without a context pointer. It is taken under a
+ * lock for the duration of one call. A thread-local pointer tells the messages of this
+ * call from those that other threads cause meanwhile, which still go to the earlier hook.
  */
 #include "load/libbpf_print.h"
 
@@ -23,15 +22,18 @@ static pthread_mutex_t print_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(libbpf_print_fn_t) earlier_print;
 static _Thread_local struct agentsh_print_capture *capturing;
 
-/* The verifier says why in its last lines, then what it counted. */
-static void keep_verifier(struct agentsh_print_capture *capture, const char *text)
+/* Keeps the last lines of the verifier's log before its statistics: they give the reason. */
+static void keep_verifier_log(struct agentsh_print_capture *capture, const char *text)
 {
 	const char *begin = strstr(text, "BEGIN PROG LOAD LOG --\n");
 	const char *end, *from;
 
 	if (!begin || capture->verifier[0])
 		return;
-	/* its line's end is kept for now: "processed" may be the first line */
+	/*
+	 * Keep the marker's newline, so that '\nprocessed ' also matches when it is the first
+	 * line.
+	 */
 	begin += sizeof("BEGIN PROG LOAD LOG --") - 1;
 	end = strstr(begin, "\nprocessed ");
 	if (!end)
@@ -53,13 +55,13 @@ static void keep_verifier(struct agentsh_print_capture *capture, const char *tex
 			*c = ';';
 }
 
-/* A verifier's log is one message of many lines; the host gets them one by one. */
-static void keep(struct agentsh_print_capture *capture, int level, char *text)
+/* Passes on a message line by line, because a verifier's log is one message of many lines. */
+static void keep_message(struct agentsh_print_capture *capture, int level, char *text)
 {
 	char *rest = NULL;
 
 	if (level == LIBBPF_WARN)
-		keep_verifier(capture, text);
+		keep_verifier_log(capture, text);
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (level == LIBBPF_WARN && !capture->warning[0])
 			snprintf(capture->warning, sizeof(capture->warning), "%s", line);
@@ -82,7 +84,7 @@ static int print_hook(enum libbpf_print_level level, const char *format, va_list
 		return 0;
 	va_copy(again, args);
 	length = vsnprintf(line, sizeof(line), format, args);
-	if (length >= (int)sizeof(line)) { /* a verifier log has any length */
+	if (length >= (int)sizeof(line)) { /* a verifier's log may have any length */
 		char *whole = malloc((size_t)length + 1);
 
 		if (whole) {
@@ -92,7 +94,7 @@ static int print_hook(enum libbpf_print_level level, const char *format, va_list
 	}
 	va_end(again);
 	if (length >= 0)
-		keep(capture, level, text);
+		keep_message(capture, level, text);
 	if (text != line)
 		free(text);
 	return 0;
@@ -102,7 +104,7 @@ void agentsh_print_capture_begin(struct agentsh_print_capture *capture)
 {
 	pthread_mutex_lock(&print_lock);
 	capturing = capture;
-	/* set_print swaps: learn the earlier one before ours can run */
+	/* libbpf_set_print() returns the earlier hook; it must be stored before ours can run */
 	atomic_store(&earlier_print, libbpf_set_print(NULL));
 	libbpf_set_print(print_hook);
 }

@@ -12,11 +12,11 @@ struct agentsh_print_capture {
 	char verifier[256]; /* the verifier's last lines */
 };
 
-/* Takes libbpf's print hook for this thread until the matching end; holds a lock. */
+/* Takes libbpf's print hook for this thread until agentsh_print_capture_end(); holds a lock. */
 void agentsh_print_capture_begin(struct agentsh_print_capture *capture);
 void agentsh_print_capture_end(void);
 
-/* Passes a line of this library to the same callback. */
+/* Passes a line of this library's own to the same callback. */
 __attribute__((format(printf, 3, 4))) void agentsh_log(const struct agentsh_print_capture *capture,
 						       int level, const char *format, ...);
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loads the best variant of the programs that this kernel takes. */
+/* Loads the best variant of the programs that this kernel accepts. */
 #include "load/load.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/error.h"
@@ -15,23 +13,24 @@
 #include "load/configure.h"
 #include "load/libbpf_print.h"
 #include "load/memlock.h"
+#include "load/programs.h"
 #include "probe/checks.h"
 #include "probe/diagnose.h"
 #include "settings.h"
 #include "tracer/tracer.h"
 
-#include "agentsh.skel.h" /* knows the settings' type by name only */
+#include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
 #include "agentsh_task.skel.h"
 
-/* From what the newest kernels allow to what all do. */
+/* From the variant for the newest kernels to the variant for all. */
 enum { DIRECT, COPIED, NO_TASK, NO_COMM };
 
 static const struct agentsh_variant variants[] = {
 	[DIRECT] = {true, true, true, "nothing"},
-	/* before 5.11, and where cgroup programs may not call bpf_get_current_task_btf */
+	/* before kernel 5.11, and if cgroup programs may not call bpf_get_current_task_btf() */
 	[COPIED] = {false, true, true, "direct reads of the task"},
 	[NO_TASK] = {false, false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
-	/* kernel 6.18 wants CAP_PERFMON for bpf_get_current_comm too */
+	/* kernel 6.18 requires CAP_PERFMON for bpf_get_current_comm(), too */
 	[NO_COMM] = {false, false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
 };
 
@@ -51,7 +50,7 @@ static bool is_task_readable(const struct agentsh_ebpf_capabilities *process,
 	return true;
 }
 
-/* One load, from the options to what the kernel gave. */
+/* The state of one load, from the options to the loaded object. */
 struct load {
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_print_capture log;
@@ -88,13 +87,16 @@ static int object_load(struct load *l, uint32_t wanted)
 	return ret;
 }
 
-/* Whether other programs, or such that read less of the task, may fare better. */
+/*
+ * Whether a retry with fewer programs, or with programs that read less of the task, could
+ * succeed.
+ */
 static bool is_retryable(int ret)
 {
 	return ret && ret != -EPERM && ret != -ENOMEM && ret != -EMFILE && ret != -ENFILE;
 }
 
-/* The richest variant that loads. */
+/* Loads the richest variant that the kernel accepts. */
 static int load_best(struct load *l, uint32_t wanted)
 {
 	const struct agentsh_variant *last = &variants[NO_COMM];
@@ -102,8 +104,8 @@ static int load_best(struct load *l, uint32_t wanted)
 
 	while (is_retryable(ret) && l->variant < last) {
 		agentsh_log(&l->log, AGENTSH_EBPF_LOG_INFO,
-			    "the programs that leave out %s do not load (%d)", l->variant->without,
-			    ret);
+			    "the programs that leave out %s do not load (error %d)",
+			    l->variant->without, ret);
 		l->log.warning[0] = l->log.verifier[0] = '\0';
 		l->variant++;
 		ret = object_load(l, wanted);
@@ -111,9 +113,9 @@ static int load_best(struct load *l, uint32_t wanted)
 	return ret;
 }
 
-/* ---- hooks that this kernel lacks --------------------------------------- */
+/* ---- hooks that this kernel lacks ---------------------------------------  */
 
-/* Programs of these hooks, less those that are to be taken for missing. */
+/* Returns the programs of these hooks, without the programs that are simulated as missing. */
 static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
 {
 	uint32_t wanted = 0;
@@ -129,7 +131,7 @@ static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
 	return wanted;
 }
 
-/* The hooks all of whose programs are there. */
+/* Returns the hooks that lack none of their programs. */
 static uint32_t hooks_of(uint32_t hooks, const int *errors)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
@@ -138,7 +140,7 @@ static uint32_t hooks_of(uint32_t hooks, const int *errors)
 	return hooks;
 }
 
-/* Each program alone, in the poorest variant: which of them spoils the load? */
+/* Loads each program alone, in the poorest variant, to find those that fail. */
 static void find_unloadable(const struct load *all, uint32_t wanted, int *errors)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
@@ -152,7 +154,10 @@ static void find_unloadable(const struct load *all, uint32_t wanted, int *errors
 	}
 }
 
-/* What of the hooks this kernel can, in l->obj; -EOPNOTSUPP where a required one is missing. */
+/*
+ * Loads those of the hooks that this kernel supports into l->obj; -EOPNOTSUPP if a
+ * required one is missing.
+ */
 static int load_hooks(struct load *l)
 {
 	struct agentsh_ebpf_tracer *t = l->tracer;
@@ -185,7 +190,8 @@ static int load_failed(const struct agentsh_print_capture *log, int ret, uint32_
 	char why[sizeof(err->message)];
 
 	if (ret == -EACCES && !log->verifier[0])
-		ret = -EPERM; /* one errno for "may not"; the verifier's own is EACCES too */
+		ret = -EPERM; /* one errno for "not permitted"; the verifier's own errors are
+				 EACCES, too */
 	if (agentsh_diagnose(-ret, why, sizeof(why)))
 		return agentsh_fail(err, ret, step, "%s: %s", strerror(-ret), why);
 	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);

@@ -7,7 +7,7 @@ struct agentsh_ebpf_capabilities;
 struct agentsh_ebpf_error;
 struct agentsh_ebpf_tracer;
 
-/* process: what agentsh_probe_process() has found out about this process. */
+/* Loads the programs. process is the result of agentsh_probe_process(). */
 int agentsh_load(struct agentsh_ebpf_tracer *tracer,
 		 const struct agentsh_ebpf_capabilities *process, struct agentsh_ebpf_error *err);
 void agentsh_unload(struct agentsh_ebpf_tracer *tracer);

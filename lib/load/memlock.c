@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * RLIMIT_MEMLOCK on kernels before 5.11, which charge maps to it. libbpf either asks for
- * no limit at all or leaves the limit alone, and after one refusal never asks again in
- * this process. Without CAP_SYS_RESOURCE the hard limit may still be enough.
+ * Raises RLIMIT_MEMLOCK on kernels before 5.11, which charge maps to it. libbpf either
+ * requests no limit at all or leaves the limit alone, and after one refusal it does not
+ * try again in this process. Without CAP_SYS_RESOURCE the hard limit may still be enough.
  */
 #include "load/memlock.h"
 

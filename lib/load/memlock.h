@@ -3,7 +3,7 @@
 #define AGENTSH_LOAD_MEMLOCK_H
 
 /*
- * Raises RLIMIT_MEMLOCK where the kernel charges maps to it: to no limit if this
+ * If the kernel charges maps to RLIMIT_MEMLOCK, raises that limit: to no limit if this
  * process may, else to the hard limit.
  */
 void agentsh_memlock_raise(void);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of programs: a new one takes a row here and a file in bpf/. */
+/* The table of programs. A new program needs an entry here and a file in bpf/. */
 #include "load/programs.h"
 
 #include <linux/bpf.h>
@@ -22,7 +22,7 @@ const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] =
 	 "agentsh_state_sendmsg6", "cgroup/sendmsg6"},
 	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
 	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
-	/* kernel 5.9; without it only datagram sockets' CLOSED is missing */
+	/* kernel 5.9; only CLOSED of datagram sockets needs it */
 	{LIFECYCLE, 0, AGENTSH_EBPF_CHECK_SOCK_RELEASE, BPF_CGROUP_INET_SOCK_RELEASE,
 	 "agentsh_release", "agentsh_state_release", "cgroup/sock_release"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND4, BPF_CGROUP_INET4_BIND, "agentsh_bind4",

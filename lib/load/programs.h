@@ -14,7 +14,7 @@ struct agentsh_program_desc {
 	uint32_t check;		 /* AGENTSH_EBPF_CHECK_ */
 	uint32_t attach_type;	 /* enum bpf_attach_type */
 	const char *program;	 /* name in the object */
-	const char *state_map;	 /* likewise, of the program's own cgroup storage */
+	const char *state_map;	 /* name in the object of this program's cgroup storage */
 	const char *attach_name; /* as in the kernel's documentation */
 };
 
@@ -24,7 +24,7 @@ extern const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_C
 struct agentsh_program {
 	const struct agentsh_program_desc *desc;
 	int fd;
-	int state_fd; /* the cgroup storage that it reads */
+	int state_fd; /* the cgroup storage that the program reads */
 };
 
 #endif

@@ -11,7 +11,7 @@
 
 #include "base/files.h"
 
-/* Where it can't be looked at, the table is believed. */
+/* If the path cannot be examined, the mount table is believed. */
 static bool is_cgroup2_mount(const char *path)
 {
 	struct statfs fs;

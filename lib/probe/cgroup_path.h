@@ -5,7 +5,7 @@
 
 #include "probe/mountinfo.h"
 
-/* 0, or the negative errno of reading /proc/self/mountinfo. */
+/* Returns 0, or the negative errno value of reading /proc/self/mountinfo. */
 int agentsh_mounts_find(struct agentsh_mounts *out);
 
 #endif

@@ -18,8 +18,8 @@
 static const struct {
 	const char *name;
 	uint32_t required;
-	int32_t error;	     /* what a machine without it answers */
-	const char *lacking; /* as a sentence */
+	int32_t error;	     /* errno value of a machine that lacks it */
+	const char *lacking; /* a sentence on what is missing */
 	const char *hint;
 } table[] = {
 	[AGENTSH_EBPF_CHECK_KERNEL] = {"kernel", 0, 0, "the kernel is older than 5.8", NEWER},
@@ -27,7 +27,7 @@ static const struct {
 				    "allow bpf in the container's seccomp profile; the kernel "
 				    "needs CONFIG_BPF_SYSCALL=y"},
 	[AGENTSH_EBPF_CHECK_USERNS] = {"userns", 1, EPERM,
-				       "the capabilities are those of a user namespace",
+				       "the capabilities are valid only in a user namespace",
 				       "run in the initial user namespace (not rootless)"},
 	[AGENTSH_EBPF_CHECK_CAP_BPF] = {"cap_bpf", 1, EPERM, "CAP_BPF is missing", GRANT},
 	[AGENTSH_EBPF_CHECK_CAP_NET_ADMIN] = {"cap_net_admin", 1, EPERM, "CAP_NET_ADMIN is missing",
@@ -35,7 +35,7 @@ static const struct {
 	[AGENTSH_EBPF_CHECK_CAP_PERFMON] = {"cap_perfmon", 0, EPERM, "CAP_PERFMON is missing",
 					    GRANT},
 	[AGENTSH_EBPF_CHECK_LOCKDOWN] = {"lockdown", 0, EPERM,
-					 "the kernel is locked down to confidentiality",
+					 "the kernel is locked down in confidentiality mode",
 					 "boot with lockdown=integrity or less"},
 	[AGENTSH_EBPF_CHECK_BTF] = {"btf", 0, ENOENT, "/sys/kernel/btf/vmlinux is missing",
 				    "run a kernel with CONFIG_DEBUG_INFO_BTF=y and mount sysfs at "
@@ -120,7 +120,7 @@ void agentsh_check_set(struct agentsh_ebpf_capabilities *caps, uint32_t check, u
 	struct agentsh_ebpf_check *c = &caps->checks[check];
 	va_list args;
 
-	memset(c->detail, 0, sizeof(c->detail)); /* nothing of an earlier, longer one */
+	memset(c->detail, 0, sizeof(c->detail)); /* leave nothing of an earlier, longer text */
 	va_start(args, format);
 	vsnprintf(c->detail, sizeof(c->detail), format, args);
 	va_end(args);
@@ -164,8 +164,8 @@ int agentsh_checks_first_missing(const struct agentsh_ebpf_capabilities *caps, u
 void agentsh_check_not_tried(struct agentsh_ebpf_capabilities *caps, uint32_t check,
 			     uint32_t because)
 {
-	agentsh_check_set(caps, check, AGENTSH_EBPF_STATUS_UNKNOWN, 0, "not tried without %s",
-			  agentsh_ebpf_check_name(because));
+	agentsh_check_set(caps, check, AGENTSH_EBPF_STATUS_UNKNOWN, 0,
+			  "not tried, because %s is missing", agentsh_ebpf_check_name(because));
 }
 
 uint32_t agentsh_check_status_of(int error)
@@ -174,14 +174,17 @@ uint32_t agentsh_check_status_of(int error)
 						 : AGENTSH_EBPF_STATUS_MISSING;
 }
 
-/* What stops it, each in its own words, as many as leave room for what to do about the first. */
+/*
+ * Lists the missing required checks, each with its detail, as many as leave space for the
+ * remedy of the first.
+ */
 int agentsh_checks_reason(struct agentsh_ebpf_capabilities *caps)
 {
-	size_t at = 0, room = sizeof(caps->reason);
+	size_t at = 0, space = sizeof(caps->reason);
 	const char *hint = "";
 	int error = 0;
 
-	memset(caps->reason, 0, room);
+	memset(caps->reason, 0, space);
 	for (uint32_t i = 0; i < CHECKS; i++) {
 		const struct agentsh_ebpf_check *c = &caps->checks[i];
 
@@ -190,10 +193,10 @@ int agentsh_checks_reason(struct agentsh_ebpf_capabilities *caps)
 		if (!error) {
 			hint = table[i].hint;
 			error = c->error;
-			room -= strlen(hint);
+			space -= strlen(hint);
 		}
-		if (at + strlen(c->detail) + 2 < room)
-			at += (size_t)snprintf(caps->reason + at, room - at, "%s; ", c->detail);
+		if (at + strlen(c->detail) + 2 < space)
+			at += (size_t)snprintf(caps->reason + at, space - at, "%s; ", c->detail);
 	}
 	snprintf(caps->reason + at, sizeof(caps->reason) - at, "%s", hint);
 	return -error;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The results of the checks, and the table of their names, words and remedies. */
+/* The results of the checks, and the table of their names, messages and remedies. */
 #ifndef AGENTSH_PROBE_CHECKS_H
 #define AGENTSH_PROBE_CHECKS_H
 
@@ -11,9 +11,9 @@
 #define AGENTSH_CHECK_COUNT 24
 
 /*
- * The checks without which bpf(2) is not even called for a map. Too few descriptors
- * are among them: libbpf would take its failed trials for missing kernel features, and
- * remember that for as long as the process lives.
+ * The checks without which bpf(2) is not even called to create a map. They include the
+ * number of descriptors, because libbpf would take its failed trial calls for missing
+ * kernel features until the process ends.
  */
 #define AGENTSH_CHECKS_FOR_CALL                                                                    \
 	(1ULL << AGENTSH_EBPF_CHECK_BPF | 1ULL << AGENTSH_EBPF_CHECK_USERNS |                      \
@@ -25,17 +25,20 @@
 	 1ULL << AGENTSH_EBPF_CHECK_RINGBUF | 1ULL << AGENTSH_EBPF_CHECK_ARRAY_MMAP |              \
 	 1ULL << AGENTSH_EBPF_CHECK_CGROUP_STORAGE)
 
-/* Clears caps; simulate has the bits of checks that are to be treated as missing. */
+/* Clears caps. simulate has the bits of the checks that are treated as missing. */
 void agentsh_checks_begin(struct agentsh_ebpf_capabilities *caps, uint64_t simulate);
 
 /* Records one result, unless simulation overrides it. */
 __attribute__((format(printf, 5, 6))) void agentsh_check_set(struct agentsh_ebpf_capabilities *caps,
 							     uint32_t check, uint32_t status,
 							     int error, const char *format, ...);
-/* Likewise, in the table's words for "missing". */
+/*
+ * Records one result with the table's message for a missing check, unless simulation
+ * overrides it.
+ */
 void agentsh_check_set_lacking(struct agentsh_ebpf_capabilities *caps, uint32_t check,
 			       uint32_t status);
-/* Records all checks that simulation makes missing, whether they were tried or not. */
+/* Records every check that simulation makes missing, even if it was not tried. */
 void agentsh_checks_simulate(struct agentsh_ebpf_capabilities *caps);
 
 bool agentsh_check_missing(const struct agentsh_ebpf_capabilities *caps, uint32_t check);
@@ -47,7 +50,10 @@ void agentsh_check_not_tried(struct agentsh_ebpf_capabilities *caps, uint32_t ch
 /* MISSING, or FORBIDDEN for EPERM and EACCES. */
 uint32_t agentsh_check_status_of(int error);
 
-/* Fills reason; 0, or the negative errno of the first required check that is missing. */
+/*
+ * Fills reason. Returns 0, or the negative errno value of the first required check that is
+ * missing.
+ */
 int agentsh_checks_reason(struct agentsh_ebpf_capabilities *caps);
 /* Fills available, missing, reason and usable. */
 void agentsh_checks_summarize(struct agentsh_ebpf_capabilities *caps);

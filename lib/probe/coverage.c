@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which ways to the network a tracer sees, said in one place. */
+/* Which ways to the network a tracer sees. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +13,14 @@
 
 enum rule {
 	UNSEEN,
-	BY_CONNECT, /* with AGENTSH_EBPF_HOOK_CONNECT */
-	BY_UDP,	    /* with AGENTSH_EBPF_HOOK_UDP */
-	IMPLIED,    /* by an earlier connect */
-	BY_PING,    /* by connect, on kernels that run its hook for ping sockets */
+	BY_CONNECT, /* needs AGENTSH_EBPF_HOOK_CONNECT */
+	BY_UDP,	    /* needs AGENTSH_EBPF_HOOK_UDP */
+	IMPLIED,    /* an earlier connect() was reported */
+	BY_PING,    /* needs the connect hook, and a kernel that runs it for ping sockets */
 	BY_LIFECYCLE,
-	BY_RELEASE, /* by the lifecycle hook, on kernels that say when a socket ends */
+	BY_RELEASE, /* needs the lifecycle hook, and a kernel that reports the end of a socket */
 	BY_ACCEPT,
-	BY_ANY /* as other sockets of its kind */
+	BY_ANY /* seen like other sockets of its kind */
 };
 
 static const struct {
@@ -29,51 +29,48 @@ static const struct {
 	const char *note;
 } table[] = {
 	[AGENTSH_EBPF_COVERAGE_TCP_CONNECT] = {"tcp_connect", BY_CONNECT,
-					       "CONNECT, one an attempt"},
-	[AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN] =
-		{"tcp_fastopen", BY_CONNECT, "CONNECT, also where the connect is part of a send"},
+					       "one CONNECT per attempt"},
+	[AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN] = {"tcp_fastopen", BY_CONNECT,
+						"CONNECT, also if a send makes the connection"},
 	[AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT] = {"mptcp_connect", BY_CONNECT,
 						 "CONNECT, for the first subflow"},
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
-		 "UDP_SEND, one for each socket and destination, or for each "
-		 "datagram"},
+		 "one UDP_SEND per socket and destination, or one per datagram"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
-		{"udp_send_connected", IMPLIED, "no event of its own; its connect() was reported"},
+		{"udp_send_connected", IMPLIED, "no event; the connect() before it was reported"},
 	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] = {"udplite_connect", UNSEEN,
 						   "the kernel runs no hook for it"},
-	[AGENTSH_EBPF_COVERAGE_UDPLITE_SEND] = {"udplite_send", BY_UDP, "as udp_send"},
+	[AGENTSH_EBPF_COVERAGE_UDPLITE_SEND] = {"udplite_send", BY_UDP, "like udp_send"},
 	[AGENTSH_EBPF_COVERAGE_PING_CONNECT] = {"ping_connect", BY_PING,
 						"CONNECT since kernel 6.1"},
 	[AGENTSH_EBPF_COVERAGE_PING_SEND] = {"ping_send", UNSEEN, "the kernel runs no hook for it"},
 	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN, "the kernel runs no hook for it"},
 	[AGENTSH_EBPF_COVERAGE_RAW] =
-		{"raw", UNSEEN, "the kernel runs no hook for it; drop CAP_NET_RAW to close it"},
+		{"raw", UNSEEN, "the kernel runs no hook for it; drop CAP_NET_RAW to prevent it"},
 	[AGENTSH_EBPF_COVERAGE_PACKET] =
 		{"packet", UNSEEN,
-		 "the kernel runs no hook for it; drop CAP_NET_RAW to close "
-		 "it"},
+		 "the kernel runs no hook for it; drop CAP_NET_RAW to prevent it"},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT] =
 		{"io_uring_connect", BY_CONNECT,
-		 "as connect(); pid may be the ring's worker thread"},
+		 "like connect(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_SEND] =
-		{"io_uring_send", BY_UDP, "as sendmsg(); pid may be the ring's worker thread"},
+		{"io_uring_send", BY_UDP, "like sendmsg(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_UNIX] = {"unix", UNSEEN,
-					"not a network; keep proxies' sockets away"},
+					"not a network; keep the sockets of proxies out of reach"},
 	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN, "the kernel runs no hook for it"},
 	[AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET] =
-		{"earlier_socket", UNSEEN, "a socket belongs to the cgroup in which it was made"},
+		{"earlier_socket", UNSEEN,
+		 "a socket belongs to the cgroup in which it was created"},
 	[AGENTSH_EBPF_COVERAGE_PASSED_SOCKET] =
-		{"passed_socket", UNSEEN, "a socket belongs to the cgroup in which it was made"},
+		{"passed_socket", UNSEEN, "a socket belongs to the cgroup in which it was created"},
 	[AGENTSH_EBPF_COVERAGE_LEFT_SOCKET] =
 		{"left_socket", BY_ANY,
-		 "as others of its kind: a socket belongs to the cgroup "
-		 "in which it was made"},
+		 "like others of its kind: a socket belongs to the cgroup in which it was created"},
 	[AGENTSH_EBPF_COVERAGE_TCP_OUTCOME] =
 		{"tcp_outcome", BY_LIFECYCLE,
-		 "CONNECTED, CONNECT_FAILED and CLOSED, with the hook "
-		 "LIFECYCLE"},
+		 "CONNECTED, CONNECT_FAILED and CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] =
 		{"datagram_close", BY_RELEASE, "CLOSED, with the hook LIFECYCLE, since kernel 5.9"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
@@ -83,27 +80,28 @@ static const struct {
 #define ROWS (sizeof(table) / sizeof(table[0]))
 
 /*
- * Whether the kernel has this function, by its type information: a hook's name
- * says more than a version, which distributions outrun. 0, 1, or -1: can't tell.
+ * Whether the kernel has this function, according to its BTF: a hook's name says more than
+ * a version, because distributions backport hooks. Returns 0, 1, or -1 if BTF is not
+ * readable.
  */
 static int kernel_has(const char *function)
 {
 	size_t len = 0;
 	char *btf = agentsh_read_all(AGENTSH_BTF_PATH, &len);
-	int has = btf ? memmem(btf, len, function, strlen(function) + 1) != NULL : -1;
+	int found = btf ? memmem(btf, len, function, strlen(function) + 1) != NULL : -1;
 
 	free(btf);
-	return has;
+	return found;
 }
 
 static bool ping_hooked(void)
 {
-	int has = kernel_has("ping_pre_connect");
+	int found = kernel_has("ping_pre_connect");
 
-	return has < 0 ? agentsh_kernel_version(NULL, 0) >= AGENTSH_KERNEL(6, 1) : has;
+	return found < 0 ? agentsh_kernel_version(NULL, 0) >= AGENTSH_KERNEL(6, 1) : found;
 }
 
-static bool has_check(const struct agentsh_ebpf_tracer *t, uint32_t check)
+static bool has_program(const struct agentsh_ebpf_tracer *t, uint32_t check)
 {
 	for (uint32_t i = 0; i < t->program_count; i++)
 		if (t->programs[i].desc->check == check)
@@ -111,7 +109,7 @@ static bool has_check(const struct agentsh_ebpf_tracer *t, uint32_t check)
 	return false;
 }
 
-static bool seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
+static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 {
 	switch (rule) {
 	case BY_CONNECT:
@@ -125,7 +123,7 @@ static bool seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 	case BY_LIFECYCLE:
 		return t->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_RELEASE:
-		return has_check(t, AGENTSH_EBPF_CHECK_SOCK_RELEASE);
+		return has_program(t, AGENTSH_EBPF_CHECK_SOCK_RELEASE);
 	case BY_ACCEPT:
 		return t->hooks & AGENTSH_EBPF_HOOK_ACCEPT;
 	default:
@@ -144,7 +142,7 @@ int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_eb
 	if (t->synth)
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < ROWS; i++) {
-		if (seen(t, table[i].rule))
+		if (is_seen(t, table[i].rule))
 			c.seen |= 1ULL << i;
 		else if (table[i].rule == IMPLIED && t->hooks & AGENTSH_EBPF_HOOK_CONNECT)
 			c.implied |= 1ULL << i;

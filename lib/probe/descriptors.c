@@ -13,15 +13,15 @@
 #include "load/programs.h"
 #include "probe/checks.h"
 
-#define DESCRIPTORS_FOR_LOAD 64 /* at the peak: libbpf's, and our copies */
-#define DESCRIPTORS_KEPT 22	/* by a tracer with all hooks, at most */
+#define DESCRIPTORS_FOR_LOAD 64 /* the most at one time: libbpf's and our copies */
+#define DESCRIPTORS_KEPT 22	/* the most that a tracer with all hooks keeps open */
 
 /*
- * Out of descriptors, libbpf takes its own trial calls' failure for a missing
- * kernel feature, and remembers that for the rest of the process: every later
- * open would fail. So it is not called without enough of them.
+ * Opens as many descriptors as a load needs at its peak. Without enough of them libbpf is
+ * not called: it would take the failure of its trial calls for a missing kernel feature
+ * until the process ends, and every later open would fail.
  */
-static int check_descriptors(void)
+static int try_descriptors(void)
 {
 	int fds[DESCRIPTORS_FOR_LOAD], n = 0, ret = 0;
 
@@ -42,9 +42,10 @@ static uint64_t open_descriptors(void)
 	struct stat st;
 	int lowest;
 
-	if (!stat("/proc/self/fd", &st) && st.st_size > 0) /* kernel 6.2: their number */
+	if (!stat("/proc/self/fd", &st) &&
+	    st.st_size > 0) /* the number of open descriptors, kernel 6.2 */
 		return (uint64_t)st.st_size;
-	/* those below the lowest free one are taken; what is above it is rare */
+	/* descriptors below the lowest free one are open; few are above it */
 	lowest = eventfd(0, EFD_CLOEXEC);
 	if (lowest < 0)
 		return 0;
@@ -52,24 +53,27 @@ static uint64_t open_descriptors(void)
 	return (uint64_t)lowest;
 }
 
-/* As many as a load takes at its peak are opened; then those are counted that it leaves. */
+/*
+ * Checks that a load has enough descriptors, and counts the sessions for which
+ * RLIMIT_NOFILE leaves some.
+ */
 void agentsh_probe_descriptors(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_NOFILE;
-	int error = -check_descriptors();
+	int error = -try_descriptors();
 	struct rlimit limit = {0};
-	uint64_t taken, sessions;
+	uint64_t used, sessions;
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	taken = open_descriptors() + DESCRIPTORS_KEPT;
-	sessions = limit.rlim_cur > taken ? (limit.rlim_cur - taken) / AGENTSH_PROGRAM_COUNT : 0;
+	used = open_descriptors() + DESCRIPTORS_KEPT;
+	sessions = limit.rlim_cur > used ? (limit.rlim_cur - used) / AGENTSH_PROGRAM_COUNT : 0;
 	if (!error)
 		agentsh_check_set(caps, check, AGENTSH_EBPF_STATUS_AVAILABLE, 0,
-				  "RLIMIT_NOFILE is %llu: room for %llu sessions",
+				  "RLIMIT_NOFILE is %llu, enough for %llu sessions",
 				  (unsigned long long)limit.rlim_cur, (unsigned long long)sessions);
 	else
 		agentsh_check_set(caps, check, AGENTSH_EBPF_STATUS_FORBIDDEN, error,
-				  "RLIMIT_NOFILE, %llu, leaves too few descriptors (%s)",
+				  "RLIMIT_NOFILE (%llu) leaves too few descriptors (%s)",
 				  (unsigned long long)limit.rlim_cur, strerror(error));
 	caps->checks[check].value = limit.rlim_cur;
 	if (!agentsh_check_missing(caps, check))

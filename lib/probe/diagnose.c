@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bpf(2) says EPERM for half a dozen reasons. This finds the one that holds, in
- * the probe's words where it is one of the probe's.
+ * Finds the reason of a failed bpf(2) call. EPERM has half a dozen reasons; a reason that
+ * the probe knows is given in the probe's words.
  */
 #include "probe/diagnose.h"
 
@@ -30,19 +30,21 @@ static bool not_permitted(int errnum, char *text, size_t size)
 		snprintf(text, size, "%s", caps.reason);
 		return true;
 	}
-	/* before 5.11 (97306be45fbe) the charge for a map fails with EPERM; EACCES is the
-	 * verifier's */
+	/*
+	 * before kernel 5.11 (97306be45fbe) charging a map fails with EPERM; EACCES comes from the
+	 * verifier
+	 */
 	if (errnum == EPERM && agentsh_kernel_charges_memlock() &&
 	    !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY) {
 		snprintf(text, size,
-			 "RLIMIT_MEMLOCK is %llu bytes, too little for the maps on kernel %.32s; "
-			 "raise it, "
-			 "or lower ring_size, max_sessions or udp_dedup_entries",
+			 "RLIMIT_MEMLOCK is %llu bytes, too low for the maps on kernel %.32s; "
+			 "raise it, or lower ring_size, max_sessions or udp_dedup_entries",
 			 (unsigned long long)limit.rlim_cur, caps.kernel_release);
 		return true;
 	}
 	snprintf(text, size,
-		 "refused although the capabilities are there; see the security module's log");
+		 "refused although this process has the capabilities; see the log of the "
+		 "security module");
 	return false;
 }
 
@@ -51,8 +53,7 @@ static void out_of_descriptors(char *text, size_t size)
 	struct rlimit limit = {0};
 
 	getrlimit(RLIMIT_NOFILE, &limit);
-	snprintf(text, size,
-		 "RLIMIT_NOFILE, %llu descriptors, is too low for what is open; raise it",
+	snprintf(text, size, "RLIMIT_NOFILE is %llu, too low for the descriptors in use; raise it",
 		 (unsigned long long)limit.rlim_cur);
 }
 
@@ -66,9 +67,8 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 		return not_permitted(errnum, text, size);
 	case ENOSYS:
 		snprintf(text, size,
-			 "bpf(2) is not there: the kernel lacks CONFIG_BPF_SYSCALL, or a seccomp "
-			 "filter "
-			 "hides it");
+			 "bpf(2) is not available: the kernel lacks CONFIG_BPF_SYSCALL, or a "
+			 "seccomp filter hides it");
 		return true;
 	case EMFILE:
 		out_of_descriptors(text, size);
@@ -79,14 +79,13 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 	case ENOMEM:
 		snprintf(text, size,
 			 "out of memory; lower ring_size, max_sessions or udp_dedup_entries, or "
-			 "raise "
-			 "the "
-			 "memory limit");
+			 "raise the memory limit");
 		return true;
 	default:
 		agentsh_kernel_version(release, sizeof(release));
 		snprintf(text, size,
-			 "on kernel %.32s; the programs need 5.8 or later with CONFIG_CGROUP_BPF",
+			 "this is kernel %.32s; the programs need 5.8 or later with "
+			 "CONFIG_CGROUP_BPF",
 			 release);
 		return false;
 	}
@@ -98,13 +97,13 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
 
 	if (error == E2BIG)
-		return "the cgroup has the kernel's 64 programs already";
+		return "the cgroup already has 64 programs, the kernel's limit";
 	if (error != EPERM)
 		return NULL;
-	/* those that allow others would not have stopped it */
+	/* programs that allow others beside them would not have stopped it */
 	if (bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query) || !query.prog_cnt)
 		return NULL;
-	return "another program has it for itself, here or in a cgroup above";
+	return "another program is attached exclusively, here or in a cgroup above it";
 }
 
 int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what)

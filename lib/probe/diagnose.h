@@ -11,16 +11,16 @@ struct agentsh_ebpf_error;
 struct agentsh_program_desc;
 
 /*
- * Writes one or two finished sentences on the errno (positive) of a bpf(2) call.
- * Returns whether they explain it completely.
+ * Writes the reason of a failed bpf(2) call, and its remedy, in one line. errnum is
+ * positive. Returns whether the line explains the failure completely.
  */
 bool agentsh_diagnose(int errnum, char *text, size_t size);
 
-/* Why attaching failed with this errno (positive), or NULL if that cannot be told. */
+/* Returns why attaching failed with this positive errno value, or NULL if that is unknown. */
 const char *agentsh_attach_refused(int error, int cgroup_fd,
 				   const struct agentsh_program_desc *desc);
 
-/* agentsh_fail() for a system call: what, errno's text, reason and remedy. */
+/* Calls agentsh_fail() for a failed system call: what, the text of errno, reason and remedy. */
 int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what);
 
 #endif

@@ -29,11 +29,11 @@ static void program_result(struct agentsh_ebpf_capabilities *caps,
 				  why ? why : strerror(error));
 	else
 		agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s %s", desc->attach_name,
-				  caps->load_only ? "loads; not tried to attach"
+				  caps->load_only ? "loads; attaching was not tried"
 						  : "loads and attaches");
 }
 
-/* For a moment, to the caller's own cgroup: the tag is zero, so it reports nothing. */
+/* Attaches the program for a moment. The session state is zero, so the program reports nothing. */
 static int attach_once(const struct agentsh_program *program, int cgroup_fd)
 {
 	int link = bpf_link_create(program->fd, cgroup_fd, program->desc->attach_type, NULL);
@@ -87,7 +87,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 					  "this library was built without it");
 		else if (error)
 			program_result(caps, desc, error, "loading", NULL);
-		else /* its partner's failure keeps it from being attached */
+		else /* a failed program of the same hook keeps it from being attached */
 			agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s loads",
 					  desc->attach_name);
 	}

@@ -25,10 +25,10 @@ static void map_result(struct agentsh_ebpf_capabilities *caps, uint32_t check, i
 		       const char *what)
 {
 	if (fd >= 0)
-		agentsh_check_set(caps, check, AVAILABLE, 0, "%s can be made", what);
+		agentsh_check_set(caps, check, AVAILABLE, 0, "%s can be created", what);
 	else
 		agentsh_check_set(caps, check, agentsh_check_status_of(-fd), -fd,
-				  "%s cannot be made: %s", what, strerror(-fd));
+				  "%s cannot be created: %s", what, strerror(-fd));
 }
 
 static int create_ring(uint32_t bytes)
@@ -82,11 +82,12 @@ void agentsh_probe_memlock(struct agentsh_ebpf_capabilities *caps, int error, ui
 
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	if (error)
-		agentsh_check_set(caps, check, FORBIDDEN, error,
-				  "RLIMIT_MEMLOCK is %llu bytes, too little for a ring of %u (%s)",
-				  (unsigned long long)limit.rlim_cur, bytes, strerror(error));
+		agentsh_check_set(
+			caps, check, FORBIDDEN, error,
+			"RLIMIT_MEMLOCK is %llu bytes, too low for a ring of %u bytes (%s)",
+			(unsigned long long)limit.rlim_cur, bytes, strerror(error));
 	else
-		agentsh_check_set(caps, check, AVAILABLE, 0, "a ring of %u bytes can be made",
+		agentsh_check_set(caps, check, AVAILABLE, 0, "a ring of %u bytes can be created",
 				  bytes);
 	caps->checks[check].value = limit.rlim_cur;
 }
@@ -100,12 +101,12 @@ bool agentsh_memlock_refuses(int error)
 	       limit.rlim_cur != RLIM_INFINITY;
 }
 
-/* Each kind of map, until the limit is met; then that is why. */
+/* Creates each kind of map, until RLIMIT_MEMLOCK refuses one; later kinds are not tried then. */
 static int probe_map_kinds(struct agentsh_ebpf_capabilities *caps)
 {
 	static const struct {
 		uint32_t check;
-		int (*make)(void);
+		int (*create)(void);
 		const char *what;
 	} kinds[] = {
 		{AGENTSH_EBPF_CHECK_RINGBUF, create_small_ring, "a ring buffer"},
@@ -115,7 +116,7 @@ static int probe_map_kinds(struct agentsh_ebpf_capabilities *caps)
 	bool refused = false;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		int fd = refused ? -1 : kinds[i].make();
+		int fd = refused ? -1 : kinds[i].create();
 
 		close_if_open(fd);
 		refused = refused || agentsh_memlock_refuses(-fd);
@@ -140,7 +141,7 @@ void agentsh_probe_maps(struct agentsh_ebpf_capabilities *caps)
 			agentsh_check_not_tried(caps, checks[i], (uint32_t)because);
 		return;
 	}
-	agentsh_memlock_raise(); /* as an open does */
+	agentsh_memlock_raise(); /* as agentsh_ebpf_tracer_open() does */
 	refused = probe_map_kinds(caps);
 	if (agentsh_check_missing(caps, AGENTSH_EBPF_CHECK_RINGBUF)) {
 		agentsh_check_not_tried(caps, AGENTSH_EBPF_CHECK_MEMLOCK,
@@ -150,11 +151,11 @@ void agentsh_probe_maps(struct agentsh_ebpf_capabilities *caps)
 		close_if_open(fd);
 		agentsh_probe_memlock(caps, fd < 0 ? -fd : 0, AGENTSH_RING_SIZE_DEFAULT);
 	}
-	/* the command is looked at before its descriptors */
+	/* the kernel checks the command before its descriptors, so EBADF means that it exists */
 	fd = bpf_link_create(-1, -1, BPF_CGROUP_INET4_CONNECT, NULL);
 	if (fd == -EBADF)
 		agentsh_check_set(caps, AGENTSH_EBPF_CHECK_CGROUP_LINK, AVAILABLE, 0,
-				  "programs can be linked");
+				  "programs can be linked to cgroups");
 	else
 		agentsh_check_set(caps, AGENTSH_EBPF_CHECK_CGROUP_LINK,
 				  agentsh_check_status_of(-fd), -fd, "BPF_LINK_CREATE: %s",

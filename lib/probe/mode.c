@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's word in the environment; read only when the host asks for it. */
+/* Reads the operator's settings from the environment, only if the host asks for it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +32,7 @@ static int parse_mode(const char *text, uint32_t *mode, struct agentsh_ebpf_erro
 int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simulate_missing,
 			       struct agentsh_ebpf_error *err)
 {
-	const char *wish = secure_getenv("AGENTSH_EBPF");
+	const char *value = secure_getenv("AGENTSH_EBPF");
 	const char *names = secure_getenv("AGENTSH_EBPF_SIMULATE_MISSING");
 	uint32_t found = mode ? *mode : 0;
 	int ret = 0;
@@ -41,8 +41,8 @@ int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simulate_missing,
 		return -EINVAL;
 	if (!mode)
 		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "mode is NULL");
-	if (wish && wish[0])
-		ret = parse_mode(wish, &found, err);
+	if (value && value[0])
+		ret = parse_mode(value, &found, err);
 	if (!ret && names && names[0] && simulate_missing)
 		ret = agentsh_ebpf_checks_parse(names, simulate_missing, err);
 	if (!ret)

@@ -3,21 +3,21 @@
 
 #include <string.h>
 
-/* A piece of someone else's text. */
+/* Part of a text that belongs to the caller. */
 struct slice {
 	const char *at;
 	size_t len;
 };
 
-/* Cuts off what comes before the separator, which goes too. */
+/* Removes the text before the separator from rest, and the separator, and returns that text. */
 static struct slice split_at(struct slice *rest, char separator)
 {
 	const char *end = rest->len ? memchr(rest->at, separator, rest->len) : NULL;
 	struct slice head = {rest->at, end ? (size_t)(end - rest->at) : rest->len};
-	size_t gone = head.len + (end ? 1 : 0);
+	size_t skip = head.len + (end ? 1 : 0);
 
-	rest->at += gone;
-	rest->len -= gone;
+	rest->at += skip;
+	rest->len -= skip;
 	return head;
 }
 
@@ -31,7 +31,7 @@ static bool starts_with(struct slice s, struct slice prefix)
 	return s.len >= prefix.len && !memcmp(s.at, prefix.at, prefix.len);
 }
 
-/* Spaces and the like are written as \040 in mountinfo. Never longer than before. */
+/* Decodes mountinfo's escapes, such as \040 for a space. The result is never longer. */
 static struct slice unescape(struct slice from, char *to)
 {
 	size_t n = 0;
@@ -50,7 +50,10 @@ static struct slice unescape(struct slice from, char *to)
 	return (struct slice){to, n};
 }
 
-/* The line of cgroup v2 is "0::/path". A path above the namespace's root is of no use. */
+/*
+ * Returns the path of the line of cgroup v2, "0::/path". A path above the namespace's root
+ * is not usable.
+ */
 static struct slice own_path(struct slice rest)
 {
 	const struct slice v2 = {"0::/", 4}, above = {"/..", 3};
@@ -68,7 +71,7 @@ static struct slice own_path(struct slice rest)
 	return (struct slice){NULL, 0};
 }
 
-/* What is left of path below root; false if it is not below. */
+/* Sets *left to the part of path below root; returns false if path is not below root. */
 static bool strip_root(struct slice path, struct slice root, struct slice *left)
 {
 	if (equals(root, "/"))
@@ -93,8 +96,8 @@ static bool join(struct slice directory, struct slice rest, char *path, size_t s
 }
 
 /*
- * "36 35 98:0 /root /mount/point options [optional]... - type source options",
- * proc_pid_mountinfo(5); the type.
+ * Returns the type in a line of mountinfo, proc_pid_mountinfo(5), and sets root and point:
+ * "36 35 98:0 /root /mount/point options [optional]... - type source options"
  */
 static struct slice parse_mount(struct slice line, struct slice *root, struct slice *point)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this machine can trace: the checks, one after the other. */
+/* Runs the checks of what this machine can trace. */
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #define MISSING AGENTSH_EBPF_STATUS_MISSING
 #define UNKNOWN AGENTSH_EBPF_STATUS_UNKNOWN
 
-/* Half a path would be another directory. */
+/* Copies a path only if it fits: half a path is another directory. */
 static void copy_path(char *to, size_t size, const char *from)
 {
 	size_t len = strlen(from);
@@ -34,14 +34,14 @@ static void probe_cgroup2(struct agentsh_ebpf_capabilities *caps)
 				  strerror(error));
 	else if (!found.v2 && found.hidden)
 		agentsh_check_set(caps, check, MISSING, ENODEV,
-				  "no cgroup v2 is mounted that another mount does not hide");
+				  "no cgroup v2 is mounted visibly; another mount hides it");
 	else if (!found.v2)
 		agentsh_check_set(caps, check, MISSING, ENODEV, "no cgroup v2 is mounted%s",
 				  found.v1 ? ", only v1" : "");
 	else
 		agentsh_check_set(caps, check, AVAILABLE, 0, "%s at %.48s%s",
 				  found.v1 ? "hybrid" : "pure", found.mount,
-				  found.own[0] ? "" : "; the own cgroup is outside of it");
+				  found.own[0] ? "" : "; this process's own cgroup is outside it");
 	caps->checks[check].value = found.v2;
 	if (agentsh_check_missing(caps, check) || !found.v2)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What this process is allowed to do, in the order in which the kernel asks. No map is
- * created and no program is loaded for it.
+ * What this process is permitted to do, in the order in which the kernel checks it. No map
+ * is created and no program is loaded for this.
  */
 #include "probe/process.h"
 
@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <linux/btf.h>
 #include <linux/capability.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -24,7 +23,7 @@
 #define FORBIDDEN AGENTSH_EBPF_STATUS_FORBIDDEN
 #define UNKNOWN AGENTSH_EBPF_STATUS_UNKNOWN
 
-#define USERNS_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO, fixed since 3.8 */
+#define USERNS_INITIAL 0xEFFFFFFDU /* PROC_USER_INIT_INO, fixed since kernel 3.8 */
 #define CAP_BIT(capability) (1ULL << (capability))
 #define BPF_SYSCTL "/proc/sys/kernel/unprivileged_bpf_disabled"
 
@@ -38,12 +37,12 @@ static void probe_kernel(struct agentsh_ebpf_capabilities *caps)
 		agentsh_check_set(caps, check, AVAILABLE, 0, "Linux %s", caps->kernel_release);
 	else
 		agentsh_check_set(caps, check, UNKNOWN, 0,
-				  "Linux %s; 5.8 is the oldest known to work",
+				  "Linux %s; 5.8 is the oldest release known to work",
 				  caps->kernel_release);
 	caps->checks[check].value = caps->kernel_version;
 }
 
-/* Whether a filter of system calls is active for this thread, seccomp(2). */
+/* Whether a seccomp(2) filter is active for this thread. */
 static bool has_seccomp_filter(void)
 {
 	char text[4096];
@@ -55,9 +54,9 @@ static bool has_seccomp_filter(void)
 }
 
 /*
- * A command that can't exist gives EINVAL where the call itself is allowed.
- * Older kernels with unprivileged bpf(2) switched off, 5.10 among them, look at
- * the capability first and say EPERM.
+ * Calls bpf(2) with a command that cannot exist, which gives EINVAL if the call itself is
+ * permitted. Older kernels with unprivileged bpf(2) switched off, 5.10 among them, check
+ * the capability first and return EPERM.
  */
 static void probe_bpf(struct agentsh_ebpf_capabilities *caps, uint64_t effective)
 {
@@ -72,17 +71,16 @@ static void probe_bpf(struct agentsh_ebpf_capabilities *caps, uint64_t effective
 		agentsh_check_set(caps, check, MISSING, error,
 				  "the kernel has no bpf(2) (CONFIG_BPF_SYSCALL)");
 	else if (error != EPERM && error != EACCES)
-		agentsh_check_set(caps, check, AVAILABLE, 0, "bpf(2) answers");
+		agentsh_check_set(caps, check, AVAILABLE, 0, "bpf(2) can be called");
 	else if (!capable && !has_seccomp_filter())
-		agentsh_check_set(caps, check, UNKNOWN, error,
-				  "bpf(2) is for those with CAP_BPF only");
+		agentsh_check_set(caps, check, UNKNOWN, error, "bpf(2) needs CAP_BPF");
 	else
 		agentsh_check_set(caps, check, capable ? FORBIDDEN : UNKNOWN, error,
 				  "bpf(2) is refused by a seccomp filter or a security module (%s)",
 				  error == EPERM ? "EPERM" : "EACCES");
 }
 
-/* Capabilities of another user namespace than the first open nothing in bpf(2). */
+/* Capabilities of any user namespace but the initial one permit nothing in bpf(2). */
 static void probe_userns(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_USERNS;
@@ -95,7 +93,7 @@ static void probe_userns(struct agentsh_ebpf_capabilities *caps)
 		agentsh_check_set(caps, check, AVAILABLE, 0, "in the initial user namespace");
 	else
 		agentsh_check_set(caps, check, FORBIDDEN, EPERM,
-				  "the capabilities are those of a user namespace (%u)",
+				  "the capabilities are valid only in a user namespace (%u)",
 				  (uint32_t)st.st_ino);
 }
 
@@ -105,12 +103,13 @@ static void probe_capability(struct agentsh_ebpf_capabilities *caps, uint32_t ch
 	if (effective & CAP_BIT(capability))
 		agentsh_check_set(caps, check, AVAILABLE, 0, "%s is effective", name);
 	else if (effective & CAP_BIT(CAP_SYS_ADMIN))
-		agentsh_check_set(caps, check, AVAILABLE, 0, "CAP_SYS_ADMIN stands for %s", name);
+		agentsh_check_set(caps, check, AVAILABLE, 0,
+				  "CAP_SYS_ADMIN is effective and includes %s", name);
 	else
 		agentsh_check_set_lacking(caps, check, MISSING);
 }
 
-/* Locked down, a program may not read the kernel's memory; bpf(2) itself works. */
+/* Under lockdown a program may not read the kernel's memory; bpf(2) itself works. */
 static void probe_lockdown(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_LOCKDOWN;
@@ -120,10 +119,10 @@ static void probe_lockdown(struct agentsh_ebpf_capabilities *caps)
 	if (strstr(text, "[confidentiality]"))
 		agentsh_check_set_lacking(caps, check, FORBIDDEN);
 	else if (text[0])
-		agentsh_check_set(caps, check, AVAILABLE, 0, "not to confidentiality");
+		agentsh_check_set(caps, check, AVAILABLE, 0, "not in confidentiality mode");
 	else
 		agentsh_check_set(caps, check, UNKNOWN, ENOENT,
-				  "/sys/kernel/security/lockdown is not there");
+				  "/sys/kernel/security/lockdown does not exist");
 }
 
 static void probe_btf(struct agentsh_ebpf_capabilities *caps)
@@ -134,13 +133,12 @@ static void probe_btf(struct agentsh_ebpf_capabilities *caps)
 	uint16_t magic = 0;
 
 	if (fd >= 0) {
-		/* containers put /dev/null over what shall not be seen */
+		/* containers mount /dev/null over files that they hide */
 		if (read(fd, &magic, sizeof(magic)) == sizeof(magic) && magic == BTF_MAGIC)
 			agentsh_check_set(caps, check, AVAILABLE, 0, "%s", AGENTSH_BTF_PATH);
 		else
 			agentsh_check_set(caps, check, MISSING, ENOENT,
-					  "%s is there, but not what it should be",
-					  AGENTSH_BTF_PATH);
+					  "%s exists, but does not contain BTF", AGENTSH_BTF_PATH);
 		close(fd);
 	} else if (errno == ENOENT) {
 		agentsh_check_set_lacking(caps, check, MISSING);
@@ -155,7 +153,7 @@ static void probe_jit(struct agentsh_ebpf_capabilities *caps)
 	const uint32_t check = AGENTSH_EBPF_CHECK_JIT;
 	char text[16];
 
-	/* mode 0600: others than root cannot tell */
+	/* mode 0600: only root can read it */
 	agentsh_read_start("/proc/sys/net/core/bpf_jit_enable", text, sizeof(text));
 	if (!text[0])
 		agentsh_check_set(caps, check, UNKNOWN, 0,

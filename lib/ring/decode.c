@@ -5,15 +5,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Zero from one member on, up to another. */
+/* Zeroes the members from one up to, but not including, another. */
 #define ZERO(event, from, to)                                                                      \
 	memset((char *)(event) + offsetof(struct agentsh_ebpf_event, from), 0,                     \
 	       offsetof(struct agentsh_ebpf_event, to) -                                           \
 		       offsetof(struct agentsh_ebpf_event, from))
 
 /*
- * Straight from the ring into the event, each member once: this is most of what
- * an event costs the reader. restrict: what is stored changes nothing of rec.
+ * Copies each member once, straight from the ring into the event, because this is most of
+ * the reader's work per event. restrict: storing to event does not change rec.
  */
 static void fill(struct agentsh_ebpf_event *restrict event,
 		 const struct agentsh_record *restrict rec)
@@ -70,7 +70,7 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 	if (size != sizeof(*full) && size != sizeof(full->base))
 		return -EBADMSG;
 	if ((uintptr_t)data %
-	    _Alignof(struct agentsh_record_outcome)) { /* the ring's are aligned */
+	    _Alignof(struct agentsh_record_outcome)) { /* records in the ring are aligned */
 		memcpy(&aligned, data, size);
 		full = &aligned;
 	}

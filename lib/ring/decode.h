@@ -10,18 +10,18 @@
 #include "record.h"
 #include "session_state.h"
 
-/* Where a record came from; not part of the event. */
+/* The members of a record that are not part of the event. */
 struct agentsh_origin {
 	uint32_t slot;
 	uint32_t generation;
-	uint32_t ring_bytes; /* what the record took in the ring */
+	uint32_t ring_bytes; /* bytes that the record took in the ring */
 };
 
-/* Returns 0, or -EBADMSG with nothing written. data may have any alignment. */
+/* Decodes a record. Returns 0, or -EBADMSG with nothing written. data may have any alignment. */
 int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
 		   struct agentsh_origin *origin);
 
-/* The reverse, for synthetic mode and tests; returns the record's size. */
+/* Encodes an event, for synthetic mode and tests; returns the record's size. */
 size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 		      const struct agentsh_session_state *state,
 		      struct agentsh_record_outcome *record);

@@ -7,11 +7,11 @@
 #include "tracer/tracer.h"
 
 /*
- * A program has its place in the ring before it reads what was lost, and another
- * one on another processor may do both in between.
+ * Keeps session_lost from decreasing: a program reserves its place in the ring before it
+ * reads the count of lost events, and a program on another CPU may do both in between.
  */
-static void not_backwards(struct agentsh_slot *slot, uint32_t generation,
-			  struct agentsh_ebpf_event *event)
+static void keep_lost_monotonic(struct agentsh_slot *slot, uint32_t generation,
+				struct agentsh_ebpf_event *event)
 {
 	if (slot->seen_generation != generation) {
 		slot->seen_generation = generation;
@@ -24,8 +24,8 @@ static void not_backwards(struct agentsh_slot *slot, uint32_t generation,
 }
 
 /*
- * A record counts only if it is of the session that holds its slot now: what an
- * earlier one left unread was forgotten when the slot was given out again.
+ * Counts a record only if its session still owns the slot. Records that an earlier owner
+ * left unread were written off when the slot was reused.
  */
 static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin,
 		   struct agentsh_ebpf_event *event)
@@ -38,10 +38,10 @@ static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *o
 	if (atomic_load_explicit(&t->slots.generations[origin->slot], memory_order_relaxed) !=
 	    origin->generation)
 		return 0;
-	/* an add: agentsh_slots_take() in another thread writes it as well */
+	/* an atomic add, because agentsh_slots_take() in another thread writes it, too */
 	__atomic_fetch_add(&slot->consumed, origin->ring_bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
-	not_backwards(slot, origin->generation, event);
+	keep_lost_monotonic(slot, origin->generation, event);
 	return 0;
 }
 
@@ -50,9 +50,9 @@ int agentsh_deliver_record(void *tracer, void *data, size_t size)
 	struct agentsh_ebpf_tracer *t = tracer;
 	struct agentsh_batch *batch = t->batch;
 	/* cppcheck-suppress uninitvar ; only its address is taken */
-	/* four cache lines, not five: without it what an event costs is a matter of luck */
-	_Alignas(64) struct agentsh_ebpf_event own;
-	struct agentsh_ebpf_event *event = batch->buf ? &batch->buf[batch->count] : &own;
+	/* aligned to span four cache lines, not five, so that the cost per event does not vary */
+	_Alignas(64) struct agentsh_ebpf_event local;
+	struct agentsh_ebpf_event *event = batch->buf ? &batch->buf[batch->count] : &local;
 	struct agentsh_origin origin;
 	int stop = 0;
 
@@ -61,7 +61,7 @@ int agentsh_deliver_record(void *tracer, void *data, size_t size)
 		return 0;
 	}
 	batch->count++;
-	/* one writer: no need for a locked add */
+	/* only this thread writes it, so no locked add is needed */
 	atomic_store_explicit(&t->delivered,
 			      atomic_load_explicit(&t->delivered, memory_order_relaxed) + 1,
 			      memory_order_relaxed);

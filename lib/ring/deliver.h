@@ -18,7 +18,7 @@ struct agentsh_batch {
 
 /*
  * Delivers one record to the tracer's batch; the signature is libbpf's
- * ring_buffer_sample_fn. Negative: stop, this record was the last.
+ * ring_buffer_sample_fn. A negative return value stops the drain after this record.
  */
 int agentsh_deliver_record(void *tracer, void *data, size_t size);
 

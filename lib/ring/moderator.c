@@ -12,14 +12,18 @@
 #include "control.h"
 
 enum {
-	IDLE,	 /* records wake the reader */
-	POLLING, /* they do not: the timer runs */
-	REARMING /* they do again, but a producer may not know it yet: one more drain */
+	IDLE,	 /* each record may wake the reader */
+	POLLING, /* records do not wake the reader; the timer starts each drain */
+	REARMING /* records wake the reader again, but a producer may still see the old flag: one
+		    more drain */
 };
 
-#define EMPTY_DRAINS 2 /* in a row, before polling ends */
+#define EMPTY_DRAINS 2 /* consecutive empty drains that end polling */
 
-/* One look after the delay; 0: none. Ends what an earlier expiry made readable, too. */
+/*
+ * Arms the timer to fire once after delay_ns; 0 disarms it. Either way an earlier expiry
+ * is no longer readable.
+ */
 static bool arm(const struct agentsh_moderator *m, uint64_t delay_ns)
 {
 	const struct itimerspec when = {
@@ -31,8 +35,8 @@ static bool arm(const struct agentsh_moderator *m, uint64_t delay_ns)
 }
 
 /*
- * While records flow, epoll must not ask the ring, which has some nearly always:
- * only a wake-up of the programs, at the mark, is to end the wait.
+ * Sets whether epoll reports the ring by level or by edge. While the reader polls, the
+ * ring has records nearly always, and only a wake-up at the watermark may end the wait.
  */
 static void watch_ring(const struct agentsh_moderator *m, uint32_t edge)
 {
@@ -47,9 +51,9 @@ static void set_suppress_wakeup(struct agentsh_moderator *m, uint32_t suppress)
 }
 
 /*
- * Bytes in the ring, of records that are not finished too. What was taken has to
- * be seen by all before: a program that still sees the old position takes the
- * reader for busy and does not wake it, so its record must be seen here.
+ * Bytes in the ring, reserved but unsubmitted records included. The full fence publishes
+ * the consumer position first: a program that still sees the old position thinks that the
+ * reader is busy and does not wake it, so the record of that program must be seen here.
  */
 static unsigned long bytes_in_ring(const struct agentsh_moderator *m)
 {
@@ -58,7 +62,10 @@ static unsigned long bytes_in_ring(const struct agentsh_moderator *m)
 	       __atomic_load_n(m->consumer_pos, __ATOMIC_RELAXED);
 }
 
-/* Without a timer nobody would look: then each record wakes, as with no delay. */
+/*
+ * Arms the timer. If that fails, no drain would follow, so each record wakes the reader,
+ * as without a delay.
+ */
 static void arm_or_idle(struct agentsh_moderator *m)
 {
 	if (arm(m, m->delay_ns))
@@ -69,8 +76,9 @@ static void arm_or_idle(struct agentsh_moderator *m)
 }
 
 /*
- * Where a look left some, the descriptor stays readable until one has not. Only
- * a change costs a call: many small reads in a row would pay for each.
+ * If a drain left records, the descriptor stays readable until a drain leaves none. The
+ * call is made only for a change, because many small reads in a row would pay for each
+ * call.
  */
 static void set_has_more(struct agentsh_moderator *m, bool has_more)
 {
@@ -91,13 +99,13 @@ static void rearm(struct agentsh_moderator *m)
 {
 	m->state = REARMING;
 	set_suppress_wakeup(m, 0);
-	m->rearmed_ns = agentsh_clock_ns(
-		CLOCK_MONOTONIC); /* not before: the delay is what the programs have to see it */
+	/* read the clock after clearing the flag: programs have one delay to see the change */
+	m->rearmed_ns = agentsh_clock_ns(CLOCK_MONOTONIC);
 	watch_ring(m, 0);
 	arm_or_idle(m);
 }
 
-/* Records that came one by one, further apart than the delay, are cheaper with wake-ups. */
+/* Records that arrive one by one, further apart than the delay, are cheaper with wake-ups. */
 static bool is_busy(struct agentsh_moderator *m, int consumed, uint64_t now)
 {
 	bool yes = consumed > 1 || (consumed && now - m->last_record_ns < m->delay_ns);
@@ -115,7 +123,7 @@ static void drained_polling(struct agentsh_moderator *m, int consumed, bool time
 	if (consumed)
 		m->empty_drains = 0;
 	if (!timer_fired)
-		return; /* asked in between: the timer still runs */
+		return; /* the host called early; the timer still runs */
 	if (!consumed && ++m->empty_drains >= EMPTY_DRAINS)
 		rearm(m);
 	else
@@ -133,11 +141,14 @@ static void drained_woken(struct agentsh_moderator *m, int consumed, unsigned lo
 		start_polling(m, has_more);
 		return;
 	}
-	/* whoever put these in may have left the waking to those that are taken */
+	/*
+	 * Records remain. Their producer may have skipped its wake-up because an older record was
+	 * still unread, so make the descriptor readable again.
+	 */
 	if (consumed && held)
 		watch_ring(m, 0);
 	if (m->state == REARMING && now - m->rearmed_ns >= m->delay_ns) {
-		if (!bytes_in_ring(m)) /* once more: the clock was read after held */
+		if (!bytes_in_ring(m)) /* count again, because the clock was read after held */
 			m->state = IDLE;
 		if (m->state == REARMING)
 			arm_or_idle(m);
@@ -152,8 +163,11 @@ void agentsh_moderator_drained(struct agentsh_moderator *m, int consumed, bool t
 	unsigned long held;
 
 	if (!m->producer_pos)
-		return; /* a ring without a kernel */
-	/* before the fence: a program that was told not to ring has its record in the ring */
+		return; /* a synthetic ring */
+	/*
+	 * Clear this before the fence: a program that saw it set, and so did not wake the reader,
+	 * has already reserved its record.
+	 */
 	if (__atomic_load_n(&m->control->wakeup_sent, __ATOMIC_RELAXED))
 		__atomic_store_n(&m->control->wakeup_sent, 0, __ATOMIC_RELAXED);
 	held = bytes_in_ring(m);
@@ -168,7 +182,10 @@ bool agentsh_moderator_wait_for_timer(const struct agentsh_moderator *m)
 	return m->state == POLLING && !m->has_more;
 }
 
-/* The first page of a ring is the reader's position, the second the programs', kernel 5.8. */
+/*
+ * The first page of a ring holds the consumer position, the second the producer position,
+ * kernel 5.8.
+ */
 static unsigned long *map_position(int ring_fd, off_t page, long page_size)
 {
 	void *at = mmap(NULL, (size_t)page_size, PROT_READ, MAP_SHARED, ring_fd, page * page_size);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Takes records out of the ring: poll with a callback, read into an array. */
+/* Reads events out of the ring: poll with a callback, read into an array. */
 #include <errno.h>
 #include <sys/epoll.h>
 #include <time.h>
@@ -13,7 +13,7 @@
 #include "ring/synthetic.h"
 #include "tracer/tracer.h"
 
-/* At most this many events per poll or read, so that neither can go on for ever. */
+/* The most events per poll or read, so that neither can run forever. */
 #define BATCH_MAX 4096
 
 static int consume(struct agentsh_ebpf_tracer *t)
@@ -23,10 +23,13 @@ static int consume(struct agentsh_ebpf_tracer *t)
 	return ret < 0 && !t->batch->full ? ret : 0;
 }
 
-/* What a wait has ended with; none of it: time is up. */
+/* What has ended a wait; none of these bits: the timeout. */
 enum { RING = 1, TIMER = 2, WOKEN = 4 };
 
-/* Or negative errno. A wake is used up by the one that it wakes. */
+/*
+ * Returns RING, TIMER and WOKEN bits, or a negative errno value. Reading the eventfd
+ * consumes the wake, so one wake ends one wait.
+ */
 static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
 {
 	struct epoll_event events[3];
@@ -46,7 +49,10 @@ static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
 	return ready;
 }
 
-/* A record that is reserved but not finished looks like one; give its writer time. */
+/*
+ * A reserved record makes the ring readable before it is submitted; gives its writer time
+ * to finish.
+ */
 static int let_writer_finish(void)
 {
 	const struct timespec delay = {.tv_nsec = 50000};
@@ -54,7 +60,7 @@ static int let_writer_finish(void)
 	return nanosleep(&delay, NULL) ? -errno : 0;
 }
 
-/* One look at the ring, after a wait that ended with this. */
+/* Drains the ring once. ready tells what has ended the wait before it. */
 static int drain(struct agentsh_ebpf_tracer *t, int ready)
 {
 	struct agentsh_batch *batch = t->batch;
@@ -76,7 +82,8 @@ static int wait_and_drain(struct agentsh_ebpf_tracer *t, int timeout_ms)
 
 		if (ready < 0)
 			return ready;
-		ret = drain(t, ready); /* also after a wake: what is there is not left */
+		/* drain after a wake, too, so that no record is left in the ring */
+		ret = drain(t, ready);
 		if (ret || t->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
 		if (ready & RING)
@@ -103,7 +110,7 @@ static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *b
 	if (atomic_flag_test_and_set_explicit(&t->reading, memory_order_acquire))
 		return -EBUSY;
 	t->batch = &batch;
-	/* while records flow there are always some; the timer says when to take them */
+	/* while polling the ring has records nearly always; the timer says when to drain it */
 	if (!agentsh_moderator_wait_for_timer(&t->moderator))
 		ret = drain(t, 0);
 	if (!ret && !batch.count)
@@ -140,11 +147,11 @@ int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *t)
 int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
 {
 	const uint64_t one = 1;
-	int saved = errno; /* for signal handlers */
+	int saved = errno; /* kept for signal handlers */
 
 	if (!t)
 		return -EFAULT;
-	/* EAGAIN: the counter is at its end, so a wake is pending anyway */
+	/* EAGAIN means that the counter is at its maximum, so a wake is pending already */
 	(void)!write(t->wake_fd, &one, sizeof(one));
 	errno = saved;
 	return 0;

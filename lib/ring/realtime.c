@@ -9,21 +9,21 @@
 #define TRIES 100
 
 /*
- * How precisely the first comparison must find the difference of the two clocks, and how
- * far a later one must be off before the wall clock counts as set. Reading three clocks
- * takes about 0.1 us, and some 20 us in a virtual machine without a clock of its own.
+ * How precisely the first comparison must find the difference of the two clocks, and by
+ * how much a later comparison must differ before the wall clock counts as set. Reading
+ * three clocks takes about 0.1 us, and some 20 us in a virtual machine whose clock source is slow.
  */
 #define TOLERANCE_NS 100000
 
-/* Unix time of boot, between low and high. */
+/* Bounds of the Unix time of boot. */
 struct bounds {
 	uint64_t low;
 	uint64_t high;
 };
 
 /*
- * The wall clock is read between two readings of the boot clock, which bound it. The
- * thread may be preempted in between, so the narrowest of a few tries counts.
+ * Reads the wall clock between two readings of the boot clock, which bound the difference.
+ * The thread may be preempted in between, so the narrowest of a few tries is used.
  */
 static struct bounds compare_clocks(void)
 {
@@ -41,10 +41,10 @@ static struct bounds compare_clocks(void)
 }
 
 /*
- * CLOCK_REALTIME and CLOCK_BOOTTIME are slewed alike (both come from the kernel's one
- * timekeeper), so their difference changes only when somebody sets the wall clock, or at a
- * leap second. One value is kept for the process until then, so that the order of events
- * is that of their timestamps: each comparison alone is a little off.
+ * CLOCK_REALTIME and CLOCK_BOOTTIME are slewed alike (both come from the kernel's
+ * timekeeper), so their difference changes only when the wall clock is set, or at a leap
+ * second. Until then the process keeps one value, so that the order of events in wall time
+ * is that of their timestamps: two comparisons of the clocks never agree exactly.
  */
 static uint64_t boot_realtime_ns(void)
 {
@@ -55,7 +55,7 @@ static uint64_t boot_realtime_ns(void)
 
 	if (value + TOLERANCE_NS >= now.low && value <= now.high + TOLERANCE_NS)
 		return value;
-	/* another thread may have been faster; its value holds for all */
+	/* if another thread was faster, its value is used */
 	if (atomic_compare_exchange_strong_explicit(&kept, &value, fresh, memory_order_relaxed,
 						    memory_order_relaxed))
 		return fresh;

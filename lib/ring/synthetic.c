@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Filled by agentsh_ebpf_inject() by the kernel's rules: the same records, the same bytes
- * in the ring for each, the same counters.
+ * agentsh_ebpf_inject() fills this ring by the kernel's rules: with the same records, the
+ * same number of bytes per record, and the same counters.
  */
 #include "ring/synthetic.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ struct agentsh_synth {
 	uint32_t capacity;
 	uint32_t head;
 	uint32_t count;
-	uint64_t held; /* bytes, as the kernel's ring would count them */
+	uint64_t held; /* bytes that the entries would take in the kernel's ring */
 	uint64_t ring_bytes;
 	uint64_t quota_bytes;
 };
@@ -82,7 +82,7 @@ int agentsh_synth_fd(const struct agentsh_ebpf_tracer *t)
 	return t->synth->fd;
 }
 
-/* As record_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
+/* Follows ringbuf_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
 static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint64_t bytes)
 {
 	int64_t held =
@@ -137,8 +137,8 @@ int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebp
 	return fits ? 0 : -ENOBUFS;
 }
 
-/* Takes the oldest entry; the lock is free again before the host's callback runs. */
-static bool next(struct agentsh_synth *synth, struct entry *entry)
+/* Removes the oldest entry, and releases the lock before the host's callback runs. */
+static bool pop(struct agentsh_synth *synth, struct entry *entry)
 {
 	uint64_t count;
 	bool any;
@@ -149,7 +149,7 @@ static bool next(struct agentsh_synth *synth, struct entry *entry)
 		*entry = synth->entries[synth->head];
 		synth->head = (synth->head + 1) % synth->capacity;
 		synth->held -= AGENTSH_RING_BYTES(entry->size);
-		/* as the kernel's ring: not readable once the last one is taken */
+		/* like the kernel's ring, not readable once the last entry is removed */
 		if (!--synth->count)
 			(void)!read(synth->fd, &count, sizeof(count));
 	}
@@ -161,7 +161,7 @@ int agentsh_synth_drain(struct agentsh_ebpf_tracer *t)
 {
 	struct entry entry;
 
-	while (next(t->synth, &entry)) {
+	while (pop(t->synth, &entry)) {
 		int ret = agentsh_deliver_record(t, &entry.record, entry.size);
 
 		if (ret < 0)

@@ -10,7 +10,7 @@ int agentsh_synth_open(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_e
 void agentsh_synth_close(struct agentsh_ebpf_tracer *tracer);
 /* Readable while the ring has records. */
 int agentsh_synth_fd(const struct agentsh_ebpf_tracer *tracer);
-/* Like libbpf's ring_buffer__consume(). */
+/* Delivers all records, like libbpf's ring_buffer__consume(). */
 int agentsh_synth_drain(struct agentsh_ebpf_tracer *tracer);
 
 #endif

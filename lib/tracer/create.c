@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The life of a tracer after its options are checked: create, close. */
+/* Creates a tracer from checked options, and closes it. */
 #include "tracer/create.h"
 
 #include <errno.h>
@@ -11,19 +11,20 @@
 #include "base/error.h"
 #include "load/load.h"
 #include "probe/diagnose.h"
+#include "ring/moderator.h"
 #include "ring/synthetic.h"
 #include "tracer/options.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
 
-static int watch(int epoll_fd, int fd)
+static int add_to_epoll(int epoll_fd, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
 
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* One descriptor that is readable for events and for a wake. */
+/* Opens the tracer's descriptor, which is readable for events and for a wake. */
 static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 {
 	int ret = 0;
@@ -34,9 +35,9 @@ static int open_fds(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *er
 	if (t->wake_fd < 0 || t->epoll_fd < 0)
 		ret = -errno;
 	if (!ret)
-		ret = watch(t->epoll_fd, t->wake_fd);
+		ret = add_to_epoll(t->epoll_fd, t->wake_fd);
 	if (!ret)
-		ret = watch(t->epoll_fd, t->synth ? agentsh_synth_fd(t) : t->ring_fd);
+		ret = add_to_epoll(t->epoll_fd, t->synth ? agentsh_synth_fd(t) : t->ring_fd);
 	if (!ret && !t->synth)
 		ret = agentsh_moderator_open(&t->moderator, t->epoll_fd, t->ring_fd);
 	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD,

@@ -9,8 +9,9 @@ struct agentsh_ebpf_tracer;
 struct agentsh_ebpf_tracer_options;
 
 /*
- * Loads the programs, or opens the synthetic ring, without checking options or machine.
- * process is what agentsh_probe_process() has found out; NULL in synthetic mode.
+ * Loads the programs, or opens the synthetic ring, without checking the options or the
+ * machine. process is the result of agentsh_probe_process(); it is not used in synthetic
+ * mode.
  */
 int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 			  const struct agentsh_ebpf_capabilities *process,

@@ -25,7 +25,7 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
 	if (ret == -E2BIG)
 		return agentsh_fail(
 			err, -ENOSPC, step,
-			"cgroup %llu has the kernel's 64 programs at %s already; detach one",
+			"cgroup %llu already has 64 programs at %s, the kernel's limit; detach one",
 			(unsigned long long)cgroup_id, desc->attach_name);
 	if (why)
 		return agentsh_fail(err, ret, step, "%s: attaching: %s; %s", desc->attach_name, why,
@@ -34,13 +34,16 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
 	return agentsh_fail_call(err, ret, step, what);
 }
 
-/* How many storages a session has: the first programs' so many. */
+/*
+ * Number of storage maps of a session: one if all programs share it, else one per program.
+ * The first programs of the tracer hold them.
+ */
 static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
 {
 	return t->state_fd >= 0 ? 1 : t->program_count;
 }
 
-/* Where one storage serves all programs, the kernel takes the id alone as key. */
+/* If all programs share one storage, the kernel reads only the cgroup id of the key. */
 static int state_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,
 		       const struct agentsh_session_state *state)
 {
@@ -61,16 +64,16 @@ static int states_write(const struct agentsh_ebpf_session *s,
 
 		if (ret)
 			return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
-					    "writing the tag for %s: %s", p->desc->attach_name,
-					    strerror(-ret));
+					    "writing the session state for %s: %s",
+					    p->desc->attach_name, strerror(-ret));
 	}
 	return 0;
 }
 
 /*
- * A second link would get the storage of the first, and with it the tag. From
- * 5.9 on (7d9c3427894f) the storage stays when its link goes; its tag is zero
- * then, unless the kernel had no memory to write that: so it is done now.
+ * A second link would get the storage of the first, and the session state with it. From
+ * kernel 5.9 on (7d9c3427894f) the storage outlives its link. Its session state is zero
+ * then, unless the kernel had no memory for writing it; in that case it is cleared here.
  */
 static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
 {
@@ -80,7 +83,7 @@ static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_e
 		.cgroup_inode_id = s->cgroup_id,
 		.attach_type = p->desc->attach_type,
 	};
-	const struct agentsh_session_state none = {0};
+	const struct agentsh_session_state cleared = {0};
 	struct agentsh_session_state state;
 	int ret = bpf_map_lookup_elem(p->state_fd, &key, &state);
 
@@ -88,42 +91,46 @@ static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_e
 		return 0;
 	if (ret)
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
-				    "whether cgroup %llu is traced already: %s",
+				    "cannot tell whether cgroup %llu is already traced: %s",
 				    (unsigned long long)s->cgroup_id, strerror(-ret));
 	if (state.slot < slots->max && slots->generations[state.slot] == state.generation)
 		return agentsh_fail(
 			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
-			"cgroup %llu is traced by this tracer already; detach that session first",
+			"cgroup %llu is already traced by this tracer; detach that session first",
 			(unsigned long long)s->cgroup_id);
-	return states_write(s, &none, err);
+	return states_write(s, &cleared, err);
 }
 
 /*
- * Tags first, which silences the programs, so that the next session of this
- * cgroup does not start with this one's. bpf_link_detach (kernel 5.9) works
- * also while a child that was forked but has not yet executed holds a copy of
- * the descriptor. Where the cgroup is gone, all of it fails and is done. False:
- * the tags stay, since bpf(2) is no longer allowed (before kernel 5.19 it takes
- * CAP_BPF, c8644cd0efe7), and a copy of a link may keep its program running.
+ * Clears the session states first, which silences the programs and keeps the next session of this
+ * cgroup from starting with this state. bpf_link_detach() (kernel 5.9) also works while a child
+ * that was forked, but has not yet executed, holds a copy of the descriptor. If the cgroup was
+ * removed, these calls fail and nothing is left to do.
+ *
+ * Returns false if the states could not be cleared, because bpf(2) is no longer permitted (before
+ * kernel 5.19 it takes CAP_BPF, c8644cd0efe7); a copy of a link may keep its program running then.
  */
 bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 {
-	const struct agentsh_session_state none = {0};
-	bool silent = true;
+	const struct agentsh_session_state cleared = {0};
+	bool silenced = true;
 
 	for (uint32_t i = 0; i < state_map_count(s->tracer); i++)
-		if (s->links[i] >= 0 && state_write(s, &s->tracer->programs[i], &none) == -EPERM)
-			silent = false;
+		if (s->links[i] >= 0 && state_write(s, &s->tracer->programs[i], &cleared) == -EPERM)
+			silenced = false;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		if (s->links[i] < 0)
 			continue;
 		bpf_link_detach(s->links[i]);
 		close(s->links[i]);
 	}
-	return silent;
+	return silenced;
 }
 
-/* Links first: the storage is made with its link, and zero says "not yet". */
+/*
+ * Creates the links first: the kernel makes the storage with its link, and zero means that
+ * the session is not attached yet.
+ */
 int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
 			 struct agentsh_ebpf_error *err)
 {

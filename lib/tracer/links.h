@@ -11,7 +11,10 @@ struct agentsh_ebpf_session;
 /* Attaches all programs of the tracer to the cgroup, then writes the session's state. */
 int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
 			 struct agentsh_ebpf_error *err);
-/* Undoes it. False: the programs could not be silenced and may still count. */
+/*
+ * Undoes agentsh_session_link(). Returns false if the programs could not be silenced and
+ * may still count.
+ */
 bool agentsh_session_unlink(const struct agentsh_ebpf_session *s);
 
 #endif

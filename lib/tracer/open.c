@@ -12,8 +12,8 @@
 #include "tracer/tracer.h"
 
 /*
- * Before libbpf is asked: what it finds missing because this process may not, it
- * takes for missing in the kernel, for the rest of the process.
+ * Runs before libbpf is called: what libbpf finds missing because this process has no
+ * permission, it takes for missing in the kernel until the process ends.
  */
 static int check_process(const struct agentsh_ebpf_tracer_options *opts,
 			 struct agentsh_ebpf_capabilities *caps, struct agentsh_ebpf_error *err)
@@ -34,8 +34,8 @@ static int check_process(const struct agentsh_ebpf_tracer_options *opts,
 }
 
 /*
- * The probe's words for what the load stumbled over, unless the verifier has
- * said something that only it can know, or it is a matter of the moment.
+ * Replaces the error by the probe's explanation, unless only the verifier can know the
+ * reason, or the reason is temporary.
  */
 static int explain_open_failure(const struct agentsh_ebpf_tracer_options *opts, int ret,
 				struct agentsh_ebpf_error *err)
@@ -50,7 +50,7 @@ static int explain_open_failure(const struct agentsh_ebpf_tracer_options *opts, 
 		return ret;
 	if (agentsh_ebpf_capability_probe(&caps) || caps.usable)
 		return ret;
-	/* which open does not need, so it is not why */
+	/* open does not need a cgroup v2 mount, so that is not the reason */
 	if (agentsh_check_missing(&caps, AGENTSH_EBPF_CHECK_CGROUP2))
 		return ret;
 	if (ret != -EPERM && !(caps.missing & ~hooks))
@@ -92,7 +92,7 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 		agentsh_ebpf_tracer_close(*out);
 		*out = NULL;
 		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,
-				   "none of hooks, 0x%x, works on this kernel; see "
+				   "none of hooks 0x%x works on this kernel; see "
 				   "agentsh_ebpf_capability_probe()",
 				   checked.hooks);
 	}

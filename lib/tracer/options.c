@@ -19,7 +19,10 @@
 #define WAKEUP_DELAY_MIN 50
 #define WAKEUP_DELAY_MAX 1000000
 
-/* to has room for known bytes, the first four of which are the size. */
+/*
+ * Copies a struct that begins with its size into known bytes; members that from lacks
+ * become zero.
+ */
 static int sized_copy(void *to, size_t known, const void *from, const char *what,
 		      struct agentsh_ebpf_error *err)
 {
@@ -45,24 +48,25 @@ static int sized_copy(void *to, size_t known, const void *from, const char *what
 	return 0;
 }
 
-static int range(uint32_t *value, uint32_t preset, uint32_t low, uint32_t high, const char *name,
-		 struct agentsh_ebpf_error *err)
+static int check_range(uint32_t *value, uint32_t default_value, uint32_t low, uint32_t high,
+		       const char *name, struct agentsh_ebpf_error *err)
 {
 	if (!*value)
-		*value = preset;
+		*value = default_value;
 	if (*value >= low && *value <= high)
 		return 0;
 	return agentsh_fail(err, -ERANGE, AGENTSH_EBPF_STEP_OPTIONS,
-			    "%s is %u; it must be %u to %u, or 0 for %u", name, *value, low, high,
-			    preset);
+			    "%s is %u; it must be from %u to %u, or 0 for the default %u", name,
+			    *value, low, high, default_value);
 }
 
-static int bits(uint32_t value, uint32_t known, const char *name, struct agentsh_ebpf_error *err)
+static int check_bits(uint32_t value, uint32_t known, const char *name,
+		      struct agentsh_ebpf_error *err)
 {
 	if (!(value & ~known))
 		return 0;
 	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-			    "%s is 0x%x; this library knows 0x%x", name, value, known);
+			    "%s is 0x%x; this library knows only 0x%x", name, value, known);
 }
 
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
@@ -70,7 +74,7 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
 	uint32_t built = agentsh_ebpf_hooks_built();
-	int ret = bits(o->hooks, known, "hooks", err);
+	int ret = check_bits(o->hooks, known, "hooks", err);
 
 	if (ret)
 		return ret;
@@ -82,7 +86,7 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
 	if (o->required_hooks & ~o->hooks)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "required_hooks is 0x%x; it must be part of hooks, 0x%x",
+				    "required_hooks is 0x%x; it must be a subset of hooks, 0x%x",
 				    o->required_hooks, o->hooks);
 	if (o->mode == AGENTSH_EBPF_MODE_REQUIRED)
 		o->required_hooks = o->hooks;
@@ -100,14 +104,14 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 static int check_ring(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
-	int ret = range(&o->ring_size, AGENTSH_RING_SIZE_DEFAULT, page, RING_SIZE_MAX, "ring_size",
-			err);
+	int ret = check_range(&o->ring_size, AGENTSH_RING_SIZE_DEFAULT, page, RING_SIZE_MAX,
+			      "ring_size", err);
 
 	if (!ret && (o->ring_size & (o->ring_size - 1)))
 		ret = agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				   "ring_size is %u; it must be a power of two", o->ring_size);
 	if (!ret)
-		ret = range(&o->ring_quota, RING_QUOTA_DEFAULT, 1, 100, "ring_quota", err);
+		ret = check_range(&o->ring_quota, RING_QUOTA_DEFAULT, 1, 100, "ring_quota", err);
 	return ret;
 }
 
@@ -128,23 +132,25 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 			AGENTSH_EBPF_MODE_REQUIRED, AGENTSH_EBPF_MODE_SYNTHETIC);
 	if (to->simulate_missing >> AGENTSH_CHECK_COUNT)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "simulate_missing is 0x%llx; this library knows %u checks",
+				    "simulate_missing is 0x%llx; this library knows only %u checks",
 				    (unsigned long long)to->simulate_missing, AGENTSH_CHECK_COUNT);
-	ret = bits(to->flags, AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION,
-		   "flags", err);
+	ret = check_bits(to->flags,
+			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION, "flags",
+			 err);
 	if (!ret)
 		ret = check_hooks(to, err);
 	if (!ret)
 		ret = check_ring(to, err);
 	if (!ret)
-		ret = range(&to->max_sessions, MAX_SESSIONS_DEFAULT, 1, MAX_SESSIONS_MAX,
-			    "max_sessions", err);
+		ret = check_range(&to->max_sessions, MAX_SESSIONS_DEFAULT, 1, MAX_SESSIONS_MAX,
+				  "max_sessions", err);
 	if (!ret)
-		ret = range(&to->udp_dedup_entries, UDP_DEDUP_ENTRIES_DEFAULT,
-			    UDP_DEDUP_ENTRIES_MIN, UDP_DEDUP_ENTRIES_MAX, "udp_dedup_entries", err);
+		ret = check_range(&to->udp_dedup_entries, UDP_DEDUP_ENTRIES_DEFAULT,
+				  UDP_DEDUP_ENTRIES_MIN, UDP_DEDUP_ENTRIES_MAX, "udp_dedup_entries",
+				  err);
 	if (!ret)
-		ret = range(&to->wakeup_delay_us, WAKEUP_DELAY_DEFAULT, WAKEUP_DELAY_MIN,
-			    WAKEUP_DELAY_MAX, "wakeup_delay_us", err);
+		ret = check_range(&to->wakeup_delay_us, WAKEUP_DELAY_DEFAULT, WAKEUP_DELAY_MIN,
+				  WAKEUP_DELAY_MAX, "wakeup_delay_us", err);
 	return ret;
 }
 
@@ -154,7 +160,7 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 {
 	int ret = sized_copy(to, sizeof(*to), from, "session_options", err);
 
-	return ret ? ret : bits(to->reserved, 0, "reserved", err);
+	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
 }
 
 uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts)
@@ -164,6 +170,6 @@ uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts
 
 uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts)
 {
-	/* one session's quota may be all that ever gets into the ring */
+	/* relative to the quota, because one session may be the only one that fills the ring */
 	return agentsh_ring_quota_bytes(opts) / 2;
 }

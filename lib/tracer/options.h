@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of any size, checked and with their defaults filled in. */
+/* Checks options structs of any size and fills in the defaults. */
 #ifndef AGENTSH_TRACER_OPTIONS_H
 #define AGENTSH_TRACER_OPTIONS_H
 
@@ -16,7 +16,7 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 				  struct agentsh_ebpf_session_options *to,
 				  struct agentsh_ebpf_error *err);
 
-/* Bytes of the ring that one session's unread records may hold. */
+/* Bytes of the ring that the unread records of one session may hold. */
 uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts);
 /* Bytes in the ring that wake the reader even while it polls. */
 uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts);

@@ -36,14 +36,14 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 			"cgroup_fd %d is a directory of another file system (type 0x%lx), not of "
 			"cgroup2 (0x%x); on a hybrid mount it is below /sys/fs/cgroup/unified",
 			fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
-	*cgroup_id = st.st_ino; /* kernfs: the inode number is the cgroup's id */
+	*cgroup_id = st.st_ino; /* the inode number of a cgroup directory is the cgroup's id */
 	return 0;
 }
 
-/* A slot in which a program may still count is nobody else's again. */
-static void give_slot(struct agentsh_ebpf_session *s, bool silent)
+/* Frees the slot, but does not reuse one in which a program may still count. */
+static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 {
-	if (silent)
+	if (silenced)
 		agentsh_slots_give(&s->tracer->slots, s->state.slot);
 	else
 		agentsh_slots_retire(&s->tracer->slots, s->state.slot);

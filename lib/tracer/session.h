@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sessions of a tracer. */
+/* Detaches the sessions of a tracer. */
 #ifndef AGENTSH_TRACER_SESSION_H
 #define AGENTSH_TRACER_SESSION_H
 

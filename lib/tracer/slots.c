@@ -40,10 +40,10 @@ int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_session_state
 	} else {
 		return -ENOSPC;
 	}
-	if (!++slots->last_generation) /* 0 is "not attached" */
+	if (!++slots->last_generation) /* 0 means "not attached" */
 		++slots->last_generation;
 	state->generation = slots->last_generation;
-	/* what the slot's last session left unread is not of the new one's share */
+	/* the quota of the new session does not include what the slot's last session left unread */
 	slot = &slots->counters[state->slot];
 	__atomic_store_n(&slot->consumed, agentsh_counter(&slot->produced), __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->generation, state->generation, __ATOMIC_RELAXED);

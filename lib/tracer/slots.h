@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The slots of counters, one per session. A slot that was given back is not given out
- * again at once, because a program that ran when its session was detached may still
- * count there.
+ * The slots of counters, one per session. A freed slot is not reused at once, because a
+ * program that was running when its session was detached may still count there.
  */
 #ifndef AGENTSH_TRACER_SLOTS_H
 #define AGENTSH_TRACER_SLOTS_H
@@ -19,8 +18,8 @@ struct agentsh_slots {
 	size_t bytes;
 	bool mapped;
 	uint32_t max;
-	_Atomic uint32_t used;	       /* slots below this one were given out at least once */
-	_Atomic uint32_t *generations; /* of the session in each slot; 0: free */
+	_Atomic uint32_t used;	       /* slots below this one were in use at least once */
+	_Atomic uint32_t *generations; /* generation of the session in each slot; 0: free */
 	uint32_t *freed;	       /* a queue: the slot freed first is reused first */
 	uint32_t freed_head;
 	uint32_t freed_count;
@@ -29,10 +28,10 @@ struct agentsh_slots {
 
 int agentsh_slots_init(struct agentsh_slots *slots, uint32_t max);
 void agentsh_slots_free(struct agentsh_slots *slots);
-/* Sets slot and generation of state; -ENOSPC if all slots are taken. */
+/* Sets slot and generation of state; returns -ENOSPC if all slots are in use. */
 int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_session_state *state);
 void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot);
-/* Like give, but the slot is never taken again. */
+/* Like agentsh_slots_give(), but the slot is never reused. */
 void agentsh_slots_retire(struct agentsh_slots *slots, uint32_t slot);
 
 /* A counter that another thread or the kernel may be raising. */

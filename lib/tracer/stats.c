@@ -27,7 +27,7 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 	for (uint32_t i = 0; i < used; i++)
 		agentsh_stats_add(&stats, &t->slots.counters[i]);
 	stats.sessions = t->session_count;
-	/* the slots' own count leaves out what came after its session's end */
+	/* the slots do not count an event that is delivered after its session was detached */
 	stats.delivered = atomic_load_explicit(&t->delivered, memory_order_relaxed);
 	stats.attach_failures = atomic_load_explicit(&t->attach_failures, memory_order_relaxed);
 	stats.malformed = atomic_load_explicit(&t->malformed, memory_order_relaxed);

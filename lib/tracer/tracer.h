@@ -24,7 +24,7 @@ struct agentsh_ebpf_session {
 	struct agentsh_session_state state;
 	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
 	uint64_t cgroup_id;
-	int links[AGENTSH_PROGRAM_COUNT]; /* by index of the tracer's programs; -1: none */
+	int links[AGENTSH_PROGRAM_COUNT]; /* by index of tracer->programs; -1: none */
 };
 
 struct agentsh_ebpf_tracer {
@@ -37,12 +37,12 @@ struct agentsh_ebpf_tracer {
 	struct agentsh_program programs[AGENTSH_PROGRAM_COUNT];
 	uint32_t program_count;
 	uint32_t hooks;				/* bits of opts.hooks that were loaded */
-	int load_errors[AGENTSH_PROGRAM_COUNT]; /* errno by row of the table; 0: loaded, or not
-						   wanted */
-	int state_fd; /* cgroup storage that all programs share; -1: each has its own */
+	int load_errors[AGENTSH_PROGRAM_COUNT]; /* errno by index of agentsh_program_descs; 0:
+						   loaded, or not wanted */
+	int state_fd; /* cgroup storage that all programs share; -1: one per program */
 	struct ring_buffer *ring;
 	int ring_fd;
-	struct agentsh_synth *synth; /* in place of programs and ring */
+	struct agentsh_synth *synth; /* replaces programs and ring in synthetic mode */
 
 	int epoll_fd;
 	int wake_fd;

@@ -33,14 +33,14 @@ void fuzz_bytes(struct fuzz_input *in, void *to, size_t n)
 static char *slice(struct fuzz_input *in, size_t *len, size_t extra)
 {
 	const uint8_t *end = in->left ? memchr(in->at, '\0', in->left) : NULL;
-	size_t n = end ? (size_t)(end - in->at) : in->left, gone = n + (end ? 1 : 0);
+	size_t n = end ? (size_t)(end - in->at) : in->left, skip = n + (end ? 1 : 0);
 	char *copy = malloc(n + extra ? n + extra : 1);
 
 	FUZZ_CHECK(copy);
 	if (n)
 		memcpy(copy, in->at, n);
-	in->at += gone;
-	in->left -= gone;
+	in->at += skip;
+	in->left -= skip;
 	*len = n;
 	return copy;
 }
@@ -59,7 +59,7 @@ char *fuzz_string(struct fuzz_input *in)
 	return copy;
 }
 
-/* Length of the character at s, 0 if it is none or a control character. */
+/* Length of the character at s; 0 if it is invalid or a control character. */
 static size_t clean_character(const unsigned char *s, size_t n)
 {
 	if (s[0] < 0x80)
@@ -138,7 +138,7 @@ static bool string(struct json *j)
 	return true;
 }
 
-/* The writer knows whole numbers only. */
+/* The writer produces only integers. */
 static bool number(struct json *j)
 {
 	const char *start;
@@ -150,7 +150,7 @@ static bool number(struct json *j)
 	return j->at > start && (*start != '0' || j->at == start + 1);
 }
 
-/* Its objects hold no objects. */
+/* The writer produces no nested objects. */
 static bool scalar(struct json *j)
 {
 	if (j->at < j->end && *j->at == '"')

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /proc's texts, whose paths whoever may mount chooses. */
+/* Text of /proc, in which anyone who may mount chooses the paths. */
 #include <stdlib.h>
 #include <string.h>
 

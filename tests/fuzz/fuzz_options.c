@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Options of any size and content: read no further than they say, and taken only where sound. */
+/*
+ * Options of any size and content are read only as far as their size says, and accepted
+ * only if they are valid.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,17 +36,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
 	uint32_t length = fuzz_byte(&in);
-	bool claims = fuzz_byte(&in) & 1;
-	size_t room = length > sizeof(length) ? length : sizeof(length);
-	unsigned char *options = malloc(room);
+	bool tiny_size = fuzz_byte(&in) & 1;
+	size_t capacity = length > sizeof(length) ? length : sizeof(length);
+	unsigned char *options = malloc(capacity);
 	struct agentsh_ebpf_session_options session;
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	int ret;
 
-	/* the size is true, or too small to be one */
+	/* the size is correct, or too small to be valid */
 	FUZZ_CHECK(options);
-	fuzz_bytes(&in, options, room);
-	if (claims || length < sizeof(length))
+	fuzz_bytes(&in, options, capacity);
+	if (tiny_size || length < sizeof(length))
 		length = length % 8;
 	memcpy(options, &length, sizeof(length));
 	check_tracer(options);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whatever the ring holds: nothing is read or written outside, and every record
- * is counted once, as delivered or as malformed. What should be counted where is
- * worked out here a second time.
+ * Whatever the ring contains, nothing outside the buffers is read or written, and every
+ * record is counted once, as delivered or as malformed. The expected counts are computed
+ * here independently.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "tracer/tracer.h"
 
 #define SLOTS 3
-#define ROOM(size) (((size) + 8 + 7) / 8 * 8)
+#define RING_BYTES(size) (((size) + 8 + 7) / 8 * 8)
 
 static struct agentsh_ebpf_tracer *tracer;
 static struct agentsh_ebpf_session *sessions[2]; /* the third slot is free */
@@ -46,7 +46,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* A record's bytes: as they come, or made likelier to be taken. In a block of their size. */
+/*
+ * Makes a record in a block of its size: from the input as it is, or changed to be more
+ * likely valid.
+ */
 static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 {
 	const size_t sizes[] = {sizeof(struct agentsh_record),
@@ -70,7 +73,7 @@ static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 	return data;
 }
 
-static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
+static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 {
 	const struct agentsh_ebpf_stats none = {.size = sizeof(none)};
 	struct agentsh_ebpf_stats before = none, after = none;
@@ -90,7 +93,7 @@ static void take_one(struct fuzz_input *in, struct agentsh_batch *batch)
 
 	if (good && tracer->slots.generations[rec->slot] == rec->generation) {
 		slots[rec->slot].delivered++;
-		slots[rec->slot].consumed += ROOM(size);
+		slots[rec->slot].consumed += RING_BYTES(size);
 		if (slots[rec->slot].seen_generation != rec->generation)
 			slots[rec->slot].seen_lost = 0;
 		slots[rec->slot].seen_generation = rec->generation;
@@ -130,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(!(how & 1) || batch.buf);
 	tracer->batch = &batch;
 	while (in.left && !batch.full)
-		take_one(&in, &batch);
+		deliver_one(&in, &batch);
 	tracer->batch = NULL;
 	free(batch.buf);
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Feeds a target with the files of a directory; no fuzzer is needed for that. */
+/* Runs a target on the files of a directory; this needs no fuzzer. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -32,7 +32,8 @@ static bool feed(const char *path)
 		return false;
 	}
 	size = (size_t)st.st_size;
-	data = malloc(size ? size : 1); /* exactly: a sanitizer sees a byte too many */
+	data = malloc(size ? size
+			   : 1); /* exact size, so that a sanitizer reports a read past the end */
 	if (!data || fread(data, 1, size, file) != size) {
 		fprintf(stderr, "%s: cannot be read\n", path);
 		exit(EXIT_FAILURE);

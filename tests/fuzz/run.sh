@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes one target, or all one after the other, for so many seconds each, from the
-# committed corpus and what earlier runs found. Exit status 1 if something was found;
-# the input that shows it is then in BUILD_ROOT/fuzz/found/.
+# Fuzzes one target, or all of them in turn, for SECONDS each, from the committed corpus
+# and the inputs that earlier runs found. The exit status is 1 if a target failed; the
+# input that made it fail is then in BUILD_ROOT/fuzz/found/.
 # Usage: tests/fuzz/run.sh TARGET|all SECONDS [libFuzzer options]
 set -euo pipefail
 

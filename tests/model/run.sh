@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks wakeup.pml with spin: the design as it is must be found right, and each
-# variant that lacks one ingredient wrong. Exit status 77 where spin is missing.
+# Checks wakeup.pml with spin. The complete design must be found right, and each variant
+# that lacks one ingredient wrong. The exit status is 77 if spin is missing.
 set -euo pipefail
 
 model=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/wakeup.pml
@@ -15,7 +15,7 @@ trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 failed=0
 
-# check right|wrong DEFINITION...: all states, or those up to the first bad one
+# check right|wrong DEFINITION...: searches all states, or up to the first bad one
 check() {
 	local expected=$1 verdict=neither
 	shift
@@ -31,7 +31,7 @@ check() {
 	elif grep -q 'errors: 0$' log; then
 		verdict=right
 	fi
-	printf '%-32s %-6s %s\n' "${*:-as it is}" "$verdict" "$(grep -o '[0-9]* states, stored' log || true)"
+	printf '%-36s %-6s %s\n' "${*:-complete}" "$verdict" "$(grep -o '[0-9]* states, stored' log || true)"
 	if [ "$verdict" != "$expected" ]; then
 		echo "  expected: $expected" >&2
 		cat log >&2
@@ -41,11 +41,11 @@ check() {
 
 check right
 check right -DPOLL
-for missing in NO_SECOND_LOOK LOOK_AT_FINISHED FLAG_FIRST NO_DELAY NO_FENCE; do
+for missing in NO_REARMING COUNT_SUBMITTED_ONLY FLAG_BEFORE_RESERVE NO_DELAY NO_FENCE; do
 	check wrong -D$missing
 	check wrong -D$missing -DPOLL
 done
-# what is left in the ring is looked for by poll and read themselves, by a foreign loop not
+# poll and read drain what is left in the ring; a host's own event loop does not
 check wrong -DNO_RELIST
 check right -DNO_RELIST -DPOLL
 exit $failed

@@ -1,59 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wake-ups: is there a state in which a committed record lies in the ring and
- * the reader sleeps, with no timer? docs/ARCHITECTURE.md has the argument in
- * words; the reader is lib/moderate.c and lib/events.c, the producers are
- * bpf/common.h with what the kernel does in bpf_ringbuf_reserve() and submit().
+ * Is there a state in which a submitted record is in the ring and the reader waits
+ * without a timer? docs/ARCHITECTURE.md gives the argument in words. The reader is
+ * lib/ring/moderator.c and lib/ring/read.c; the producers are bpf/ringbuf.h and what the
+ * kernel does in bpf_ringbuf_reserve() and bpf_ringbuf_submit().
  *
- * Memory is that of x86 (TSO), which on the producers' side is as weak as any
- * here: a store may become visible after later loads of the same processor. An
- * exchange drains a processor's stores first, and so does a system call that
- * takes a lock. Positions count records.
+ * The memory model is that of x86 (TSO), which for the producers is as weak as any here:
+ * a store may become visible after later loads of the same CPU. An exchange makes the
+ * CPU's earlier stores visible, and so does a system call that takes a lock. Positions
+ * count records.
  *
- * With -DPOLL the host waits inside poll or read; without, in an event loop of
- * its own, which calls once for each time that the descriptor is readable. Both
- * also look whenever they like, and stop after any record.
+ * With -DPOLL the host waits in poll or read; without it, in its own event loop, which
+ * makes one call each time the descriptor is readable. Both may also call at any other
+ * time, and may stop after any record.
  *
- * Each of these takes one ingredient out, and must be found wrong:
- * NO_SECOND_LOOK, LOOK_AT_FINISHED, FLAG_FIRST, NO_DELAY, NO_FENCE, NO_RELIST.
+ * Each of these switches removes one ingredient, and the model must then fail:
+ * NO_REARMING, COUNT_SUBMITTED_ONLY, FLAG_BEFORE_RESERVE, NO_DELAY, NO_FENCE,
+ * NO_RELIST.
  */
 #define PRODUCERS 2
-#define EACH(producer) (2 - (producer)) /* records at most */
+#define RECORDS_OF(producer) (2 - (producer)) /* the most records that each producer writes */
 #define RECORDS 3
 
-mtype = { SLEEPING, FLOWING, LEAVING };
+mtype = { IDLE, POLLING, REARMING };
 
 /* ---- memory -------------------------------------------------------------- */
 
 byte producer_pos;
 byte consumer_pos;  /* as the programs see it */
-byte consumer_own;  /* as the reader sees it: ahead while its store is buffered */
-bit finished[RECORDS];
+byte reader_pos;   /* as the reader sees it: ahead while its store is buffered */
+bit submitted[RECORDS];
 bit ring_lock;
-bit quiet;
-bit buffered[PRODUCERS]; /* the new producer_pos and the lock's release */
-bit owed[PRODUCERS];	 /* was buffered when the reader began to leave */
-byte ended;		 /* producers */
+bit suppress_wakeup;
+/* the store of producer_pos and the release of the lock are not visible yet */
+bit buffered[PRODUCERS];
+bit unseen[PRODUCERS];	 /* was buffered when the reader began to rearm */
+byte ended;		 /* number of producers that have ended */
 
 /* ---- the kernel's epoll --------------------------------------------------- */
 
-bit listed; /* the ring is on the ready list: it will be asked */
+bit listed; /* the ring is on epoll's ready list, so epoll will poll it */
 bit edge;
 bit armed;
 bit expired;
 
 #define RING_READY (producer_pos != consumer_pos)
-#define DRAINED (consumer_pos == consumer_own)
-#define DELAY_OVER (!owed[0] && !owed[1])
+#define STORES_VISIBLE (consumer_pos == reader_pos)
+#define DELAY_OVER (!unseen[0] && !unseen[1])
 
-/* Stores become visible some time; the timer expires some time. */
+/* Each store becomes visible at some time; the timer expires at some time. */
 active proctype hardware()
 {
 end:
 	do
-	:: atomic { buffered[0] -> producer_pos++; ring_lock = 0; buffered[0] = 0; owed[0] = 0 }
-	:: atomic { buffered[1] -> producer_pos++; ring_lock = 0; buffered[1] = 0; owed[1] = 0 }
-	:: atomic { !DRAINED -> consumer_pos++ }
+	:: atomic { buffered[0] -> producer_pos++; ring_lock = 0; buffered[0] = 0; unseen[0] = 0 }
+	:: atomic { buffered[1] -> producer_pos++; ring_lock = 0; buffered[1] = 0; unseen[1] = 0 }
+	:: atomic { !STORES_VISIBLE -> consumer_pos++ }
 	:: atomic { armed && DELAY_OVER -> armed = 0; expired = 1 }
 	od
 }
@@ -62,25 +64,25 @@ end:
 
 proctype producer(bit me)
 {
-	byte mine, reader, made;
+	byte position, seen_pos, written;
 	bit no_wakeup;
 
 	do
-	:: made < EACH(me) ->
-		made++;
-#ifdef FLAG_FIRST
-		no_wakeup = quiet;
+	:: written < RECORDS_OF(me) ->
+		written++;
+#ifdef FLAG_BEFORE_RESERVE
+		no_wakeup = suppress_wakeup;
 #endif
-		atomic { !ring_lock -> ring_lock = 1; mine = producer_pos; buffered[me] = 1 }
-#ifndef FLAG_FIRST
-		no_wakeup = quiet;
+		atomic { !ring_lock -> ring_lock = 1; position = producer_pos; buffered[me] = 1 }
+#ifndef FLAG_BEFORE_RESERVE
+		no_wakeup = suppress_wakeup;
 #endif
-		atomic { !buffered[me] -> finished[mine] = 1 } /* an exchange */
-		reader = consumer_pos;
+		atomic { !buffered[me] -> submitted[position] = 1 } /* an exchange */
+		seen_pos = consumer_pos;
 		if
-		:: !no_wakeup && reader == mine -> listed = 1
-		:: no_wakeup -> listed = 1 /* the mark, perhaps */
-		:: no_wakeup || reader != mine -> skip
+		:: !no_wakeup && seen_pos == position -> listed = 1
+		:: no_wakeup -> listed = 1 /* at the watermark, perhaps */
+		:: no_wakeup || seen_pos != position -> skip
 		fi
 	:: break
 	od;
@@ -89,13 +91,13 @@ proctype producer(bit me)
 
 /* ---- the reader ------------------------------------------------------------ */
 
-mtype state = SLEEPING;
-bit fired, more, taken, ring;
+mtype state = IDLE;
+bit timer_fired, has_more, consumed, ring;
 
-inline modify(how)
+inline watch_ring(how)
 {
 	atomic {
-		DRAINED;
+		STORES_VISIBLE;
 		edge = how;
 		if
 		:: RING_READY -> listed = 1
@@ -109,158 +111,158 @@ inline arm()
 	atomic { armed = 1; expired = 0 }
 }
 
-inline flow()
+inline start_polling()
 {
-	state = FLOWING;
-	quiet = 1;
-	modify(1);
+	state = POLLING;
+	suppress_wakeup = 1;
+	watch_ring(1);
 	arm()
 }
 
-inline leave()
+inline rearm()
 {
-	atomic { DRAINED -> quiet = 0 } /* an exchange */
-	modify(0);
-#ifdef NO_SECOND_LOOK
-	state = SLEEPING;
+	atomic { STORES_VISIBLE -> suppress_wakeup = 0 } /* an exchange */
+	watch_ring(0);
+#ifdef NO_REARMING
+	state = IDLE;
 	atomic { armed = 0; expired = 0 }
 #else
-	state = LEAVING;
+	state = REARMING;
 	atomic {
 		arm();
 #ifndef NO_DELAY
-		owed[0] = buffered[0];
-		owed[1] = buffered[1]
+		unseen[0] = buffered[0];
+		unseen[1] = buffered[1]
 #endif
 	}
 #endif
 }
 
-inline second_look()
+inline become_idle()
 {
 	if
-#ifdef LOOK_AT_FINISHED
-	:: consumer_own == producer_pos || !finished[consumer_own] ->
+#ifdef COUNT_SUBMITTED_ONLY
+	:: reader_pos == producer_pos || !submitted[reader_pos] ->
 #else
-	:: consumer_own == producer_pos ->
+	:: reader_pos == producer_pos ->
 #endif
-		state = SLEEPING;
+		state = IDLE;
 		atomic { armed = 0; expired = 0 }
 	:: else -> arm()
 	fi
 }
 
-/* agentsh_moderator_drained(); what depends on times and counts goes either way */
-inline moderate()
+/* agentsh_moderator_drained(); both outcomes of a test of times or counts are possible */
+inline drained()
 {
 #ifndef NO_FENCE
-	DRAINED;
+	STORES_VISIBLE;
 #endif
 	if
-	:: state == FLOWING ->
+	:: state == POLLING ->
 		if
-		:: more -> modify(1)
+		:: has_more -> watch_ring(1)
 		:: else
 		fi;
 		if
-		:: fired && !taken -> leave()
-		:: fired -> arm()
-		:: !fired
+		:: timer_fired && !consumed -> rearm()
+		:: timer_fired -> arm()
+		:: !timer_fired
 		fi
 	:: else ->
 #ifndef NO_RELIST
 		if
-		:: taken && consumer_own != producer_pos -> modify(0)
+		:: consumed && reader_pos != producer_pos -> watch_ring(0)
 		:: else
 		fi;
 #endif
 		if
-		:: taken -> flow()
-		:: state == LEAVING && DELAY_OVER -> second_look()
-		:: !(state == LEAVING && fired)
+		:: consumed -> start_polling()
+		:: state == REARMING && DELAY_OVER -> become_idle()
+		:: !(state == REARMING && timer_fired)
 		fi
 	fi
 }
 
-inline look()
+inline drain()
 {
-	taken = 0;
-	more = 0;
+	consumed = 0;
+	has_more = 0;
 	do
-	:: consumer_own < producer_pos && finished[consumer_own] ->
-		consumer_own++;
-		taken = 1;
+	:: reader_pos < producer_pos && submitted[reader_pos] ->
+		reader_pos++;
+		consumed = 1;
 		if
-		:: more = 1; break /* the array is full, or the callback stops */
+		:: has_more = 1; break /* the array is full, or the callback stops the drain */
 		:: skip
 		fi
 	:: else -> break
 	od;
-	moderate()
+	drained()
 }
 
-/* epoll_wait() without waiting */
-inline ask()
+/* epoll_wait() with timeout 0 */
+inline ask_epoll()
 {
 	atomic {
-		DRAINED;
+		STORES_VISIBLE;
 		ring = 0;
 		if
 		:: listed && RING_READY -> ring = 1; listed = !edge
 		:: listed && !RING_READY -> listed = 0
 		:: else
 		fi;
-		fired = expired;
+		timer_fired = expired;
 		expired = 0
 	}
 }
 
-#define NOTHING_TO_COME (ended == PRODUCERS && !listed && !armed && !expired && DRAINED)
+#define NOTHING_TO_COME (ended == PRODUCERS && !listed && !armed && !expired && STORES_VISIBLE)
 
 proctype reader()
 {
 again:
 #ifdef POLL
-	fired = 0;
+	timer_fired = 0;
 	if
-	:: state != FLOWING ->
-		look();
+	:: state != POLLING ->
+		drain();
 		if
-		:: taken -> goto again
+		:: consumed -> goto again
 		:: else
 		fi
 	:: else
 	fi;
 wait:
 	if
-	:: listed || expired -> ask()
-	:: ended < PRODUCERS -> fired = 0 /* time-out, wake */
+	:: listed || expired -> ask_epoll()
+	:: ended < PRODUCERS -> timer_fired = 0 /* a timeout or a wake */
 	:: NOTHING_TO_COME -> goto asleep
 	fi;
-	look();
+	drain();
 	if
-	:: taken -> goto again
+	:: consumed -> goto again
 	:: else -> goto wait
 	fi;
 #else
 	if
-	:: atomic { listed && !RING_READY && DRAINED -> listed = 0 }; goto again
+	:: atomic { listed && !RING_READY && STORES_VISIBLE -> listed = 0 }; goto again
 	:: listed && RING_READY || expired -> skip
-	:: ended < PRODUCERS -> skip /* whenever the host likes */
+	:: ended < PRODUCERS -> skip /* the host may call at any time */
 	:: NOTHING_TO_COME -> goto asleep
 	fi;
-	fired = 0;
+	timer_fired = 0;
 	if
-	:: state != FLOWING ->
-		look();
+	:: state != POLLING ->
+		drain();
 		if
-		:: taken -> goto again
+		:: consumed -> goto again
 		:: else
 		fi
 	:: else
 	fi;
-	ask();
-	look();
+	ask_epoll();
+	drain();
 	goto again;
 #endif
 asleep:

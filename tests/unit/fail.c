@@ -29,11 +29,12 @@
 #endif
 #endif
 
-static unsigned int armed; /* the one that fails; 0: none */
+static unsigned int armed; /* number of the call that fails; 0: none */
 static unsigned int counted;
 static int given;
 static const char *failed;
 static long blocks;
+static fail_watcher watching;
 
 void fail_arm(unsigned int nth, int error)
 {
@@ -43,6 +44,17 @@ void fail_arm(unsigned int nth, int error)
 	armed = nth;
 }
 
+void fail_watch(fail_watcher watcher)
+{
+	watching = watcher;
+}
+
+static void show(const char *name, const char *path, long number, long arg)
+{
+	if (watching)
+		watching(name, path, number, arg);
+}
+
 unsigned int fail_disarm(const char **what)
 {
 	armed = 0;
@@ -50,7 +62,7 @@ unsigned int fail_disarm(const char **what)
 	return counted;
 }
 
-/* Whether this call is the one; sets errno. */
+/* Whether this call is the one that fails; sets errno. */
 static bool fails(const char *name, int error)
 {
 	if (!armed || ++counted != armed)
@@ -69,7 +81,7 @@ static void *real(const char *name)
 	return at;
 }
 
-/* REAL(name, result, parameters): a pointer to the C library's own */
+/* Defines next, a pointer to the C library's function. */
 #define REAL(name, type, ...)                                                                      \
 	static type (*next)(__VA_ARGS__);                                                          \
 	if (!next)                                                                                 \
@@ -104,7 +116,7 @@ REPLACES void *realloc(void *old, size_t size)
 	void *at = fails("realloc", ENOMEM) ? NULL : __libc_realloc(old, size);
 
 	if (old && !size && !at)
-		blocks--; /* that was free() */
+		blocks--; /* realloc() worked as free() */
 	else if (!old && at)
 		blocks++;
 	return at;
@@ -133,7 +145,7 @@ long fail_blocks(void)
 
 /* ---- system calls ------------------------------------------------------- */
 
-/* bpf(2), by libbpf, and capget(2); none of them takes more. */
+/* For bpf(2), which libbpf calls, and capget(2). Neither has more arguments. */
 REPLACES long syscall(long number, ...)
 {
 	REAL(syscall, long, long, ...);
@@ -144,6 +156,7 @@ REPLACES long syscall(long number, ...)
 	for (int i = 0; i < 5; i++)
 		a[i] = va_arg(args, long);
 	va_end(args);
+	show("syscall", NULL, number, a[0]);
 	return fails("syscall", EPERM) ? -1 : next(number, a[0], a[1], a[2], a[3], a[4]);
 }
 
@@ -162,6 +175,7 @@ static int flags_to_mode(int flags, va_list args)
 		va_start(args, flags);                                                             \
 		mode = flags_to_mode(flags, args);                                                 \
 		va_end(args);                                                                      \
+		show("open", path, 0, 0);                                                          \
 		return fails("open", EMFILE) ? -1 : next(path, flags, mode);                       \
 	}
 OPEN(open)
@@ -177,6 +191,7 @@ OPEN(open64)
 		va_start(args, command);                                                           \
 		arg = va_arg(args, long);                                                          \
 		va_end(args);                                                                      \
+		show("fcntl", NULL, command, arg);                                                 \
 		return fails("fcntl", EMFILE) ? -1 : next(fd, command, arg);                       \
 	}
 FCNTL(fcntl)
@@ -201,12 +216,14 @@ REPLACES ssize_t read(int fd, void *to, size_t n)
 REPLACES int access(const char *path, int how)
 {
 	REAL(access, int, const char *, int);
+	show("access", path, 0, 0);
 	return fails("access", EACCES) ? -1 : next(path, how);
 }
 
 REPLACES int stat(const char *path, struct stat *st)
 {
 	REAL(stat, int, const char *, struct stat *);
+	show("stat", path, 0, 0);
 	return fails("stat", EACCES) ? -1 : next(path, st);
 }
 
@@ -259,7 +276,7 @@ REPLACES int timerfd_settime(int fd, int flags, const struct itimerspec *when,
 	return fails("timerfd_settime", EINVAL) ? -1 : next(fd, flags, when, old);
 }
 
-/* ---- what is held ------------------------------------------------------- */
+/* ---- resources ----------------------------------------------------------  */
 
 int fail_fds(void)
 {

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Writes a header that asserts that the constants of bpf/constants.h, which only
-# clang's bpf target can compile, are those of the public header. They are taken
-# from the preprocessor, not from the text.
+# Writes a header that asserts that the constants of bpf/constants.h equal those of the
+# public header and of the system's. The preprocessor evaluates the constants.
 # Usage: kernel_constants.sh COMPILER BPF-DIRECTORY OUTPUT
 set -euo pipefail
 
@@ -19,7 +18,7 @@ sed -nE \
 	-e 's/^#define (AF_INET6?) (.*)$/_Static_assert((\2) == \1, "family \1");/p' \
 	"$work/macros" | LC_ALL=C sort >"$work/asserts"
 
-# An empty list would assert nothing and look well.
+# Without this check an empty list would assert nothing and pass.
 for what in kind flag family; do
 	if ! grep -q "\"$what " "$work/asserts"; then
 		echo "kernel_constants.sh: no $what in $folder/constants.h" >&2

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Wrong arguments: NULL at every call, and each option at and beyond its limits. */
+/* Wrong arguments: NULL in every call, and each option at and beyond its limits. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +56,7 @@ START_TEST(null_out)
 }
 END_TEST
 
-/* A path that does not fit leaves the buffer alone. */
+/* A path that does not fit leaves the buffer unchanged. */
 START_TEST(cgroup_path_size)
 {
 	char path[4096], exact[4096];
@@ -94,7 +94,7 @@ START_TEST(null_others)
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, NULL, 1, 0), -EFAULT);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, NULL, 1, -1), -EFAULT);
 	ck_assert_uint_eq(agentsh_ebpf_event_realtime_ns(NULL), 0);
-	/* nothing of it has left a trace */
+	/* no failed call has had an effect */
 	ck_assert_uint_eq(unit_tracer_stats(tracer).sessions, 1);
 	ck_assert_uint_eq(unit_session_stats(session).lost, 0);
 	ck_assert_uint_eq(unit_drain(tracer), 0);
@@ -102,7 +102,7 @@ START_TEST(null_others)
 }
 END_TEST
 
-/* opts and err may be NULL; out is cleared also where nobody hears why. */
+/* opts and err may be NULL; out is cleared even without err. */
 START_TEST(optional)
 {
 	const struct agentsh_ebpf_tracer_options good = {
@@ -211,7 +211,7 @@ START_TEST(option_limits)
 		return;
 	}
 	ck_assert_ptr_null(tracer);
-	/* the message names the option and the value */
+	/* the message names the option and its value */
 	unit_expect_error(&err, ret, OPTIONS, c->name);
 	snprintf(decimal, sizeof(decimal), "%u", c->value);
 	snprintf(hex, sizeof(hex), "0x%x", c->value);
@@ -263,7 +263,7 @@ START_TEST(hooks_built)
 	}
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EOPNOTSUPP);
 	unit_expect_error(&err, -EOPNOTSUPP, OPTIONS, "AGENTSH_EBPF_UDP");
-	/* nothing of what was asked for is there */
+	/* none of the requested hooks is built */
 	o.hooks = AGENTSH_EBPF_HOOK_UDP;
 	o.required_hooks = 0;
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EOPNOTSUPP);
@@ -286,7 +286,7 @@ START_TEST(session_reserved)
 }
 END_TEST
 
-/* What a call that failed has written is gone after one that succeeds. */
+/* A successful call clears the error that a failed call has written. */
 START_TEST(error_is_written_each_time)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);

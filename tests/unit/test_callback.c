@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a callback may do, and what happens to the events when it does. */
+/* What a callback may do, and the effect on the events. */
 #include <errno.h>
 #include <string.h>
 
@@ -40,7 +40,10 @@ static void open_host(agentsh_ebpf_event_fn fn)
 	host.session = unit_attach(host.tracer, 1);
 }
 
-/* Any answer but 0 stops after that event; the next poll goes on with the next one. */
+/*
+ * Any return value but 0 stops the poll after that event; the next poll continues with the
+ * next event.
+ */
 START_TEST(stop_early)
 {
 	static const int answers[] = {1, -1, -EINTR, 4711};
@@ -63,7 +66,7 @@ START_TEST(stop_early)
 }
 END_TEST
 
-/* Read and poll are one stream. */
+/* Read and poll deliver from the same stream. */
 START_TEST(read_goes_on)
 {
 	struct agentsh_ebpf_event got[10];
@@ -104,7 +107,7 @@ START_TEST(no_poll_inside)
 		ck_assert_int_eq(unit_inject(host.session, i), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 5);
 	ck_assert_uint_eq(host.calls, 5);
-	/* and it was busy only then */
+	/* the tracer is busy only during the callback */
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 0);
 	ck_assert_int_eq(unit_inject(host.session, 5), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 1);
@@ -112,7 +115,7 @@ START_TEST(no_poll_inside)
 }
 END_TEST
 
-/* Each event makes the next one, until the callback stops or the batch is full. */
+/* Each event injects the next one, until the callback stops or the batch is full. */
 static int chain(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	struct host *h = ctx;
@@ -132,7 +135,7 @@ START_TEST(inject_inside)
 	ck_assert_int_eq(unit_inject(host.session, 0), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 1000);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 0);
-	/* without an end: the limit of a batch is one */
+	/* an endless chain ends at the limit of a batch */
 	host.calls = host.stop_after = 0;
 	ck_assert_int_eq(unit_inject(host.session, host.next), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 4096);
@@ -141,7 +144,7 @@ START_TEST(inject_inside)
 }
 END_TEST
 
-/* The event's own session goes and another one comes, inside the callback. */
+/* The callback detaches the event's session and attaches another one. */
 static int replace(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	struct host *h = ctx;
@@ -153,7 +156,7 @@ static int replace(void *ctx, const struct agentsh_ebpf_event *event)
 		h->session = NULL;
 		h->other = unit_attach(h->tracer, 2);
 	}
-	/* the event is still whole: detach freed nothing of it */
+	/* the event is still valid, because detach does not free it */
 	ck_assert_uint_eq(event->socket_cookie, h->next++);
 	ck_assert_uint_eq(unit_session_stats(h->other).delivered, 0);
 	ck_assert_uint_eq(unit_tracer_stats(h->tracer).sessions, 1);
@@ -171,7 +174,7 @@ START_TEST(attach_and_detach_inside)
 		ck_assert_int_eq(unit_inject(host.session, i), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), 5);
 	ck_assert_uint_eq(host.calls, 5);
-	/* the wake from inside was for the next one that waits */
+	/* the wake in the callback ends the next wait */
 	ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, -1), 0);
 	ck_assert_int_eq(unit_inject(host.other, 9), 0);
 	ck_assert_int_eq(agentsh_ebpf_read(host.tracer, &got, 1, -1), 1);

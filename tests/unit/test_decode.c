@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decoder, and the step after it: whatever bytes come out of the ring,
- * nothing is read or written outside, and what is wrong is counted.
+ * The decoder and the delivery after it. Whatever bytes the ring contains, nothing outside
+ * the buffers is read or written, and malformed records are counted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 #include "tracer/tracer.h"
 #include "unit.h"
 
-/* Made from bpf/constants.h: its constants have the values of the public header. */
+/* Generated from bpf/constants.h; asserts that its constants equal those of the public header. */
 #include "kernel_constants.h"
 
 static const struct agentsh_session_state state = {.session_id = 77, .slot = 3, .generation = 5};
@@ -36,13 +36,17 @@ START_TEST(encode_and_decode)
 		unit_expect_event(&got, &put, 77, put.session_lost);
 		ck_assert_uint_eq(origin.slot, 3);
 		ck_assert_uint_eq(origin.generation, 5);
-		ck_assert_uint_eq(origin.ring_bytes,
-				  unit_has_outcome(&put) ? UNIT_ROOM_OUTCOME : UNIT_ROOM);
+		ck_assert_uint_eq(origin.ring_bytes, unit_has_outcome(&put)
+							     ? UNIT_RING_BYTES_OUTCOME
+							     : UNIT_RING_BYTES);
 	}
 }
 END_TEST
 
-/* Each size from a block of that very size: a sanitizer sees a byte too many. */
+/*
+ * Each record lies in a block of its size, so that a sanitizer reports a read of one byte
+ * too many.
+ */
 START_TEST(sizes)
 {
 	for (size_t size = 0; size <= 400; size++) {
@@ -87,7 +91,7 @@ START_TEST(versions)
 }
 END_TEST
 
-/* The ring's records are aligned to 8; nobody else's buffer need be. */
+/* Records in the ring are aligned to 8; other buffers need not be. */
 START_TEST(unaligned)
 {
 	unsigned char buffer[sizeof(struct agentsh_record_outcome) + 16];
@@ -123,7 +127,7 @@ START_TEST(all_ones)
 		ck_assert_uint_eq(event.session_lost, UINT64_MAX);
 		ck_assert_uint_eq(strlen(event.comm), sizeof(event.comm) - 1);
 		ck_assert_uint_eq(origin.slot, UINT32_MAX);
-		/* what no record carries is zero, whatever came */
+		/* members that no record has are zero, whatever the record contains */
 		ck_assert_uint_eq(event.reserved0, 0);
 		for (size_t i = 0; i < sizeof(event.reserved); i++)
 			ck_assert_uint_eq(event.reserved[i], 0);
@@ -154,11 +158,11 @@ START_TEST(any_bytes)
 }
 END_TEST
 
-/* ---- the step after it -------------------------------------------------- */
+/* ---- delivery -------------------------------------------------------------  */
 
 /*
- * Records like the ring's, handed over from inside a callback: there a batch is
- * being made, as agentsh_deliver_record() needs it.
+ * Delivers records from a callback, because agentsh_deliver_record() needs a batch, and
+ * one exists there.
  */
 static struct agentsh_ebpf_tracer *tracer;
 static uint32_t events;
@@ -191,7 +195,7 @@ static int feed(void *ctx, const struct agentsh_ebpf_event *event)
 	record.base.version++;
 	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 6);
-	/* none of those came out, and none was delivered */
+	/* no malformed record was delivered */
 	ck_assert_uint_eq(events, 2);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).delivered, 2);
 	inside = false;
@@ -207,18 +211,18 @@ START_TEST(malformed)
 	session = unit_attach(tracer, 1);
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 2);
-	/* the one of slot 3 is nobody's */
+	/* no session owns slot 3 */
 	ck_assert_uint_eq(unit_session_stats(session).delivered, 1);
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST
 
-/* Programs on two processors may put their records in the other order. */
+/* Programs on two CPUs may write their records in the other order. */
 START_TEST(lost_never_falls)
 {
 	static const struct {
 		int session;
-		uint64_t lost, said;
+		uint64_t lost, delivered_lost;
 	} records[] = {{0, 6, 6}, {0, 5, 6}, {1, 2, 2}, {0, 5, 6}, {0, 9, 9}, {1, 1, 2}};
 	struct agentsh_ebpf_event out[UNIT_COUNT(records)];
 	struct agentsh_batch batch = {.buf = out, .max = UNIT_COUNT(records)};
@@ -236,7 +240,7 @@ START_TEST(lost_never_falls)
 
 		agentsh_deliver_record(tracer, &record, size);
 		ck_assert_int_eq(batch.count, (int)i + 1);
-		ck_assert_uint_eq(out[i].session_lost, records[i].said);
+		ck_assert_uint_eq(out[i].session_lost, records[i].delivered_lost);
 	}
 	tracer->batch = NULL;
 	agentsh_ebpf_tracer_close(tracer);

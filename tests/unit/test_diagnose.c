@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why the kernel says no. Each test runs in a process of its own (check forks),
- * so that it may throw its capabilities away.
+ * Reasons why the kernel refuses a call. Each test runs in a separate process (check
+ * forks), so that it may drop its capabilities.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -23,7 +23,7 @@
 #define CAP_BPF 39
 #endif
 
-/* Keeps of what there is these capabilities only; none of them need be there. */
+/* Drops all capabilities but these, which the process need not have. */
 static void keep_capabilities(const int *keep, size_t count)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -39,7 +39,7 @@ static void keep_capabilities(const int *keep, size_t count)
 	ck_assert_int_eq(syscall(SYS_capset, &header, kept), 0);
 }
 
-/* One finished line that fits. */
+/* Asserts that the text is one line that fits. */
 static bool diagnose(int errnum, char *text, size_t size)
 {
 	bool whole;
@@ -54,10 +54,10 @@ static bool diagnose(int errnum, char *text, size_t size)
 
 static void expect_diagnosis(int errnum, const char *part)
 {
-	char text[256]; /* as large as the library's own */
+	char text[256]; /* as large as the library's buffer */
 
 	ck_assert(diagnose(errnum, text, sizeof(text)));
-	ck_assert_msg(strstr(text, part), "\"%s\" says nothing of \"%s\"", text, part);
+	ck_assert_msg(strstr(text, part), "\"%s\" does not contain \"%s\"", text, part);
 	ck_assert_msg(strlen(text) < sizeof(text) - 1, "cut: \"%s\"", text);
 }
 
@@ -73,7 +73,7 @@ START_TEST(no_capability)
 }
 END_TEST
 
-/* With privilege only: without, there is nothing to keep, and nothing to see. */
+/* Needs privilege: without it there is no capability to keep. */
 START_TEST(one_capability)
 {
 	static const struct {
@@ -93,7 +93,7 @@ START_TEST(one_capability)
 }
 END_TEST
 
-/* All capabilities, but of a namespace of our own: bpf(2) does not take those. */
+/* All capabilities, but in a new user namespace, where bpf(2) does not accept them. */
 START_TEST(user_namespace)
 {
 	char map[64];
@@ -101,16 +101,16 @@ START_TEST(user_namespace)
 	int written;
 
 	if (unshare(CLONE_NEWUSER))
-		return; /* not allowed here */
+		return; /* not permitted here */
 	ck_assert((agentsh_effective_capabilities() >> CAP_BPF & 1));
-	/* before anybody wrote the map */
+	/* before the map is written */
 	expect_diagnosis(EPERM, "user namespace");
 	snprintf(map, sizeof(map), "0 %u 1\n", 0U);
 	file = fopen("/proc/self/uid_map", "w");
 	written = file && fputs(map, file) >= 0;
 	if (file)
 		written = !fclose(file) && written;
-	(void)written; /* root may map 0, others not: the answer is the same */
+	(void)written; /* only root may map 0; the diagnosis is the same without */
 	expect_diagnosis(EPERM, "user namespace");
 }
 END_TEST
@@ -127,7 +127,7 @@ START_TEST(other_errors)
 	expect_diagnosis(ENFILE, "fs.file-max");
 	expect_diagnosis(ENOMEM, "ring_size");
 	expect_diagnosis(ENOSYS, "CONFIG_BPF_SYSCALL");
-	/* what says nothing by itself is not the whole story */
+	/* the errno value alone does not explain these completely */
 	ck_assert(!diagnose(EINVAL, text, sizeof(text)));
 	ck_assert_ptr_nonnull(strstr(text, "kernel"));
 	ck_assert(!diagnose(0, text, sizeof(text)));
@@ -135,7 +135,7 @@ START_TEST(other_errors)
 }
 END_TEST
 
-START_TEST(any_room)
+START_TEST(any_size)
 {
 	static const int errors[] = {EPERM, ENOSYS, EMFILE, ENFILE, ENOMEM, EINVAL};
 	char text[64];
@@ -146,7 +146,7 @@ START_TEST(any_room)
 }
 END_TEST
 
-/* ---- the whole way ------------------------------------------------------ */
+/* ---- open ----------------------------------------------------------------  */
 
 static char logged[4096];
 
@@ -159,7 +159,7 @@ static void keep_log(void *ctx, int level, const char *text)
 	strncat(logged, text, sizeof(logged) - strlen(logged) - 1);
 }
 
-/* A host without privilege: an errno, the step, the remedy, and silence. */
+/* Without privilege open gives an errno value, the step and the remedy, and prints nothing. */
 START_TEST(open_without_privilege)
 {
 	const struct agentsh_ebpf_tracer_options o = {
@@ -191,7 +191,7 @@ START_TEST(open_without_privilege)
 
 	ck_assert_ptr_null(tracer);
 	ck_assert_int_eq(unit_open_fds(), fds);
-	if (ret == -ENOSYS) { /* a kernel or a filter without bpf(2) */
+	if (ret == -ENOSYS) { /* the kernel lacks bpf(2), or a filter hides it */
 		unit_expect_error(&err, -ENOSYS, AGENTSH_EBPF_STEP_OBJECT_LOAD, "bpf(2)");
 		return;
 	}
@@ -212,7 +212,7 @@ int main(void)
 	tcase_add_loop_test(tcase, one_capability, 0, 2);
 	tcase_add_test(tcase, user_namespace);
 	tcase_add_test(tcase, other_errors);
-	tcase_add_test(tcase, any_room);
+	tcase_add_test(tcase, any_size);
 	tcase_add_loop_test(tcase, open_without_privilege, 0, 2);
 	return unit_main(suite);
 }

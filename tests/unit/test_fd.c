@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor in a foreign event loop: poll, epoll by level and by edge. */
+/* The descriptor in a host's event loop: poll, level-triggered epoll and edge-triggered epoll. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -81,7 +81,7 @@ START_TEST(readable_for_events)
 			ck_assert_int_eq(unit_inject(session, i), 0);
 			ck_assert(readable());
 		}
-		/* as long as one is left */
+		/* readable while an event is left */
 		ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 2, 0), 2);
 		ck_assert(readable());
 		ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 1);
@@ -90,7 +90,7 @@ START_TEST(readable_for_events)
 }
 END_TEST
 
-/* The array is full and nothing is left: the loop must not be told otherwise. */
+/* The array is full and no event is left, so the descriptor must not be readable. */
 START_TEST(not_readable_when_all_is_read)
 {
 	struct agentsh_ebpf_event got[3];
@@ -106,10 +106,13 @@ START_TEST(readable_for_wake)
 {
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert(readable());
-	/* timeout 0 does not wait, but it is what a loop calls, so it must end this */
+	/*
+	 * a loop calls with timeout 0, so this call must consume the wake although it does not
+	 * wait
+	 */
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 0);
 	ck_assert(!readable());
-	/* with an event too, two calls at most */
+	/* with an event, too, two calls are enough */
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 1);
@@ -142,7 +145,7 @@ START_TEST(by_level)
 }
 END_TEST
 
-/* As Go's netpoll does it: told once, and then read until there is nothing. */
+/* As in Go's netpoll: one notification, then reads until no event is left. */
 START_TEST(by_edge)
 {
 	add_to_loop(EPOLLIN | EPOLLET);
@@ -151,7 +154,7 @@ START_TEST(by_edge)
 		ck_assert_int_eq(loop_says(UNIT_DEADLINE_MS), 1);
 		ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 1);
 		ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 0);
-		while (loop_says(0) == 1) /* the kernel may tell once too often */
+		while (loop_says(0) == 1) /* the kernel may notify once too often */
 			ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 0);
 	}
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
@@ -168,12 +171,12 @@ static void *produce(void *unused)
 		while (unit_inject(session, i))
 			unit_sleep_ms(1);
 		if (i % 1000 == 0)
-			unit_sleep_ms(1); /* lets the reader run dry now and then */
+			unit_sleep_ms(1); /* lets the reader empty the ring now and then */
 	}
 	return NULL;
 }
 
-/* No edge is lost between the last look and the next event. */
+/* No notification is lost between the last drain and the next event. */
 START_TEST(by_edge_against_a_producer)
 {
 	pthread_t thread;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Slots, errors and option defaults: what the public API shows too little of. */
+/* Slots, errors and option defaults, of which the public API shows too little. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,10 @@ static void slots_open(struct agentsh_slots *slots, uint32_t max)
 	ck_assert_ptr_nonnull(slots->counters);
 }
 
-/* No slot twice at the same time, no serial twice at all, and never more than max. */
+/*
+ * No slot is in use twice at a time, no generation is used twice, and no more than max
+ * slots are in use.
+ */
 START_TEST(slots_any_order)
 {
 	static const uint32_t maxima[] = {1, 2, 63, 64, 65, 66, 130, 1000};
@@ -64,23 +67,23 @@ START_TEST(slots_any_order)
 }
 END_TEST
 
-/* While fresh ones are left, a slot rests until 64 others have been given back. */
-START_TEST(slots_rest)
+/* While unused slots remain, a slot is reused only after 64 others have been freed. */
+START_TEST(slots_reuse_distance)
 {
 	struct agentsh_slots slots;
-	struct agentsh_session_state tags[200], again;
+	struct agentsh_session_state states[200], again;
 
 	slots_open(&slots, 1000);
 	for (uint32_t i = 0; i < 200; i++)
-		ck_assert_int_eq(agentsh_slots_take(&slots, &tags[i]), 0);
-	agentsh_slots_give(&slots, tags[7].slot);
+		ck_assert_int_eq(agentsh_slots_take(&slots, &states[i]), 0);
+	agentsh_slots_give(&slots, states[7].slot);
 	for (uint32_t i = 100; i < 164; i++) {
 		ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
-		ck_assert_uint_ne(again.slot, tags[7].slot);
-		agentsh_slots_give(&slots, tags[i].slot);
+		ck_assert_uint_ne(again.slot, states[7].slot);
+		agentsh_slots_give(&slots, states[i].slot);
 	}
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
-	ck_assert_uint_eq(again.slot, tags[7].slot);
+	ck_assert_uint_eq(again.slot, states[7].slot);
 	agentsh_slots_free(&slots);
 }
 END_TEST
@@ -88,24 +91,24 @@ END_TEST
 START_TEST(slots_retire)
 {
 	struct agentsh_slots slots;
-	struct agentsh_session_state tags[3], again;
+	struct agentsh_session_state states[3], again;
 
 	slots_open(&slots, 3);
 	for (uint32_t i = 0; i < 3; i++)
-		ck_assert_int_eq(agentsh_slots_take(&slots, &tags[i]), 0);
-	agentsh_slots_retire(&slots, tags[1].slot);
-	ck_assert_uint_eq(slots.generations[tags[1].slot], 0);
+		ck_assert_int_eq(agentsh_slots_take(&slots, &states[i]), 0);
+	agentsh_slots_retire(&slots, states[1].slot);
+	ck_assert_uint_eq(slots.generations[states[1].slot], 0);
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), -ENOSPC);
-	agentsh_slots_give(&slots, tags[2].slot);
+	agentsh_slots_give(&slots, states[2].slot);
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), 0);
-	ck_assert_uint_eq(again.slot, tags[2].slot);
+	ck_assert_uint_eq(again.slot, states[2].slot);
 	ck_assert_int_eq(agentsh_slots_take(&slots, &again), -ENOSPC);
 	agentsh_slots_free(&slots);
 }
 END_TEST
 
-/* After 2^32 sessions the serial starts over, and leaves out "not attached". */
-START_TEST(slots_serial_wraps)
+/* After 2^32 sessions the generation starts again, without 0, which means "not attached". */
+START_TEST(slots_generation_wraps)
 {
 	struct agentsh_slots slots;
 	struct agentsh_session_state state;
@@ -143,7 +146,7 @@ START_TEST(fail_long)
 	text[sizeof(text) - 1] = '\0';
 	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "%s", text);
 	ck_assert_uint_eq(strlen(err.message), sizeof(err.message) - 1);
-	/* a short one leaves nothing of it behind */
+	/* a short message leaves nothing of a long one behind */
 	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "y");
 	ck_assert_str_eq(err.message, "y");
 	for (size_t i = 1; i < sizeof(err.message); i++)
@@ -154,7 +157,7 @@ START_TEST(fail_long)
 }
 END_TEST
 
-/* One line of UTF-8, whatever it repeats and wherever it is cut. */
+/* A message is one line of UTF-8, whatever it quotes and wherever it is cut. */
 START_TEST(fail_hostile)
 {
 	static const struct {
@@ -177,7 +180,7 @@ START_TEST(fail_hostile)
 	ck_assert_str_eq(err.message, rows[_i].message);
 	ck_assert_int_eq(agentsh_ebpf_checks_parse(rows[_i].text, &mask, &err), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(err.message, rows[_i].message));
-	/* a caller with room for the first two bytes of a character of three */
+	/* the caller's struct has space for the first two bytes of a three-byte character */
 	err.size = offsetof(struct agentsh_ebpf_error, message) + 3;
 	agentsh_fail(&err, -EPERM, AGENTSH_EBPF_STEP_LINK, "\xe2\x82\xac");
 	ck_assert_str_eq(err.message, "??");
@@ -191,7 +194,7 @@ START_TEST(defaults)
 	struct agentsh_ebpf_tracer_options to;
 	struct agentsh_ebpf_tracer_options from = {.size = 4};
 
-	for (int i = 0; i < 2; i++) { /* none at all, and the smallest */
+	for (int i = 0; i < 2; i++) { /* no options at all, and the smallest struct */
 		memset(&to, 0xa5, sizeof(to));
 		ck_assert_int_eq(agentsh_tracer_options_check(i ? &from : NULL, &to, NULL), 0);
 		ck_assert_uint_eq(to.mode, AGENTSH_EBPF_MODE_AUTO);
@@ -211,7 +214,7 @@ START_TEST(defaults)
 }
 END_TEST
 
-/* The largest ring, which a test had better not open. */
+/* The largest values, only checked, because opening such a ring takes too much memory. */
 START_TEST(largest)
 {
 	const struct agentsh_ebpf_tracer_options from = {
@@ -233,9 +236,12 @@ START_TEST(largest)
 }
 END_TEST
 
-/* ---- events.c ----------------------------------------------------------- */
+/* ---- read.c and deliver.c ---------------------------------------------------  */
 
-/* An eventfd's counter has an end; there a wake is pending, so that one more is no error. */
+/*
+ * The counter of an eventfd has a maximum. At the maximum a wake is pending, so another
+ * wake is no error.
+ */
 START_TEST(wake_without_end)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
@@ -251,8 +257,8 @@ START_TEST(wake_without_end)
 }
 END_TEST
 
-/* Detached, a session counts nothing more, also when its serial comes back with another. */
-START_TEST(delivered_by_serial)
+/* A detached session counts nothing more, even if its slot is reused with a new generation. */
+START_TEST(delivered_by_generation)
 {
 	const struct agentsh_ebpf_tracer_options o = {.max_sessions = 1};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
@@ -279,15 +285,15 @@ int main(void)
 	TCase *tcase = unit_case(suite, "internal");
 
 	tcase_add_loop_test(tcase, slots_any_order, 0, 8);
-	tcase_add_test(tcase, slots_rest);
+	tcase_add_test(tcase, slots_reuse_distance);
 	tcase_add_test(tcase, slots_retire);
-	tcase_add_test(tcase, slots_serial_wraps);
+	tcase_add_test(tcase, slots_generation_wraps);
 	tcase_add_test(tcase, fail_formats);
 	tcase_add_test(tcase, fail_long);
 	tcase_add_loop_test(tcase, fail_hostile, 0, 8);
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, largest);
 	tcase_add_test(tcase, wake_without_end);
-	tcase_add_test(tcase, delivered_by_serial);
+	tcase_add_test(tcase, delivered_by_generation);
 	return unit_main(suite);
 }

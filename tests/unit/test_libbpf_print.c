@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libbpf's print hook: whose message goes where, and what is kept of a verifier
- * log. libbpf is made to warn by an ELF image that is none.
+ * libbpf's print hook: which callback gets which message, and what is kept of a verifier
+ * log. An invalid ELF image makes libbpf warn.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -34,7 +34,7 @@ static void make_libbpf_warn(void)
 	ck_assert_ptr_null(bpf_object__open_mem(garbage, sizeof(garbage), NULL));
 }
 
-/* A line as libbpf would say it, with the hook that is there now. */
+/* Prints a line like libbpf, through the current hook. */
 __attribute__((format(printf, 2, 3))) static void say(enum libbpf_print_level level,
 						      const char *format, ...)
 {
@@ -72,7 +72,7 @@ static struct agentsh_print_capture capture_with_lines(void)
 	return (struct agentsh_print_capture){.on_log = take, .log_ctx = &lines};
 }
 
-/* ---- whose message ------------------------------------------------------ */
+/* ---- which callback -------------------------------------------------------  */
 
 START_TEST(own_messages)
 {
@@ -86,7 +86,7 @@ START_TEST(own_messages)
 	ck_assert_str_ne(capture.warning, "");
 	ck_assert(!lines.newline);
 	ck_assert_int_eq(earlier_calls, 0);
-	/* the earlier hook is back */
+	/* the earlier hook is restored */
 	make_libbpf_warn();
 	ck_assert_int_gt(earlier_calls, 0);
 	ck_assert_ptr_eq(libbpf_set_print(earlier), earlier);
@@ -135,13 +135,13 @@ START_TEST(others_messages)
 
 	libbpf_set_print(NULL);
 	agentsh_print_capture_begin(&capture);
-	in_other_thread(); /* nowhere to go, and no harm */
+	in_other_thread(); /* no callback, and no effect */
 	agentsh_print_capture_end();
 	ck_assert_int_eq(lines.count[AGENTSH_EBPF_LOG_WARN], 0);
 }
 END_TEST
 
-/* Only one tracer is opened at a time; the earlier hook survives any number. */
+/* One tracer is opened at a time; the earlier hook survives any number of opens. */
 static void *captures(void *unused)
 {
 	(void)unused;
@@ -197,7 +197,7 @@ START_TEST(levels)
 }
 END_TEST
 
-/* Without a callback the warnings are still there for the error's message. */
+/* Without a callback the warnings are still kept for the error message. */
 START_TEST(no_callback)
 {
 	struct agentsh_print_capture capture = {0};
@@ -224,7 +224,7 @@ START_TEST(long_lines)
 	agentsh_print_capture_begin(&capture);
 	say(LIBBPF_WARN, "%s\n", text);
 	agentsh_print_capture_end();
-	/* whole for the host, its beginning for the error */
+	/* complete for the host, its beginning for the error */
 	ck_assert_str_eq(lines.last, text);
 	ck_assert_uint_eq(strlen(capture.warning), lengths[_i] < sizeof(capture.warning)
 							   ? lengths[_i]
@@ -277,12 +277,12 @@ START_TEST(verifier_log_long)
 	sprintf(text + at, "R1 invalid mem access 'scalar'\n" COUNTED END);
 	agentsh_print_capture_begin(&capture);
 	say(LIBBPF_WARN, "%s", text);
-	/* the first program that fails is the one that matters */
+	/* the first program that fails matters */
 	say(LIBBPF_WARN, "%s", verifier_logs[0].log);
 	agentsh_print_capture_end();
 	ck_assert_str_eq(capture.verifier, "1999: (b7) r0 = 1999;R1 invalid mem access 'scalar'");
 
-	/* one line that is longer than the room: its end */
+	/* of one line that is longer than the buffer, the end is kept */
 	memset(&capture, 0, sizeof(capture));
 	at = (size_t)sprintf(text, BEGIN);
 	memset(text + at, 'x', 1000);
@@ -297,7 +297,7 @@ START_TEST(verifier_log_long)
 }
 END_TEST
 
-/* "Gets one finished line": a log of many lines is many calls. */
+/* The callback gets one line per call, so a log of many lines makes many calls. */
 START_TEST(lines_one_by_one)
 {
 	struct agentsh_print_capture capture = capture_with_lines();
@@ -308,15 +308,15 @@ START_TEST(lines_one_by_one)
 	ck_assert(!lines.newline);
 	ck_assert_int_eq(lines.count[AGENTSH_EBPF_LOG_WARN], 6);
 	ck_assert_str_eq(lines.last, "-- END PROG LOAD LOG --");
-	/* and the line that goes into an error's message is one too */
+	/* the line for the error message is one line, too */
 	ck_assert_ptr_null(strchr(capture.warning, '\n'));
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("log");
-	TCase *tcase = unit_case(suite, "log");
+	Suite *suite = suite_create("libbpf_print");
+	TCase *tcase = unit_case(suite, "libbpf_print");
 
 	tcase_add_test(tcase, own_messages);
 	tcase_add_test(tcase, no_earlier_hook);

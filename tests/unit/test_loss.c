@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings that are too small. The model in here is written from the header alone,
- * so that it does not share the library's mistakes.
+ * Rings that are too small. The model in this file follows the public header only, so that
+ * it does not share mistakes with the library.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,7 +21,7 @@ START_TEST(capacity)
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(ring);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
 
-	/* also the second time, when the ring's head is somewhere inside */
+	/* later rounds start somewhere within the ring */
 	for (int round = 0; round < 3; round++) {
 		ck_assert_uint_eq(unit_fill(session), UNIT_CAPACITY(ring));
 		ck_assert_uint_eq(unit_drain(tracer), UNIT_CAPACITY(ring));
@@ -42,8 +42,8 @@ START_TEST(capacity_of_outcomes)
 	event.error = ECONNREFUSED;
 	while (!agentsh_ebpf_inject(session, &event))
 		n++;
-	ck_assert_uint_eq(n, (UNIT_RING_SMALL - 1) / UNIT_ROOM_OUTCOME);
-	/* 19 of 208 leave 144 bytes: not even a small one fits */
+	ck_assert_uint_eq(n, (UNIT_RING_SMALL - 1) / UNIT_RING_BYTES_OUTCOME);
+	/* 19 records of 208 bytes leave 144 bytes, in which no record fits */
 	ck_assert_int_eq(unit_inject(session, 0), -ENOBUFS);
 	ck_assert_uint_eq(unit_drain(tracer), n);
 	agentsh_ebpf_tracer_close(tracer);
@@ -69,7 +69,7 @@ START_TEST(one_free_place)
 }
 END_TEST
 
-/* Each gap in the numbers is exactly the rise of session_lost at that place. */
+/* Each gap in the numbers equals the increase of session_lost at that place. */
 START_TEST(gaps_show)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
@@ -101,28 +101,28 @@ START_TEST(gaps_show)
 }
 END_TEST
 
-/* ---- shares ------------------------------------------------------------- */
+/* ---- quotas ---------------------------------------------------------------  */
 
-/* A session is refused once it holds its share; the last record may reach over. */
-static uint32_t share_records(uint32_t ring, uint32_t percent)
+/* A session is refused once it holds its quota; its last record may exceed the quota. */
+static uint32_t quota_records(uint32_t ring, uint32_t percent)
 {
 	uint64_t bytes = (uint64_t)ring * percent / 100;
-	uint32_t n = (uint32_t)((bytes + UNIT_ROOM - 1) / UNIT_ROOM);
+	uint32_t n = (uint32_t)((bytes + UNIT_RING_BYTES - 1) / UNIT_RING_BYTES);
 
 	return n < UNIT_CAPACITY(ring) ? n : UNIT_CAPACITY(ring);
 }
 
 START_TEST(noisy_and_quiet)
 {
-	static const uint32_t shares[] = {1, 2, 10, 25, 50, 99, 100};
+	static const uint32_t quotas[] = {1, 2, 10, 25, 50, 99, 100};
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 65536,
-		.ring_quota = shares[_i],
+		.ring_quota = quotas[_i],
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
 	struct agentsh_ebpf_session *noisy = unit_attach(tracer, 1),
 				    *quiet = unit_attach(tracer, 2);
-	uint32_t most = share_records(o.ring_size, o.ring_quota), n = 0, read = 0;
+	uint32_t most = quota_records(o.ring_size, o.ring_quota), n = 0, read = 0;
 	struct agentsh_ebpf_event got;
 
 	for (int i = 0; i < 1000; i++)
@@ -131,7 +131,7 @@ START_TEST(noisy_and_quiet)
 	ck_assert_uint_eq(unit_session_stats(noisy).lost, 1000 - most);
 	ck_assert_uint_eq(unit_session_stats(noisy).lost_quota,
 			  o.ring_quota < 100 ? 1000 - most : 0);
-	if (o.ring_quota < 100) /* else nothing is left that could be the quiet one's */
+	if (o.ring_quota < 100) /* with a quota of 100 no space is left for the quiet session */
 		ck_assert_int_eq(unit_inject(quiet, 0), 0);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &got, 1, 0), 1);
 	ck_assert_int_eq(unit_inject(noisy, 0), 0);
@@ -143,22 +143,22 @@ START_TEST(noisy_and_quiet)
 }
 END_TEST
 
-START_TEST(default_share)
+START_TEST(default_quota)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
 
-	ck_assert_uint_eq(unit_fill(session), share_records(1 << 20, 25));
+	ck_assert_uint_eq(unit_fill(session), quota_records(1 << 20, 25));
 	ck_assert_uint_eq(unit_session_stats(session).lost_quota, 1);
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST
 
 /*
- * The share is of one session's unread events. What the one before it in the
- * same slot left unread is not the new one's.
+ * The quota counts the unread events of one session, not those that an earlier session of
+ * the same slot left unread.
  */
-START_TEST(share_of_a_new_session)
+START_TEST(quota_of_a_new_session)
 {
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 65536,
@@ -167,13 +167,13 @@ START_TEST(share_of_a_new_session)
 	};
 	struct agentsh_ebpf_tracer *tracer = unit_open(&o);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
-	uint32_t most = share_records(o.ring_size, o.ring_quota);
+	uint32_t most = quota_records(o.ring_size, o.ring_quota);
 
 	ck_assert_uint_eq(unit_fill(session), most);
 	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
 	session = unit_attach(tracer, 2);
 	ck_assert_uint_eq(unit_fill(session), most);
-	/* reading the old ones does not make the new one's share larger */
+	/* reading the old events does not raise the quota of the new session */
 	for (uint32_t i = 0; i < most; i++) {
 		struct agentsh_ebpf_event got;
 
@@ -192,7 +192,7 @@ END_TEST
 struct model_entry {
 	struct agentsh_ebpf_event event;
 	uint64_t id, lost;
-	uint32_t session, room;
+	uint32_t session, ring_bytes;
 };
 
 struct model {
@@ -200,7 +200,7 @@ struct model {
 	struct agentsh_ebpf_session *sessions[MODEL_SESSIONS];
 	uint64_t held[MODEL_SESSIONS], lost[MODEL_SESSIONS], lost_quota[MODEL_SESSIONS],
 		delivered[MODEL_SESSIONS];
-	uint64_t ring_held, share;
+	uint64_t ring_held, quota_bytes;
 	struct model_entry queue[UNIT_CAPACITY(MODEL_RING)];
 	uint32_t count;
 };
@@ -216,11 +216,11 @@ static void model_inject(struct model *m)
 	};
 	int want = 0;
 
-	e.room = unit_has_outcome(&e.event) ? UNIT_ROOM_OUTCOME : UNIT_ROOM;
-	if (m->held[i] >= m->share) {
+	e.ring_bytes = unit_has_outcome(&e.event) ? UNIT_RING_BYTES_OUTCOME : UNIT_RING_BYTES;
+	if (m->held[i] >= m->quota_bytes) {
 		want = -ENOBUFS;
 		m->lost_quota[i]++;
-	} else if (m->ring_held + e.room >= MODEL_RING) {
+	} else if (m->ring_held + e.ring_bytes >= MODEL_RING) {
 		want = -ENOBUFS;
 	}
 	ck_assert_int_eq(agentsh_ebpf_inject(m->sessions[i], &e.event), want);
@@ -228,8 +228,8 @@ static void model_inject(struct model *m)
 		m->lost[i]++;
 		return;
 	}
-	m->held[i] += e.room;
-	m->ring_held += e.room;
+	m->held[i] += e.ring_bytes;
+	m->ring_held += e.ring_bytes;
 	m->queue[m->count++] = e;
 }
 
@@ -243,8 +243,8 @@ static void model_read(struct model *m)
 		const struct model_entry *e = &m->queue[i];
 
 		unit_expect_event(&got[i], &e->event, e->id, e->lost);
-		m->held[e->session] -= e->room;
-		m->ring_held -= e->room;
+		m->held[e->session] -= e->ring_bytes;
+		m->ring_held -= e->ring_bytes;
 		m->delivered[e->session]++;
 	}
 	m->count -= want;
@@ -260,7 +260,7 @@ START_TEST(as_the_model)
 	};
 
 	m.tracer = unit_open(&o);
-	m.share = MODEL_RING * 40 / 100;
+	m.quota_bytes = MODEL_RING * 40 / 100;
 	for (uint32_t i = 0; i < MODEL_SESSIONS; i++)
 		m.sessions[i] = unit_attach(m.tracer, i);
 	for (int step = 0; step < MODEL_STEPS; step++) {
@@ -275,7 +275,7 @@ START_TEST(as_the_model)
 		ck_assert_uint_eq(stats.lost, m.lost[i]);
 		ck_assert_uint_eq(stats.lost_quota, m.lost_quota[i]);
 		ck_assert_uint_eq(stats.delivered, m.delivered[i]);
-		/* both kinds of loss have happened */
+		/* both kinds of loss have occurred */
 		ck_assert_uint_gt(stats.lost_quota, 0);
 		ck_assert_uint_gt(stats.lost, stats.lost_quota);
 	}
@@ -293,8 +293,8 @@ int main(void)
 	tcase_add_test(tcase, one_free_place);
 	tcase_add_test(tcase, gaps_show);
 	tcase_add_loop_test(tcase, noisy_and_quiet, 0, 7);
-	tcase_add_test(tcase, default_share);
-	tcase_add_test(tcase, share_of_a_new_session);
+	tcase_add_test(tcase, default_quota);
+	tcase_add_test(tcase, quota_of_a_new_session);
 	tcase_add_test(tcase, as_the_model);
 	return unit_main(suite);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's words: names of checks to a mask, and the two variables. */
+/* Names of checks to a mask, and the two environment variables. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void expect_parsed(const char *names, uint64_t want)
 	ck_assert_int_eq(agentsh_ebpf_checks_parse(names, &mask, NULL), 0);
 }
 
-/* The message has this text, and all names that would have been right. */
+/* The message contains text, and lists all valid names. */
 static void expect_refused(const char *names, const char *text)
 {
 	uint64_t mask = UNTOUCHED;
@@ -124,15 +124,15 @@ END_TEST
 
 /* ---- environment -------------------------------------------------------- */
 
-struct wish {
+struct setting {
 	const char *mode, *missing; /* NULL: not set */
 	int ret;
-	uint32_t want; /* for a mode that was 2 before */
+	uint32_t want; /* the mode afterwards; before it is 2 */
 	uint64_t mask;
 	const char *words;
 };
 
-static const struct wish wishes[] = {
+static const struct setting settings[] = {
 	{NULL, NULL, 0, 2, UNTOUCHED, NULL},
 	{"", "", 0, 2, UNTOUCHED, NULL},
 	{"off", NULL, 0, AGENTSH_EBPF_MODE_DISABLED, UNTOUCHED, NULL},
@@ -165,7 +165,7 @@ static void set(const char *name, const char *value)
 
 START_TEST(environment)
 {
-	const struct wish *w = &wishes[_i];
+	const struct setting *w = &settings[_i];
 	uint64_t mask = UNTOUCHED;
 	uint32_t mode = 2;
 
@@ -184,7 +184,7 @@ START_TEST(environment)
 }
 END_TEST
 
-/* A host that does not want simulation is not stopped by its variable. */
+/* A host that does not ask for simulation is not affected by its variable. */
 START_TEST(environment_without_simulation)
 {
 	uint32_t mode = 2;
@@ -214,7 +214,7 @@ START_TEST(environment_arguments)
 }
 END_TEST
 
-/* Probe and open do not look at the environment by themselves. */
+/* Probe and open do not read the environment. */
 START_TEST(environment_is_read_on_request_only)
 {
 	struct agentsh_ebpf_capabilities caps = {.size = sizeof(caps)};
@@ -239,7 +239,7 @@ int main(void)
 	tcase_add_test(tcase, lists);
 	tcase_add_test(tcase, unknown_names);
 	tcase_add_test(tcase, parse_arguments);
-	tcase_add_loop_test(tcase, environment, 0, UNIT_COUNT(wishes));
+	tcase_add_loop_test(tcase, environment, 0, UNIT_COUNT(settings));
 	tcase_add_test(tcase, environment_without_simulation);
 	tcase_add_test(tcase, environment_arguments);
 	tcase_add_test(tcase, environment_is_read_on_request_only);

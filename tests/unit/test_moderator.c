@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * When the moderator asks to be woken and when it looks: on a ring that is two
- * numbers and an eventfd, always readable, which epoll is asked about only when
- * the moderator has it asked.
+ * When the moderator enables wake-ups and when it arms the timer. The ring is two
+ * positions and an eventfd that is always readable; epoll reports it only after the
+ * moderator has changed how epoll watches it.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,7 +17,7 @@
 
 #define DELAY_NS 5000000
 #define DELAY_LONG_NS (UINT64_C(3600) * 1000000000)
-#define MARK 1000
+#define WATERMARK 1000
 
 static struct agentsh_control control;
 static unsigned long consumer, producer;
@@ -29,7 +29,7 @@ static void make(uint64_t delay_ns)
 
 	m = (struct agentsh_moderator){
 		.delay_ns = delay_ns,
-		.wakeup_watermark = MARK,
+		.wakeup_watermark = WATERMARK,
 		.epoll_fd = epoll_create1(EPOLL_CLOEXEC),
 		.ring_fd = eventfd(1, EFD_CLOEXEC),
 		.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
@@ -44,12 +44,12 @@ static void make(uint64_t delay_ns)
 	ck_assert_int_eq(epoll_wait(m.epoll_fd, &event, 1, 0), 0);
 }
 
-/* A look that took so many, and left so many bytes. */
-static void look(int taken, bool fired, bool more, unsigned long left)
+/* A drain that consumed this many records, and left this many bytes. */
+static void drain(int consumed, bool fired, bool has_more, unsigned long left)
 {
-	consumer += (unsigned long)taken * UNIT_ROOM;
+	consumer += (unsigned long)consumed * UNIT_RING_BYTES;
 	producer = consumer + left;
-	agentsh_moderator_drained(&m, taken, fired, more);
+	agentsh_moderator_drained(&m, consumed, fired, has_more);
 }
 
 static bool readable(void)
@@ -59,7 +59,7 @@ static bool readable(void)
 	return epoll_wait(m.epoll_fd, &event, 1, 0) == 1;
 }
 
-/* Or has fired already, on a slow machine. */
+/* Whether the timer runs, or has fired already on a slow machine. */
 static bool armed(void)
 {
 	struct pollfd poll_fd = {.fd = m.timer_fd, .events = POLLIN};
@@ -69,10 +69,10 @@ static bool armed(void)
 	return when.it_value.tv_sec || when.it_value.tv_nsec || poll(&poll_fd, 1, 0) == 1;
 }
 
-static void expect(bool quiet, bool timer)
+static void expect(bool polling, bool timer)
 {
-	ck_assert_int_eq(agentsh_moderator_wait_for_timer(&m), quiet);
-	ck_assert_int_eq(control.suppress_wakeup, quiet);
+	ck_assert_int_eq(agentsh_moderator_wait_for_timer(&m), polling);
+	ck_assert_int_eq(control.suppress_wakeup, polling);
 	ck_assert_int_eq(armed(), timer);
 }
 
@@ -84,162 +84,162 @@ static void until_timer(void)
 		ck_assert_int_eq(errno, EAGAIN);
 }
 
-static void make_flowing(void)
+static void make_polling(void)
 {
 	make(DELAY_NS);
-	look(2, false, false, 0);
+	drain(2, false, false, 0);
 	expect(true, true);
-	readable(); /* what it says at once, when it begins to flow */
+	readable(); /* epoll reports the ring once when polling starts */
 }
 
-START_TEST(lone_ones_do_not_flow)
+START_TEST(single_records_keep_wakeups)
 {
 	make(1000000);
 	expect(false, false);
 	for (int i = 0; i < 5; i++) {
-		look(1, false, false, 0);
+		drain(1, false, false, 0);
 		expect(false, false);
-		look(0, false, false, 0);
+		drain(0, false, false, 0);
 		usleep(3000);
 	}
 }
 END_TEST
 
-START_TEST(two_flow)
+START_TEST(two_records_start_polling)
 {
-	make_flowing();
+	make_polling();
 	make(DELAY_LONG_NS);
-	look(1, false, false, 0);
-	look(1, false, false, 0);
+	drain(1, false, false, 0);
+	drain(1, false, false, 0);
 	expect(true, true);
 }
 END_TEST
 
-START_TEST(leaves_in_three_looks)
+START_TEST(idle_after_three_empty_drains)
 {
-	make_flowing();
-	for (int i = 0; i < 3; i++) { /* any that takes some begins anew */
+	make_polling();
+	for (int i = 0; i < 3; i++) { /* a drain that consumes records restarts the count */
 		until_timer();
-		look(0, true, false, 0);
+		drain(0, true, false, 0);
 		expect(true, true);
-		look(i % 2, i % 2, false, 0);
+		drain(i % 2, i % 2, false, 0);
 		until_timer();
-		look(1, true, false, 0);
+		drain(1, true, false, 0);
 		expect(true, true);
 	}
 	until_timer();
-	look(0, true, false, 0);
+	drain(0, true, false, 0);
 	expect(true, true);
 	until_timer();
-	look(0, true, false, 0);
+	drain(0, true, false, 0);
 	expect(false, true);
 	until_timer();
-	look(0, true, false, UNIT_ROOM); /* not finished, but it has a place */
+	drain(0, true, false, UNIT_RING_BYTES); /* a record that is reserved, but not submitted */
 	expect(false, true);
 	until_timer();
-	look(0, true, false, 0);
+	drain(0, true, false, 0);
 	expect(false, false);
 }
 END_TEST
 
-/* Not before the delay is over, however often it is asked. */
-START_TEST(second_look_waits)
+/* The moderator stays in REARMING until the delay is over, however often the host calls. */
+START_TEST(rearming_lasts_one_delay)
 {
 	make(DELAY_LONG_NS);
-	look(2, false, false, 0);
-	look(0, true, false, 0);
-	look(0, true, false, 0);
+	drain(2, false, false, 0);
+	drain(0, true, false, 0);
+	drain(0, true, false, 0);
 	for (int i = 0; i < 10; i++) {
 		expect(false, true);
-		look(0, false, false, 0);
+		drain(0, false, false, 0);
 	}
-	look(2, false, false, 0);
+	drain(2, false, false, 0);
 	expect(true, true);
 }
 END_TEST
 
-START_TEST(one_taken_in_between_counts)
+START_TEST(record_in_between_restarts_count)
 {
-	make_flowing();
+	make_polling();
 	for (int i = 0; i < 6; i++) {
-		look(1, false, false, 0);
+		drain(1, false, false, 0);
 		until_timer();
-		look(0, true, false, 0);
+		drain(0, true, false, 0);
 		expect(true, true);
 	}
 }
 END_TEST
 
-/* Whoever put the rest in has left the waking to the one that was taken. */
-START_TEST(what_is_behind_is_readable)
+/* Records remain whose producers skipped the wake-up because of the consumed record. */
+START_TEST(remaining_records_are_readable)
 {
 	static const uint64_t delays[] = {0, 1};
 
 	make(delays[_i]);
-	look(1, false, false, 0);
+	drain(1, false, false, 0);
 	ck_assert(!readable());
 	usleep(10);
-	look(1, false, false, UNIT_ROOM);
+	drain(1, false, false, UNIT_RING_BYTES);
 	ck_assert(readable());
 	expect(false, false);
 }
 END_TEST
 
-START_TEST(mark_and_leftovers_are_readable)
+START_TEST(watermark_and_leftovers_are_readable)
 {
-	make_flowing();
-	look(1, false, false, MARK - 1);
+	make_polling();
+	drain(1, false, false, WATERMARK - 1);
 	ck_assert(!readable());
-	look(1, false, false, MARK);
+	drain(1, false, false, WATERMARK);
 	ck_assert(readable());
-	ck_assert(readable()); /* until a look that leaves less */
-	look(1, false, false, MARK - 1);
-	(void)readable(); /* epoll asks once when it is told to ask no more */
+	ck_assert(readable()); /* until a drain leaves less */
+	drain(1, false, false, WATERMARK - 1);
+	(void)readable(); /* epoll reports the ring once when it changes to edge-triggered */
 	ck_assert(!readable());
-	look(1, false, true, UNIT_ROOM);
+	drain(1, false, true, UNIT_RING_BYTES);
 	ck_assert(readable());
 	ck_assert(readable());
-	look(1, false, false, UNIT_ROOM);
+	drain(1, false, false, UNIT_RING_BYTES);
 	(void)readable();
 	ck_assert(!readable());
 	expect(true, true);
 }
 END_TEST
 
-START_TEST(next_one_above_the_mark_rings_again)
+START_TEST(next_record_above_watermark_wakes_again)
 {
-	make_flowing();
+	make_polling();
 	control.wakeup_sent = 1;
-	look(0, false, false, UNIT_ROOM);
+	drain(0, false, false, UNIT_RING_BYTES);
 	ck_assert_uint_eq(control.wakeup_sent, 0);
 }
 END_TEST
 
-START_TEST(nothing_to_moderate)
+START_TEST(synthetic_ring_and_no_delay)
 {
 	m = (struct agentsh_moderator){.timer_fd = -1};
 	agentsh_moderator_drained(&m, 5, false, true);
 	ck_assert(!agentsh_moderator_wait_for_timer(&m));
 	make(0);
 	for (int i = 0; i < 5; i++)
-		look(100, false, true, UNIT_ROOM);
+		drain(100, false, true, UNIT_RING_BYTES);
 	expect(false, false);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("moderate");
-	TCase *tcase = unit_case(suite, "moderate");
+	Suite *suite = suite_create("moderator");
+	TCase *tcase = unit_case(suite, "moderator");
 
-	tcase_add_test(tcase, lone_ones_do_not_flow);
-	tcase_add_test(tcase, two_flow);
-	tcase_add_test(tcase, leaves_in_three_looks);
-	tcase_add_test(tcase, second_look_waits);
-	tcase_add_test(tcase, one_taken_in_between_counts);
-	tcase_add_loop_test(tcase, what_is_behind_is_readable, 0, 2);
-	tcase_add_test(tcase, mark_and_leftovers_are_readable);
-	tcase_add_test(tcase, next_one_above_the_mark_rings_again);
-	tcase_add_test(tcase, nothing_to_moderate);
+	tcase_add_test(tcase, single_records_keep_wakeups);
+	tcase_add_test(tcase, two_records_start_polling);
+	tcase_add_test(tcase, idle_after_three_empty_drains);
+	tcase_add_test(tcase, rearming_lasts_one_delay);
+	tcase_add_test(tcase, record_in_between_restarts_count);
+	tcase_add_loop_test(tcase, remaining_records_are_readable, 0, 2);
+	tcase_add_test(tcase, watermark_and_leftovers_are_readable);
+	tcase_add_test(tcase, next_record_above_watermark_wakes_again);
+	tcase_add_test(tcase, synthetic_ring_and_no_delay);
 	return unit_main(suite);
 }

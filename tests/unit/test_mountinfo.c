@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mount tables of other machines, whole, odd, cut off and random. */
+/* Mount tables of other machines: complete, unusual, truncated and random. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +38,8 @@ static const struct {
 	 "", ""},
 	{"mount point called cgroup2", "41 31 0:38 / /cgroup2 rw - ext4 /dev/x rw\n", OWN("/a"), 0,
 	 false, "", ""},
-	{"type that begins alike", "41 31 0:38 / /x rw - cgroup2fs none rw\n", OWN("/a"), 0, false,
-	 "", ""},
+	{"type with cgroup2 as a prefix", "41 31 0:38 / /x rw - cgroup2fs none rw\n", OWN("/a"), 0,
+	 false, "", ""},
 	{"many optional fields",
 	 "41 31 0:38 / /cg rw shared:1 master:2 propagate_from:3 unbindable - cgroup2 none rw\n",
 	 OWN("/a"), 1, false, "/cg", "/cg/a"},
@@ -51,11 +51,13 @@ static const struct {
 	 OWN("/a"), 2, false, "/one", "/two/a"},
 	{"namespaced root", "41 31 0:38 /docker/123 /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
 	 OWN("/docker/123/x"), 1, false, "/sys/fs/cgroup", "/sys/fs/cgroup/x"},
-	{"it is the own one", "41 31 0:38 /docker/123 /sys/fs/cgroup ro - cgroup2 cgroup rw\n",
-	 OWN("/docker/123"), 1, false, "/sys/fs/cgroup", "/sys/fs/cgroup"},
-	{"a sibling whose name begins alike", "41 31 0:38 /docker/123 /cg ro - cgroup2 cgroup rw\n",
-	 OWN("/docker/1234/x"), 1, false, "/cg", ""},
-	{"the own one is above", "41 31 0:38 /docker/123 /cg ro - cgroup2 cgroup rw\n",
+	{"the root is the own cgroup",
+	 "41 31 0:38 /docker/123 /sys/fs/cgroup ro - cgroup2 cgroup rw\n", OWN("/docker/123"), 1,
+	 false, "/sys/fs/cgroup", "/sys/fs/cgroup"},
+	{"a sibling with the name as a prefix",
+	 "41 31 0:38 /docker/123 /cg ro - cgroup2 cgroup rw\n", OWN("/docker/1234/x"), 1, false,
+	 "/cg", ""},
+	{"the own cgroup is above the root", "41 31 0:38 /docker/123 /cg ro - cgroup2 cgroup rw\n",
 	 OWN("/docker"), 1, false, "/cg", ""},
 	{"above the namespace", "41 31 0:38 / /cg ro - cgroup2 cgroup rw\n", OWN("/.."), 1, false,
 	 "/cg", ""},
@@ -83,7 +85,10 @@ static const struct {
 	 "//a"},
 };
 
-/* In blocks of exactly their length, without a NUL: a byte too far is seen. */
+/*
+ * Parses copies in blocks of exactly their length, without a NUL, so that a read past the
+ * end is reported.
+ */
 static void parse(const char *mountinfo, size_t mountinfo_len, const char *cgroup,
 		  size_t cgroup_len, struct agentsh_mounts *out)
 {
@@ -113,7 +118,7 @@ START_TEST(machine)
 		      out.mount);
 	ck_assert_msg(!strcmp(out.own, machines[_i].own), "%s: own is %s", machines[_i].what,
 		      out.own);
-	/* cut off anywhere, it may know less but must not fall over */
+	/* truncated anywhere, a table may give less, but must not crash the parser */
 	for (size_t n = 0; n < strlen(m); n++)
 		parse(m, n, c, strlen(c), &out);
 	for (size_t n = 0; n < strlen(c); n++)
@@ -121,7 +126,10 @@ START_TEST(machine)
 }
 END_TEST
 
-/* A path that does not fit is left out, not cut: half a path is another directory. */
+/*
+ * A path that does not fit is left out instead of being cut, because half a path is
+ * another directory.
+ */
 START_TEST(overlong)
 {
 	static const size_t lengths[] = {254,  255,  256,  257,	 1022, 1023,
@@ -140,7 +148,7 @@ START_TEST(overlong)
 	snprintf(own, sizeof(own), "0::%s\n", path);
 	parse("41 31 0:38 / / rw - cgroup2 n rw\n", 33, own, strlen(own), &out);
 	ck_assert_int_eq(out.own[0] != 0, len + 1 < sizeof(out.own));
-	/* the next mount, which fits, is taken */
+	/* the next mount, whose path fits, is used */
 	strcat(line, "42 31 0:38 / /short rw - cgroup2 none rw\n");
 	parse(line, strlen(line), "0::/\n", 5, &out);
 	ck_assert_str_eq(out.mount, len < sizeof(out.mount) ? path : "/short");
@@ -153,7 +161,7 @@ static bool not_covered(const char *path)
 	return !strstr(path, "covered");
 }
 
-/* What another mount lies over is not taken for a cgroup v2 that can be used. */
+/* A cgroup v2 mount that another mount hides is not used. */
 START_TEST(hidden_by_another_mount)
 {
 	static const char one[] = "41 31 0:38 / /covered/one rw - cgroup2 none rw\n";
@@ -174,7 +182,10 @@ START_TEST(hidden_by_another_mount)
 	ck_assert_uint_eq(out.hidden, 2);
 	ck_assert_str_eq(out.mount, "/mnt x");
 	ck_assert_str_eq(out.own, "/mnt x/a");
-	/* a mount over a part of it: the own cgroup is there by another one, or not at all */
+	/*
+	 * another mount hides the part with the own cgroup, which another cgroup v2 mount shows,
+	 * or none
+	 */
 	agentsh_mountinfo_parse(part, strlen(part), "0::/covered\n", 12, not_covered, &out);
 	ck_assert_uint_eq(out.v2, 2);
 	ck_assert_str_eq(out.mount, "/mnt");

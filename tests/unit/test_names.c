@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Names for logs: one for each constant, "unknown" for every other number. */
+/* Names for logs: one per constant, and "unknown" for every other number. */
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,6 +25,13 @@ static const struct named protocols[] = {
 	{IPPROTO_UDP, "udp"},	      {IPPROTO_DCCP, "dccp"},
 	{IPPROTO_ICMPV6, "icmpv6"},   {IPPROTO_SCTP, "sctp"},
 	{IPPROTO_UDPLITE, "udplite"}, {262, "mptcp"},
+};
+
+static const struct named hooks[] = {
+	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},
+	{AGENTSH_EBPF_HOOK_UDP, "udp"},
+	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},
+	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
 };
 
 static const struct named steps[] = {
@@ -65,11 +72,12 @@ START_TEST(all_16_bits)
 {
 	expect_names(agentsh_ebpf_kind_name, kinds, UNIT_COUNT(kinds));
 	expect_names(protocol_name, protocols, UNIT_COUNT(protocols));
+	expect_names(agentsh_ebpf_hook_name, hooks, UNIT_COUNT(hooks));
 	expect_names(agentsh_ebpf_step_name, steps, UNIT_COUNT(steps));
 }
 END_TEST
 
-/* No number is cut to fewer bits on its way. */
+/* No number is truncated to fewer bits. */
 START_TEST(beyond_16_bits)
 {
 	static const uint32_t high[] = {0x10000,    0x10001,	0x10002,   0x1000001,
@@ -77,6 +85,7 @@ START_TEST(beyond_16_bits)
 
 	for (size_t i = 0; i < UNIT_COUNT(high); i++) {
 		ck_assert_str_eq(agentsh_ebpf_kind_name(high[i]), "unknown");
+		ck_assert_str_eq(agentsh_ebpf_hook_name(high[i]), "unknown");
 		ck_assert_str_eq(agentsh_ebpf_step_name(high[i]), "unknown");
 	}
 }

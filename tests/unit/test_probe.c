@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The probe's struct, table and simulation. What else it finds depends on the machine. */
+/* The probe's struct, table and simulation. Its other results depend on the machine. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,15 +15,15 @@
 #define ACCEPT_HOOK AGENTSH_EBPF_HOOK_ACCEPT
 #define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | LIFE_HOOK | ACCEPT_HOOK)
 
-/* Written down here once more: hosts and operators rely on each of them. */
+/* Repeated here, because hosts and operators rely on each value. */
 static const struct {
 	uint32_t number;
 	const char *name;
 	uint32_t required;
 	int32_t error;
-	const char *lacking; /* in the detail */
-	const char *hint;    /* in the remedy */
-	uint32_t hooks;	     /* that go with it */
+	const char *lacking; /* part of the detail */
+	const char *hint;    /* part of the remedy */
+	uint32_t hooks;	     /* hooks that do not work without it */
 } table[] = {
 	{0, "kernel", 0, 0, "older than 5.8", "5.8", 0},
 	{1, "bpf", 1, EPERM, "bpf(2)", "seccomp", ALL_HOOKS},
@@ -89,7 +89,7 @@ static struct agentsh_ebpf_capabilities probe(uint64_t simulate)
 {
 	struct agentsh_ebpf_capabilities caps;
 
-	/* what is not read must not matter */
+	/* members that are not read must not matter */
 	memset(&caps, 0xa5, sizeof(caps));
 	caps.size = sizeof(caps);
 	caps.simulate_missing = simulate;
@@ -107,7 +107,7 @@ static void expect_text(const char *text, size_t size)
 		ck_assert_msg(!text[i], "behind '%s' there is more", text);
 }
 
-/* Whatever the machine is, the parts of a result agree with each other. */
+/* Asserts that the parts of a result agree, whatever the machine supports. */
 static void expect_coherent(const struct agentsh_ebpf_capabilities *c)
 {
 	uint64_t stops = 0;
@@ -148,7 +148,7 @@ static void expect_coherent(const struct agentsh_ebpf_capabilities *c)
 	for (uint32_t i = 0; i < CHECKS; i++) {
 		if (!(stops & BIT(i)))
 			continue;
-		/* the first of them, and at the end what to do about it */
+		/* the reason begins with the first of them and ends with its remedy */
 		const char *hint = agentsh_ebpf_check_hint(i);
 		size_t len = strlen(c->reason);
 
@@ -194,7 +194,7 @@ START_TEST(one_simulated)
 }
 END_TEST
 
-/* Each pair, and all: what stops it is named, whatever else is missing. */
+/* Simulates pairs, and all checks: each required check is named, whatever else is missing. */
 START_TEST(several_simulated)
 {
 	struct agentsh_ebpf_capabilities c;
@@ -259,7 +259,7 @@ START_TEST(argument_errors)
 }
 END_TEST
 
-/* The block ends where the caller's struct does. */
+/* The block ends where the caller's struct ends. */
 START_TEST(older_and_newer_callers)
 {
 	static const uint32_t sizes[] = {4,    5,    7,	   8,	 12,   15,   16,   17,	 24,
@@ -275,7 +275,7 @@ START_TEST(older_and_newer_callers)
 		ck_assert_ptr_nonnull(p);
 		memset(p, 0xff, size);
 		memcpy(p, &size, sizeof(size));
-		if (size >= 16) /* those that are too old to ask do not get it either */
+		if (size >= 16) /* callers whose struct lacks simulate_missing get no simulation */
 			memcpy(p + 8, &simulate, sizeof(simulate));
 		ck_assert_int_eq(agentsh_ebpf_capability_probe((void *)p), 0);
 		whole.size = size;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Unix time of an event, when the thread is interrupted between two clocks. */
+/* Unix time of an event if the thread is interrupted between reading two clocks. */
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,18 +8,18 @@
 
 #define EVENTS 100000
 #define BOOT_NS 1000000000000
-#define WALL_NS 1700000000000000000 /* at boot */
+#define WALL_NS 1700000000000000000 /* Unix time of boot */
 #define CALL_NS 50
-#define AWAY_NS 3000000 /* the processor went to somebody else */
-#define ERROR_NS 100000 /* allowed: how precisely the library compares the clocks */
+#define PREEMPTED_NS 3000000 /* the thread was preempted */
+#define ERROR_NS 100000	     /* tolerance: how precisely the library compares the clocks */
 
 static bool faked;
-static uint64_t now;	     /* of the faked boot time */
-static unsigned interrupted; /* bit n: the thread is away after call n */
+static uint64_t now;	     /* the faked boot time */
+static unsigned interrupted; /* bit n: the thread is preempted after call n */
 static unsigned calls;
 static uint64_t wall_set_ns; /* the wall clock was set forward by this much */
 
-/* Instead of the C library's, for the library too, which is linked into this program. */
+/* Replaces the C library's function, for the library, too, which is linked into this program. */
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	uint64_t ns;
@@ -29,15 +29,15 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 	now += CALL_NS;
 	ns = now + (clock == CLOCK_REALTIME ? WALL_NS + wall_set_ns : 0);
 	if (interrupted & 1U << calls++ % 32)
-		now += AWAY_NS;
+		now += PREEMPTED_NS;
 	ts->tv_sec = (time_t)(ns / 1000000000);
 	ts->tv_nsec = (long)(ns % 1000000000);
 	return 0;
 }
 
 /*
- * Events 20 ns apart, in ring order: none is earlier than its predecessor, however the
- * thread is interrupted, and a wall clock that is set in between is followed.
+ * Of events 20 ns apart, in ring order, none is earlier than its predecessor, however the
+ * thread is interrupted; a wall clock that is set in between is followed.
  */
 START_TEST(in_order)
 {
@@ -71,7 +71,7 @@ START_TEST(in_order)
 }
 END_TEST
 
-/* The same by the clocks of this machine. */
+/* The same with the clocks of this machine. */
 START_TEST(in_order_here)
 {
 	struct agentsh_ebpf_event event = {.timestamp_ns = BOOT_NS};
@@ -103,14 +103,14 @@ static void expect_realtime(unsigned pattern)
 		      "pattern %#x: off by %lld ns", pattern, (long long)(at - BOOT_NS - WALL_NS));
 }
 
-/* Not at all, after each call, and again and again. */
+/* No interruption, one after each call, and repeated ones. */
 START_TEST(interrupted_between_the_clocks)
 {
 	expect_realtime(0);
 	for (unsigned call = 0; call < 10; call++)
 		expect_realtime(1U << call);
 	expect_realtime(0xff);
-	expect_realtime(0x249); /* once in each of the first tries */
+	expect_realtime(0x249); /* one interruption in each of the first tries */
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What goes in comes out: every member, in order, by read and by poll alike. */
+/* Injected events are delivered with every member and in order, by read and by poll. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -69,14 +69,14 @@ START_TEST(every_member)
 		for (uint32_t i = 0; i < n; i++)
 			unit_expect_event(&seen.events[i], &put[i], ids[from[i]], 0);
 	}
-	/* else this test has not tested what it says */
+	/* otherwise this test has not covered both cases */
 	ck_assert_int_gt(with_outcome, ROUNDS);
 	ck_assert_int_gt(without, ROUNDS);
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST
 
-/* One member at a time, so that no other one can stand in for it. */
+/* Sets one member at a time, so that no other one can mask its loss. */
 START_TEST(single_outcome_member)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
@@ -101,7 +101,7 @@ START_TEST(single_outcome_member)
 }
 END_TEST
 
-/* What the caller writes into the members that are the library's is ignored. */
+/* Values that the caller writes into members of the library are ignored. */
 START_TEST(library_members)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
@@ -123,7 +123,7 @@ START_TEST(library_members)
 }
 END_TEST
 
-/* The copy is made by inject: what the caller does to its own later is no matter. */
+/* inject copies the event, so the caller may change its own copy afterwards. */
 START_TEST(copied)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
@@ -159,7 +159,7 @@ START_TEST(timestamp)
 }
 END_TEST
 
-/* Boot time now is the wall clock now, and distances are kept. */
+/* Boot time now corresponds to the wall clock now, and differences are preserved. */
 START_TEST(realtime)
 {
 	struct agentsh_ebpf_event event = {0};
@@ -196,7 +196,7 @@ START_TEST(kind_and_flags_range)
 		event.flags = bad_flags[i];
 		ck_assert_int_eq(agentsh_ebpf_inject(session, &event), -ERANGE);
 	}
-	/* neither an event nor a loss */
+	/* a refused call is neither an event nor a loss */
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &got, 1, 0), 0);
 	ck_assert_uint_eq(unit_session_stats(session).lost, 0);
 	event = unit_event(1);
@@ -219,7 +219,7 @@ START_TEST(order_of_sessions)
 		sessions[i] = unit_attach(tracer, 100 + i);
 	for (uint64_t i = 0; i < 1000; i++)
 		ck_assert_int_eq(unit_inject(sessions[i * i % 4], i), 0);
-	for (int have = 0; have < 1000;) /* in pieces, the order goes on across them */
+	for (int have = 0; have < 1000;) /* reads in pieces preserve the order */
 		have += agentsh_ebpf_read(tracer, got + have, 7, 0);
 	for (uint64_t i = 0; i < 1000; i++) {
 		ck_assert_uint_eq(got[i].socket_cookie, i);
@@ -229,7 +229,7 @@ START_TEST(order_of_sessions)
 }
 END_TEST
 
-/* Tracers know nothing of each other. */
+/* Two tracers are independent. */
 START_TEST(two_tracers)
 {
 	struct agentsh_ebpf_tracer *a = unit_open_ring(UNIT_RING_SMALL);

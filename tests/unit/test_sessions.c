@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attach and detach: limits, many rounds, and what is unread at the end. */
+/* Attach and detach: limits, many rounds, and events that are unread at the end. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,8 +28,8 @@ START_TEST(pending_after_detach)
 }
 END_TEST
 
-/* A tag is the host's own: the same one twice, zero, all bits. */
-START_TEST(tags)
+/* The host chooses session_id freely: the same one twice, zero, all bits. */
+START_TEST(session_ids)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
 	const struct agentsh_ebpf_session_options o = {.size = sizeof(o), .session_id = 0};
@@ -74,7 +74,7 @@ START_TEST(as_many_as_allowed)
 		unit_expect_error(&err, -ENOSPC, AGENTSH_EBPF_STEP_SESSION_SLOT, "max_sessions");
 		unit_expect_error(&err, -ENOSPC, AGENTSH_EBPF_STEP_SESSION_SLOT, number);
 		ck_assert_uint_eq(unit_tracer_stats(tracer).sessions, limits[_i]);
-		/* those that are there go on, and one place is enough for the next */
+		/* the attached sessions go on, and one freed slot is enough for the next session */
 		ck_assert_int_eq(unit_inject(sessions[0], 1), 0);
 		ck_assert_int_eq(agentsh_ebpf_session_detach(sessions[limits[_i] / 2]), 0);
 		sessions[limits[_i] / 2] = unit_attach(tracer, 1);
@@ -111,7 +111,10 @@ START_TEST(many_rounds)
 }
 END_TEST
 
-/* "Any descriptor", but a descriptor: a host's test finds its own mistake. */
+/*
+ * A synthetic tracer accepts any open descriptor, but no other number, so that a host's
+ * tests find a wrong one.
+ */
 START_TEST(descriptors)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
@@ -123,7 +126,7 @@ START_TEST(descriptors)
 	closed = pipe_fds[1];
 	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, pipe_fds[0], NULL, &session, &err), 0);
 	unit_expect_no_error(&err);
-	close(pipe_fds[0]); /* "may be closed afterwards" */
+	close(pipe_fds[0]); /* the descriptor may be closed after attach */
 	close(pipe_fds[1]);
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, -1, NULL, &session, &err), -EBADF);
@@ -137,7 +140,7 @@ START_TEST(descriptors)
 }
 END_TEST
 
-/* Also with sessions attached, events unread and a wake pending. */
+/* Close frees everything, even with sessions attached, events unread and a wake pending. */
 START_TEST(close_leaves_nothing)
 {
 	int fds = unit_open_fds();
@@ -156,7 +159,7 @@ START_TEST(close_leaves_nothing)
 }
 END_TEST
 
-/* A host forks and executes commands all day; none of them may get the tracer. */
+/* A host forks and executes commands, and none of them may inherit the tracer. */
 START_TEST(close_on_exec)
 {
 	struct agentsh_ebpf_tracer *tracer;
@@ -175,7 +178,7 @@ START_TEST(close_on_exec)
 }
 END_TEST
 
-/* Whichever descriptor it is that can't be had: the reason, and nothing left open. */
+/* Whichever descriptor cannot be opened, the error gives the reason, and nothing stays open. */
 START_TEST(out_of_descriptors)
 {
 	const struct agentsh_ebpf_tracer_options o = {
@@ -239,7 +242,7 @@ int main(void)
 	TCase *tcase = unit_case(suite, "sessions");
 
 	tcase_add_test(tcase, pending_after_detach);
-	tcase_add_test(tcase, tags);
+	tcase_add_test(tcase, session_ids);
 	tcase_add_loop_test(tcase, as_many_as_allowed, 0, 5);
 	tcase_add_test(tcase, many_rounds);
 	tcase_add_test(tcase, descriptors);

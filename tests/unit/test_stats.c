@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The counters, of each session and in total, at every step of their life. */
+/* The counters, per session and in total, at every step of a session. */
 #include <errno.h>
 #include <unistd.h>
 
 #include "unit.h"
 
-#define EXPECT(stats, was_sessions, was_delivered, was_lost, was_share)                            \
+#define EXPECT(stats, was_sessions, was_delivered, was_lost, was_lost_quota)                       \
 	do {                                                                                       \
 		struct agentsh_ebpf_stats got_ = (stats);                                          \
 		ck_assert_uint_eq(got_.sessions, was_sessions);                                    \
 		ck_assert_uint_eq(got_.delivered, was_delivered);                                  \
 		ck_assert_uint_eq(got_.lost, was_lost);                                            \
-		ck_assert_uint_eq(got_.lost_quota, was_share);                                     \
+		ck_assert_uint_eq(got_.lost_quota, was_lost_quota);                                \
 		ck_assert_uint_eq(got_.deduplicated, 0);                                           \
 		ck_assert_uint_eq(got_.malformed, 0);                                              \
 	} while (0)
@@ -40,7 +40,10 @@ START_TEST(session_and_total)
 	struct agentsh_ebpf_session *a = unit_attach(tracer, 1), *b = unit_attach(tracer, 2);
 	struct agentsh_ebpf_event got[UNIT_CAPACITY(UNIT_RING_SMALL)];
 
-	/* 13 of a reach over its 2048 bytes; 11 of b fill the rest; then each is refused */
+	/*
+	 * 13 records of a exceed its 2048 bytes; 11 of b fill the rest; then each record is
+	 * refused
+	 */
 	for (uint64_t i = 0; i < 20; i++)
 		ck_assert_int_eq(unit_inject(a, i), i < 13 ? 0 : -ENOBUFS);
 	for (uint64_t i = 0; i < 15; i++)
@@ -65,7 +68,7 @@ START_TEST(session_and_total)
 }
 END_TEST
 
-/* One slot, used again and again: nobody sees what those before have counted. */
+/* One slot is reused many times, and no session sees the counts of earlier ones. */
 START_TEST(reused_slot)
 {
 	const struct agentsh_ebpf_tracer_options o = {
@@ -90,7 +93,7 @@ START_TEST(reused_slot)
 		EXPECT(unit_session_stats(session), 1, 1, 1, 0);
 		ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
 
-		/* the old one's events are read while the slot is the new one's */
+		/* the events of the old session are read while the new one owns the slot */
 		session = unit_attach(tracer, round + 1000000);
 		EXPECT(unit_session_stats(session), 1, 0, 0, 0);
 		ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 4, 0), 4);
@@ -110,7 +113,7 @@ START_TEST(reused_slot)
 }
 END_TEST
 
-/* session_lost goes on from zero too, though the slot's own count does not. */
+/* session_lost starts from zero, too, although the count of the slot does not. */
 START_TEST(lost_of_a_new_session)
 {
 	const struct agentsh_ebpf_tracer_options o = {
@@ -137,7 +140,7 @@ START_TEST(lost_of_a_new_session)
 }
 END_TEST
 
-/* Every call that failed counts, whatever was wrong with it. */
+/* Every failed call counts, whatever the reason. */
 START_TEST(attach_failures)
 {
 	const struct agentsh_ebpf_tracer_options o = {.max_sessions = 1};

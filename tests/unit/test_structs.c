@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callers that are older or newer than the library. Each struct lies at the end
- * of a block of exactly its size, so that a sanitizer or valgrind sees one byte
- * too many; canaries see it without.
+ * Callers that are older or newer than the library. Each struct lies at the end of a block
+ * of exactly its size, so that a sanitizer or valgrind reports an access of one byte too
+ * many; without them canaries do.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 #include "unit.h"
 
-#define NEWER 64 /* so many bytes more than the library knows */
+#define NEWER 64 /* bytes beyond those that the library knows */
 #define CANARY 0xc5
 
 static void *block(size_t size, int fill)
@@ -60,7 +60,10 @@ START_TEST(tracer_options_too_small)
 }
 END_TEST
 
-/* From size and mode on; what is not there has its default, whatever lies behind. */
+/*
+ * Each size from the one that holds size and mode. Missing members get their defaults,
+ * whatever lies behind the struct.
+ */
 START_TEST(tracer_options_smaller)
 {
 	const struct agentsh_ebpf_tracer_options o = {
@@ -76,7 +79,7 @@ START_TEST(tracer_options_smaller)
 		memcpy(p, &o, size);
 		set_size(p, size);
 		ck_assert_int_eq(agentsh_ebpf_tracer_open(p, &tracer, NULL), 0);
-		free(p); /* nothing of it is kept by reference */
+		free(p); /* the library must not keep a pointer to it */
 		unit_attach(tracer, 1);
 		ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, 0, NULL, &session, NULL),
 				 size < offsetof(struct agentsh_ebpf_tracer_options, max_sessions) +
@@ -104,7 +107,7 @@ START_TEST(tracer_options_larger)
 		ck_assert_int_eq(open_with(p, &err), -E2BIG);
 		unit_expect_error(&err, -E2BIG, AGENTSH_EBPF_STEP_OPTIONS, "size");
 		unit_expect_error(&err, -E2BIG, AGENTSH_EBPF_STEP_OPTIONS, agentsh_ebpf_version());
-		/* behind the size that the caller gave it does not count */
+		/* a byte behind the size that the caller gave does not matter */
 		set_size(p, (uint32_t)(sizeof(o) + i));
 		ck_assert_int_eq(open_with(p, &err), 0);
 		set_size(p, sizeof(o) + NEWER);
@@ -172,7 +175,7 @@ END_TEST
 
 /* ---- error -------------------------------------------------------------- */
 
-/* Neither open nor attach does anything when it could not say what went wrong. */
+/* Open and attach do nothing if they cannot report an error. */
 START_TEST(error_too_small)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open(NULL), *second = (void *)&tracer;
@@ -199,7 +202,10 @@ START_TEST(error_too_small)
 }
 END_TEST
 
-/* Of every size: as much as fits of what the full one has, and nothing behind. */
+/*
+ * An error of every size gets as much of the full error as fits, and nothing behind it is
+ * written.
+ */
 START_TEST(error_sizes)
 {
 	const size_t text = offsetof(struct agentsh_ebpf_error, message);
@@ -218,7 +224,7 @@ START_TEST(error_sizes)
 							     (struct agentsh_ebpf_error *)p),
 				 -EBADF);
 		expect_bytes(p, size, size + 8, CANARY);
-		if (size > text) { /* cut, but a string */
+		if (size > text) { /* cut, but NUL-terminated */
 			ck_assert_ptr_nonnull(memchr(p + text, 0, known - text));
 			ck_assert_mem_eq(p, &full, known - 1);
 		} else {

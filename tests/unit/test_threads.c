@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every call that may be made from any thread, made from several at once while
- * one thread reads; the account is exact at the end. ThreadSanitizer runs this
- * too, so threads report in their results: check's assertions are main's.
+ * Makes every call that any thread may make, from several threads at once, while one
+ * thread reads; the counts are exact at the end. ThreadSanitizer runs this test, too.
+ * Threads report through their results, because check's assertions belong to the main
+ * thread.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,14 +18,14 @@
 #define BUSY_THREADS 4
 #define CONVERSIONS 3000000
 
-/* A host: one reader, and what it has seen of each worker. */
+/* A host: one reader, and the events that it has seen of each worker. */
 static struct agentsh_ebpf_tracer *tracer;
 static uint64_t seen[WORKERS][ROUNDS], gaps[WORKERS][ROUNDS], next[WORKERS][ROUNDS],
 	lost_before[WORKERS][ROUNDS];
 static _Atomic bool done;
 static const char *reader_says;
 
-/* session_id is worker and round, socket_cookie the number within it. */
+/* session_id holds worker and round, socket_cookie the number of the event. */
 static void account(const struct agentsh_ebpf_event *e)
 {
 	uint64_t w = e->session_id >> 32, r = e->session_id & 0xffffffff;
@@ -47,7 +48,7 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	(void)ctx;
 	account(event);
-	return event->socket_cookie % 64 == 63; /* stops now and then */
+	return event->socket_cookie % 64 == 63; /* stops the poll now and then */
 }
 
 static void *reader(void *unused)
@@ -117,7 +118,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Totals only ever rise. */
+/* Totals never decrease. */
 static void *watch(void *arg)
 {
 	const char **says = arg;
@@ -138,7 +139,7 @@ START_TEST(all_at_once)
 	const struct agentsh_ebpf_tracer_options o = {
 		.ring_size = 8192, /* so small that events are lost */
 		.ring_quota = 100,
-		.max_sessions = _i ? WORKERS : 4096, /* slots used again at once, or late */
+		.max_sessions = _i ? WORKERS : 4096, /* slots are reused at once, or late */
 		.on_event = on_event,
 	};
 	struct worker workers[WORKERS];
@@ -254,7 +255,7 @@ START_TEST(second_reader)
 	}
 	ck_assert_int_eq(ret, -EBUSY);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, -1), -EBUSY);
-	/* the first one was not disturbed, and is woken */
+	/* the first reader was not disturbed; wake it */
 	agentsh_ebpf_wake(tracer);
 	pthread_join(thread, NULL);
 	ck_assert_int_eq(first == -EBUSY ? 0 : first, 0);
@@ -271,7 +272,7 @@ static void *burn(void *unused)
 	return NULL;
 }
 
-/* A busy machine takes the processor away between reading one clock and the other. */
+/* A busy machine may preempt the thread between reading two clocks. */
 START_TEST(realtime_under_load)
 {
 	const struct agentsh_ebpf_event event = {.timestamp_ns = 1};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How long poll and read wait, what ends it, and how much one call takes. */
+/* How long poll and read wait, what ends a wait, and how many events one call delivers. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -83,7 +83,7 @@ START_TEST(event_ends_wait)
 }
 END_TEST
 
-/* What is there is taken at once, however long the call might wait for more. */
+/* Events that exist are delivered at once, however long the call might wait. */
 START_TEST(event_before_wait)
 {
 	for (int i = 0; i < 100; i++) {
@@ -112,7 +112,7 @@ START_TEST(wake_while_waiting)
 		ck_assert_int_eq(wait_by(_i, -1), 0);
 		pthread_join(thread, NULL);
 	}
-	/* each was used up by the wait that it ended */
+	/* each wake was consumed by the wait that it ended */
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(wait_by(_i, -1), 1);
 }
@@ -124,7 +124,7 @@ START_TEST(wake_before_wait)
 
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(wait_by(_i, -1), 0);
-	/* two before the same wait are one */
+	/* two wakes before the same wait count as one */
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(wait_by(_i, -1), 0);
@@ -134,7 +134,7 @@ START_TEST(wake_before_wait)
 }
 END_TEST
 
-/* A call that finds events does not wait, so the wake is for the one after. */
+/* A call that finds events does not wait, so the wake ends the next wait. */
 START_TEST(wake_and_events)
 {
 	ck_assert_int_eq(unit_inject(session, 1), 0);
@@ -162,7 +162,7 @@ static void on_signal(int number)
 	errno = saved;
 }
 
-/* SA_RESTART, as Go sets it for all its handlers. */
+/* SA_RESTART is what Go sets for all its handlers. */
 static void alarm_in_ms(int ms, int flags)
 {
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
@@ -184,7 +184,7 @@ START_TEST(interrupted)
 		alarm_in_ms(50, flags[i]);
 		ck_assert_int_eq(wait_by(_i, UNIT_DEADLINE_MS), -EINTR);
 	}
-	/* nothing is stuck */
+	/* later calls work */
 	ck_assert_int_eq(wait_by(_i, 0), 0);
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(wait_by(_i, -1), 1);
@@ -200,7 +200,7 @@ START_TEST(wake_in_signal_handler)
 	ret = wait_by(_i, -1);
 	ck_assert_int_eq(handled, 1);
 	ck_assert_int_eq(errno_kept, 1);
-	/* the signal may have ended it; then the wake is still there */
+	/* if the signal has ended the wait, the wake is still pending */
 	if (ret) {
 		ck_assert_int_eq(ret, -EINTR);
 		ck_assert_int_eq(wait_by(_i, -1), 0);
@@ -237,7 +237,7 @@ START_TEST(read_limit)
 				       (size_t)UINT32_MAX + 2,
 				       SIZE_MAX};
 	size_t n = sizes[_i], want = n < 4096 ? n : 4096;
-	/* exactly so large that one event more would be out of it */
+	/* of exactly this size, so that one more event would be outside it */
 	struct agentsh_ebpf_event *buf = malloc(want * sizeof(*buf)), last;
 
 	ck_assert_ptr_nonnull(buf);
@@ -263,7 +263,7 @@ START_TEST(read_nothing)
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, buf, 0, -1), -ERANGE);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, buf, 2, 0), 0);
 	ck_assert_mem_eq(buf, before, sizeof(buf));
-	/* and not one more than came */
+	/* and no event is written beyond those that exist */
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, buf, 2, 0), 1);
 	ck_assert_mem_eq(buf + 1, before + 1, sizeof(buf[1]));

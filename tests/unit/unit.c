@@ -205,7 +205,7 @@ void unit_expect_error(const struct agentsh_ebpf_error *err, int code, uint32_t 
 	ck_assert_msg(err->code == code, "code %d, not %d: %s", err->code, code, err->message);
 	ck_assert_msg(err->step == step, "step %s, not %s: %s", agentsh_ebpf_step_name(err->step),
 		      agentsh_ebpf_step_name(step), err->message);
-	ck_assert_msg(strstr(err->message, text), "\"%s\" says nothing of \"%s\"", err->message,
+	ck_assert_msg(strstr(err->message, text), "\"%s\" does not contain \"%s\"", err->message,
 		      text);
 	for (const char *c = err->message; c < end; c++)
 		ck_assert_msg(*c >= ' ' && *c != 0x7f, "byte 0x%02x in \"%s\"", (unsigned char)*c,
