@@ -5,13 +5,15 @@
 
 #include <stdint.h>
 
-struct agentsh_ebpf_tracer;
+struct agentsh_programs;
+struct agentsh_ring;
 struct bpf_object;
 
 /*
  * Copies the descriptors and maps the memory that the tracer keeps using. *step is set to
  * the AGENTSH_EBPF_STEP_ value of the current step.
  */
-int agentsh_adopt(struct agentsh_ebpf_tracer *tracer, struct bpf_object *obj, uint32_t *step);
+int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
+		  struct bpf_object *obj, uint32_t *step);
 
 #endif

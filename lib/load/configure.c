@@ -8,10 +8,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "load/programs.h"
+#include "base/programs.h"
+#include "ring/ring.h"
 #include "settings.h"
-#include "tracer/options.h"
-#include "tracer/tracer.h"
 
 #define SETTINGS_MAP ".rodata.settings"
 #define STATE_MAP "agentsh_state"
@@ -31,16 +30,14 @@ static uint32_t own_pidns(void)
  * Sets the settings. The linker may keep one copy per source file, and all copies get the
  * same values.
  */
-static int set_settings(const struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
-			const struct agentsh_variant *variant)
+static int set_settings(const struct agentsh_ring *ring, uint32_t hooks, uint32_t flags,
+			struct bpf_object *obj, const struct agentsh_variant *variant)
 {
-	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
-	uint32_t hooks = t->hooks;
 	const struct agentsh_settings settings = {
-		.quota_bytes = agentsh_ring_quota_bytes(opts),
-		.wakeup_watermark = t->moderator.wakeup_watermark,
+		.quota_bytes = ring->quota_bytes,
+		.wakeup_watermark = ring->moderator.wakeup_watermark,
 		.pidns_inode = own_pidns(),
-		.udp_no_dedup = (opts->flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,
+		.udp_no_dedup = (flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,
 		.comm = variant->comm,
 		.task_direct = variant->direct,
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
@@ -115,36 +112,37 @@ static int set_sock_states(struct bpf_object *obj, uint32_t hooks)
  * older kernels refuse; there each program keeps a separate map. Any other error is left
  * to the load, which reports it when it creates the maps.
  */
-static int share_states(struct agentsh_ebpf_tracer *t, struct bpf_object *obj, uint32_t wanted)
+static int share_states(struct agentsh_programs *programs, struct bpf_object *obj, uint32_t wanted)
 {
 	int ret = 0;
 
-	if (t->state_fd < 0)
-		t->state_fd = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, STATE_MAP, sizeof(__u64),
-					     sizeof(struct agentsh_session_state), 0, NULL);
-	for (int i = 0; i < AGENTSH_PROGRAM_COUNT && t->state_fd >= 0 && !ret; i++)
+	if (programs->state_fd < 0)
+		programs->state_fd =
+			bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, STATE_MAP, sizeof(__u64),
+				       sizeof(struct agentsh_session_state), 0, NULL);
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT && programs->state_fd >= 0 && !ret; i++)
 		if (wanted & 1U << i)
 			ret = bpf_map__reuse_fd(bpf_object__find_map_by_name(
 							obj, agentsh_program_descs[i].state_map),
-						t->state_fd);
+						programs->state_fd);
 	return ret;
 }
 
-int agentsh_configure(struct agentsh_ebpf_tracer *t, struct bpf_object *obj,
+int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ring *ring,
+		      const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted)
 {
-	const struct agentsh_ebpf_tracer_options *opts = &t->opts;
 	int ret = choose_programs(obj, wanted);
 
 	if (!ret)
-		ret = set_settings(t, obj, variant);
+		ret = set_settings(ring, programs->hooks, opts->flags, obj, variant);
 	if (!ret)
-		ret = set_sock_states(obj, t->hooks);
+		ret = set_sock_states(obj, programs->hooks);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
 	if (!ret && (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
 		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_dedup_entries);
-	return ret ? ret : share_states(t, obj, wanted);
+	return ret ? ret : share_states(programs, obj, wanted);
 }

@@ -6,7 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct agentsh_ebpf_tracer;
+struct agentsh_ebpf_tracer_options;
+struct agentsh_programs;
+struct agentsh_ring;
 struct bpf_object;
 
 /* How much of the calling task the programs read. */
@@ -21,7 +23,8 @@ struct agentsh_variant {
  * Sets the tracer's sizes and settings in the object, and which programs are loaded: bit n
  * of wanted stands for agentsh_program_descs[n].
  */
-int agentsh_configure(struct agentsh_ebpf_tracer *tracer, struct bpf_object *obj,
+int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ring *ring,
+		      const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted);
 
 #endif

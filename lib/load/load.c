@@ -12,12 +12,12 @@
 #include "load/adopt.h"
 #include "load/configure.h"
 #include "load/libbpf_print.h"
-#include "load/memlock.h"
-#include "load/programs.h"
-#include "probe/checks.h"
-#include "probe/diagnose.h"
+#include "checks/memlock.h"
+#include "base/programs.h"
+#include "checks/checks.h"
+#include "checks/diagnose.h"
 #include "settings.h"
-#include "tracer/tracer.h"
+#include "base/programs.h"
 
 #include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
 #include "agentsh_task.skel.h"
@@ -52,7 +52,9 @@ static bool is_task_readable(const struct agentsh_ebpf_capabilities *process,
 
 /* The state of one load, from the options to the loaded object. */
 struct load {
-	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_programs *programs;
+	struct agentsh_ring *ring;
+	const struct agentsh_ebpf_tracer_options *opts;
 	struct agentsh_print_capture log;
 	const struct agentsh_variant *variant;
 	struct bpf_object *obj;
@@ -67,7 +69,8 @@ static int object_open(struct load *l, uint32_t wanted)
 					     : agentsh_bpf__elf_bytes(&size);
 
 	l->obj = bpf_object__open_mem(image, size, &open_opts);
-	return l->obj ? agentsh_configure(l->tracer, l->obj, l->variant, wanted) : -errno;
+	return l->obj ? agentsh_configure(l->programs, l->ring, l->opts, l->obj, l->variant, wanted)
+		      : -errno;
 }
 
 static int object_load(struct load *l, uint32_t wanted)
@@ -144,7 +147,10 @@ static uint32_t hooks_of(uint32_t hooks, const int *errors)
 static void find_unloadable(const struct load *all, uint32_t wanted, int *errors)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
-		struct load one = {.tracer = all->tracer, .variant = all->variant};
+		struct load one = {.programs = all->programs,
+				   .ring = all->ring,
+				   .opts = all->opts,
+				   .variant = all->variant};
 
 		if (!(wanted & 1U << i))
 			continue;
@@ -160,26 +166,26 @@ static void find_unloadable(const struct load *all, uint32_t wanted, int *errors
  */
 static int load_hooks(struct load *l)
 {
-	struct agentsh_ebpf_tracer *t = l->tracer;
+	struct agentsh_programs *programs = l->programs;
 	const struct agentsh_variant *richest = l->variant;
-	uint32_t wanted = programs_of(t->hooks, t->opts.simulate_missing, t->load_errors);
+	uint32_t wanted = programs_of(programs->hooks, l->opts->simulate_missing, programs->errors);
 	int ret;
 
-	t->hooks = hooks_of(t->hooks, t->load_errors);
+	programs->hooks = hooks_of(programs->hooks, programs->errors);
 	ret = wanted ? load_best(l, wanted) : -EOPNOTSUPP;
 	if (is_retryable(ret) && wanted) {
-		find_unloadable(l, wanted, t->load_errors);
-		t->hooks = hooks_of(t->hooks, t->load_errors);
-		if (t->hooks && !(t->opts.required_hooks & ~t->hooks)) {
+		find_unloadable(l, wanted, programs->errors);
+		programs->hooks = hooks_of(programs->hooks, programs->errors);
+		if (programs->hooks && !(l->opts->required_hooks & ~programs->hooks)) {
 			l->variant = richest;
-			ret = load_best(l, programs_of(t->hooks, 0, t->load_errors));
+			ret = load_best(l, programs_of(programs->hooks, 0, programs->errors));
 		}
 	}
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
-		if (t->load_errors[i])
+		if (programs->errors[i])
 			agentsh_log(&l->log, AGENTSH_EBPF_LOG_WARN, "%s does not load: %s",
 				    agentsh_program_descs[i].attach_name,
-				    strerror(t->load_errors[i]));
+				    strerror(programs->errors[i]));
 	return ret;
 }
 
@@ -197,12 +203,15 @@ static int load_failed(const struct agentsh_print_capture *log, int ret, uint32_
 	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);
 }
 
-int agentsh_load(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capabilities *process,
-		 struct agentsh_ebpf_error *err)
+int agentsh_load(struct agentsh_programs *programs, struct agentsh_ring *ring,
+		 const struct agentsh_ebpf_tracer_options *opts,
+		 const struct agentsh_ebpf_capabilities *process, struct agentsh_ebpf_error *err)
 {
 	struct load l = {
-		.tracer = t,
-		.log = {.on_log = t->opts.on_log, .log_ctx = t->opts.log_ctx},
+		.programs = programs,
+		.ring = ring,
+		.opts = opts,
+		.log = {.on_log = opts->on_log, .log_ctx = opts->log_ctx},
 		.variant = &variants[DIRECT],
 	};
 	int ret;
@@ -219,22 +228,19 @@ int agentsh_load(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capabi
 		if (!l.variant->task)
 			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
 				    l.variant->without);
-		ret = agentsh_adopt(t, l.obj, &l.step);
+		ret = agentsh_adopt(programs, ring, l.obj, &l.step);
 		bpf_object__close(l.obj);
 	}
 	agentsh_print_capture_end();
 	return ret ? load_failed(&l.log, ret, l.step, err) : 0;
 }
 
-void agentsh_unload(struct agentsh_ebpf_tracer *t)
+void agentsh_unload(struct agentsh_programs *programs)
 {
-	ring_buffer__free(t->ring);
-	if (t->ring_fd >= 0)
-		close(t->ring_fd);
-	if (t->state_fd >= 0)
-		close(t->state_fd);
-	for (uint32_t i = 0; i < t->program_count; i++) {
-		close(t->programs[i].fd);
-		close(t->programs[i].state_fd);
+	if (programs->state_fd >= 0)
+		close(programs->state_fd);
+	for (uint32_t i = 0; i < programs->count; i++) {
+		close(programs->list[i].fd);
+		close(programs->list[i].state_fd);
 	}
 }

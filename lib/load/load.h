@@ -5,11 +5,14 @@
 
 struct agentsh_ebpf_capabilities;
 struct agentsh_ebpf_error;
-struct agentsh_ebpf_tracer;
+struct agentsh_ebpf_tracer_options;
+struct agentsh_programs;
+struct agentsh_ring;
 
 /* Loads the programs. process is the result of agentsh_probe_process(). */
-int agentsh_load(struct agentsh_ebpf_tracer *tracer,
+int agentsh_load(struct agentsh_programs *programs, struct agentsh_ring *ring,
+		 const struct agentsh_ebpf_tracer_options *opts,
 		 const struct agentsh_ebpf_capabilities *process, struct agentsh_ebpf_error *err);
-void agentsh_unload(struct agentsh_ebpf_tracer *tracer);
+void agentsh_unload(struct agentsh_programs *programs);
 
 #endif

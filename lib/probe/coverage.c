@@ -103,8 +103,8 @@ static bool ping_hooked(void)
 
 static bool has_program(const struct agentsh_ebpf_tracer *t, uint32_t check)
 {
-	for (uint32_t i = 0; i < t->program_count; i++)
-		if (t->programs[i].desc->check == check)
+	for (uint32_t i = 0; i < t->programs.count; i++)
+		if (t->programs.list[i].desc->check == check)
 			return true;
 	return false;
 }
@@ -113,19 +113,19 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 {
 	switch (rule) {
 	case BY_CONNECT:
-		return t->hooks & AGENTSH_EBPF_HOOK_CONNECT;
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT;
 	case BY_UDP:
-		return t->hooks & AGENTSH_EBPF_HOOK_UDP;
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_UDP;
 	case BY_PING:
-		return t->hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked();
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked();
 	case BY_ANY:
-		return t->hooks & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
+		return t->programs.hooks & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
 	case BY_LIFECYCLE:
-		return t->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_RELEASE:
 		return has_program(t, AGENTSH_EBPF_CHECK_SOCK_RELEASE);
 	case BY_ACCEPT:
-		return t->hooks & AGENTSH_EBPF_HOOK_ACCEPT;
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_ACCEPT;
 	default:
 		return false;
 	}
@@ -139,12 +139,12 @@ int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_eb
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	if (t->synth)
+	if (t->ring.synth)
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < ROWS; i++) {
 		if (is_seen(t, table[i].rule))
 			c.seen |= 1ULL << i;
-		else if (table[i].rule == IMPLIED && t->hooks & AGENTSH_EBPF_HOOK_CONNECT)
+		else if (table[i].rule == IMPLIED && t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT)
 			c.implied |= 1ULL << i;
 		else
 			c.unseen |= 1ULL << i;

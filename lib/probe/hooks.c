@@ -9,9 +9,9 @@
 
 #include <bpf/bpf.h>
 
-#include "load/programs.h"
-#include "probe/checks.h"
-#include "probe/diagnose.h"
+#include "base/programs.h"
+#include "checks/checks.h"
+#include "checks/diagnose.h"
 #include "tracer/create.h"
 #include "tracer/options.h"
 #include "tracer/tracer.h"
@@ -52,9 +52,9 @@ static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct age
 				: -1;
 
 	caps->load_only = cgroup_fd < 0;
-	for (uint32_t i = 0; i < t->program_count; i++) {
-		const struct agentsh_program_desc *desc = t->programs[i].desc;
-		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs[i], cgroup_fd);
+	for (uint32_t i = 0; i < t->programs.count; i++) {
+		const struct agentsh_program_desc *desc = t->programs.list[i].desc;
+		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs.list[i], cgroup_fd);
 
 		program_result(caps, desc, error, "attaching",
 			       error ? agentsh_attach_refused(error, cgroup_fd, desc) : NULL);
@@ -80,7 +80,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
-		int error = ret ? -ret : t->load_errors[i];
+		int error = ret ? -ret : t->programs.errors[i];
 
 		if (!(desc->wanted_by & opts.hooks))
 			agentsh_check_set(caps, desc->check, UNKNOWN, 0,

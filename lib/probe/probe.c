@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/result.h"
-#include "probe/cgroup_path.h"
-#include "probe/checks.h"
+#include "checks/cgroup_path.h"
+#include "checks/checks.h"
 #include "probe/kernel.h"
-#include "probe/process.h"
+#include "checks/process.h"
 
 #define AVAILABLE AGENTSH_EBPF_STATUS_AVAILABLE
 #define MISSING AGENTSH_EBPF_STATUS_MISSING

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "ring/decode.h"
-#include "tracer/tracer.h"
+#include "ring/ring.h"
 
 /*
  * Keeps session_lost from decreasing: a program reserves its place in the ring before it
@@ -27,15 +27,15 @@ static void keep_lost_monotonic(struct agentsh_slot *slot, uint32_t generation,
  * Counts a record only if its session still owns the slot. Records that an earlier owner
  * left unread were written off when the slot was reused.
  */
-static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *origin,
+static int account(struct agentsh_ring *ring, const struct agentsh_origin *origin,
 		   struct agentsh_ebpf_event *event)
 {
 	struct agentsh_slot *slot;
 
-	if (origin->slot >= t->slots.max)
+	if (origin->slot >= ring->slots.max)
 		return -EBADMSG;
-	slot = &t->slots.counters[origin->slot];
-	if (atomic_load_explicit(&t->slots.generations[origin->slot], memory_order_relaxed) !=
+	slot = &ring->slots.counters[origin->slot];
+	if (atomic_load_explicit(&ring->slots.generations[origin->slot], memory_order_relaxed) !=
 	    origin->generation)
 		return 0;
 	/* an atomic add, because agentsh_slots_take() in another thread writes it, too */
@@ -45,10 +45,10 @@ static int account(struct agentsh_ebpf_tracer *t, const struct agentsh_origin *o
 	return 0;
 }
 
-int agentsh_deliver_record(void *tracer, void *data, size_t size)
+int agentsh_deliver_record(void *ctx, void *data, size_t size)
 {
-	struct agentsh_ebpf_tracer *t = tracer;
-	struct agentsh_batch *batch = t->batch;
+	struct agentsh_ring *ring = ctx;
+	struct agentsh_batch *batch = ring->batch;
 	/* cppcheck-suppress uninitvar ; only its address is taken */
 	/* aligned to span four cache lines, not five, so that the cost per event does not vary */
 	_Alignas(64) struct agentsh_ebpf_event local;
@@ -56,17 +56,17 @@ int agentsh_deliver_record(void *tracer, void *data, size_t size)
 	struct agentsh_origin origin;
 	int stop = 0;
 
-	if (agentsh_decode(data, size, event, &origin) || account(t, &origin, event)) {
-		atomic_fetch_add_explicit(&t->malformed, 1, memory_order_relaxed);
+	if (agentsh_decode(data, size, event, &origin) || account(ring, &origin, event)) {
+		atomic_fetch_add_explicit(&ring->malformed, 1, memory_order_relaxed);
 		return 0;
 	}
 	batch->count++;
 	/* only this thread writes it, so no locked add is needed */
-	atomic_store_explicit(&t->delivered,
-			      atomic_load_explicit(&t->delivered, memory_order_relaxed) + 1,
+	atomic_store_explicit(&ring->delivered,
+			      atomic_load_explicit(&ring->delivered, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	if (!batch->buf)
-		stop = t->opts.on_event(t->opts.event_ctx, event);
+		stop = ring->on_event(ring->event_ctx, event);
 	batch->full = stop || batch->count == batch->max;
 	return batch->full ? -ECANCELED : 0;
 }

@@ -11,16 +11,16 @@
 #include "ring/deliver.h"
 #include "ring/moderator.h"
 #include "ring/synthetic.h"
-#include "tracer/tracer.h"
+#include "ring/ring.h"
 
 /* The most events per poll or read, so that neither can run forever. */
 #define BATCH_MAX 4096
 
-static int consume(struct agentsh_ebpf_tracer *t)
+static int consume(struct agentsh_ring *ring)
 {
-	int ret = t->synth ? agentsh_synth_drain(t) : ring_buffer__consume(t->ring);
+	int ret = ring->synth ? agentsh_synth_drain(ring) : ring_buffer__consume(ring->buffer);
 
-	return ret < 0 && !t->batch->full ? ret : 0;
+	return ret < 0 && !ring->batch->full ? ret : 0;
 }
 
 /* What has ended a wait; none of these bits: the timeout. */
@@ -30,20 +30,20 @@ enum { RING = 1, TIMER = 2, WOKEN = 4 };
  * Returns RING, TIMER and WOKEN bits, or a negative errno value. Reading the eventfd
  * consumes the wake, so one wake ends one wait.
  */
-static int wait_ready(struct agentsh_ebpf_tracer *t, int timeout_ms)
+static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 {
 	struct epoll_event events[3];
-	int n = epoll_wait(t->epoll_fd, events, 3, timeout_ms), ready = 0;
+	int n = epoll_wait(ring->epoll_fd, events, 3, timeout_ms), ready = 0;
 	uint64_t count;
 
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.fd == t->moderator.timer_fd)
+		if (events[i].data.fd == ring->moderator.timer_fd)
 			ready |= TIMER;
-		else if (events[i].data.fd != t->wake_fd)
+		else if (events[i].data.fd != ring->wake_fd)
 			ready |= RING;
-		else if (read(t->wake_fd, &count, sizeof(count)) == sizeof(count))
+		else if (read(ring->wake_fd, &count, sizeof(count)) == sizeof(count))
 			ready |= WOKEN;
 	}
 	return ready;
@@ -61,30 +61,31 @@ static int let_writer_finish(void)
 }
 
 /* Drains the ring once. ready tells what has ended the wait before it. */
-static int drain(struct agentsh_ebpf_tracer *t, int ready)
+static int drain(struct agentsh_ring *ring, int ready)
 {
-	struct agentsh_batch *batch = t->batch;
-	int before = batch->count, ret = consume(t);
+	struct agentsh_batch *batch = ring->batch;
+	int before = batch->count, ret = consume(ring);
 
-	agentsh_moderator_drained(&t->moderator, batch->count - before, ready & TIMER, batch->full);
+	agentsh_moderator_drained(&ring->moderator, batch->count - before, ready & TIMER,
+				  batch->full);
 	return ret;
 }
 
-static int wait_and_drain(struct agentsh_ebpf_tracer *t, int timeout_ms)
+static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 {
 	int64_t end = timeout_ms > 0
 			      ? (int64_t)(agentsh_clock_ns(CLOCK_MONOTONIC) / 1000000) + timeout_ms
 			      : 0;
 
 	for (;;) {
-		int ready = wait_ready(t, timeout_ms);
+		int ready = wait_ready(ring, timeout_ms);
 		int ret;
 
 		if (ready < 0)
 			return ready;
 		/* drain after a wake, too, so that no record is left in the ring */
-		ret = drain(t, ready);
-		if (ret || t->batch->count || !ready || ready & WOKEN || !timeout_ms)
+		ret = drain(ring, ready);
+		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
 		if (ready & RING)
 			ret = let_writer_finish();
@@ -98,8 +99,8 @@ static int wait_and_drain(struct agentsh_ebpf_tracer *t, int timeout_ms)
 	}
 }
 
-static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
-		     int timeout_ms)
+int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf, size_t n,
+		      int timeout_ms)
 {
 	struct agentsh_batch batch = {
 		.buf = buf,
@@ -107,52 +108,25 @@ static int batch_run(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *b
 	};
 	int ret = 0;
 
-	if (atomic_flag_test_and_set_explicit(&t->reading, memory_order_acquire))
+	if (atomic_flag_test_and_set_explicit(&ring->reading, memory_order_acquire))
 		return -EBUSY;
-	t->batch = &batch;
+	ring->batch = &batch;
 	/* while polling the ring has records nearly always; the timer says when to drain it */
-	if (!agentsh_moderator_wait_for_timer(&t->moderator))
-		ret = drain(t, 0);
+	if (!agentsh_moderator_wait_for_timer(&ring->moderator))
+		ret = drain(ring, 0);
 	if (!ret && !batch.count)
-		ret = wait_and_drain(t, timeout_ms);
-	t->batch = NULL;
-	atomic_flag_clear_explicit(&t->reading, memory_order_release);
+		ret = wait_and_drain(ring, timeout_ms);
+	ring->batch = NULL;
+	atomic_flag_clear_explicit(&ring->reading, memory_order_release);
 	return batch.count ? batch.count : ret;
 }
 
-int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *t, int timeout_ms)
-{
-	if (!t)
-		return -EFAULT;
-	if (!t->opts.on_event)
-		return -EINVAL;
-	return batch_run(t, NULL, BATCH_MAX, timeout_ms);
-}
-
-int agentsh_ebpf_read(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
-		      int timeout_ms)
-{
-	if (!t || !buf)
-		return -EFAULT;
-	if (!n)
-		return -ERANGE;
-	return batch_run(t, buf, n, timeout_ms);
-}
-
-int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *t)
-{
-	return t ? t->epoll_fd : -EFAULT;
-}
-
-int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
+void agentsh_ring_wake(struct agentsh_ring *ring)
 {
 	const uint64_t one = 1;
 	int saved = errno; /* kept for signal handlers */
 
-	if (!t)
-		return -EFAULT;
 	/* EAGAIN means that the counter is at its maximum, so a wake is pending already */
-	(void)!write(t->wake_fd, &one, sizeof(one));
+	(void)!write(ring->wake_fd, &one, sizeof(one));
 	errno = saved;
-	return 0;
 }

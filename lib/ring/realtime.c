@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-#define TRIES 100
+#define TRIES 10
 
 /*
  * How precisely the first comparison must find the difference of the two clocks, and by

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -14,11 +15,10 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "probe/diagnose.h"
+#include "checks/diagnose.h"
 #include "ring/decode.h"
 #include "ring/deliver.h"
-#include "tracer/options.h"
-#include "tracer/tracer.h"
+#include "ring/ring.h"
 
 struct entry {
 	struct agentsh_record_outcome record;
@@ -37,36 +37,36 @@ struct agentsh_synth {
 	uint64_t quota_bytes;
 };
 
-int agentsh_synth_open(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+int agentsh_synth_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_synth *synth = calloc(1, sizeof(*synth));
 
-	t->slots.counters = calloc(t->slots.max, sizeof(*t->slots.counters));
+	ring->slots.counters = calloc(ring->slots.max, sizeof(*ring->slots.counters));
 	if (synth) {
-		synth->ring_bytes = t->opts.ring_size;
-		synth->quota_bytes = agentsh_ring_quota_bytes(&t->opts);
-		synth->capacity = t->opts.ring_size /
-				  (uint32_t)AGENTSH_RECORD_RING_BYTES(struct agentsh_record);
+		synth->ring_bytes = ring->size;
+		synth->quota_bytes = ring->quota_bytes;
+		synth->capacity =
+			ring->size / (uint32_t)AGENTSH_RECORD_RING_BYTES(struct agentsh_record);
 		synth->entries = calloc(synth->capacity, sizeof(*synth->entries));
 	}
-	if (!synth || !synth->entries || !t->slots.counters) {
+	if (!synth || !synth->entries || !ring->slots.counters) {
 		if (synth)
 			free(synth->entries);
 		free(synth);
 		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a ring of %u bytes; lower ring_size",
-				    t->opts.ring_size);
+				    ring->size);
 	}
 	pthread_mutex_init(&synth->lock, NULL);
-	t->synth = synth;
+	ring->synth = synth;
 	synth->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	return synth->fd < 0 ? agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd")
 			     : 0;
 }
 
-void agentsh_synth_close(struct agentsh_ebpf_tracer *t)
+void agentsh_synth_close(struct agentsh_ring *ring)
 {
-	struct agentsh_synth *synth = t->synth;
+	struct agentsh_synth *synth = ring->synth;
 
 	if (!synth)
 		return;
@@ -77,9 +77,9 @@ void agentsh_synth_close(struct agentsh_ebpf_tracer *t)
 	free(synth);
 }
 
-int agentsh_synth_fd(const struct agentsh_ebpf_tracer *t)
+int agentsh_synth_fd(const struct agentsh_ring *ring)
 {
-	return t->synth->fd;
+	return ring->synth->fd;
 }
 
 /* Follows ringbuf_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
@@ -102,29 +102,21 @@ static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint
 	return true;
 }
 
-int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebpf_event *event)
+int agentsh_synth_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			 const struct agentsh_ebpf_event *event)
 {
-	struct agentsh_ebpf_event copy;
-	struct agentsh_synth *synth;
-	struct agentsh_slot *slot;
+	struct agentsh_slot *slot = &ring->slots.counters[state->slot];
+	struct agentsh_synth *synth = ring->synth;
+	struct agentsh_ebpf_event copy = *event;
 	struct entry entry;
 	bool fits;
 
-	if (!s || !event)
-		return -EFAULT;
-	synth = s->tracer->synth;
-	if (!synth)
-		return -EOPNOTSUPP;
-	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
-		return -ERANGE;
-	copy = *event;
 	if (!copy.timestamp_ns)
 		copy.timestamp_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
 
-	slot = &s->tracer->slots.counters[s->state.slot];
 	pthread_mutex_lock(&synth->lock);
-	copy.session_lost = agentsh_counter(&slot->lost) - s->state.lost_base;
-	entry.size = (uint32_t)agentsh_encode(&copy, &s->state, &entry.record);
+	copy.session_lost = agentsh_counter(&slot->lost) - state->lost_base;
+	entry.size = (uint32_t)agentsh_encode(&copy, state, &entry.record);
 	fits = reserve(synth, slot, AGENTSH_RING_BYTES(entry.size));
 	if (fits) {
 		const uint64_t one = 1;
@@ -157,12 +149,12 @@ static bool pop(struct agentsh_synth *synth, struct entry *entry)
 	return any;
 }
 
-int agentsh_synth_drain(struct agentsh_ebpf_tracer *t)
+int agentsh_synth_drain(struct agentsh_ring *ring)
 {
 	struct entry entry;
 
-	while (pop(t->synth, &entry)) {
-		int ret = agentsh_deliver_record(t, &entry.record, entry.size);
+	while (pop(ring->synth, &entry)) {
+		int ret = agentsh_deliver_record(ring, &entry.record, entry.size);
 
 		if (ret < 0)
 			return ret;

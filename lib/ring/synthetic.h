@@ -4,13 +4,18 @@
 #define AGENTSH_RING_SYNTHETIC_H
 
 struct agentsh_ebpf_error;
-struct agentsh_ebpf_tracer;
+struct agentsh_ebpf_event;
+struct agentsh_ring;
+struct agentsh_session_state;
 
-int agentsh_synth_open(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_error *err);
-void agentsh_synth_close(struct agentsh_ebpf_tracer *tracer);
+int agentsh_synth_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
+void agentsh_synth_close(struct agentsh_ring *ring);
 /* Readable while the ring has records. */
-int agentsh_synth_fd(const struct agentsh_ebpf_tracer *tracer);
+int agentsh_synth_fd(const struct agentsh_ring *ring);
 /* Delivers all records, like libbpf's ring_buffer__consume(). */
-int agentsh_synth_drain(struct agentsh_ebpf_tracer *tracer);
+int agentsh_synth_drain(struct agentsh_ring *ring);
+/* Puts an event in, as the kernel programs would. -ENOBUFS: counted as lost. */
+int agentsh_synth_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			 const struct agentsh_ebpf_event *event);
 
 #endif

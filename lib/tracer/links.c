@@ -9,7 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "base/error.h"
-#include "probe/diagnose.h"
+#include "checks/diagnose.h"
 #include "tracer/tracer.h"
 
 static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgroup_fd,
@@ -40,7 +40,7 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
  */
 static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
 {
-	return t->state_fd >= 0 ? 1 : t->program_count;
+	return t->programs.state_fd >= 0 ? 1 : t->programs.count;
 }
 
 /* If all programs share one storage, the kernel reads only the cgroup id of the key. */
@@ -59,7 +59,7 @@ static int states_write(const struct agentsh_ebpf_session *s,
 			const struct agentsh_session_state *state, struct agentsh_ebpf_error *err)
 {
 	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
-		const struct agentsh_program *p = &s->tracer->programs[i];
+		const struct agentsh_program *p = &s->tracer->programs.list[i];
 		int ret = state_write(s, p, state);
 
 		if (ret)
@@ -77,8 +77,8 @@ static int states_write(const struct agentsh_ebpf_session *s,
  */
 static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
 {
-	const struct agentsh_slots *slots = &s->tracer->slots;
-	const struct agentsh_program *p = s->tracer->programs;
+	const struct agentsh_slots *slots = &s->tracer->ring.slots;
+	const struct agentsh_program *p = s->tracer->programs.list;
 	const struct bpf_cgroup_storage_key key = {
 		.cgroup_inode_id = s->cgroup_id,
 		.attach_type = p->desc->attach_type,
@@ -116,7 +116,8 @@ bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 	bool silenced = true;
 
 	for (uint32_t i = 0; i < state_map_count(s->tracer); i++)
-		if (s->links[i] >= 0 && state_write(s, &s->tracer->programs[i], &cleared) == -EPERM)
+		if (s->links[i] >= 0 &&
+		    state_write(s, &s->tracer->programs.list[i], &cleared) == -EPERM)
 			silenced = false;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		if (s->links[i] < 0)
@@ -139,8 +140,8 @@ int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
 
 	if (ret)
 		return ret;
-	for (uint32_t i = 0; i < t->program_count; i++) {
-		const struct agentsh_program *p = &t->programs[i];
+	for (uint32_t i = 0; i < t->programs.count; i++) {
+		const struct agentsh_program *p = &t->programs.list[i];
 
 		s->links[i] = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
 		if (s->links[i] < 0)

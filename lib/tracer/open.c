@@ -4,9 +4,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "load/programs.h"
-#include "probe/checks.h"
-#include "probe/process.h"
+#include "base/programs.h"
+#include "checks/checks.h"
+#include "checks/process.h"
 #include "tracer/create.h"
 #include "tracer/options.h"
 #include "tracer/tracer.h"
@@ -88,7 +88,9 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 	ret = agentsh_tracer_create(&checked, &process, out, err);
 	if (ret && checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
 		return explain_open_failure(&checked, ret, err);
-	if (!ret && !(*out)->hooks) { /* NOLINT(clang-analyzer-core.NullDereference): 0 sets *out */
+	if (!ret &&
+	    !(*out)->programs
+		     .hooks) { /* NOLINT(clang-analyzer-core.NullDereference): 0 sets *out */
 		agentsh_ebpf_tracer_close(*out);
 		*out = NULL;
 		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,

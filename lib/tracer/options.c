@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "probe/checks.h"
+#include "checks/checks.h"
 
 #define RING_SIZE_MAX (1U << 30)
 #define RING_QUOTA_DEFAULT 25
@@ -161,15 +161,4 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 	int ret = sized_copy(to, sizeof(*to), from, "session_options", err);
 
 	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
-}
-
-uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts)
-{
-	return (uint64_t)opts->ring_size * opts->ring_quota / 100;
-}
-
-uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts)
-{
-	/* relative to the quota, because one session may be the only one that fills the ring */
-	return agentsh_ring_quota_bytes(opts) / 2;
 }

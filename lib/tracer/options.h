@@ -16,9 +16,4 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 				  struct agentsh_ebpf_session_options *to,
 				  struct agentsh_ebpf_error *err);
 
-/* Bytes of the ring that the unread records of one session may hold. */
-uint64_t agentsh_ring_quota_bytes(const struct agentsh_ebpf_tracer_options *opts);
-/* Bytes in the ring that wake the reader even while it polls. */
-uint64_t agentsh_wakeup_watermark(const struct agentsh_ebpf_tracer_options *opts);
-
 #endif

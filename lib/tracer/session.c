@@ -44,24 +44,24 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 {
 	if (silenced)
-		agentsh_slots_give(&s->tracer->slots, s->state.slot);
+		agentsh_slots_give(&s->tracer->ring.slots, s->state.slot);
 	else
-		agentsh_slots_retire(&s->tracer->slots, s->state.slot);
+		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
 static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
-	int ret = agentsh_slots_take(&t->slots, &s->state);
+	int ret = agentsh_slots_take(&t->ring.slots, &s->state);
 
 	if (ret)
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_SESSION_SLOT,
 				    "%u sessions are attached; detach one or raise max_sessions",
 				    t->opts.max_sessions);
-	agentsh_stats_add(&s->base, &t->slots.counters[s->state.slot]);
+	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
-	if (!t->synth)
+	if (!t->ring.synth)
 		ret = agentsh_session_link(s, cgroup_fd, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
@@ -84,7 +84,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
-	if (!ret && (!t->synth || fcntl(cgroup_fd, F_GETFD) < 0))
+	if (!ret && (!t->ring.synth || fcntl(cgroup_fd, F_GETFD) < 0))
 		ret = check_cgroup(cgroup_fd, &cgroup_id, err);
 	if (ret)
 		return ret;

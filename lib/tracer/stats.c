@@ -23,14 +23,14 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	used = t->slots.used;
+	used = t->ring.slots.used;
 	for (uint32_t i = 0; i < used; i++)
-		agentsh_stats_add(&stats, &t->slots.counters[i]);
+		agentsh_stats_add(&stats, &t->ring.slots.counters[i]);
 	stats.sessions = t->session_count;
 	/* the slots do not count an event that is delivered after its session was detached */
-	stats.delivered = atomic_load_explicit(&t->delivered, memory_order_relaxed);
+	stats.delivered = atomic_load_explicit(&t->ring.delivered, memory_order_relaxed);
 	stats.attach_failures = atomic_load_explicit(&t->attach_failures, memory_order_relaxed);
-	stats.malformed = atomic_load_explicit(&t->malformed, memory_order_relaxed);
+	stats.malformed = atomic_load_explicit(&t->ring.malformed, memory_order_relaxed);
 	agentsh_copy_result(out, &stats, sizeof(stats));
 	return 0;
 }
@@ -43,7 +43,7 @@ int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agen
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	agentsh_stats_add(&stats, &s->tracer->slots.counters[s->state.slot]);
+	agentsh_stats_add(&stats, &s->tracer->ring.slots.counters[s->state.slot]);
 	stats.delivered -= s->base.delivered;
 	stats.lost -= s->base.lost;
 	stats.lost_quota -= s->base.lost_quota;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "probe/checks.h"
+#include "checks/checks.h"
 
 /* The caller's error struct has any size, in a block of that size. */
 static void check_error(const struct agentsh_ebpf_error *err, uint32_t size, int ret)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "fuzz.h"
-#include "probe/checks.h"
+#include "checks/checks.h"
 #include "tracer/options.h"
 
 static void check_tracer(const void *options)

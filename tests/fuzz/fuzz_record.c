@@ -68,7 +68,7 @@ static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 	if (how & 8 && *size >= sizeof(*rec)) {
 		rec->slot %= SLOTS + 1;
 		if (how & 16 && rec->slot < SLOTS)
-			rec->generation = tracer->slots.generations[rec->slot];
+			rec->generation = tracer->ring.slots.generations[rec->slot];
 	}
 	return data;
 }
@@ -87,11 +87,11 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	uint64_t calls = called;
 
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &before));
-	memcpy(slots, tracer->slots.counters, sizeof(slots));
-	ret = agentsh_deliver_record(tracer, data, size);
+	memcpy(slots, tracer->ring.slots.counters, sizeof(slots));
+	ret = agentsh_deliver_record(&tracer->ring, data, size);
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &after));
 
-	if (good && tracer->slots.generations[rec->slot] == rec->generation) {
+	if (good && tracer->ring.slots.generations[rec->slot] == rec->generation) {
 		slots[rec->slot].delivered++;
 		slots[rec->slot].consumed += RING_BYTES(size);
 		if (slots[rec->slot].seen_generation != rec->generation)
@@ -100,7 +100,7 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 		if (slots[rec->slot].seen_lost < rec->session_lost)
 			slots[rec->slot].seen_lost = rec->session_lost;
 	}
-	FUZZ_CHECK(!memcmp(slots, tracer->slots.counters, sizeof(slots)));
+	FUZZ_CHECK(!memcmp(slots, tracer->ring.slots.counters, sizeof(slots)));
 	FUZZ_CHECK(after.delivered == before.delivered + good);
 	FUZZ_CHECK(after.malformed == before.malformed + !good);
 	FUZZ_CHECK(after.lost == before.lost && after.deduplicated == before.deduplicated);
@@ -131,10 +131,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (how & 1)
 		batch.buf = calloc((size_t)batch.max, sizeof(*batch.buf));
 	FUZZ_CHECK(!(how & 1) || batch.buf);
-	tracer->batch = &batch;
+	tracer->ring.batch = &batch;
 	while (in.left && !batch.full)
 		deliver_one(&in, &batch);
-	tracer->batch = NULL;
+	tracer->ring.batch = NULL;
 	free(batch.buf);
 	return 0;
 }

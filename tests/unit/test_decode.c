@@ -179,21 +179,21 @@ static int feed(void *ctx, const struct agentsh_ebpf_event *event)
 		return 0;
 	inside = true;
 	size = agentsh_encode(event, &state, &record); /* slot 3 of 4 */
-	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
+	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);
 	ck_assert_uint_eq(events, 2);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 0);
 	for (uint32_t i = 0; i < 3; i++) {
 		static const uint32_t slots[] = {4, 0x80000000, UINT32_MAX};
 
 		record.base.slot = slots[i];
-		ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
+		ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);
 		ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, i + 1);
 	}
 	record.base.slot = 0;
-	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size - 1), 0);
-	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, 0), 0);
+	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size - 1), 0);
+	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, 0), 0);
 	record.base.version++;
-	ck_assert_int_eq(agentsh_deliver_record(tracer, &record, size), 0);
+	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 6);
 	/* no malformed record was delivered */
 	ck_assert_uint_eq(events, 2);
@@ -231,18 +231,18 @@ START_TEST(lost_never_falls)
 	tracer = unit_open(NULL);
 	sessions[0] = unit_attach(tracer, 1);
 	sessions[1] = unit_attach(tracer, 2);
-	tracer->batch = &batch;
+	tracer->ring.batch = &batch;
 	for (size_t i = 0; i < UNIT_COUNT(records); i++) {
 		const struct agentsh_ebpf_event event = {.kind = AGENTSH_EBPF_EVENT_CONNECT,
 							 .session_lost = records[i].lost};
 		struct agentsh_record_outcome record;
 		size_t size = agentsh_encode(&event, &sessions[records[i].session]->state, &record);
 
-		agentsh_deliver_record(tracer, &record, size);
+		agentsh_deliver_record(&tracer->ring, &record, size);
 		ck_assert_int_eq(batch.count, (int)i + 1);
 		ck_assert_uint_eq(out[i].session_lost, records[i].delivered_lost);
 	}
-	tracer->batch = NULL;
+	tracer->ring.batch = NULL;
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/system.h"
-#include "probe/diagnose.h"
+#include "checks/diagnose.h"
 #include "unit.h"
 
 #ifndef CAP_PERFMON

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/result.h"
 #include "tracer/options.h"
-#include "tracer/slots.h"
+#include "ring/slots.h"
 #include "tracer/tracer.h"
 #include "unit.h"
 
@@ -248,7 +248,7 @@ START_TEST(wake_without_end)
 	const uint64_t most = UINT64_MAX - 1;
 	struct agentsh_ebpf_event buf;
 
-	ck_assert_int_eq(write(tracer->wake_fd, &most, sizeof(most)), sizeof(most));
+	ck_assert_int_eq(write(tracer->ring.wake_fd, &most, sizeof(most)), sizeof(most));
 	errno = EXDEV;
 	ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(errno, EXDEV);
@@ -267,12 +267,12 @@ START_TEST(delivered_by_generation)
 
 	ck_assert_int_eq(unit_inject(session, 1), 0);
 	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
-	ck_assert_uint_eq(tracer->slots.generations[0], 0);
+	ck_assert_uint_eq(tracer->ring.slots.generations[0], 0);
 	session = unit_attach(tracer, 2);
 	ck_assert_uint_eq(session->state.slot, 0);
 	ck_assert_uint_eq(session->state.generation, 2);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &buf, 1, 0), 1);
-	ck_assert_uint_eq(tracer->slots.counters[0].delivered, 0);
+	ck_assert_uint_eq(tracer->ring.slots.counters[0].delivered, 0);
 	ck_assert_uint_eq(unit_session_stats(session).delivered, 0);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).delivered, 1);
 	agentsh_ebpf_tracer_close(tracer);

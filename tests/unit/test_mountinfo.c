@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "probe/mountinfo.h"
+#include "checks/mountinfo.h"
 #include "unit.h"
 
 #define V1                                                                                         \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of kernel programs, and the programs that a tracer has loaded. */
-#ifndef AGENTSH_LOAD_PROGRAMS_H
-#define AGENTSH_LOAD_PROGRAMS_H
+#ifndef AGENTSH_BASE_PROGRAMS_H
+#define AGENTSH_BASE_PROGRAMS_H
 
 #include <stdint.h>
 
@@ -25,6 +25,15 @@ struct agentsh_program {
 	const struct agentsh_program_desc *desc;
 	int fd;
 	int state_fd; /* the cgroup storage that the program reads */
+};
+
+/* The programs that a tracer has loaded. */
+struct agentsh_programs {
+	struct agentsh_program list[AGENTSH_PROGRAM_COUNT];
+	uint32_t count;
+	uint32_t hooks;			   /* AGENTSH_EBPF_HOOK_ bits that work */
+	int errors[AGENTSH_PROGRAM_COUNT]; /* errno by row of the table; 0: loaded, or not wanted */
+	int state_fd; /* cgroup storage that all programs share; -1: each has its own */
 };
 
 #endif

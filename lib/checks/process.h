@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What this process is permitted to do. */
-#ifndef AGENTSH_PROBE_PROCESS_H
-#define AGENTSH_PROBE_PROCESS_H
+#ifndef AGENTSH_CHECKS_PROCESS_H
+#define AGENTSH_CHECKS_PROCESS_H
 
 struct agentsh_ebpf_capabilities;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whether RLIMIT_NOFILE leaves enough descriptors. */
-#include "probe/process.h"
+#include "checks/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "load/programs.h"
-#include "probe/checks.h"
+#include "base/programs.h"
+#include "checks/checks.h"
 
 #define DESCRIPTORS_FOR_LOAD 64 /* the most at one time: libbpf's and our copies */
 #define DESCRIPTORS_KEPT 22	/* the most that a tracer with all hooks keeps open */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where cgroup v2 is mounted. */
-#ifndef AGENTSH_PROBE_MOUNTINFO_H
-#define AGENTSH_PROBE_MOUNTINFO_H
+#ifndef AGENTSH_CHECKS_MOUNTINFO_H
+#define AGENTSH_CHECKS_MOUNTINFO_H
 
 #include <limits.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The results of the checks, and the table of their names, messages and remedies. */
-#ifndef AGENTSH_PROBE_CHECKS_H
-#define AGENTSH_PROBE_CHECKS_H
+#ifndef AGENTSH_CHECKS_CHECKS_H
+#define AGENTSH_CHECKS_CHECKS_H
 
 #include <stdbool.h>
 #include <stdint.h>

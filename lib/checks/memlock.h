@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef AGENTSH_LOAD_MEMLOCK_H
-#define AGENTSH_LOAD_MEMLOCK_H
+#ifndef AGENTSH_CHECKS_MEMLOCK_H
+#define AGENTSH_CHECKS_MEMLOCK_H
 
 /*
  * If the kernel charges maps to RLIMIT_MEMLOCK, raises that limit: to no limit if this

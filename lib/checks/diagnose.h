@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Why the kernel refused a call. */
-#ifndef AGENTSH_PROBE_DIAGNOSE_H
-#define AGENTSH_PROBE_DIAGNOSE_H
+#ifndef AGENTSH_CHECKS_DIAGNOSE_H
+#define AGENTSH_CHECKS_DIAGNOSE_H
 
 #include <stdbool.h>
 #include <stddef.h>

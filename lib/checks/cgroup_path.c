@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "probe/cgroup_path.h"
+#include "checks/cgroup_path.h"
 
 #include <errno.h>
 #include <linux/magic.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "probe/mountinfo.h"
+#include "checks/mountinfo.h"
 
 #include <string.h>
 

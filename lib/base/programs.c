@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The table of programs. A new program needs an entry here and a file in bpf/. */
-#include "load/programs.h"
+#include "base/programs.h"
 
 #include <linux/bpf.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "probe/checks.h"
+#include "checks/checks.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -3,8 +3,8 @@
  * The slots of counters, one per session. A freed slot is not reused at once, because a
  * program that was running when its session was detached may still count there.
  */
-#ifndef AGENTSH_TRACER_SLOTS_H
-#define AGENTSH_TRACER_SLOTS_H
+#ifndef AGENTSH_RING_SLOTS_H
+#define AGENTSH_RING_SLOTS_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

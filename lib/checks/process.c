@@ -3,7 +3,7 @@
  * What this process is permitted to do, in the order in which the kernel checks it. No map
  * is created and no program is loaded for this.
  */
-#include "probe/process.h"
+#include "checks/process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #include "base/files.h"
 #include "base/system.h"
-#include "probe/checks.h"
+#include "checks/checks.h"
 
 #define AVAILABLE AGENTSH_EBPF_STATUS_AVAILABLE
 #define MISSING AGENTSH_EBPF_STATUS_MISSING

@@ -3,7 +3,7 @@
  * Finds the reason of a failed bpf(2) call. EPERM has half a dozen reasons; a reason that
  * the probe knows is given in the probe's words.
  */
-#include "probe/diagnose.h"
+#include "checks/diagnose.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
@@ -15,9 +15,9 @@
 
 #include "base/error.h"
 #include "base/system.h"
-#include "load/programs.h"
-#include "probe/checks.h"
-#include "probe/process.h"
+#include "base/programs.h"
+#include "checks/checks.h"
+#include "checks/process.h"
 
 static bool not_permitted(int errnum, char *text, size_t size)
 {

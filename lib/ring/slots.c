@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tracer/slots.h"
+#include "ring/slots.h"
 
 #include <errno.h>
 #include <stdlib.h>

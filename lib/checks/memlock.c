@@ -4,7 +4,7 @@
  * requests no limit at all or leaves the limit alone, and after one refusal it does not
  * try again in this process. Without CAP_SYS_RESOURCE the hard limit may still be enough.
  */
-#include "load/memlock.h"
+#include "checks/memlock.h"
 
 #include <sys/resource.h>
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reading side of one tracer: the ring buffer or its synthetic replacement, the
+ * counters, and the descriptors on which a host waits.
+ */
+#ifndef AGENTSH_RING_RING_H
+#define AGENTSH_RING_RING_H
+
+#include <stdatomic.h>
+
+#include <agentsh/ebpf.h>
+
+#include "ring/moderator.h"
+#include "ring/slots.h"
+
+struct agentsh_batch;
+struct agentsh_synth;
+struct ring_buffer;
+
+struct agentsh_ring {
+	struct agentsh_slots slots;
+	uint32_t size;
+	uint64_t quota_bytes;		/* what one session's unread records may hold */
+	agentsh_ebpf_event_fn on_event; /* NULL if the host only reads */
+	void *event_ctx;
+
+	struct ring_buffer *buffer; /* libbpf's reader */
+	int fd;
+	struct agentsh_synth *synth; /* in place of buffer */
+
+	int epoll_fd;
+	int wake_fd;
+	struct agentsh_moderator moderator;
+	atomic_flag reading;	     /* one poll or read at a time */
+	struct agentsh_batch *batch; /* of the poll or read that is running */
+
+	_Atomic uint64_t delivered;
+	_Atomic uint64_t malformed;
+};
+
+/* Takes sizes and callback from checked options; allocates the slots' bookkeeping. */
+int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_tracer_options *opts,
+		      struct agentsh_ebpf_error *err);
+/* Makes the descriptors, once the ring buffer or its replacement is there. */
+int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
+void agentsh_ring_close(struct agentsh_ring *ring);
+
+/*
+ * Waits at most timeout_ms milliseconds, then delivers up to n events to buf, or to the
+ * callback if buf is NULL. Returns their number, or a negative errno value.
+ */
+int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf, size_t n,
+		      int timeout_ms);
+/* Makes a waiting agentsh_ring_read() return; safe in a signal handler. */
+void agentsh_ring_wake(struct agentsh_ring *ring);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a tracer: the public face of ring/. */
+#include <errno.h>
+
+#include "ring/synthetic.h"
+#include "tracer/tracer.h"
+
+int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *t, int timeout_ms)
+{
+	if (!t)
+		return -EFAULT;
+	if (!t->ring.on_event)
+		return -EINVAL;
+	return agentsh_ring_read(&t->ring, NULL, SIZE_MAX, timeout_ms);
+}
+
+int agentsh_ebpf_read(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *buf, size_t n,
+		      int timeout_ms)
+{
+	if (!t || !buf)
+		return -EFAULT;
+	if (!n)
+		return -ERANGE;
+	return agentsh_ring_read(&t->ring, buf, n, timeout_ms);
+}
+
+int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *t)
+{
+	return t ? t->ring.epoll_fd : -EFAULT;
+}
+
+int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
+{
+	if (!t)
+		return -EFAULT;
+	agentsh_ring_wake(&t->ring);
+	return 0;
+}
+
+int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebpf_event *event)
+{
+	if (!s || !event)
+		return -EFAULT;
+	if (!s->tracer->ring.synth)
+		return -EOPNOTSUPP;
+	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
+		return -ERANGE;
+	return agentsh_synth_inject(&s->tracer->ring, &s->state, event);
+}
