@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/low_fds.h"
 #include "load/load.h"
 #include "ring/moderator.h"
 #include "ring/synthetic.h"
@@ -19,6 +20,10 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 
 	if (ret)
 		return ret;
+	ret = agentsh_owner_init(&t->owner);
+	if (ret)
+		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
+				    "out of memory for a tracer");
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = agentsh_synth_open(&t->ring, err);
 	else
@@ -31,6 +36,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 			  struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = calloc(1, sizeof(*t));
+	struct agentsh_low_fds low;
 	int ret;
 
 	*out = NULL;
@@ -41,7 +47,9 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
 	t->programs.state_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
+	agentsh_low_fds_hold(&low);
 	ret = set_up(t, process, err);
+	agentsh_low_fds_release(&low);
 	if (ret)
 		agentsh_ebpf_tracer_close(t);
 	else
@@ -61,6 +69,7 @@ void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)
 	agentsh_sessions_detach_all(t);
 	agentsh_unload(&t->programs);
 	agentsh_ring_close(&t->ring);
+	agentsh_owner_free(&t->owner);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

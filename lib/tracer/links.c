@@ -119,13 +119,18 @@ bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 		if (s->links[i] >= 0 &&
 		    state_write(s, &s->tracer->programs.list[i], &cleared) == -EPERM)
 			silenced = false;
-	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
-		if (s->links[i] < 0)
-			continue;
-		bpf_link_detach(s->links[i]);
-		close(s->links[i]);
-	}
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (s->links[i] >= 0)
+			bpf_link_detach(s->links[i]);
+	agentsh_session_close_links(s);
 	return silenced;
+}
+
+void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
+{
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (s->links[i] >= 0)
+			close(s->links[i]);
 }
 
 /*

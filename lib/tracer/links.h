@@ -17,4 +17,7 @@ int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
  */
 bool agentsh_session_unlink(const struct agentsh_ebpf_session *s);
 
+/* Closes this process's copies of the descriptors, and leaves the links as they are. */
+void agentsh_session_close_links(const struct agentsh_ebpf_session *s);
+
 #endif

@@ -11,6 +11,8 @@ int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *t, int timeout_ms)
 		return -EFAULT;
 	if (!t->ring.on_event)
 		return -EINVAL;
+	if (!agentsh_owner_is_caller(&t->owner))
+		return -EPERM;
 	return agentsh_ring_read(&t->ring, NULL, SIZE_MAX, timeout_ms);
 }
 
@@ -21,6 +23,8 @@ int agentsh_ebpf_read(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_event *
 		return -EFAULT;
 	if (!n)
 		return -ERANGE;
+	if (!agentsh_owner_is_caller(&t->owner))
+		return -EPERM;
 	return agentsh_ring_read(&t->ring, buf, n, timeout_ms);
 }
 

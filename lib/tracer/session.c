@@ -120,6 +120,11 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		ret = -EINVAL;
 	else if (!t)
 		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "tracer is NULL");
+	else if (out && !agentsh_owner_is_caller(&t->owner))
+		ret = agentsh_fail(
+			err, -EPERM, AGENTSH_EBPF_STEP_OPTIONS,
+			"the tracer belongs to the process that this one was forked from; "
+			"open a tracer after fork()");
 	else if (out)
 		ret = attach(t, cgroup_fd, opts, out, err);
 	else
@@ -129,11 +134,10 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	return ret;
 }
 
-static void detach_locked(struct agentsh_ebpf_session *s)
+static void take_out(struct agentsh_ebpf_session *s)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 
-	give_slot(s, agentsh_session_unlink(s));
 	if (s->prev)
 		s->prev->next = s->next;
 	else
@@ -144,12 +148,32 @@ static void detach_locked(struct agentsh_ebpf_session *s)
 	free(s);
 }
 
+static void detach_locked(struct agentsh_ebpf_session *s)
+{
+	give_slot(s, agentsh_session_unlink(s));
+	take_out(s);
+}
+
+/*
+ * In a forked child the links and the counters are still the parent's. The child takes no
+ * lock, because a thread that existed only in the parent may hold its copy.
+ */
+static void release_in_child(struct agentsh_ebpf_session *s)
+{
+	agentsh_session_close_links(s);
+	take_out(s);
+}
+
 int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
 {
 	pthread_mutex_t *lock;
 
 	if (!s)
 		return -EFAULT;
+	if (!agentsh_owner_is_caller(&s->tracer->owner)) {
+		release_in_child(s);
+		return 0;
+	}
 	lock = &s->tracer->lock;
 	pthread_mutex_lock(lock);
 	detach_locked(s);
@@ -159,6 +183,12 @@ int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
 
 void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)
 {
-	while (t->sessions)
-		detach_locked(t->sessions); /* NOLINT(clang-analyzer-unix.Malloc): takes it out */
+	bool own = agentsh_owner_is_caller(&t->owner);
+
+	while (t->sessions) { /* NOLINTBEGIN(clang-analyzer-unix.Malloc): both take it out */
+		if (own)
+			detach_locked(t->sessions);
+		else
+			release_in_child(t->sessions);
+	} /* NOLINTEND(clang-analyzer-unix.Malloc) */
 }

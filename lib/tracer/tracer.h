@@ -8,6 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
+#include "base/owner.h"
 #include "base/programs.h"
 #include "ring/ring.h"
 #include "session_state.h"
@@ -23,6 +24,7 @@ struct agentsh_ebpf_session {
 };
 
 struct agentsh_ebpf_tracer {
+	struct agentsh_owner owner; /* a forked child only releases what is its own */
 	struct agentsh_ebpf_tracer_options opts;
 	pthread_mutex_t lock; /* protects sessions and the ring's slots */
 	struct agentsh_ebpf_session *sessions;
