@@ -132,7 +132,7 @@ check columns "$work/err" "$work/says"
 check clean "$work/err" no
 
 begin "colour on a terminal"
-expect 0 py pty "$work/pty" "${t[@]}" -- "${traffic[@]}" connect 9
+expect 0 py run_on_pty "$work/pty" "${t[@]}" -- "${traffic[@]}" connect 9
 check clean "$work/pty" yes
 begin "no colour with NO_COLOR or a dumb terminal, but with an empty NO_COLOR"
 expect 0 env NO_COLOR=1 python3 "$here/run_on_pty.py" "$work/pty" "${t[@]}" -- true
@@ -144,13 +144,13 @@ check clean "$work/plain" no
 expect 0 env NO_COLOR= python3 "$here/run_on_pty.py" "$work/pty" "${t[@]}" -- true
 check clean "$work/pty" yes
 begin "no colour in a file, though stderr is a terminal"
-expect 0 py pty "$work/pty" "${t[@]}" -o "$work/plain" -- true
+expect 0 py run_on_pty "$work/pty" "${t[@]}" -o "$work/plain" -- true
 check clean "$work/plain" no
 
 begin "names that a process chose: valid JSON, a safe terminal"
 expect 0 "${t[@]}" --json -o "$work/json" -- "${traffic[@]}" names
 check names "$work/json"
-expect 0 py pty "$work/pty" "${t[@]}" -- "${traffic[@]}" names
+expect 0 py run_on_pty "$work/pty" "${t[@]}" -- "${traffic[@]}" names
 check clean "$work/pty" yes
 says '\x1B]0;pwned\x07' "$work/pty"
 expect 0 "${t[@]}" -o "$work/plain" -- "${traffic[@]}" names
@@ -227,7 +227,7 @@ kill -KILL "$(cat "$work/out")" || fail "it is gone"
 removed
 
 begin "Ctrl-C on a terminal reaches the command once, and the summary is shown"
-expect 5 py pty "$work/pty" --ctrl-c-at ready "${t[@]}" -- python3 -c '
+expect 5 py run_on_pty "$work/pty" --ctrl-c-at ready "${t[@]}" -- python3 -c '
 import signal, sys, time
 got = []
 signal.signal(signal.SIGINT, lambda *_: got.append(1))
