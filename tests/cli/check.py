@@ -31,11 +31,11 @@ ACCOUNT = {"closed_by": (str, NULL), "rtt_us": int, "bytes_sent": int, "bytes_re
 ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
 SHAPES = {
     "net_connect": EVENT,
-    "net_sendto": EVENT,
+    "net_udp_send": EVENT,
     "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int, attributed=bool),
     "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
-    "net_close": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
-    "net_accept": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
+    "net_closed": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
+    "net_accepted": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
     "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
                           deduplicated=int, malformed=int),
@@ -66,7 +66,7 @@ def load(path):
         obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_twice)
         shape = SHAPES.get(obj.get("type"))
         need(shape, "unknown type:", line)
-        if obj["type"] == "net_close" and "datagrams" in obj:
+        if obj["type"] == "net_closed" and "datagrams" in obj:
             shape = DATAGRAM_CLOSE
         need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
         for key, kind in shape.items():
@@ -169,8 +169,7 @@ def columns(path, says):
         need(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line), "time:", line)
         need(line[:at[0]].split()[1] == str(want["tgid"]), "pid:", line, want)
         cells = [line[a:b].strip() for a, b in zip(at, at[1:] + [None])]
-        call = {"net_connect": "connect", "net_sendto": "sendto"}[want["type"]]
-        need(cells == [want["comm"], call, want["proto"], form.format(**want)], cells, want)
+        need(cells == [want["comm"], want["type"][len("net_"):], want["proto"], form.format(**want)], cells, want)
     places = {(w["proto"], w["dst_ip"], w["dst_port"]) for w in wanted}
     need(lines[-1] == f"{len(wanted)} events, {len(places)} destinations, 0 lost", lines[-1])
 

@@ -14,7 +14,7 @@ traffic=(python3 "$here/traffic.py")
 check() { py check "$@" || fail "check.py $*"; }
 
 # attempts only, which are counted here; what became of them is outcomes.sh's
-attempts=("--events=connect,sendto")
+attempts=("--events=connect,udp_send")
 t=("$trace" --cgroup-parent "$parent" "${attempts[@]}")
 
 # background COMMAND...: starts it; its pid is in $pid
@@ -211,7 +211,7 @@ removed
 begin "processes that the command leaves behind run on; the cgroup goes"
 expect 0 "${t[@]}" -- sh -c 'sleep 1000 >/dev/null 2>&1 & echo $!'
 orphan=$(cat "$work/out")
-says "processes that COMMAND left behind run on, untraced (1)"
+says "1 process started by COMMAND is still running, no longer traced"
 gone "$orphan" && fail "$orphan is gone"
 kill -KILL "$orphan"
 removed

@@ -56,51 +56,51 @@ check both "$work/json"
 check hooks "$work/json" connect udp lifecycle accept
 
 begin "--events: only these kinds, and only the hooks that they take"
-client --events=close
-check life "$work/json" "$work/says" "$work/served" net_close
+client --events=closed
+check life "$work/json" "$work/says" "$work/served" net_closed
 check hooks "$work/json" connect lifecycle
-client --events=failed
+client --events=connect_failed
 check life "$work/json" "$work/says" "$work/served" net_connect_failed
-client --events=connected,failed
+client --events=connected,connect_failed
 check life "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
-client --events=connect,sendto
-check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+client --events=connect,udp_send
+check life "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
-client --events=sendto
-check life "$work/json" "$work/says" "$work/served" net_sendto
+client --events=udp_send
+check life "$work/json" "$work/says" "$work/served" net_udp_send
 check hooks "$work/json" udp
-expect 0 "${t[@]}" --json -o "$work/json" --events=accept -- "${traffic[@]}" both
+expect 0 "${t[@]}" --json -o "$work/json" --events=accepted -- "${traffic[@]}" both
 check hooks "$work/json" accept
-[ "$(grep -c net_accept "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
+[ "$(grep -c net_accepted "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
 [ "$(wc -l <"$work/json")" -eq 3 ] || fail "more than one event: $(cat "$work/json")"
 
 begin "--events that are none"
-for bad in "" "connect," ",connect" nothing connect,connects allx Connect $'\e[31mx'; do
+for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it may have connect, sendto, connected, failed, close, accept, all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
-says "--events has '\\x1B[31mx'"
+says "--events contains '\\x1B[31mx'"
 [ ! -e "$work/ran" ] || fail "it was run"
 
 begin "where the kernel lacks a hook, the rest is shown, and it is said what is not"
 export AGENTSH_EBPF_SIMULATE_MISSING=sock_ops
 client
-check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+check life "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 expect 0 "${t[@]}" -- true
-says "agentsh-trace: cannot be shown here: connected, failed, close; "
+says "agentsh-trace: cannot be shown here: connected, connect_failed, closed; "
 expect 0 "${t[@]}" --events=connect -- true
 grep -q "cannot be shown" "$work/err" && fail "$(cat "$work/err")"
 begin "where nothing is left of what was chosen, nothing is traced"
-expect 125 "${t[@]}" --events=failed,close -- touch "$work/ran"
+expect 125 "${t[@]}" --events=connect_failed,closed -- touch "$work/ran"
 says "cannot trace: "
 says "sock_ops does not work (simulated)"
-expect 3 "$trace" --json --events=close -- sh -c 'exit 3'
+expect 3 "$trace" --json --events=closed -- sh -c 'exit 3'
 says ebpf_unavailable
-AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accept -- touch "$work/ran"
+AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accepted -- touch "$work/ran"
 says "none of hooks"
-AGENTSH_EBPF_SIMULATE_MISSING=sock_ops expect 125 "${t[@]}" --events=failed,accept -- touch "$work/ran"
+AGENTSH_EBPF_SIMULATE_MISSING=sock_ops expect 125 "${t[@]}" --events=connect_failed,accepted -- touch "$work/ran"
 says "none of the chosen events"
 [ ! -e "$work/ran" ] || fail "it was run"
 unset AGENTSH_EBPF_SIMULATE_MISSING

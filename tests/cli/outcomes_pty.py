@@ -171,7 +171,7 @@ def match(lines, *patterns):
 
 
 def line_of(destination, *story):
-    return r"  connect    tcp       127\.0\.0\.1:" + str(destination) + ARROW + ARROW.join(story)
+    return r"  connect   tcp       127\.0\.0\.1:" + str(destination) + ARROW + ARROW.join(story)
 
 
 def begin(what):
@@ -197,7 +197,7 @@ def interleaved(terminal, worker):
 done, open_ = line_of(PORT, MS, CLOSED), line_of(PORT, MS)
 lines, terminal = traced(30, 130, interleaved, "0 lost; 4 connections opened, 1 failed, 1 still open")
 match(lines, done, done, open_, line_of(closed_port, "refused " + MS),
-      r"  sendto     udp       127\.0\.0\.1:9" + ARROW + "closed 1 datagram " + MS,
+      r"  udp_send  udp       127\.0\.0\.1:9" + ARROW + "closed 1 datagram " + MS,
       r"\\x1B\[2J\\x1B\]0;x" + done)
 need(terminal.screen.moves, "it filled nothing in")
 need(b"\x1b[31mrefused" in terminal.raw and b"\x1b[36mconnect" in terminal.raw, "no colour")
@@ -297,7 +297,7 @@ with socket.socket() as s:
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
     s.connect(('127.0.0.1', 9))
 """
-close = r"  close      tcp       127\.0\.0\.1:" + f"{PORT}  " + r"11 B/8 B " + MS
+close = r"  closed    tcp       127\.0\.0\.1:" + f"{PORT}  " + r"11 B/8 B " + MS
 for name, argv in (
     ("stdout and stderr", [TRACE, "--", sys.executable, "-c", code]),
     ("stdout alone", ["/bin/sh", "-c", '"$@" 2>/dev/null', "sh", TRACE, "--output", "/dev/tty", "--",
@@ -318,7 +318,7 @@ for name, argv in (
     rows = [r for r in lines if re.match(r"\d\d:", r)]
     rows.sort(key=lambda r: ("udp" in r, f":{closed_port}" in r))
     match(rows, open_, close, line_of(closed_port, "refused " + MS),
-          r"  connect    udp       127\.0\.0\.1:9", r"  close      udp       127\.0\.0\.1:9  " + MS)
+          r"  connect   udp       127\.0\.0\.1:9", r"  closed    udp       127\.0\.0\.1:9  " + MS)
 
 begin("a shared terminal: an attempt that has no result yet is shown after a moment")
 code = """
@@ -333,10 +333,10 @@ sys.stdin.readline()
 """
 terminal = Terminal(24, 130)
 pid = child_on(terminal, [TRACE, "--", sys.executable, "-c", code])
-terminal.wait(r"  connect    tcp       127\.0\.0\.1:\d+$")
+terminal.wait(r"  connect   tcp       127\.0\.0\.1:\d+$")
 need(not [r for r in terminal.screen.text() if "given up" in r], "too early:", *terminal.screen.text())
 os.write(terminal.master, b"\n")
-terminal.wait(r"  connect    tcp       127\.0\.0\.1:\d+" + ARROW + "given up " + MS)
+terminal.wait(r"  connect   tcp       127\.0\.0\.1:\d+" + ARROW + "given up " + MS)
 terminal.wait(r"events?, \d")
 need(status(pid) == 0, "exit status")
 terminal.close()
@@ -356,7 +356,7 @@ terminal.wait("2 events, 2 destinations, 0 lost; 0 connections opened, 0 failed,
 need(status(pid) == 0, "exit status")
 terminal.close()
 lines = [r for r in terminal.screen.text() if re.match(r"\d\d:", r)]
-match(lines, r"  connect    tcp       192\.0\.2\.1:9", r"  connect    tcp       192\.0\.2\.1:10")
+match(lines, r"  connect   tcp       192\.0\.2\.1:9", r"  connect   tcp       192\.0\.2\.1:10")
 need("Network is unreachable" in terminal.screen.text(), "the attempt:", *terminal.screen.text())
 
 begin("no escape sequences on a dumb terminal")

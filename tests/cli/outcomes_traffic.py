@@ -112,7 +112,7 @@ def talk(sock, give, want, closer):
 
 
 def client(port, served, says):
-    tcp = ["net_connect", "net_connected", "net_close"]
+    tcp = ["net_connect", "net_connected", "net_closed"]
     for closer, give, want in ("client", 3000, 20000), ("server", 0, 100), ("client", 70000, 0):
         with socket.create_connection(("127.0.0.1", port)) as sock:
             said = {"socket_cookie": cookie(sock), "kinds": tcp, "port": sock.getsockname()[1],
@@ -137,11 +137,11 @@ def client(port, served, says):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(3):
             sock.sendto(b"x", ("127.0.0.1", 9))
-        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_sendto", "net_close"],
+        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_udp_send", "net_closed"],
                       "dst_port": 9, "datagrams": 3})
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.connect(("::1", 9))
-        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_connect", "net_close"],
+        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_connect", "net_closed"],
                       "dst_port": 9, "datagrams": 0})
 
 

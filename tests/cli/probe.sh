@@ -15,7 +15,7 @@ assert '"$1"', r' "$work/out" || fail "not so: $1"; }
 
 expect 0 "$trace" --probe
 says "Connections can be traced here." "$work/out"
-says "Not seen:" "$work/out"
+says "Not reported:" "$work/out"
 [ ! -s "$work/err" ] || fail "stderr: $(cat "$work/err")"
 
 expect 0 "$trace" --probe --json

@@ -49,10 +49,10 @@ run() {
 	echo "== $1"
 	(cd "$work/empty" && exec "${@:2}") >"$work/log" 2>&1 || fail "status $?"
 	cat "$work/log"
-	for event in connect connected close; do
+	for event in connect connected closed; do
 		grep -qE " curl +$event +tcp +127\\.0\\.0\\.1:[0-9]+( |\$)" "$work/log" || fail "no $event of curl"
 	done
-	for event in sendto close; do
+	for event in udp_send closed; do
 		grep -qE " quickstart_serv +$event +udp +127\\.0\\.0\\.1:[0-9]+( |\$)" "$work/log" || fail "no $event of UDP"
 	done
 	grep -qE '^5 events, 2 destinations, 0 lost; 1 connection opened, 0 failed' "$work/log" || fail "no summary"

@@ -112,7 +112,7 @@ def connect(says, family, kind, dst, bind=None):
 def sendto(says, family, dst):
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", dst)
-        says.call(sock, "net_sendto", dst, src_port=sock.getsockname()[1])
+        says.call(sock, "net_udp_send", dst, src_port=sock.getsockname()[1])
 
 
 def in_child(action):
