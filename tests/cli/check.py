@@ -10,7 +10,8 @@ check.py lost FILE MADE              and some events are lost, all accounted for
 check.py get FILE TYPE KEY           prints KEY of each line of TYPE
 check.py count FILE NUMBER           and there are NUMBER events
 check.py clean FILE COLOUR           no byte that moves a terminal; COLOUR yes: but colours
-check.py columns FILE                the lines for people, as traffic.py's calls
+check.py columns FILE SAYS           the text columns, which must show what traffic.py said
+check.py page FILE                   the manual page names each type and member of the JSON lines
 """
 import json
 import re
@@ -172,6 +173,16 @@ def columns(path, says):
         need(cells == [want["comm"], want["type"][len("net_"):], want["proto"], form.format(**want)], cells, want)
     places = {(w["proto"], w["dst_ip"], w["dst_port"]) for w in wanted}
     need(lines[-1] == f"{len(wanted)} events, {len(places)} destinations, 0 lost", lines[-1])
+
+
+def page(path):
+    words = set(re.findall(r"[a-z0-9_]+", open(path).read().split("## JSON lines")[1]))
+    events = re.findall(r"^\|  (\w+)\n:  (net_\w+)$", open(path).read(), re.M)
+    need(sorted(kind for _, kind in events) == sorted(k for k in SHAPES if k.startswith("net_")), events)
+    need(all(kind == "net_" + name for name, kind in events), events)
+    for kind, shape in [*SHAPES.items(), ("net_closed", DATAGRAM_CLOSE)]:
+        need(kind.startswith("net_") or kind in words, "the page does not name", kind)
+        need({*shape} <= words, "the page does not name", {*shape} - words, "of", kind)
 
 
 if __name__ == "__main__":

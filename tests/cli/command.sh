@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# agentsh-trace on the real kernel: everything that its help and the README promise.
-# Usage: command.sh AGENTSH-TRACE QUICKSTART-SERVER; exit status 77: skipped, not root.
-# shellcheck disable=SC2016 # what stands in single quotes is for inner shells
+# Runs agentsh-trace on the real kernel and checks what its manual page promises.
+# Usage: command.sh AGENTSH-TRACE QUICKSTART-SERVER MANUAL-PAGE
+# Exit status 77: skipped, not root.
+# shellcheck disable=SC2016 # variables in single quotes are expanded by inner shells
 set -euo pipefail
 
 trace=$1
 server=$2
+page=$3 # in scdoc syntax
 # shellcheck source=tests/cli/fixture.sh
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
@@ -396,6 +398,18 @@ says "Usage: agentsh-trace" "$work/out"
 expect 0 "$trace" --version
 says "agentsh-trace 1." "$work/out"
 expect 125 sh -c '"$0" --help >/dev/full' "$trace"
+begin "--help and the manual page list the same options, events and JSON members"
+options() { grep -oE -- '(^|[ *])--?[a-zA-Z][a-z-]*' | tr -d ' *' | sort -u; }
+"$trace" --help | grep -oE '^ +(-[a-zA-Z], +)?--[a-z-]+' | options >"$work/help-options"
+sed -n '/^# OPTIONS/,/^# EVENTS/p' "$page" | grep '^\*-' | options >"$work/page-options"
+diff "$work/help-options" "$work/page-options" || fail "the options differ"
+[ "$(wc -l <"$work/help-options")" -ge 14 ] || fail "too few options: $(cat "$work/help-options")"
+while read -r option; do
+	timeout -k 1 10 "$trace" "$option" >"$work/out" 2>"$work/err" </dev/null || true
+	! grep -q "unknown" "$work/err" || fail "$(cat "$work/err")"
+done <"$work/help-options"
+check page "$page"
+
 begin "what follows the command is the command's"
 expect 0 "${t[@]}" -o "$work/plain" echo --json -o --cgroup
 [ "$(cat "$work/out")" = "--json -o --cgroup" ] || fail "$(cat "$work/out")"
