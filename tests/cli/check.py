@@ -176,7 +176,7 @@ def columns(path, says):
 
 
 def page(path):
-    words = set(re.findall(r"[a-z0-9_]+", open(path).read().split("## JSON lines")[1]))
+    words = {w.strip("_") for w in re.findall(r"\w+", open(path).read().split("## JSON lines")[1])}
     events = re.findall(r"^\|  (\w+)\n:  (net_\w+)$", open(path).read(), re.M)
     need(sorted(kind for _, kind in events) == sorted(k for k in SHAPES if k.startswith("net_")), events)
     need(all(kind == "net_" + name for name, kind in events), events)
