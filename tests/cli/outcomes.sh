@@ -8,7 +8,8 @@ trace=$1
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
 traffic=(python3 "$here/outcomes_traffic.py")
-check() { python3 "$here/outcomes_check.py" "$@" || fail "outcomes_check.py $*"; }
+start_checks
+check() { checked outcomes_check "$@" || fail "outcomes_check.py $*: $(cat "$work/checked")"; }
 t=("$trace" --ebpf=required --cgroup-parent "$parent")
 
 # client OPTION...: traces one connection of each sort, as JSON
@@ -27,7 +28,7 @@ port=$(cat "$work/port")
 
 begin "JSON: each socket's kinds in order, numbers as the server has them"
 client
-check life "$work/json" "$work/says" "$work/served"
+check lifecycle "$work/json" "$work/says" "$work/served"
 check hooks "$work/json" connect udp lifecycle
 
 begin "a real program: curl"
@@ -57,17 +58,17 @@ check hooks "$work/json" connect udp lifecycle accept
 
 begin "--events: only these kinds, and only the hooks that they take"
 client --events=closed
-check life "$work/json" "$work/says" "$work/served" net_closed
+check lifecycle "$work/json" "$work/says" "$work/served" net_closed
 check hooks "$work/json" connect lifecycle
 client --events=connect_failed
-check life "$work/json" "$work/says" "$work/served" net_connect_failed
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect_failed
 client --events=connected,connect_failed
-check life "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
+check lifecycle "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
 client --events=connect,udp_send
-check life "$work/json" "$work/says" "$work/served" net_connect net_udp_send
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 client --events=udp_send
-check life "$work/json" "$work/says" "$work/served" net_udp_send
+check lifecycle "$work/json" "$work/says" "$work/served" net_udp_send
 check hooks "$work/json" udp
 expect 0 "${t[@]}" --json -o "$work/json" --events=accepted -- "${traffic[@]}" both
 check hooks "$work/json" accept
@@ -86,7 +87,7 @@ says "--events contains '\\x1B[31mx'"
 begin "where the kernel lacks a hook, the rest is shown, and it is said what is not"
 export AGENTSH_EBPF_SIMULATE_MISSING=sock_ops
 client
-check life "$work/json" "$work/says" "$work/served" net_connect net_udp_send
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 expect 0 "${t[@]}" -- true
 says "agentsh-trace: cannot be shown here: connected, connect_failed, closed; "
@@ -111,7 +112,7 @@ begin "columns: a line an event, no escape sequences where no terminal is"
 rm -f "$work/says"
 expect 0 "${t[@]}" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
 check plain "$work/err" "$work/says"
-python3 "$here/check.py" clean "$work/err" no || fail "not clean"
+checked check clean "$work/err" no || fail "$(cat "$work/checked")"
 
 mkdir "$parent/mine"
 begin "terminals"
@@ -120,10 +121,8 @@ rmdir "$parent/mine"
 
 begin "--probe says what is told beyond the attempt"
 expect 0 "$trace" --probe --json
-for way in tcp_outcome datagram_close tcp_accept; do
-	python3 -c 'import json, sys
-sys.exit(sys.argv[2] not in json.load(open(sys.argv[1]))["coverage"]["seen"])' "$work/out" $way ||
-		fail "$way is not seen"
+for path in tcp_outcome datagram_close tcp_accept; do
+	checked probe_check holds "$work/out" "'$path' in c['seen']" || fail "$(cat "$work/checked")"
 done
 
 finish

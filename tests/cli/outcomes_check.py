@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks for outcomes.sh; exits 1 and says what is wrong.
 
-outcomes_check.py life FILE SAYS SERVED [TYPE]...  the JSON trace of outcomes_traffic.py client;
+outcomes_check.py lifecycle FILE SAYS SERVED [TYPE]...  the JSON trace of outcomes_traffic.py client;
                                                    TYPE: only these are in it
 outcomes_check.py curl FILE SERVED                 that of one curl
 outcomes_check.py both FILE                        that of outcomes_traffic.py both
@@ -38,7 +38,7 @@ def compare_numbers(close, served):
     need(close["error"] == 0 and close["error_name"] is None, "error:", close)
 
 
-def life(path, says, served, *types):
+def lifecycle(path, says, served, *types):
     lines, events = load_stream(path)
     says = read(says)
     ports = {s["port"]: s for s in read(served)}

@@ -7,11 +7,8 @@ trace=$1
 # shellcheck source=tests/cli/fixture.sh
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
-json() { python3 -c 'import json, sys
-r = json.load(open(sys.argv[1]))
-checks = {c["name"]: c for c in r["checks"]}
-c = r["coverage"]
-assert '"$1"', r' "$work/out" || fail "not so: $1"; }
+start_checks
+json() { checked probe_check holds "$work/out" "$1" || fail "$(cat "$work/checked")"; }
 
 expect 0 "$trace" --probe
 says "Connections can be traced here." "$work/out"
@@ -26,8 +23,8 @@ json 'all(c["status"] == "available" for c in r["checks"] if c["required"])'
 json 'all(c["detail"] and c["hint"] for c in r["checks"])'
 json '"tcp_connect" in c["seen"] and "raw" in c["unseen"] and c["implied"]'
 json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == sum(map(len, c.values()))'
-names=$(python3 -c 'import json, sys
-print(*(c["name"] for c in json.load(open(sys.argv[1]))["checks"]))' "$work/out")
+checked probe_check names "$work/out" || fail "$(cat "$work/checked")"
+names=$(cat "$work/checked")
 [ "$(wc -w <<<"$names")" -ge 20 ] || fail "only these checks: $names"
 
 # Each alone: it is what is said to be missing, and stops tracing only if needed.
