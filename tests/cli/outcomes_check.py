@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks for outcomes.sh; exits 1 and says what is wrong.
+"""Checks for outcomes.sh; a function that finds a mistake exits with status 1 and a message.
 
-outcomes_check.py lifecycle FILE SAYS SERVED [TYPE]...  the JSON trace of outcomes_traffic.py client;
-                                                   TYPE: only these are in it
-outcomes_check.py curl FILE SERVED                 that of one curl
-outcomes_check.py both FILE                        that of outcomes_traffic.py both
-outcomes_check.py left FILE SAYS                   that of outcomes_traffic.py leave
-outcomes_check.py hooks FILE HOOK...               these hooks were on
-outcomes_check.py plain FILE SAYS                  the lines for people
+FILE is a JSON trace, SAYS and SERVED are files that outcomes_traffic.py wrote.
+
+outcomes_check.py lifecycle FILE SAYS SERVED [TYPE]...  a trace of outcomes_traffic.py client;
+                                                        with TYPE it contains only these types
+outcomes_check.py curl FILE SERVED                      a trace of one curl
+outcomes_check.py both FILE                             a trace of outcomes_traffic.py both
+outcomes_check.py left FILE SAYS                        a trace of outcomes_traffic.py leave
+outcomes_check.py hooks FILE HOOK...                    exactly these hooks were active
+outcomes_check.py plain FILE SAYS                       text output of outcomes_traffic.py client
 """
 import json
 import re
@@ -32,7 +34,7 @@ def by_socket(events):
 
 
 def compare_numbers(close, served):
-    """What the server has counted, seen from the other end."""
+    """The bytes sent are those that the server received, and the other way round."""
     need(close["bytes_sent"] == served["received"], "bytes_sent:", close, served)
     need(close["bytes_received"] == served["sent"], "bytes_received:", close, served)
     need(close["error"] == 0 and close["error_name"] is None, "error:", close)
@@ -43,7 +45,7 @@ def lifecycle(path, says, served, *types):
     says = read(says)
     ports = {s["port"]: s for s in read(served)}
     sockets = by_socket(events)
-    if types and not {"net_udp_send"} & {*types}:  # these sockets take the hook UDP
+    if types and not {"net_udp_send"} & {*types}:  # these sockets need the hook UDP
         says = [s for s in says if "net_udp_send" not in s["kinds"]]
     wanted = {s["socket_cookie"] for s in says if not types or {*s["kinds"]} & {*types}}
     need({*sockets} == wanted and wanted, "sockets:", *sockets, "not", *wanted)
@@ -74,7 +76,7 @@ def curl(path, served):
     need(len({e["socket_cookie"] for e in events}) == 1, "several sockets:", events)
     need({e["comm"] for e in events} == {"curl"}, "comm:", events)
     last = {s["port"]: s for s in read(served)}[events[-1]["src_port"]]
-    need(last["sent"] > 5000, "the server's account:", last)
+    need(last["sent"] > 5000, "the counts of the server:", last)
     compare_numbers(events[-1], last)
 
 

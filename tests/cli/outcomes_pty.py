@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What agentsh-trace shows on terminals: outcomes_pty.py TRACE CGROUP PORT SERVED
+"""Checks what agentsh-trace shows on terminals: outcomes_pty.py TRACE CGROUP PORT
 
-CGROUP is an empty cgroup to trace, PORT that of outcomes_traffic.py serve.
+TRACE is the path of agentsh-trace, CGROUP an empty cgroup, and PORT the port of
+outcomes_traffic.py serve.
 """
 import ctypes
 import fcntl
@@ -23,7 +24,7 @@ from outcomes_traffic import unused_port
 from screen import Screen
 
 TRACE, CGROUP, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
-DEADLINE = 60  # ends a hang
+DEADLINE = 60  # seconds until a test that hangs fails
 MS = r"\d+\.\d m?s"
 ARROW = " \u2192 "
 CLOSED = r"closed \d+ B/\d+ B " + MS
@@ -38,7 +39,7 @@ def need(true, *why):
 
 
 class Terminal:
-    """A pseudo-terminal, and what is to be seen on it."""
+    """A pseudo-terminal and the contents of its screen."""
 
     def __init__(self, rows, columns):
         self.master, self.slave = pty.openpty()
@@ -59,11 +60,11 @@ class Terminal:
         return True
 
     def wait(self, pattern, times=1):
-        """Until so many rows match."""
+        """Reads until this many rows match."""
         end = time.monotonic() + DEADLINE
         while len([r for r in self.screen.text() if re.search(pattern, r)]) < times:
             if time.monotonic() > end:
-                need(False, "never came:", pattern, *self.screen.text())
+                need(False, "missing on the screen:", pattern, *self.screen.text())
                 return
             self.read(0.05)
 
@@ -74,8 +75,8 @@ class Terminal:
         os.close(self.slave)
 
 
-def child_on(terminal, argv, foreground=True):
-    """A process whose terminal it is."""
+def child_on(terminal, argv):
+    """Starts a process with this controlling terminal."""
     pid = os.fork()
     if pid:
         return pid
@@ -91,7 +92,7 @@ def status(pid):
 
 
 class Worker:
-    """A process in CGROUP that makes connections as it is told to."""
+    """A process in CGROUP that makes connections on request."""
 
     def __init__(self):
         self.mine, theirs = socket.socketpair()
@@ -118,7 +119,7 @@ class Worker:
                 sock.sendall(b"0 8 server\n")
                 while sock.recv(8):
                     pass
-                sock.close()  # the second one to close: all has happened on return
+                sock.close()  # closes second, so the connection has ended on return
             elif verb == "refused":
                 with socket.socket() as sock:
                     sock.connect_ex(("127.0.0.1", int(name)))
@@ -140,7 +141,7 @@ class Worker:
 
 
 def traced(rows, columns, scenario, shows):
-    """A cgroup's trace on a terminal; returns its rows between header and summary."""
+    """Traces CGROUP on a terminal; returns the rows between header and summary."""
     terminal = Terminal(rows, columns)
     pid = child_on(terminal, [TRACE, "--cgroup", CGROUP])
     worker = Worker()
@@ -158,9 +159,9 @@ def traced(rows, columns, scenario, shows):
         worker.end()
         terminal.close()
     lines = terminal.screen.text()
-    need(lines[-1] == "", "the last line is not whole:", lines[-1])
+    need(lines[-1] == "", "the last line is incomplete:", lines[-1])
     need(lines[-2].endswith(shows), "summary:", lines[-2])
-    need(terminal.screen.wrap, "the terminal is left without automatic line breaks")
+    need(terminal.screen.wrap, "automatic line breaks are still off")
     return lines[1:-2], terminal
 
 
@@ -178,9 +179,9 @@ def begin(what):
     print(what, flush=True)
 
 
-# ---- a terminal of its own ------------------------------------------------------
+# ---- A terminal that only agentsh-trace uses ------------------------------------
 
-begin("one line a connection, which fills in where it is")
+begin("one row per connection, updated in place")
 keep, closed_port = unused_port()
 
 
@@ -199,11 +200,11 @@ lines, terminal = traced(30, 130, interleaved, "0 lost; 4 connections opened, 1 
 match(lines, done, done, open_, line_of(closed_port, "refused " + MS),
       r"  udp_send  udp       127\.0\.0\.1:9" + ARROW + "closed 1 datagram " + MS,
       r"\\x1B\[2J\\x1B\]0;x" + done)
-need(terminal.screen.moves, "it filled nothing in")
+need(terminal.screen.moves, "no row was updated")
 need(b"\x1b[31mrefused" in terminal.raw and b"\x1b[36mconnect" in terminal.raw, "no colour")
 need(b"11 B/8 B" in terminal.raw.replace(b"  ", b" "), "bytes:", *lines)
 
-begin("a connection that has scrolled away gets a new line; nothing moves above the screen")
+begin("a connection whose row has left the screen gets a new row")
 
 
 def scrolled(terminal, worker):
@@ -219,7 +220,7 @@ def scrolled(terminal, worker):
 lines, terminal = traced(8, 130, scrolled, "13 connections opened, 0 failed, 0 still open")
 match(lines, open_, *[done] * 13)
 
-begin("after a change of the size as well")
+begin("after the terminal was resized, existing rows are left alone")
 
 
 def resized(terminal, worker):
@@ -229,13 +230,13 @@ def resized(terminal, worker):
     before = terminal.screen.moves
     worker.do("close a")
     terminal.wait(ARROW + CLOSED)
-    need(terminal.screen.moves == before, "it moved the cursor")
+    need(terminal.screen.moves == before, "the cursor moved")
 
 
 lines, terminal = traced(24, 130, resized, "1 connection opened, 0 failed, 0 still open")
 match(lines, open_, "^COMMAND +EVENT +PROTOCOL +DESTINATION", "^python3? +" + done.strip())
 
-begin("and after someone has typed there")
+begin("after input was typed, existing rows are left alone")
 
 
 def typed(terminal, worker):
@@ -252,7 +253,7 @@ def typed(terminal, worker):
 lines, terminal = traced(24, 130, typed, "3 connections opened, 0 failed, 1 still open")
 match(lines, open_, open_, "^text", done, done)
 
-begin("a narrow terminal: what is too wide is cut, and still one row each")
+begin("a narrow terminal: rows are cut, and each connection still has one row")
 for columns in 126, 112, 103, 90, 80, 50, 20:
     def narrow(terminal, worker):
         worker.do("open a", "open b")
@@ -268,7 +269,7 @@ for columns in 126, 112, 103, 90, 80, 50, 20:
     if columns >= 90:
         match(rows, *[ARROW + MS + ARROW + CLOSED] * 2)
 
-begin("another terminal, with --output; the command's own is not touched")
+begin("--output to another terminal leaves the terminal of the command alone")
 with tempfile.TemporaryFile() as mine:
     terminal = Terminal(24, 130)
     code = ("import socket\nfor _ in range(2):\n s = socket.create_connection(('127.0.0.1', "
@@ -281,11 +282,11 @@ with tempfile.TemporaryFile() as mine:
     mine.seek(0)
     need(ret.returncode == 0 and mine.read() == b"mine\n", "the command:", ret)
     match(terminal.screen.text()[1:-2], done, done)
-    need(terminal.screen.moves, "it filled nothing in")
+    need(terminal.screen.moves, "no row was updated")
 
-# ---- a terminal that the command uses -------------------------------------------
+# ---- A terminal that the command also uses --------------------------------------
 
-begin("a shared terminal: nothing of the command's is lost, no cursor is moved")
+begin("a shared terminal: the output of the command is complete, and the cursor never moves up")
 code = f"""
 import socket, sys
 print('first line', flush=True)
@@ -320,7 +321,7 @@ for name, argv in (
     match(rows, open_, close, line_of(closed_port, "refused " + MS),
           r"  connect   udp       127\.0\.0\.1:9", r"  closed    udp       127\.0\.0\.1:9  " + MS)
 
-begin("a shared terminal: an attempt that has no result yet is shown after a moment")
+begin("a shared terminal: an attempt without a result is shown after a moment")
 code = """
 import socket, sys
 listener = socket.create_server(('127.0.0.1', 0), backlog=0)
@@ -341,7 +342,7 @@ terminal.wait(r"events?, \d")
 need(status(pid) == 0, "exit status")
 terminal.close()
 
-begin("and one that never gets as far as a SYN")
+begin("a shared terminal: an attempt that fails before its SYN")
 code = """
 import socket
 for port in 9, 10:
