@@ -110,7 +110,7 @@ static void move_processes(const char *directory)
 	if (!file)
 		return;
 	while (fscanf(file, "%d", &pid) == 1)
-		/* 0 stands for a process outside our PID namespace, but written back it means us.
+		/* 0 is a process that our PID namespace cannot name; writing 0 would move us.
 		 */
 		if (pid > 0 && move_out(pid))
 			removal.moved++;

@@ -160,9 +160,9 @@ static bool is_end(const struct agentsh_ebpf_event *event)
 
 static void record_result(struct connection *c, const struct agentsh_ebpf_event *event)
 {
+	/* The pointer is used only until we return, because no event follows an end. */
 	if (is_end(event))
-		c->progress.end =
-			event; /* valid until we return; this is the last use of the row */
+		c->progress.end = event;
 	else
 		c->progress = (struct format_text_progress){.connected = true,
 							    .connected_ns = event->duration_ns};

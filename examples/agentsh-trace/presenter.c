@@ -46,7 +46,7 @@ void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 	warn_user("%s: %s", fatal ? "cannot trace" : "running untraced", why->reason);
 }
 
-/* Names the chosen event types that no hook reports. In JSON, "hooks" of ebpf_attached does. */
+/* Names the chosen event types that no hook reports. In JSON, the member hooks shows this. */
 static void warn_of_missing(const struct presenter *p)
 {
 	uint32_t missing = event_types_without(p->options->event_types, p->hooks);

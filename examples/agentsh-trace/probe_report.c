@@ -36,7 +36,7 @@ static bool is_missing(const struct agentsh_ebpf_capabilities *caps, uint32_t ch
 	return caps->missing & UINT64_C(1) << check;
 }
 
-/* ---- JSON ------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------- */
 
 static void json_string(struct text *t, const char *name, const char *value)
 {
@@ -96,7 +96,7 @@ static void json_report(struct text *t, const struct report *r)
 	text_string(t, "}}\n");
 }
 
-/* ---- Text --------------------------------------------------------- */
+/* ---- Text --------------------------------------------------------------- */
 
 /* Directory names and the kernel release may contain any bytes. */
 static void append_safe(struct text *t, const char *string)
