@@ -26,7 +26,6 @@ matches() { grep -qE -- "$1" "$2" || fail "no '$1' in: $(cat "$2")"; }
 # One connection to a listener, one to a port without a listener, one datagram.
 cat >"$work/client.py" <<'PYTHON'
 import socket
-import sys
 
 with socket.create_server(("127.0.0.1", 0)) as listener:
     port = listener.getsockname()[1]
