@@ -7,7 +7,7 @@ set -euo pipefail
 
 trace=$1
 server=$2
-page=$3 # in scdoc syntax
+page=$(realpath "$3") # in scdoc syntax
 # shellcheck source=tests/cli/fixture.sh
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
