@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library in a host's own event loop. Usage: epoll_loop CGROUP-DIRECTORY
- * The loop here waits for events and for stdin, whose end ends it.
+ * Uses the library in the event loop of a host. Usage: epoll_loop CGROUP-DIRECTORY
+ * The loop waits for events and for input on stdin; the end of the input ends the program.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ static void show(const struct agentsh_ebpf_event *event)
 	       event->tgid, agentsh_ebpf_kind_name(event->kind), ip, event->remote_port);
 }
 
-/* Timeout 0: the loop has done the waiting. A full batch means that there may be more. */
+/* Reads without waiting, because epoll has waited. After a full batch there may be more events. */
 static bool take_events(struct agentsh_ebpf_tracer *tracer)
 {
 	static struct agentsh_ebpf_event batch[256];
@@ -38,6 +38,7 @@ static bool take_events(struct agentsh_ebpf_tracer *tracer)
 	return n >= 0;
 }
 
+/* Returns false at the end of the input. */
 static bool take_input(void)
 {
 	char bytes[4096];
@@ -55,20 +56,20 @@ static bool watch(int epoll, int fd)
 static void run(struct agentsh_ebpf_tracer *tracer)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC), events_fd = agentsh_ebpf_fd(tracer);
-	bool go_on = epoll >= 0 && watch(epoll, events_fd) && watch(epoll, STDIN_FILENO);
+	bool running = epoll >= 0 && watch(epoll, events_fd) && watch(epoll, STDIN_FILENO);
 
-	if (!go_on)
+	if (!running)
 		perror("epoll");
-	while (go_on) {
+	while (running) {
 		struct epoll_event ready;
 		int n = epoll_wait(epoll, &ready, 1, -1);
 
 		if (n < 0)
-			go_on = errno == EINTR;
+			running = errno == EINTR;
 		else if (ready.data.fd == events_fd)
-			go_on = take_events(tracer);
+			running = take_events(tracer);
 		else
-			go_on = take_input();
+			running = take_input();
 	}
 	if (epoll >= 0)
 		close(epoll);
@@ -95,13 +96,13 @@ int main(int argc, char **argv)
 	ret = agentsh_ebpf_tracer_open(NULL, &tracer, &err);
 	if (!ret)
 		ret = agentsh_ebpf_session_attach(tracer, cgroup, &options, &session, &err);
-	close(cgroup); /* the session needs it no longer */
+	close(cgroup); /* the session does not need it */
 	if (ret) {
 		fprintf(stderr, "%s: %s\n", agentsh_ebpf_step_name(err.step), err.message);
 	} else {
 		run(tracer);
 		agentsh_ebpf_session_detach(session);
-		take_events(tracer); /* what came before the detach */
+		take_events(tracer); /* events recorded before the detach */
 	}
 	agentsh_ebpf_tracer_close(tracer); /* NULL is allowed */
 	return ret ? 1 : 0;

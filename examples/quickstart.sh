@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Shows agentsh-trace at work: builds it, starts a small server on the loopback
-# interface, traces a curl to it and a UDP datagram, and cleans up. The only
-# lasting traces are build/quickstart and the packages that were missing.
-# Usage: sudo examples/quickstart.sh; BUILD_ROOT=DIR for another place than build/.
+# Demonstrates agentsh-trace: builds it, starts a small server on the loopback interface,
+# traces a curl and a UDP datagram to this server, and cleans up. It leaves behind only
+# build/quickstart and the packages that it had to install.
+# Usage: sudo examples/quickstart.sh; set BUILD_ROOT=DIR to build elsewhere than in build/.
 set -euo pipefail
 
 top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -18,7 +18,7 @@ die() {
 server='' work=''
 # shellcheck disable=SC2329 # called by the trap
 cleanup() {
-	trap '' HUP INT TERM # once begun, to its end
+	trap '' HUP INT TERM # a signal must not interrupt the cleanup
 	if [ -n "$server" ]; then
 		kill "$server" 2>/dev/null || true
 		wait "$server" 2>/dev/null || true
@@ -30,11 +30,11 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# The kernel lets only root attach programs to a cgroup, and only it installs packages.
+# Attaching programs to a cgroup and installing packages take root.
 [ "$(id -u)" -eq 0 ] || die "needs root: run it with sudo, or in a root shell"
 [ "$(uname -s)" = Linux ] || die "needs Linux"
 
-# build: quietly, unless it fails; what it makes belongs to the owner of the sources
+# build: prints output only if it fails, and gives the files to the owner of the sources
 build() {
 	local new=$dir status=0
 	while [ ! -e "$(dirname "$new")" ]; do new=$(dirname "$new"); done
@@ -46,14 +46,14 @@ build() {
 	chown -R --reference="$top" "$new"
 	if [ $status -ne 0 ]; then
 		tail -n 30 "$dir/build.log" >&2
-		die "the build failed; all of it is in $dir/build.log"
+		die "the build failed; the complete output is in $dir/build.log"
 	fi
 }
 
 if [ -e "$dir/examples/agentsh-trace" ]; then
 	step "Build in $dir"
 else
-	step "Build in $dir, after installing what that needs (once; some minutes at most)"
+	step "Build in $dir and install the packages this needs (once, takes a few minutes at most)"
 fi
 "$top/cmake/deps.sh" build
 build
@@ -68,22 +68,22 @@ until grep -q udp "$work/ports"; do
 done
 read -r _ tcp _ udp <"$work/ports"
 
-step "Trace curl http://127.0.0.1:$tcp/, and a DNS query by UDP to 127.0.0.1:$udp"
+step "Trace curl http://127.0.0.1:$tcp/ and a DNS query over UDP to 127.0.0.1:$udp"
 status=0
-# shellcheck disable=SC2016 # for the inner shell
+# shellcheck disable=SC2016 # expanded by the inner shell
 "$trace" --ebpf=required -- sh -c '
 	curl -q --noproxy "*" --silent --show-error --fail --output /dev/null "http://127.0.0.1:$1/" &&
 		exec "$0" --send-udp "$2"' "$dir/examples/quickstart_server" "$tcp" "$udp" || status=$?
 case $status in
 0) ;;
 125) die "this kernel or container does not allow tracing; the line above says why" ;;
-*) exit $status ;; # the failing program has said what is wrong
+*) exit $status ;; # the program that failed has printed the reason
 esac
 
 step "Your turn"
 cat <<END
 sudo $trace -- COMMAND
-    shows the connections of any command; --json for programs, --help for more
+    shows the connections of any command; --json writes JSON, --help lists all options
 sudo $top/tests/run.sh
-    runs all tests on this kernel
+    runs all tests on the running kernel
 END

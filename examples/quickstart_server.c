@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Something to talk to without a network, for quickstart.sh.
+ * A server and a UDP client on the loopback interface, for quickstart.sh.
  *
- *   quickstart_server                  serves HTTP on TCP and echoes UDP, both on
- *                                      free ports of 127.0.0.1; prints the two
- *   quickstart_server --send-udp PORT  sends one DNS query there as sendto() does
- *                                      it, without connect(), and waits for the echo
+ *   quickstart_server                  serves HTTP over TCP and echoes UDP datagrams on
+ *                                      two free ports of 127.0.0.1, and prints the ports
+ *   quickstart_server --send-udp PORT  sends a DNS query to 127.0.0.1:PORT with sendto(),
+ *                                      without connect(), and waits for the echo
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ static void answer_http(int listener)
 
 	if (fd < 0)
 		return;
-	/* a client that says nothing must not hold up the others */
+	/* A client that sends nothing must not delay the others. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
 	if (recv(fd, request, sizeof(request), 0) > 0)
 		(void)!write(fd, reply, sizeof(reply) - 1);
@@ -102,7 +102,7 @@ static int serve(void)
 
 static int send_udp(unsigned short port)
 {
-	/* who is the IPv4 address of example.com? */
+	/* a query for the A record of example.com */
 	static const char query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 				    "\x07"
 				    "example\x03"
@@ -115,7 +115,7 @@ static int send_udp(unsigned short port)
 		perror("quickstart_server: socket");
 		return 1;
 	}
-	/* UDP may drop a datagram, even here */
+	/* UDP may drop a datagram even on the loopback interface. */
 	for (int i = 0; i < ECHO_TRIES; i++) {
 		if (sendto(fd.fd, query, sizeof(query) - 1, 0, (const struct sockaddr *)&to,
 			   sizeof(to)) < 0) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An event's addresses as text. No I/O. */
+/* Formats the addresses of an event. No I/O. */
 #ifndef ADDRESS_H
 #define ADDRESS_H
 
@@ -8,7 +8,7 @@
 
 #define ADDRESS_MAX 46 /* INET6_ADDRSTRLEN */
 
-/* address as in struct agentsh_ebpf_event; "" for a family that is neither. */
+/* address is encoded as in struct agentsh_ebpf_event. Returns text; "" for any other family. */
 const char *address_text(uint16_t family, const uint8_t address[16], char text[ADDRESS_MAX]);
 
 #endif

@@ -13,8 +13,8 @@
 
 #include <agentsh/ebpf.h>
 
-#define NAMES_TRIED 1000   /* leftovers of killed runs may hold the first ones */
-#define REMOVALS_TRIED 100 /* 10 ms apart: processes need a moment to end */
+#define NAMES_TRIED 1000   /* killed runs may have left directories with the first names */
+#define REMOVALS_TRIED 100 /* 10 ms apart, because processes take a moment to end */
 
 int cgroup_open(struct cgroup *c, const char *path)
 {
@@ -75,14 +75,15 @@ int cgroup_add_process(int cgroup_fd, pid_t pid)
 	return ret;
 }
 
-/* nftw(3) hands nothing on to its callback. */
+/* The state of cgroup_remove(): nftw(3) passes no context to its callback. */
 static struct {
 	int parent_fd;
-	int own_fd; /* where we are: a parent with controllers for its children takes none */
+	int own_fd; /* our cgroup, the fallback: a parent with controllers enabled for its
+		       children accepts no processes */
 	unsigned moved;
-} leaving;
+} removal;
 
-static int open_own(void)
+static int open_own_cgroup(void)
 {
 	char path[PATH_MAX];
 
@@ -91,13 +92,13 @@ static int open_own(void)
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static bool leave(pid_t pid)
+static bool move_out(pid_t pid)
 {
-	return !cgroup_add_process(leaving.parent_fd, pid) ||
-	       !cgroup_add_process(leaving.own_fd, pid);
+	return !cgroup_add_process(removal.parent_fd, pid) ||
+	       !cgroup_add_process(removal.own_fd, pid);
 }
 
-/* Those that end meanwhile do not count. */
+/* Counts in removal.moved only processes that are still alive. */
 static void move_processes(const char *directory)
 {
 	char path[PATH_MAX + sizeof("/cgroup.procs")];
@@ -109,14 +110,15 @@ static void move_processes(const char *directory)
 	if (!file)
 		return;
 	while (fscanf(file, "%d", &pid) == 1)
-		/* 0 would be ourselves: a process that our PID namespace cannot name */
-		if (pid > 0 && leave(pid))
-			leaving.moved++;
+		/* 0 is a process that our PID namespace cannot name; writing 0 would move us.
+		 */
+		if (pid > 0 && move_out(pid))
+			removal.moved++;
 	fclose(file);
 }
 
-/* What the command made below our cgroup goes too; our own is left. */
-static int clear(const char *path, const struct stat *st, int type, struct FTW *ftw)
+/* Empties a cgroup, and removes it unless it is the one at the top. */
+static int empty_cgroup(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	if (type == FTW_DP) {
@@ -132,22 +134,22 @@ struct cgroup_rest cgroup_remove(struct cgroup *c)
 	const struct timespec moment = {.tv_nsec = 10000000};
 	struct cgroup_rest rest = {0};
 
-	leaving.parent_fd = c->parent_fd;
-	leaving.own_fd = -1;
+	removal.parent_fd = c->parent_fd;
+	removal.own_fd = -1;
 	for (int i = 0; i < REMOVALS_TRIED; i++) {
 		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
 		if (rest.error != -EBUSY)
 			break;
-		if (leaving.own_fd < 0)
-			leaving.own_fd = open_own();
-		leaving.moved = 0;
-		nftw(c->path, clear, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
-		rest.moved += leaving.moved;
+		if (removal.own_fd < 0)
+			removal.own_fd = open_own_cgroup();
+		removal.moved = 0;
+		nftw(c->path, empty_cgroup, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		rest.moved += removal.moved;
 		if (i)
 			nanosleep(&moment, NULL);
 	}
-	if (leaving.own_fd >= 0)
-		close(leaving.own_fd);
+	if (removal.own_fd >= 0)
+		close(removal.own_fd);
 	cgroup_close(c);
 	return rest;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cgroup v2 directories: making, filling and removing them. */
+/* Creates, fills and removes cgroup v2 directories. */
 #ifndef CGROUP_H
 #define CGROUP_H
 
@@ -10,23 +10,26 @@
 
 struct cgroup {
 	int fd;	       /* -1: none */
-	int parent_fd; /* of one that we made; else -1 */
+	int parent_fd; /* -1 unless cgroup_create() made the cgroup */
 	uint64_t id;
 	char path[PATH_MAX];
 };
 
-/* What cgroup_remove() found. */
+/* The result of cgroup_remove(). */
 struct cgroup_rest {
-	unsigned moved; /* processes that went on outside */
-	int error;	/* 0, or the negative errno value of what is still there */
+	unsigned moved; /* processes moved out of the cgroup, still running */
+	int error;	/* 0, or a negative errno value if the directory could not be removed */
 };
 
-/* All return 0 or a negative errno value. */
+/* These return 0 or a negative errno value. */
 int cgroup_open(struct cgroup *c, const char *path);
 int cgroup_create(struct cgroup *c, const char *parent);
 int cgroup_add_process(int cgroup_fd, pid_t pid);
 
-/* Removes one that we made and all below it; their processes go to its parent, or to our own. */
+/*
+ * Removes a cgroup made by cgroup_create() and all cgroups below it. Their processes are
+ * moved to its parent or, if the parent accepts none, to the cgroup of agentsh-trace.
+ */
 struct cgroup_rest cgroup_remove(struct cgroup *c);
 void cgroup_close(struct cgroup *c);
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The current time. */
 #ifndef CLOCK_H
 #define CLOCK_H
 

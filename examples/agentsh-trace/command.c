@@ -3,27 +3,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h> /* clone_args; sched.h has none */
+#include <linux/sched.h> /* struct clone_args, which <sched.h> lacks */
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cgroup.h"
-#include "complain.h"
+#include "warn.h"
 
-static void __attribute__((noreturn)) become(char **argv, const struct signals *signals)
+static void __attribute__((noreturn)) exec_command(char **argv, const struct signals *signals)
 {
 	int error;
 
 	signals_restore(signals);
 	execvp(argv[0], argv);
 	error = errno;
-	complain("cannot run '%s': %s", argv[0], strerror(error));
+	warn_user("cannot run '%s': %s", argv[0], strerror(error));
 	_exit(error == ENOENT ? 127 : 126);
 }
 
-/* Like fork(), but born in the cgroup. */
+/* Like fork(), but the child starts in the cgroup. */
 static pid_t fork_into(int cgroup_fd)
 {
 	struct clone_args args = {
@@ -36,7 +36,7 @@ static pid_t fork_into(int cgroup_fd)
 }
 
 static void __attribute__((noreturn))
-become_when_told(int gate, char **argv, const struct signals *signals)
+exec_when_released(int gate, char **argv, const struct signals *signals)
 {
 	char go;
 	ssize_t n;
@@ -44,12 +44,12 @@ become_when_told(int gate, char **argv, const struct signals *signals)
 	do
 		n = read(gate, &go, 1);
 	while (n < 0 && errno == EINTR);
-	if (n != 1) /* we could not be moved, or the parent died */
+	if (n != 1) /* the parent could not move this process, or has died */
 		_exit(EXIT_OWN_FAILURE);
-	become(argv, signals);
+	exec_command(argv, signals);
 }
 
-/* Where clone3 is forbidden (seccomp) or too old: born here, moved, and only then let go. */
+/* For systems on which clone3(2) is missing or forbidden by seccomp: fork, move, then release. */
 static pid_t fork_and_move(char **argv, int cgroup_fd, const struct signals *signals)
 {
 	int gate[2], ret;
@@ -60,7 +60,7 @@ static pid_t fork_and_move(char **argv, int cgroup_fd, const struct signals *sig
 	pid = fork();
 	if (!pid) {
 		close(gate[1]);
-		become_when_told(gate[0], argv, signals);
+		exec_when_released(gate[0], argv, signals);
 	}
 	ret = pid < 0 ? -errno : cgroup_add_process(cgroup_fd, pid);
 	if (!ret && write(gate[1], "", 1) != 1)
@@ -79,7 +79,7 @@ pid_t command_start(char **argv, int cgroup_fd, const struct signals *signals)
 	pid_t pid = cgroup_fd < 0 ? fork() : fork_into(cgroup_fd);
 
 	if (!pid)
-		become(argv, signals);
+		exec_command(argv, signals);
 	if (pid > 0)
 		return pid;
 	return cgroup_fd < 0 ? -errno : fork_and_move(argv, cgroup_fd, signals);

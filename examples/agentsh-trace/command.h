@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Starts the traced command. */
 #ifndef COMMAND_H
 #define COMMAND_H
 
@@ -7,13 +8,14 @@
 #include "signals.h"
 
 /*
- * Starts a program that is in the cgroup before its first instruction; cgroup_fd
- * -1: in ours. Its pid, or a negative errno value if it could not be put there.
- * A program that cannot be executed ends with 127 or 126, and says why itself.
+ * Starts a program that is in the cgroup before its first instruction. With cgroup_fd
+ * -1 it stays in the cgroup of agentsh-trace. Returns its pid, or a negative errno value
+ * if the process cannot be started in the cgroup. If the program cannot be executed, the
+ * child prints the reason and exits with status 127 or 126.
  */
 pid_t command_start(char **argv, int cgroup_fd, const struct signals *signals);
 
-/* wait(2)'s status as a shell tells it. */
+/* Converts the status of wait(2) to the exit status that a shell reports. */
 int command_exit_status(int wait_status);
 
 #endif

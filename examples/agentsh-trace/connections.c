@@ -8,15 +8,15 @@ static struct connection **bucket_of(struct connections *c, uint64_t cookie)
 	return &c->buckets[(cookie * 0x9e3779b97f4a7c15U) >> 32 & (CONNECTIONS_BUCKETS - 1)];
 }
 
-_Static_assert((CONNECTIONS_BUCKETS & (CONNECTIONS_BUCKETS - 1)) == 0, "a mask");
+_Static_assert((CONNECTIONS_BUCKETS & (CONNECTIONS_BUCKETS - 1)) == 0, "the index is masked");
 
-static struct connection *place(struct connections *c, uint64_t number)
+static struct connection *slot_of(struct connections *c, uint64_t number)
 {
 	return &c->table[number % CONNECTIONS_MAX];
 }
 
-/* A cookie is unique in its network namespace; on newer kernels in all. */
-static bool is_of(const struct connection *connection, const struct agentsh_ebpf_event *event)
+/* Before kernel 5.10 a socket cookie is unique only within its network namespace. */
+static bool has_socket(const struct connection *connection, const struct agentsh_ebpf_event *event)
 {
 	return connection->first.socket_cookie == event->socket_cookie &&
 	       connection->first.netns_cookie == event->netns_cookie;
@@ -38,7 +38,7 @@ static void drop(struct connections *c, struct connection *connection)
 
 struct connection *connections_oldest(struct connections *c)
 {
-	struct connection *oldest = place(c, c->added);
+	struct connection *oldest = slot_of(c, c->added);
 
 	return oldest->used ? oldest : NULL;
 }
@@ -46,7 +46,7 @@ struct connection *connections_oldest(struct connections *c)
 struct connection *connections_add(struct connections *c, const struct agentsh_ebpf_event *event,
 				   uint64_t time_ns)
 {
-	struct connection *new = place(c, c->added++);
+	struct connection *new = slot_of(c, c->added++);
 	struct connection **bucket = bucket_of(c, event->socket_cookie);
 
 	drop(c, new);
@@ -73,7 +73,7 @@ struct connection *connections_find(struct connections *c, const struct agentsh_
 	struct connection *newest = NULL;
 
 	for (; i; i = i->older) {
-		if (!is_of(i, event))
+		if (!has_socket(i, event))
 			continue;
 		if (has_destination(i, event))
 			return i;
@@ -89,7 +89,7 @@ void connections_end(struct connections *c, const struct agentsh_ebpf_event *eve
 
 	for (; i; i = older) {
 		older = i->older;
-		if (is_of(i, event))
+		if (has_socket(i, event))
 			drop(c, i);
 	}
 }
@@ -99,7 +99,7 @@ struct connection *connections_held(struct connections *c)
 	if (c->added > CONNECTIONS_MAX && c->held_from < c->added - CONNECTIONS_MAX)
 		c->held_from = c->added - CONNECTIONS_MAX;
 	for (; c->held_from < c->added; c->held_from++)
-		if (place(c, c->held_from)->held)
-			return place(c, c->held_from);
+		if (slot_of(c, c->held_from)->held)
+			return slot_of(c, c->held_from);
 	return NULL;
 }

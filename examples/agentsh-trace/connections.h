@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The connections whose line may still be filled in, the newest so many. No I/O. */
+/* The newest connections, whose rows may still change. No I/O. */
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H
 
@@ -8,43 +8,46 @@
 
 #include <agentsh/ebpf.h>
 
-#include "people.h"
+#include "format_text.h"
 
 #define CONNECTIONS_MAX 1024
 #define CONNECTIONS_BUCKETS 2048
 
 struct connection {
 	struct agentsh_ebpf_event first;
-	uint64_t time_ns; /* Unix time of it */
-	struct people_story story;
-	uint64_t row;	/* of its line, terminal.h */
-	int64_t due_ms; /* if held: when its line is shown without its result */
-	bool held;	/* set right after it was added, or never */
+	uint64_t time_ns; /* Unix time of the first event */
+	struct format_text_progress progress;
+	uint64_t row;	/* number of its row on the terminal */
+	int64_t due_ms; /* while held: when its row is written without a result */
+	bool held;	/* no row has been written yet; set right after adding, or never */
 	bool used;
-	struct connection *newer, *older; /* of the same bucket */
+	struct connection *newer, *older; /* in the same bucket */
 };
 
-/* All zero is empty. */
+/* A zeroed struct is empty. */
 struct connections {
 	uint64_t added;
-	uint64_t held_from; /* none that was added earlier is held */
+	uint64_t held_from; /* no connection that was added earlier is held */
 	struct connection *buckets[CONNECTIONS_BUCKETS];
 	struct connection table[CONNECTIONS_MAX];
 };
 
-/* The one that the next add replaces; NULL: none. */
+/* The connection that the next call of connections_add() replaces; NULL: none. */
 struct connection *connections_oldest(struct connections *c);
 
 struct connection *connections_add(struct connections *c, const struct agentsh_ebpf_event *event,
 				   uint64_t time_ns);
 
-/* The socket's newest; of a datagram socket one of the event's destination, if there is one. */
+/*
+ * The newest connection of the event's socket. A datagram socket has one connection per
+ * destination; the one with the event's destination is preferred.
+ */
 struct connection *connections_find(struct connections *c, const struct agentsh_ebpf_event *event);
 
-/* All of the socket: it has ended. */
+/* Drops all connections of the event's socket, because the socket has ended. */
 void connections_end(struct connections *c, const struct agentsh_ebpf_event *event);
 
-/* Of those that were held when they were added the oldest that still is; NULL: none. */
+/* The oldest connection that is held; NULL: none. */
 struct connection *connections_held(struct connections *c);
 
 #endif

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One poll loop over signals, events and the output. */
 #include "loop.h"
 
 #include <poll.h>
@@ -9,31 +8,32 @@
 
 #include "clock.h"
 #include "command.h"
-#include "complain.h"
+#include "warn.h"
 
 #define BATCH 256
-#define BATCH_ROOM (BATCH * VIEW_EVENT_MAX + OUTPUT_LINE_MAX) /* leaves a line for the end */
-/* For a reader that stalls, after a signal that no command is left to take. */
+/* Space for the output of one batch and for the last line. */
+#define BATCH_OUTPUT_MAX (BATCH * PRESENTER_EVENT_MAX + OUTPUT_LINE_MAX)
+/* How long to wait for a stalled reader after a signal, once no command is running. */
 #define GRACE_MS 1000
-/* For connections that COMMAND closed as it ended: a close takes a word of the peer's. */
+/* How long to wait for connections that COMMAND closed as it ended: the peer must answer. */
 #define LINGER_MS 1000
 
-_Static_assert(BATCH_ROOM <= OUTPUT_SIZE, "a batch fits");
+_Static_assert(BATCH_OUTPUT_MAX <= OUTPUT_SIZE, "the buffer holds the output of a batch");
 
 enum phase {
 	RUNNING,
 	LINGERING, /* the command has ended */
-	DRAINING,  /* detached; events are left */
-	FLUSHING,  /* only output is left */
+	DRAINING,  /* detached; unread events remain */
+	FLUSHING,  /* only output remains */
 };
 
 struct state {
 	struct loop *loop;
 	enum phase phase;
 	int status;
-	bool blind; /* reading events has failed */
-	bool look;  /* LINGERING: there may be more in the ring */
-	bool hurry;
+	bool read_failed;
+	bool drain;	     /* LINGERING: the ring may hold more events */
+	bool hurry;	     /* a signal asked for a quick end */
 	int64_t deadline_ms; /* if hurry or LINGERING */
 };
 
@@ -50,11 +50,11 @@ static void start_lingering(struct state *s)
 		return;
 	}
 	s->phase = LINGERING;
-	s->look = true;
+	s->drain = true;
 	s->deadline_ms = clock_monotonic_ms() + LINGER_MS;
 }
 
-/* Also orphans, should we be a container's first process. */
+/* Reaps every child: as PID 1 of a container this process also inherits orphans. */
 static void reap(struct state *s)
 {
 	int wait_status;
@@ -76,7 +76,7 @@ static void start_hurry(struct state *s)
 	s->hurry = true;
 }
 
-/* For poll: -1 is for ever. */
+/* Timeout for poll(2); -1: none. */
 static int remaining_ms(const struct state *s)
 {
 	bool limited = s->hurry || s->phase == LINGERING;
@@ -101,35 +101,36 @@ static void take_signals(struct state *s)
 	}
 }
 
-/* What is there now. */
+/* Shows one batch of the events that are in the ring. */
 static void take_events(struct state *s)
 {
 	static struct agentsh_ebpf_event events[BATCH];
 	struct loop *loop = s->loop;
-	int n = s->blind ? 0 : agentsh_ebpf_read(loop->trace->tracer, events, BATCH, 0);
+	int n = s->read_failed ? 0 : agentsh_ebpf_read(loop->trace->tracer, events, BATCH, 0);
 
 	for (int i = 0; i < n; i++)
-		view_event(loop->view, &events[i]);
+		presenter_event(loop->presenter, &events[i]);
 	if (n < 0) {
-		complain("reading events: %s; no more are shown", strerror(-n));
-		s->blind = true;
+		warn_user("reading events: %s; no more are shown", strerror(-n));
+		s->read_failed = true;
 	}
-	s->look = n > 0;
+	s->drain = n > 0;
 	if (n <= 0 && s->phase == DRAINING) {
-		view_detached(loop->view, loop->trace);
+		presenter_detached(loop->presenter, loop->trace);
 		s->phase = FLUSHING;
 	}
 }
 
 static bool lingers(const struct state *s)
 {
-	return remaining_ms(s) && (s->look || (!s->blind && view_waits_for_close(s->loop->view)));
+	return remaining_ms(s) &&
+	       (s->drain || (!s->read_failed && presenter_waits_for_close(s->loop->presenter)));
 }
 
-/* For poll: until a line that waits must be shown, if there is room for it. */
+/* Timeout for poll(2): the end of the phase, or the next presenter_tick() if room allows it. */
 static int wait_ms(const struct state *s, bool room)
 {
-	int ms = room ? view_wait_ms(s->loop->view) : -1, left = remaining_ms(s);
+	int ms = room ? presenter_wait_ms(s->loop->presenter) : -1, left = remaining_ms(s);
 
 	return ms < 0 || (left >= 0 && left < ms) ? left : ms;
 }
@@ -137,11 +138,11 @@ static int wait_ms(const struct state *s, bool room)
 static void step(struct state *s)
 {
 	struct loop *loop = s->loop;
-	bool room = output_has_room(loop->output, BATCH_ROOM);
+	bool room = output_has_room(loop->output, BATCH_OUTPUT_MAX);
 	bool pending = output_pending(loop->output);
-	/* with no room events wait in the ring, which counts what it loses */
-	bool events = s->phase < DRAINING && loop->trace->tracer && room && !s->blind;
-	bool drain = room && (s->phase == DRAINING || (s->phase == LINGERING && s->look));
+	/* Without room, events stay in the ring; the library counts what a full ring loses. */
+	bool events = s->phase < DRAINING && loop->trace->tracer && room && !s->read_failed;
+	bool drain = room && (s->phase == DRAINING || (s->phase == LINGERING && s->drain));
 	struct pollfd fds[] = {
 		{.fd = loop->signals->fd, .events = POLLIN},
 		{.fd = events ? agentsh_ebpf_fd(loop->trace->tracer) : -1, .events = POLLIN},
@@ -149,15 +150,15 @@ static void step(struct state *s)
 	};
 
 	if (poll(fds, 3, drain ? 0 : wait_ms(s, room)) < 0) {
-		view_interrupted(loop->view); /* SIGCONT */
+		presenter_interrupted(loop->presenter); /* EINTR after SIGCONT */
 		return;
 	}
 	if (fds[2].revents)
 		output_write(loop->output);
 	if (fds[1].revents || drain)
 		take_events(s);
-	if (output_has_room(loop->output, BATCH_ROOM))
-		view_tick(loop->view);
+	if (output_has_room(loop->output, BATCH_OUTPUT_MAX))
+		presenter_tick(loop->presenter);
 	if (fds[0].revents)
 		take_signals(s);
 	if (s->phase == LINGERING && !lingers(s))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The main loop. */
 #ifndef LOOP_H
 #define LOOP_H
 
@@ -7,19 +8,19 @@
 #include "output.h"
 #include "signals.h"
 #include "trace.h"
-#include "view.h"
+#include "presenter.h"
 
 struct loop {
 	const struct signals *signals;
 	struct output *output;
-	struct view *view;
-	struct trace *trace; /* its tracer may be NULL */
-	pid_t command;	     /* 0: there is none, a signal ends the loop */
+	struct presenter *presenter;
+	struct trace *trace; /* trace->tracer is NULL if nothing is traced */
+	pid_t command;	     /* 0: no command; a signal ends the loop */
 };
 
 /*
- * Until the command has ended, all its events are shown and the output is
- * written. Returns the exit status. The trace is detached then, not closed.
+ * Runs until the command has ended, its events are shown and the output is written.
+ * Returns the exit status. Afterwards the trace is detached, but not closed.
  */
 int loop_run(struct loop *loop);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agentsh-trace: the outbound connections of a command, or of a cgroup. */
+/* agentsh-trace: shows the network connections of a command, or of a cgroup. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -8,18 +8,18 @@
 #include <unistd.h>
 
 #include "command.h"
-#include "complain.h"
+#include "warn.h"
 #include "loop.h"
 #include "options.h"
 #include "output.h"
-#include "probe.h"
+#include "probe_report.h"
 #include "signals.h"
 #include "trace.h"
-#include "view.h"
+#include "presenter.h"
 
 /*
- * With stderr closed the next descriptor opened would be taken for it. The
- * command still finds closed what was closed.
+ * If stderr is closed, the next descriptor to be opened would take its number. These
+ * descriptors are close-on-exec, so the command still finds closed what was closed.
  */
 static void fill_standard_descriptors(void)
 {
@@ -32,7 +32,7 @@ static void fill_standard_descriptors(void)
 		close(fd);
 }
 
-/* The session and, in its cgroup, the command. False: nothing runs and why is filled. */
+/* Attaches, then starts the command in the cgroup. On failure fills why; nothing is running. */
 static bool start_traced(struct loop *loop, const struct options *options, struct unavailable *why)
 {
 	pid_t pid;
@@ -61,11 +61,11 @@ static bool start_untraced(struct loop *loop, const struct options *options)
 	if (pid > 0)
 		loop->command = pid;
 	else
-		complain("starting a process: %s", strerror(-pid));
+		warn_user("starting a process: %s", strerror(-pid));
 	return pid > 0;
 }
 
-/* False: it ends with EXIT_OWN_FAILURE. */
+/* Returns false if the exit status must be EXIT_OWN_FAILURE. */
 static bool start(struct loop *loop, const struct options *options)
 {
 	struct unavailable why;
@@ -73,43 +73,44 @@ static bool start(struct loop *loop, const struct options *options)
 	if (options->ebpf == EBPF_OFF)
 		return start_untraced(loop, options);
 	if (start_traced(loop, options, &why)) {
-		view_attached(loop->view, loop->trace);
+		presenter_attached(loop->presenter, loop->trace);
 		return true;
 	}
-	view_unavailable(loop->view, &why);
+	presenter_unavailable(loop->presenter, &why);
 	return options->ebpf == EBPF_AUTO && !options->cgroup && start_untraced(loop, options);
 }
 
 int main(int argc, char **argv)
 {
 	static struct output output;
-	static struct view view;
+	static struct presenter presenter;
 	struct trace trace;
 	struct options options;
 	struct signals signals;
-	struct loop loop = {.signals = &signals, .output = &output, .view = &view, .trace = &trace};
+	struct loop loop = {
+		.signals = &signals, .output = &output, .presenter = &presenter, .trace = &trace};
 	bool started;
 	int status;
 
 	fill_standard_descriptors();
-	setlocale(LC_CTYPE, ""); /* which characters the terminal shows */
+	setlocale(LC_CTYPE, ""); /* for the character set of the terminal */
 	if (!options_parse(&options, argc, argv, &status))
 		return status;
 	if (options.probe)
-		return probe_show(&options);
+		return probe_report(&options);
 	if (!output_open(&output, options.output)) {
-		complain("opening %s: %s", options.output, strerror(errno));
+		warn_user("opening %s: %s", options.output, strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
 	if (!signals_open(&signals)) {
-		complain("signalfd: %s", strerror(errno));
+		warn_user("signalfd: %s", strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
 	trace_init(&trace);
-	view_init(&view, &output, &options);
+	presenter_init(&presenter, &output, &options);
 
 	started = start(&loop, &options);
-	status = loop_run(&loop); /* if nothing runs, it writes what is to be said of that */
+	status = loop_run(&loop); /* with nothing to run, it only writes the pending output */
 	trace_close(&trace);
 	output_close(&output);
 	return started ? status : EXIT_OWN_FAILURE;

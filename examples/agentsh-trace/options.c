@@ -9,8 +9,8 @@
 
 #include <agentsh/ebpf.h>
 
-#include "complain.h"
-#include "kinds.h"
+#include "warn.h"
+#include "event_types.h"
 #include "text.h"
 
 #define TEXT(number) TEXT_(number)
@@ -23,54 +23,28 @@ static const char help[] =
 	"Usage: agentsh-trace [OPTION]... [--] COMMAND [ARGUMENT]...\n"
 	"  or:  agentsh-trace [OPTION]... --cgroup PATH\n"
 	"  or:  agentsh-trace --probe [--json]\n"
-	"Show each outbound network connection of COMMAND and of all that it starts,\n"
-	"or of the processes in a cgroup, as the kernel sees it. Needs root, or the\n"
-	"capabilities CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a writable cgroup.\n"
+	"Show the network connections of COMMAND and of every process that it starts,\n"
+	"or those of the processes in a cgroup.\n"
 	"\n"
-	"      --cgroup PATH         trace this cgroup v2 directory and all below it,\n"
-	"                            until SIGINT or SIGTERM\n"
-	"      --cgroup-parent PATH  make COMMAND's cgroup below this one instead of\n"
-	"                            below that of agentsh-trace\n"
-	"      --ebpf=WHEN           auto: if COMMAND cannot be traced, say so and run it\n"
-	"                            all the same (default); required: do not run it\n"
-	"                            then; off: run it untraced\n"
-	"      --events=LIST         what to show: connect, sendto, connected, failed, close,\n"
-	"                            accept, with commas between them, or all (default: all\n"
-	"                            but accept); only what that takes is loaded\n"
-	"      --json                one JSON object a line instead of columns\n"
-	"      --probe               say on stdout what this machine can trace, what is\n"
-	"                            missing and what to do about it\n"
+	"      --cgroup PATH         trace an existing cgroup v2 until SIGINT or SIGTERM\n"
+	"      --cgroup-parent PATH  create the cgroup of COMMAND below this one\n"
+	"      --ebpf=WHEN           if tracing is impossible: auto runs COMMAND untraced,\n"
+	"                            required fails; off: never trace (default: auto)\n"
+	"      --events=LIST         show these events: connect, udp_send, connected,\n"
+	"                            connect_failed, closed, accepted, or all (default:\n"
+	"                            all except accepted)\n"
+	"      --json                write one JSON object per line instead of columns\n"
+	"      --probe               report what can be traced on this machine\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
-	"      --session-id NUMBER   the session_id in the JSON lines (default 0)\n"
-	"      --udp-no-dedup           show each datagram, not only the first one of a\n"
-	"                            socket to a destination\n"
-	"  -h, --help                show this and exit\n"
+	"      --session-id NUMBER   set session_id in the JSON output (default: 0)\n"
+	"      --udp-no-dedup        show every datagram, not only the first one per\n"
+	"                            socket and destination\n"
+	"  -h, --help                show this help and exit\n"
 	"  -V, --version             show the version and exit\n"
 	"\n"
-	"The trace goes to stderr or to FILE, never to stdout: that is COMMAND's. Columns\n"
-	"are coloured on a terminal, unless NO_COLOR is set and not empty. If the trace\n"
-	"cannot be written, this is said once and COMMAND goes on.\n"
-	"\n"
-	"Events: connect() was called, sendto() had a new destination, a connection is\n"
-	"established (connected), has failed or is closed (close; also a datagram socket), a\n"
-	"peer has connected (accept). Columns have a line for each; on a terminal connect\n"
-	"and its result share one, and where COMMAND writes elsewhere (--cgroup, or --output\n"
-	"another terminal) a connection has one line that fills in as it goes.\n"
-	"\n"
-	"AGENTSH_EBPF=off, auto or required in the environment stands for --ebpf where that\n"
-	"is not given, but not with --cgroup. AGENTSH_EBPF_SIMULATE_MISSING=NAME,... makes it\n"
-	"behave as on a machine that lacks these; the names are those of --probe.\n"
-	"\n"
-	"SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are passed on to COMMAND.\n"
-	"The trace ends with COMMAND, or up to a second later while connections of it are\n"
-	"closing. Processes that it leaves behind run on, untraced, in the parent of COMMAND's\n"
-	"cgroup, or where agentsh-trace is if that takes none; the cgroup is removed, and\n"
-	"this is said on stderr.\n"
-	"\n"
-	"Exit status: that of COMMAND, 128+N if signal N killed it; 127 if COMMAND was not\n"
-	"found, 126 if it could not be run; 125 if agentsh-trace itself failed, also with\n"
-	"--ebpf=required and no tracing; 0 for --cgroup after SIGINT or SIGTERM. With --probe\n"
-	"0 if tracing works and 1 if not.\n";
+	"Tracing needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a cgroup that\n"
+	"may be written to. Exit status: that of COMMAND, or 125 if agentsh-trace fails.\n"
+	"See agentsh-trace(1) for the events, the JSON members and the environment.\n";
 
 enum {
 	OPT_CGROUP = 256,
@@ -98,18 +72,18 @@ static const struct option long_options[] = {
 	{0},
 };
 
-static bool parse_ebpf(const char *text, enum ebpf_wish *wish)
+static bool parse_ebpf(const char *text, enum ebpf_mode *mode)
 {
 	static const char *const names[] = {
 		[EBPF_OFF] = "off", [EBPF_AUTO] = "auto", [EBPF_REQUIRED] = "required"};
 
 	for (int i = EBPF_OFF; i <= EBPF_REQUIRED; i++) {
 		if (!strcmp(text, names[i])) {
-			*wish = (enum ebpf_wish)i;
+			*mode = (enum ebpf_mode)i;
 			return true;
 		}
 	}
-	complain("--ebpf is '%s'; it must be off, auto or required", text);
+	warn_user("--ebpf is '%s'; it must be off, auto or required", text);
 	return false;
 }
 
@@ -119,25 +93,25 @@ static bool parse_session_id(const char *text, uint64_t *id)
 
 	errno = 0;
 	*id = strtoull(text, &end, 10);
-	/* strtoull takes "-1" and " 1" too */
+	/* strtoull(3) also accepts "-1" and " 1". */
 	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno)
 		return true;
-	complain("--session-id is '%s'; it must be a number from 0 to 18446744073709551615", text);
+	warn_user("--session-id is '%s'; it must be a number from 0 to 18446744073709551615", text);
 	return false;
 }
 
-static bool parse_events(const char *list, uint32_t *kinds)
+static bool parse_events(const char *list, uint32_t *types)
 {
 	char known[128];
 	struct text t = {.buf = known, .cap = sizeof(known) - 1};
 	const char *bad;
 	int length;
 
-	if (kinds_parse(list, kinds, &bad, &length))
+	if (event_types_parse(list, types, &bad, &length))
 		return true;
-	kinds_names(&t, UINT32_MAX);
+	event_types_names(&t, UINT32_MAX);
 	known[t.len] = '\0';
-	complain("--events has '%.*s'; it may have %s, all", length, bad, known);
+	warn_user("--events contains '%.*s'; it must be a list of %s, or all", length, bad, known);
 	return false;
 }
 
@@ -154,7 +128,7 @@ static bool parse_one(struct options *o, int option)
 		o->ebpf_given = true;
 		return parse_ebpf(optarg, &o->ebpf);
 	case OPT_EVENTS:
-		return parse_events(optarg, &o->kinds);
+		return parse_events(optarg, &o->event_types);
 	case OPT_PROBE:
 		o->probe = true;
 		return true;
@@ -182,23 +156,23 @@ static bool is_known(int option)
 	return false;
 }
 
-/* What getopt would say itself, but it repeats an argument's bytes as they are. */
-static void complain_option(int option, const char *argument)
+/* Replaces the messages of getopt_long(3), which do not escape the argument. */
+static void warn_of_option(int option, const char *argument)
 {
 	if (option == ':')
-		complain("option '%s' needs a value", argument);
+		warn_user("option '%s' needs a value", argument);
 	else if (!optopt)
-		complain("unknown or ambiguous option '%s'", argument);
+		warn_user("unknown or ambiguous option '%s'", argument);
 	else if (is_known(optopt))
-		complain("option '%s' takes no value", argument);
+		warn_user("option '%s' takes no value", argument);
 	else
-		complain("unknown option -%c", optopt);
+		warn_user("unknown option -%c", optopt);
 }
 
-/* What the operator has set, where the command line says nothing. */
-static bool ask_environment(struct options *o)
+/* Applies the environment to what the command line leaves open. */
+static bool apply_environment(struct options *o)
 {
-	static const enum ebpf_wish wishes[] = {
+	static const enum ebpf_mode modes[] = {
 		[AGENTSH_EBPF_MODE_AUTO] = EBPF_AUTO,
 		[AGENTSH_EBPF_MODE_DISABLED] = EBPF_OFF,
 		[AGENTSH_EBPF_MODE_REQUIRED] = EBPF_REQUIRED,
@@ -207,74 +181,74 @@ static bool ask_environment(struct options *o)
 	uint32_t mode = AGENTSH_EBPF_MODE_AUTO;
 
 	if (agentsh_ebpf_mode_from_env(&mode, &o->simulate_missing, &err)) {
-		complain("%s", err.message);
+		warn_user("%s", err.message);
 		return false;
 	}
-	/* tracing a cgroup is all that --cgroup is for */
+	/* --cgroup without tracing would do nothing, so AGENTSH_EBPF does not apply to it. */
 	if (!o->ebpf_given && !o->cgroup)
-		o->ebpf = wishes[mode];
+		o->ebpf = modes[mode];
 	return true;
 }
 
-static bool check(const struct options *o)
+static bool check_consistency(const struct options *o)
 {
 	if (o->probe && (*o->command || o->cgroup))
-		complain("--probe traces nothing; leave out '%s'",
-			 *o->command ? *o->command : "--cgroup");
+		warn_user("--probe does not trace; leave out '%s'",
+			  *o->command ? *o->command : "--cgroup");
 	else if (o->cgroup && *o->command)
-		complain("--cgroup traces what runs already; leave out '%s'", *o->command);
+		warn_user("--cgroup traces running processes; leave out '%s'", *o->command);
 	else if (o->cgroup && o->cgroup_parent)
-		complain("--cgroup-parent is for a COMMAND; leave it out with --cgroup");
+		warn_user("--cgroup-parent applies to a COMMAND; leave it out with --cgroup");
 	else if (o->cgroup && o->ebpf == EBPF_OFF)
-		complain("--ebpf=off leaves nothing to do with --cgroup");
+		warn_user("--ebpf=off leaves nothing to do with --cgroup");
 	else if (!o->probe && !o->cgroup && !*o->command)
-		complain("COMMAND or --cgroup PATH is missing");
+		warn_user("COMMAND or --cgroup PATH is missing");
 	else
 		return true;
 	return false;
 }
 
-static int show(const char *text)
+static int print(const char *text)
 {
 	if (fputs(text, stdout) >= 0 && fflush(stdout) == 0)
 		return 0;
-	complain("writing to stdout: %s", strerror(errno));
+	warn_user("writing to stdout: %s", strerror(errno));
 	return EXIT_OWN_FAILURE;
 }
 
-static int show_version(void)
+static int print_version(void)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text), "agentsh-trace %s (libagentsh-ebpf %s)\n", VERSION,
 		 agentsh_ebpf_version());
-	return show(text);
+	return print(text);
 }
 
 bool options_parse(struct options *o, int argc, char **argv, int *status)
 {
 	int option;
 
-	*o = (struct options){.ebpf = EBPF_AUTO, .kinds = kinds_default()};
+	*o = (struct options){.ebpf = EBPF_AUTO, .event_types = event_types_default()};
 	opterr = 0;
-	/* "+": what follows COMMAND is COMMAND's; ":": tell a missing value apart */
+	/* "+" leaves the options after COMMAND alone; ":" reports a missing value as ':'. */
 	while ((option = getopt_long(argc, argv, "+:o:hV", long_options, NULL)) != -1) {
 		if (option == 'h' || option == 'V') {
-			*status = option == 'h' ? show(help) : show_version();
+			*status = option == 'h' ? print(help) : print_version();
 			return false;
 		}
 		if (option == '?' || option == ':') {
-			complain_option(option, argv[optind - 1]);
+			warn_of_option(option, argv[optind - 1]);
 			goto usage;
 		}
 		if (!parse_one(o, option))
 			goto usage;
 	}
 	o->command = argv + optind;
-	if (check(o) && ask_environment(o))
+	if (check_consistency(o) && apply_environment(o))
 		return true;
 usage:
-	complain("see agentsh-trace --help");
+	warn_user("see agentsh-trace --help");
 	*status = EXIT_OWN_FAILURE;
 	return false;
 }

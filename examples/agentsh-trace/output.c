@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "complain.h"
+#include "warn.h"
 
 bool output_open(struct output *o, const char *path)
 {
@@ -19,25 +19,26 @@ bool output_open(struct output *o, const char *path)
 		o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
 	if (o->fd < 0)
 		return false;
-	/* a pipe that poll calls writable takes PIPE_BUF without blocking, pipe(7) */
+	/* A pipe that poll(2) reports as writable takes PIPE_BUF bytes without blocking, pipe(7).
+	 */
 	o->chunk = !fstat(o->fd, &st) && S_ISREG(st.st_mode) ? OUTPUT_SIZE : PIPE_BUF;
 	return true;
 }
 
-static void fail(struct output *o, int error)
+static void report_failure(struct output *o, int error)
 {
 	o->failed = true;
 	o->start = o->end = 0;
-	complain("writing the trace: %s; the rest of it is not written", strerror(error));
+	warn_user("writing the trace: %s; the rest of it is not written", strerror(error));
 }
 
 void output_close(struct output *o)
 {
 	if (o->fd == STDERR_FILENO)
 		return;
-	/* some file systems tell of a full disk only now */
+	/* Some file systems report a full disk only at close(2). */
 	if (close(o->fd) && !o->failed)
-		fail(o, errno);
+		report_failure(o, errno);
 }
 
 bool output_has_room(struct output *o, size_t bytes)
@@ -77,5 +78,5 @@ void output_write(struct output *o)
 	if (written >= 0)
 		o->start += (size_t)written;
 	else if (errno != EINTR && errno != EAGAIN)
-		fail(o, errno);
+		report_failure(o, errno);
 }

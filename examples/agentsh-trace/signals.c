@@ -4,14 +4,14 @@
 #include <stddef.h>
 #include <unistd.h>
 
-/* Dispositions that must not be the inherited ones while we run. */
+/* Signals whose inherited disposition would break agentsh-trace. */
 static const struct {
 	int signal;
 	void (*handler)(int);
 } wanted[SIGNALS_SAVED] = {
-	{SIGCHLD, SIG_DFL}, /* ignored, it would keep the command's status from us */
-	{SIGPIPE, SIG_IGN}, /* nobody reads the trace: EPIPE, and the command goes on */
-	{SIGXFSZ, SIG_IGN}, /* likewise a file that grew too large: EFBIG */
+	{SIGCHLD, SIG_DFL}, /* SIG_IGN would discard the command's status */
+	{SIGPIPE, SIG_IGN}, /* a trace without a reader is EPIPE; the command goes on */
+	{SIGXFSZ, SIG_IGN}, /* an output file that is too large is EFBIG; the command goes on */
 };
 
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -30,8 +30,10 @@ bool signals_open(struct signals *s)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
-		/* nohup(1) keeps its word; a shell ignores SIGINT for what it runs with &,
-		   and that one is to end --cgroup all the same */
+		/*
+		 * An ignored SIGHUP stays ignored, for nohup(1). An ignored SIGINT does not:
+		 * a shell ignores it in background jobs, and it must still end --cgroup.
+		 */
 		if (passed_on[i] != SIGHUP || !is_ignored(SIGHUP))
 			sigaddset(&mask, passed_on[i]);
 	s->fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -60,7 +62,7 @@ bool signals_read(const struct signals *s, struct signalfd_siginfo *info)
 
 void signals_forward(const struct signalfd_siginfo *info, pid_t command)
 {
-	/* a terminal sends its signals to the whole foreground group */
+	/* A terminal sends its signals to the whole foreground process group. */
 	if (info->ssi_code == SI_KERNEL && getpgid(command) == getpgrp())
 		return;
 	kill(command, (int)info->ssi_signo);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Signals as something to read, for one poll loop; and as they were, for COMMAND. */
+/* Signals as data to read in a poll loop, and the original dispositions for COMMAND. */
 #ifndef SIGNALS_H
 #define SIGNALS_H
 
@@ -16,16 +16,16 @@ struct signals {
 	struct sigaction old_actions[SIGNALS_SAVED];
 };
 
-/* From here on signals wait to be read. False: no descriptor could be had, see errno. */
+/* Blocks signals and makes them readable. On failure returns false and sets errno. */
 bool signals_open(struct signals *s);
 
-/* All as before signals_open(); for the child, between fork and exec. */
+/* Undoes signals_open(). For the child, between fork and exec. */
 void signals_restore(const struct signals *s);
 
-/* One signal that has come; false if there is none. */
+/* Reads one pending signal; returns false if there is none. */
 bool signals_read(const struct signals *s, struct signalfd_siginfo *info);
 
-/* Passes a signal on, unless the command has got it already. */
+/* Forwards a signal to the command, unless the terminal has already sent it there. */
 void signals_forward(const struct signalfd_siginfo *info, pid_t command);
 
 #endif

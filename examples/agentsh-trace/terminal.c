@@ -8,18 +8,18 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* No row becomes two: what is wider than we think is cut at the edge. */
+/* Without wrapping, a character that is wider than expected cannot turn one row into two. */
 #define WRAP_OFF "\033[?7l"
 #define WRAP_ON "\033[?7h"
 
-bool terminal_is_one(int fd)
+bool terminal_usable(int fd)
 {
 	const char *term = getenv("TERM");
 
 	return isatty(fd) && !(term && !strcmp(term, "dumb"));
 }
 
-/* fstat() would say of /dev/tty that it is /dev/tty. */
+/* TIOCGDEV resolves /dev/tty to the real device; fstat(2) does not. */
 static bool same_terminal(int a, int b)
 {
 	unsigned device_a, device_b;
@@ -30,7 +30,7 @@ static bool same_terminal(int a, int b)
 
 bool terminal_is_shared(int fd)
 {
-	if (tcgetsid(fd) == getsid(0)) /* COMMAND has it as /dev/tty, whatever its stdout is */
+	if (tcgetsid(fd) == getsid(0)) /* COMMAND can open it as /dev/tty, whatever its stdout is */
 		return true;
 	for (int other = STDOUT_FILENO; other <= STDERR_FILENO; other++)
 		if (same_terminal(fd, other))
@@ -38,8 +38,8 @@ bool terminal_is_shared(int fd)
 	return false;
 }
 
-/* When its size changes a terminal may move all rows; what is typed there moves the cursor. */
-void terminal_look(struct terminal *terminal)
+/* A terminal may move all rows when its size changes, and typed input moves the cursor. */
+void terminal_refresh(struct terminal *terminal)
 {
 	struct winsize size = {0};
 	pid_t foreground = tcgetpgrp(terminal->fd);
@@ -49,10 +49,10 @@ void terminal_look(struct terminal *terminal)
 		size.ws_row = 0;
 	if (size.ws_col != terminal->width || size.ws_row != terminal->height)
 		terminal_forget(terminal);
-	/* in the background it is another one's; it is not our session's if there is no answer */
+	/* In the background, another process group uses it. -1: not our controlling terminal. */
 	if (foreground >= 0 && foreground != getpgrp())
 		terminal_forget(terminal);
-	/* whole lines are counted, and only their ends matter: their echo is a new row */
+	/* FIONREAD counts complete lines only; the echoed end of a line starts a new row. */
 	if (!ioctl(terminal->fd, FIONREAD, &typed) && typed != terminal->typed)
 		terminal_forget(terminal);
 	terminal->typed = typed;
@@ -63,13 +63,13 @@ void terminal_look(struct terminal *terminal)
 bool terminal_open(struct terminal *terminal, int fd)
 {
 	*terminal = (struct terminal){.fd = fd};
-	terminal_look(terminal);
+	terminal_refresh(terminal);
 	return terminal->width && terminal->height;
 }
 
 uint64_t terminal_add(struct terminal *terminal, struct text *t, const struct text *line)
 {
-	/* not to the row's beginning: whoever has left something there keeps it */
+	/* Do not return to column 0: text that is already in this row must stay. */
 	text_string(t, WRAP_OFF);
 	text_fit(t, line, terminal->width);
 	text_string(t, WRAP_ON "\n");
@@ -81,7 +81,7 @@ bool terminal_replace(struct terminal *terminal, struct text *t, uint64_t row,
 {
 	uint64_t up = terminal->rows - row;
 
-	/* at worst the cursor is in the lowest row */
+	/* The cursor may be in the lowest row of the screen. */
 	if (row < terminal->first || up >= terminal->height)
 		return false;
 	text_format(t, WRAP_OFF "\033[%" PRIu64 "A\r\033[2K", up);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A terminal on which lines that were written are written again, with more in
- * them. Nobody else may write there: where a line is, is known by counting.
+ * A terminal whose rows can be rewritten. The position of a row is known by counting
+ * the rows below it, so nothing else may write to the terminal.
  */
 #ifndef TERMINAL_H
 #define TERMINAL_H
@@ -14,31 +14,31 @@
 struct terminal {
 	int fd;
 	unsigned width, height;
-	int typed;	/* bytes that wait to be read there */
-	uint64_t rows;	/* written so far: the number of the next one */
-	uint64_t first; /* the first one that is where it was written */
+	int typed;	/* bytes of input that wait to be read from the terminal */
+	uint64_t rows;	/* number of rows written, and so the number of the next row */
+	uint64_t first; /* rows before this one can no longer be rewritten */
 };
 
-/* Is it a terminal that understands escape sequences? */
-bool terminal_is_one(int fd);
+/* Whether fd is a terminal that understands escape sequences. */
+bool terminal_usable(int fd);
 
-/* Could the command, which has our stdout and stderr, write to this terminal? */
+/* Whether the command, which inherits stdout and stderr, could write to this terminal. */
 bool terminal_is_shared(int fd);
 
-/* False: its size is not known. */
+/* Returns false if the size of the terminal is unknown. */
 bool terminal_open(struct terminal *terminal, int fd);
 
-/* Before a row is added or replaced: has it changed, so that rows are elsewhere? */
-void terminal_look(struct terminal *terminal);
+/* Call before adding or replacing rows: detects changes that may have moved the rows. */
+void terminal_refresh(struct terminal *terminal);
 
-/* Adds a row; a line that is too long is cut. Returns the row's number. */
+/* Adds a row, cut at the width of the terminal. Returns the number of the row. */
 uint64_t terminal_add(struct terminal *terminal, struct text *t, const struct text *line);
 
-/* The same row again. False: it has left the screen. */
+/* Rewrites a row. Returns false if the row has left the screen or may have moved. */
 bool terminal_replace(struct terminal *terminal, struct text *t, uint64_t row,
 		      const struct text *line);
 
-/* Others may have written: rows so far are left alone. */
+/* Gives up rewriting the existing rows, because something else may have written. */
 void terminal_forget(struct terminal *terminal);
 
 #endif

@@ -36,7 +36,7 @@ void text_format(struct text *t, const char *format, ...)
 		text_bytes(t, piece, (size_t)n);
 }
 
-/* One character off the front: its length in bytes, and *code; 0 if it is not UTF-8. */
+/* Decodes the first character into *code. Returns its length; 0 if it is not UTF-8. */
 static size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *code)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -67,7 +67,7 @@ static bool is_control(uint32_t code)
 	return code < 0x20 || (code >= 0x7f && code < 0xa0);
 }
 
-/* Zero width, line breaks and changes of direction: they make text look like other text. */
+/* Zero-width characters, line breaks and direction changes can make text look like other text. */
 static bool is_invisible(uint32_t code)
 {
 	return code == 0xad || code == 0x61c || code == 0x180e ||
@@ -131,12 +131,12 @@ void text_fit(struct text *t, const struct text *line, size_t characters)
 		const char *s = line->buf + i;
 
 		length = 1;
-		if (*s == '\033') { /* a colour: up to its letter */
+		if (*s == '\033') { /* a colour ends with 'm' */
 			while (i + length < line->len && s[length - 1] != 'm')
 				length++;
 			text_bytes(t, s, length);
 		} else if (*s != '\n') {
-			/* further bytes of a character go with its first */
+			/* Count the first byte of each character only. */
 			n += ((unsigned char)*s & 0xc0) != 0x80;
 			if (n <= characters)
 				text_bytes(t, s, 1);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Text in a buffer of fixed size, and what makes foreign bytes safe in it. No I/O. */
+/* Text in a buffer of fixed size, with escapes for untrusted bytes. No I/O. */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -10,7 +10,7 @@ struct text {
 	char *buf;
 	size_t cap;
 	size_t len;
-	bool cut; /* something did not fit and was left out */
+	bool cut; /* a piece did not fit and was left out */
 };
 
 void text_bytes(struct text *t, const void *bytes, size_t n);
@@ -18,19 +18,19 @@ void text_string(struct text *t, const char *string);
 void text_format(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * A JSON string with its quotes. Valid UTF-8 passes, each other byte becomes
+ * Appends a JSON string with its quotes. Valid UTF-8 is kept, every other byte becomes
  * U+FFFD; quotes, backslashes and control characters are escaped.
  */
 void text_json(struct text *t, const void *bytes, size_t n);
 
 /*
- * For a terminal: control and other invisible characters, and bytes that are not
- * UTF-8, as \xNN. Without utf8 (the terminal's) all that is not ASCII is escaped.
- * Returns the number of characters appended.
+ * Appends text that is safe on a terminal: control characters, invisible characters and
+ * bytes that are not UTF-8 become \xNN. If the terminal does not use UTF-8 (utf8 is
+ * false), every byte that is not ASCII is escaped. Returns the number of characters.
  */
 size_t text_terminal(struct text *t, const void *bytes, size_t n, bool utf8);
 
-/* Appends a line's first characters, at most so many, and all of its colours; no newline. */
+/* Appends at most this many characters of line, all its colours, and no newline. */
 void text_fit(struct text *t, const struct text *line, size_t characters);
 
 #endif

@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "clock.h"
-#include "complain.h"
-#include "kinds.h"
+#include "warn.h"
+#include "event_types.h"
 
+/* Fills why; always returns false. */
 static bool __attribute__((format(printf, 4, 5)))
-unavailable(struct unavailable *why, const char *step, int code, const char *format, ...)
+explain(struct unavailable *why, const char *step, int code, const char *format, ...)
 {
 	va_list args;
 
@@ -23,38 +24,30 @@ unavailable(struct unavailable *why, const char *step, int code, const char *for
 	return false;
 }
 
-static bool library_failed(struct unavailable *why, const struct agentsh_ebpf_error *err)
+static bool explain_library(struct unavailable *why, const struct agentsh_ebpf_error *err)
 {
-	return unavailable(why, agentsh_ebpf_step_name(err->step), err->code, "%s", err->message);
+	return explain(why, agentsh_ebpf_step_name(err->step), err->code, "%s", err->message);
 }
 
 static bool open_tracer(struct trace *trace, const struct options *options, struct unavailable *why)
 {
-	struct agentsh_ebpf_tracer_options opts = {
+	const struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
-		.hooks = kinds_hooks(options->kinds),
-		.required_hooks = kinds_required_hooks(options->kinds),
+		.hooks = event_types_hooks(options->event_types),
+		.required_hooks = event_types_required_hooks(options->event_types),
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
-		.ring_quota = 100, /* there is no other session to be kept from its share */
+		.ring_quota = 100, /* the only session of this tracer may fill the ring */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
-	int ret = agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err);
-
-	/* one that was built without; what is missing is said by view_attached() */
-	if (ret == -EOPNOTSUPP && err.step == AGENTSH_EBPF_STEP_OPTIONS &&
-	    opts.hooks & ~(uint32_t)AGENTSH_EBPF_HOOK_UDP) {
-		opts.hooks &= ~(uint32_t)AGENTSH_EBPF_HOOK_UDP;
-		ret = agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err);
-	}
-	if (ret)
-		return library_failed(why, &err);
-	if (kinds_without(options->kinds, agentsh_ebpf_tracer_hooks(trace->tracer)) ==
-	    options->kinds)
-		return unavailable(why, "load", -EOPNOTSUPP,
-				   "none of the chosen events can be shown here; "
-				   "agentsh-trace --probe says why");
+	if (agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err))
+		return explain_library(why, &err);
+	if (event_types_without(options->event_types, agentsh_ebpf_tracer_hooks(trace->tracer)) ==
+	    options->event_types)
+		return explain(why, "load", -EOPNOTSUPP,
+			       "none of the chosen events can be shown here; "
+			       "agentsh-trace --probe says why");
 	return true;
 }
 
@@ -66,21 +59,21 @@ static bool open_cgroup(struct trace *trace, const struct options *options, stru
 
 	if (options->cgroup) {
 		ret = cgroup_open(&trace->cgroup, options->cgroup);
-		return !ret || unavailable(why, "cgroup_open", ret, "opening the cgroup %s: %s",
-					   options->cgroup, strerror(-ret));
+		return !ret || explain(why, "cgroup_open", ret, "opening the cgroup %s: %s",
+				       options->cgroup, strerror(-ret));
 	}
 	if (!parent) {
 		ret = agentsh_ebpf_cgroup_path(own, sizeof(own));
 		if (ret)
-			return unavailable(why, "cgroup_find", ret,
-					   "finding the cgroup v2 mount: %s; mount one, or name a "
-					   "directory in it with --cgroup-parent",
-					   strerror(-ret));
+			return explain(why, "cgroup_find", ret,
+				       "finding the cgroup v2 mount: %s; mount one, or name a "
+				       "directory in it with --cgroup-parent",
+				       strerror(-ret));
 		parent = own;
 	}
 	ret = cgroup_create(&trace->cgroup, parent);
-	return !ret || unavailable(why, "cgroup_create", ret, "making a cgroup below %s: %s",
-				   parent, strerror(-ret));
+	return !ret || explain(why, "cgroup_create", ret, "making a cgroup below %s: %s", parent,
+			       strerror(-ret));
 }
 
 static bool attach(struct trace *trace, const struct options *options, struct unavailable *why)
@@ -94,7 +87,7 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 	trace->start_ns = clock_realtime_ns();
 	return !agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
 					    &err) ||
-	       library_failed(why, &err);
+	       explain_library(why, &err);
 }
 
 void trace_init(struct trace *trace)
@@ -111,14 +104,15 @@ bool trace_start(struct trace *trace, const struct options *options, struct unav
 	return false;
 }
 
-static void remove_own_cgroup(struct cgroup *cgroup)
+static void remove_created_cgroup(struct cgroup *cgroup)
 {
 	struct cgroup_rest rest = cgroup_remove(cgroup);
 
 	if (rest.moved)
-		complain("processes that COMMAND left behind run on, untraced (%u)", rest.moved);
+		warn_user("%u process%s started by COMMAND %s still running, no longer traced",
+			  rest.moved, rest.moved == 1 ? "" : "es", rest.moved == 1 ? "is" : "are");
 	if (rest.error)
-		complain("cannot remove the cgroup %s: %s", cgroup->path, strerror(-rest.error));
+		warn_user("cannot remove the cgroup %s: %s", cgroup->path, strerror(-rest.error));
 }
 
 void trace_detach(struct trace *trace)
@@ -127,7 +121,7 @@ void trace_detach(struct trace *trace)
 		agentsh_ebpf_session_detach(trace->session);
 	trace->session = NULL;
 	if (trace->cgroup.parent_fd >= 0)
-		remove_own_cgroup(&trace->cgroup);
+		remove_created_cgroup(&trace->cgroup);
 	cgroup_close(&trace->cgroup);
 }
 

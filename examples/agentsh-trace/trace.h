@@ -16,19 +16,19 @@ struct trace {
 	struct agentsh_ebpf_tracer *tracer; /* NULL: not tracing */
 	struct agentsh_ebpf_session *session;
 	struct cgroup cgroup;
-	uint64_t start_ns; /* Unix time: before the first event */
+	uint64_t start_ns; /* Unix time, earlier than that of the first event */
 };
 
-/* Not tracing. */
+/* Sets up a trace that is not running. */
 void trace_init(struct trace *trace);
 
-/* False: why is filled and nothing is left behind. */
+/* On failure returns false, fills why and leaves nothing behind. */
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why);
 
-/* No more events are made; those that are unread stay. Removes the cgroup if it is ours. */
+/* Stops recording events; unread events can still be read. Removes the cgroup if trace made it. */
 void trace_detach(struct trace *trace);
 
-/* After trace_detach() and the last read: exact, for there was one session only. */
+/* Exact after trace_detach() and the last read, because the tracer had only one session. */
 void trace_stats(const struct trace *trace, struct agentsh_ebpf_stats *stats);
 
 void trace_close(struct trace *trace);

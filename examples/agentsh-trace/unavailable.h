@@ -2,9 +2,9 @@
 #ifndef UNAVAILABLE_H
 #define UNAVAILABLE_H
 
-/* Why there is no tracing. */
+/* Why tracing is impossible. */
 struct unavailable {
-	const char *step; /* agentsh_ebpf_step_name(), or the CLI's own */
+	const char *step; /* from agentsh_ebpf_step_name(), or a step of agentsh-trace */
 	int code;	  /* negative errno value */
 	char reason[512]; /* for a person */
 };

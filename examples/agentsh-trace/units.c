@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-/* Rounded half up; never past the largest number. */
+/* Rounds half up, without overflow for any value. */
 static uint64_t tenths(uint64_t value, uint64_t unit)
 {
 	uint64_t tenth = unit / 10;
@@ -12,7 +12,7 @@ static uint64_t tenths(uint64_t value, uint64_t unit)
 	return value / tenth + (value % tenth >= tenth / 2);
 }
 
-static void show(struct text *t, uint64_t n, const char *unit)
+static void append(struct text *t, uint64_t n, const char *unit)
 {
 	text_format(t, "%" PRIu64 ".%u %s", n / 10, (unsigned)(n % 10), unit);
 }
@@ -22,9 +22,9 @@ void units_duration(struct text *t, uint64_t ns)
 	uint64_t ms = tenths(ns, 1000000);
 
 	if (ms < 10000)
-		show(t, ms, "ms");
+		append(t, ms, "ms");
 	else
-		show(t, tenths(ns, 1000000000), "s");
+		append(t, tenths(ns, 1000000000), "s");
 }
 
 void units_bytes(struct text *t, uint64_t bytes)
@@ -38,8 +38,8 @@ void units_bytes(struct text *t, uint64_t bytes)
 		text_format(t, "%" PRIu64 " B", bytes);
 		return;
 	}
-	/* 999,950 is no longer 1000.0 kB */
+	/* 999,950 bytes are 1.0 MB, not 1000.0 kB */
 	for (; i < last && tenths(bytes, unit) >= 10000; i++)
 		unit *= 1000;
-	show(t, tenths(bytes, unit), names[i]);
+	append(t, tenths(bytes, unit), names[i]);
 }

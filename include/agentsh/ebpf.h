@@ -31,8 +31,11 @@
  * hook, which open and probe replace while they run (agentsh_ebpf_tracer_open());
  * libbpf's cache of kernel features; the clock difference of
  * agentsh_ebpf_event_realtime_ns(); and, before kernel 5.11, RLIMIT_MEMLOCK, which
- * open and probe raise. After fork(2) only the parent may keep using a tracer. All
- * descriptors are close-on-exec.
+ * open and probe raise. All descriptors are close-on-exec and 3 or above.
+ *
+ * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
+ * child, close and detach release the child's memory and descriptors and leave the
+ * sessions of the parent as they are; attach, poll and read return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -568,8 +571,9 @@ struct agentsh_ebpf_session_options {
  * Returns 0, an argument error, or: -EBADF (cgroup_fd is not open), -ENOTDIR (it is
  * not a cgroup v2 directory), -ENOENT (the cgroup was removed), -EEXIST (this tracer
  * already traces the same cgroup), -ENOSPC (max_sessions is reached, or the kernel's
- * limit of 64 programs per cgroup and attach type), -EPERM, -ENOMEM, -EMFILE, or an
- * error of bpf(2). The tracer stays usable.
+ * limit of 64 programs per cgroup and attach type), -EPERM (not permitted, or a forked
+ * child of the process that opened the tracer), -ENOMEM, -EMFILE, or an error of
+ * bpf(2). The tracer stays usable.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tracer, int cgroup_fd,
 						 const struct agentsh_ebpf_session_options *opts,
@@ -595,8 +599,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *se
  * wait forever) and runs the callback for each event in the ring, up to 4096 per
  * call. Returns the number of events; 0 after a timeout or a wake; -EINTR if a
  * signal interrupted the wait; -EINVAL if the tracer has no callback; -EBUSY if
- * another poll or read of the tracer is running; -EFAULT if tracer is NULL. Any
- * thread, but one at a time, and not the callback.
+ * another poll or read of the tracer is running; -EPERM in a forked child of the
+ * process that opened the tracer; -EFAULT if tracer is NULL. Any thread, but one at a
+ * time, and not the callback.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *tracer, int timeout_ms);
 

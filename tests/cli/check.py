@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks for command.sh of what agentsh-trace wrote; exits 1 and says what is wrong.
+"""Checks for command.sh; a function that finds a mistake exits with status 1 and a message.
 
-check.py stream FILE                 a whole JSON trace: form, order, account
-check.py calls FILE SAYS FROM TO     and each event is what traffic.py said,
-                                         between two Unix times in seconds
-check.py names FILE                  and the names are those of traffic.py
-check.py lost FILE MADE              and some events are lost, all accounted for
+check.py stream FILE                 FILE is a complete JSON trace: form, order and counts
+check.py calls FILE SAYS FROM TO     as stream; the events are those that traffic.py wrote to
+                                     SAYS, between two Unix times in seconds
+check.py names FILE                  as stream; the names are those of traffic.py
+check.py lost FILE MADE              as stream; of MADE events some are lost, all are counted
+check.py count FILE NUMBER           as stream; there are NUMBER events
 check.py get FILE TYPE KEY           prints KEY of each line of TYPE
-check.py count FILE NUMBER           and there are NUMBER events
-check.py clean FILE COLOUR           no byte that moves a terminal; COLOUR yes: but colours
-check.py columns FILE                the lines for people, as traffic.py's calls
+check.py clean FILE COLOUR           FILE has no control characters; with COLOUR=yes, it has colours
+check.py columns FILE SAYS           the text columns, which must show what traffic.py said
+check.py page FILE                   the manual page names each type and member of the JSON lines
 """
 import json
 import re
@@ -31,17 +32,17 @@ ACCOUNT = {"closed_by": (str, NULL), "rtt_us": int, "bytes_sent": int, "bytes_re
 ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
 SHAPES = {
     "net_connect": EVENT,
-    "net_sendto": EVENT,
+    "net_udp_send": EVENT,
     "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int, attributed=bool),
     "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
-    "net_close": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
-    "net_accept": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
+    "net_closed": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
+    "net_accepted": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
     "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
                           deduplicated=int, malformed=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
-# of a datagram socket
+# net_closed of a datagram socket
 DATAGRAM_CLOSE = dict(EVENT, duration_ns=int, datagrams=int, attributed=bool)
 RFC3339 = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{9}Z")
 COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
@@ -52,21 +53,21 @@ def need(true, *why):
         sys.exit("check.py: " + " ".join(str(w) for w in why))
 
 
-def no_twice(pairs):
-    need(len({k for k, _ in pairs}) == len(pairs), "a key twice:", pairs)
+def no_duplicates(pairs):
+    need(len({k for k, _ in pairs}) == len(pairs), "a member appears twice:", pairs)
     return dict(pairs)
 
 
 def load(path):
     raw = open(path, "rb").read()
-    need(raw.endswith(b"\n") or not raw, "the last line is not whole:", raw[-100:])
+    need(raw.endswith(b"\n") or not raw, "the last line is incomplete:", raw[-100:])
     lines = []
     for line in raw.split(b"\n")[:-1]:
         need(not re.search(rb"[\x00-\x1f\x7f]", line), "a control byte in", line)
-        obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_twice)
+        obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_duplicates)
         shape = SHAPES.get(obj.get("type"))
         need(shape, "unknown type:", line)
-        if obj["type"] == "net_close" and "datagrams" in obj:
+        if obj["type"] == "net_closed" and "datagrams" in obj:
             shape = DATAGRAM_CLOSE
         need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
         for key, kind in shape.items():
@@ -78,20 +79,20 @@ def load(path):
 
 
 def load_stream(path):
-    """All lines, and those of events."""
+    """Returns all lines, and the events among them."""
     lines = load(path)
     need(len(lines) >= 2 and lines[0]["type"] == "ebpf_attached", "first line:", lines[:1])
     end = lines[-1]
     need(end["type"] == "ebpf_detached", "last line:", end)
     events = lines[1:-1]
     for obj in events:
-        need(obj["type"].startswith("net_"), "in the middle:", obj)
+        need(obj["type"].startswith("net_"), "not an event:", obj)
     for before, after in zip(lines, lines[1:]):
-        need(before["ts"] <= after["ts"], "ts falls:", before, after)
+        need(before["ts"] <= after["ts"], "ts decreases:", before, after)
         need(before["session_id"] == after["session_id"], "session_id:", after)
     need(end["cgroup_id"] == lines[0]["cgroup_id"], "cgroup_id:", end)
     need(end["delivered"] == len(events), "delivered:", end, "but lines:", len(events))
-    need(end["malformed"] == 0 and end["lost_quota"] <= end["lost"], "account:", end)
+    need(end["malformed"] == 0 and end["lost_quota"] <= end["lost"], "counts:", end)
     return lines, events
 
 
@@ -112,15 +113,15 @@ def calls(path, says, start, stop):
         need(float(start) <= at <= float(stop), "ts", at, "is not in", start, stop)
 
 
-def one_by_one(name):
-    """As the CLI does it: each byte that is no UTF-8 is one U+FFFD."""
+def replace_invalid(name):
+    """The name as agentsh-trace shows it: every byte that is not UTF-8 becomes one U+FFFD."""
     text = name[:15].decode("utf-8", "surrogateescape")
     return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
 def names(path):
     got = [event["comm"] for event in load_stream(path)[1]]
-    want = [one_by_one(name) for name in NAMES]
+    want = [replace_invalid(name) for name in NAMES]
     need(got == want, "names:", ascii(got), "not", ascii(want))
 
 
@@ -128,9 +129,9 @@ def lost(path, made):
     lines, events = load_stream(path)
     end = lines[-1]
     need(end["lost"] > 0, "nothing was lost:", end)
-    need(end["delivered"] + end["lost"] + end["deduplicated"] == int(made), "account:", end)
+    need(end["delivered"] + end["lost"] + end["deduplicated"] == int(made), "counts:", end)
     for before, after in zip(events, events[1:]):
-        need(before["session_lost"] <= after["session_lost"], "session_lost falls:", after)
+        need(before["session_lost"] <= after["session_lost"], "session_lost decreases:", after)
     need(events[0]["session_lost"] == 0 and events[-1]["session_lost"] <= end["lost"], end)
 
 
@@ -169,10 +170,19 @@ def columns(path, says):
         need(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line), "time:", line)
         need(line[:at[0]].split()[1] == str(want["tgid"]), "pid:", line, want)
         cells = [line[a:b].strip() for a, b in zip(at, at[1:] + [None])]
-        call = {"net_connect": "connect", "net_sendto": "sendto"}[want["type"]]
-        need(cells == [want["comm"], call, want["proto"], form.format(**want)], cells, want)
+        need(cells == [want["comm"], want["type"][len("net_"):], want["proto"], form.format(**want)], cells, want)
     places = {(w["proto"], w["dst_ip"], w["dst_port"]) for w in wanted}
     need(lines[-1] == f"{len(wanted)} events, {len(places)} destinations, 0 lost", lines[-1])
+
+
+def page(path):
+    words = {w.strip("_") for w in re.findall(r"\w+", open(path).read().split("## JSON lines")[1])}
+    events = re.findall(r"^\|  (\w+)\n:  (net_\w+)$", open(path).read(), re.M)
+    need(sorted(kind for _, kind in events) == sorted(k for k in SHAPES if k.startswith("net_")), events)
+    need(all(kind == "net_" + name for name, kind in events), events)
+    for kind, shape in [*SHAPES.items(), ("net_closed", DATAGRAM_CLOSE)]:
+        need(kind.startswith("net_") or kind in words, "the page does not name", kind)
+        need({*shape} <= words, "the page does not name", {*shape} - words, "of", kind)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs a command in a cgroup of its own and prints what becomes of its
- * connections: one JSON object a line. Ends with the command's status, when
- * everything that was connected has been closed.
+ * Runs a command in a new cgroup and prints the events of its connections, one JSON
+ * object per line. Ends with the status of the command, after all its connections are
+ * closed.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
 	return 0;
 }
 
-/* The child waits for a byte, so that it is in the cgroup and traced from its start. */
+/* Starts a child that enters the cgroup and waits for a byte before it runs the command. */
 static pid_t start(char **argv, const char *procs, int *go)
 {
 	int pipe_fds[2];
@@ -56,7 +56,7 @@ static pid_t start(char **argv, const char *procs, int *go)
 	if (fd < 0 || write(fd, "0", 1) != 1 || read(pipe_fds[0], &byte, 1) != 1)
 		_exit(126);
 	close(pipe_fds[0]);
-	dup2(2, 1); /* ours is for the events */
+	dup2(2, 1); /* stdout is reserved for the events */
 	execvp(argv[0], argv);
 	perror(argv[0]);
 	_exit(127);

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the tests of agentsh-trace share: a directory, a cgroup for the traces, and
-# checks that count what failed. Sourced with the script's name; sets here, work, root,
-# parent, started, failures. Exit status 77 if not root.
+# Shared by the tests in this directory: a temporary directory, a cgroup for the traces,
+# and checks that count failures. Sets here, work, root, parent, started and failures.
+# Exit status 77: skipped, not root.
 # shellcheck disable=SC2034
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-deadline=60 # seconds, for what should take a moment
+deadline=60 # seconds until an expected condition counts as a failure
 unset NO_COLOR AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
 export LC_ALL=C.UTF-8 TERM=xterm PYTHONDONTWRITEBYTECODE=1
 
@@ -17,7 +17,7 @@ fi
 work=$(mktemp -d)
 root=$(awk '{ for (i = 6; i <= NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
 	/proc/self/mountinfo | head -n 1)
-parent=$root/agentsh-test-cli.$$ # where the cgroups of most traces go
+parent=$root/agentsh-test-cli.$$ # the parent of most cgroups that the tests make
 mkdir "$parent"
 started=()
 
@@ -29,7 +29,7 @@ cleanup() {
 		kill -KILL "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
 	done
-	# after a failure anything may still run there
+	# After a failure, processes may still be running in these cgroups.
 	find "$parent" -name cgroup.procs -exec cat {} + | while read -r pid; do
 		kill -KILL "$pid"
 	done
@@ -49,13 +49,13 @@ fail() {
 	failures=$((failures + 1))
 }
 
-# begin TEXT: what the checks that follow are about
+# begin TEXT: names the checks that follow
 begin() {
 	what=$1
 	echo "$SECONDS s: $what"
 }
 
-# expect STATUS COMMAND...: runs it; its stderr is in $work/err, its stdout in $work/out
+# expect STATUS COMMAND...: runs the command with stdout in $work/out and stderr in $work/err
 expect() {
 	local want=$1 got=0
 	shift
@@ -66,7 +66,7 @@ expect() {
 says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
 silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
 
-# wait_for COMMAND...: until it succeeds
+# wait_for COMMAND...: repeats the command until it succeeds
 wait_for() {
 	local end=$((SECONDS + deadline))
 	until "$@" 2>/dev/null; do
@@ -78,14 +78,34 @@ wait_for() {
 	done
 }
 
-# nothing is left of any trace below our parent
+# checked MODULE FUNCTION ARGUMENT...: runs a check in the process that checks.py started;
+# what the check prints is in $work/checked
+checked() {
+	local status
+	if [ -z "${requests:-}" ]; then
+		fail "start_checks was not called"
+		return 1
+	fi
+	printf '%s\0' $# "$@" >&"$requests"
+	read -r -u "$replies" status
+	return "$status"
+}
+
+start_checks() {
+	mkfifo "$work/requests" "$work/replies"
+	(cd "$here" && exec python3 checks.py "$work/checked") <"$work/requests" >"$work/replies" &
+	started+=($!)
+	exec {requests}>"$work/requests" {replies}<"$work/replies"
+}
+
+# removed: no cgroup of a trace is left below $parent
 removed() {
 	local left
 	left=$(find "$parent" -mindepth 1 -type d)
 	[ -z "$left" ] || fail "left behind: $left"
 }
 
-# finish: with the script's status
+# finish: prints the number of failures and sets the exit status of the script
 finish() {
 	removed
 	echo "$SECONDS s: $failures failed"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What agentsh-trace tells of a connection after the attempt, on the real kernel.
+# Runs agentsh-trace on the real kernel and checks the events that follow an attempt.
 # Usage: outcomes.sh AGENTSH-TRACE; exit status 77: skipped, not root.
 set -euo pipefail
 
@@ -8,10 +8,11 @@ trace=$1
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
 traffic=(python3 "$here/outcomes_traffic.py")
-check() { python3 "$here/outcomes_check.py" "$@" || fail "outcomes_check.py $*"; }
+start_checks
+check() { checked outcomes_check "$@" || fail "outcomes_check.py $*: $(cat "$work/checked")"; }
 t=("$trace" --ebpf=required --cgroup-parent "$parent")
 
-# client OPTION...: traces one connection of each sort, as JSON
+# client OPTION...: traces one connection of each kind into a JSON file
 client() {
 	rm -f "$work/says"
 	expect 0 "${t[@]}" --json -o "$work/json" "$@" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
@@ -23,11 +24,11 @@ started+=($!)
 wait_for test -e "$work/port"
 port=$(cat "$work/port")
 
-# ---- for programs ---------------------------------------------------------------
+# ---- JSON -----------------------------------------------------------------------
 
-begin "JSON: each socket's kinds in order, numbers as the server has them"
+begin "the events of each socket come in order, with the numbers that the server counted"
 client
-check life "$work/json" "$work/says" "$work/served"
+check lifecycle "$work/json" "$work/says" "$work/served"
 check hooks "$work/json" connect udp lifecycle
 
 begin "a real program: curl"
@@ -35,10 +36,10 @@ if command -v curl >/dev/null; then
 	expect 0 "${t[@]}" --json -o "$work/json" -- curl -q --noproxy '*' -s -o /dev/null "http://127.0.0.1:$port/"
 	check curl "$work/json" "$work/served"
 else
-	echo "left out: there is no curl here"
+	echo "left out: curl is not installed"
 fi
 
-begin "a close that outlasts the command"
+begin "a connection that closes after the command has ended"
 rm -f "$work/says"
 "${traffic[@]}" slow "$work/slow" &
 started+=($!)
@@ -46,7 +47,7 @@ wait_for test -e "$work/slow"
 expect 0 "${t[@]}" --json -o "$work/json" -- "${traffic[@]}" leave "$(cat "$work/slow")" "$work/says"
 check left "$work/json" "$work/says"
 
-begin "a connection that stays open does not hold up the end for ever"
+begin "a connection that stays open delays the end only for a moment"
 expect 0 "${t[@]}" -- "${traffic[@]}" abandon "$port"
 says "1 still open"
 
@@ -55,75 +56,73 @@ expect 0 "${t[@]}" --json -o "$work/json" --events=all -- "${traffic[@]}" both
 check both "$work/json"
 check hooks "$work/json" connect udp lifecycle accept
 
-begin "--events: only these kinds, and only the hooks that they take"
-client --events=close
-check life "$work/json" "$work/says" "$work/served" net_close
+begin "--events: only the chosen events, and only the hooks that they need"
+client --events=closed
+check lifecycle "$work/json" "$work/says" "$work/served" net_closed
 check hooks "$work/json" connect lifecycle
-client --events=failed
-check life "$work/json" "$work/says" "$work/served" net_connect_failed
-client --events=connected,failed
-check life "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
-client --events=connect,sendto
-check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+client --events=connect_failed
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect_failed
+client --events=connected,connect_failed
+check lifecycle "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
+client --events=connect,udp_send
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
-client --events=sendto
-check life "$work/json" "$work/says" "$work/served" net_sendto
+client --events=udp_send
+check lifecycle "$work/json" "$work/says" "$work/served" net_udp_send
 check hooks "$work/json" udp
-expect 0 "${t[@]}" --json -o "$work/json" --events=accept -- "${traffic[@]}" both
+expect 0 "${t[@]}" --json -o "$work/json" --events=accepted -- "${traffic[@]}" both
 check hooks "$work/json" accept
-[ "$(grep -c net_accept "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
-[ "$(wc -l <"$work/json")" -eq 3 ] || fail "more than one event: $(cat "$work/json")"
+[ "$(grep -c net_accepted "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
+[ "$(wc -l <"$work/json")" -eq 3 ] || fail "not exactly one event: $(cat "$work/json")"
 
-begin "--events that are none"
-for bad in "" "connect," ",connect" nothing connect,connects allx Connect $'\e[31mx'; do
+begin "--events with unknown names"
+for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it may have connect, sendto, connected, failed, close, accept, all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
-says "--events has '\\x1B[31mx'"
-[ ! -e "$work/ran" ] || fail "it was run"
+says "--events contains '\\x1B[31mx'"
+[ ! -e "$work/ran" ] || fail "the command was run"
 
-begin "where the kernel lacks a hook, the rest is shown, and it is said what is not"
+begin "if the kernel lacks a hook, the other events are shown and a message names the missing ones"
 export AGENTSH_EBPF_SIMULATE_MISSING=sock_ops
 client
-check life "$work/json" "$work/says" "$work/served" net_connect net_sendto
+check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 expect 0 "${t[@]}" -- true
-says "agentsh-trace: cannot be shown here: connected, failed, close; "
+says "agentsh-trace: cannot be shown here: connected, connect_failed, closed; "
 expect 0 "${t[@]}" --events=connect -- true
 grep -q "cannot be shown" "$work/err" && fail "$(cat "$work/err")"
-begin "where nothing is left of what was chosen, nothing is traced"
-expect 125 "${t[@]}" --events=failed,close -- touch "$work/ran"
+begin "if no chosen event can be reported, tracing is impossible"
+expect 125 "${t[@]}" --events=connect_failed,closed -- touch "$work/ran"
 says "cannot trace: "
 says "sock_ops does not work (simulated)"
-expect 3 "$trace" --json --events=close -- sh -c 'exit 3'
+expect 3 "$trace" --json --events=closed -- sh -c 'exit 3'
 says ebpf_unavailable
-AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accept -- touch "$work/ran"
+AGENTSH_EBPF_SIMULATE_MISSING=bind4 expect 125 "${t[@]}" --events=accepted -- touch "$work/ran"
 says "none of hooks"
-AGENTSH_EBPF_SIMULATE_MISSING=sock_ops expect 125 "${t[@]}" --events=failed,accept -- touch "$work/ran"
+AGENTSH_EBPF_SIMULATE_MISSING=sock_ops expect 125 "${t[@]}" --events=connect_failed,accepted -- touch "$work/ran"
 says "none of the chosen events"
-[ ! -e "$work/ran" ] || fail "it was run"
+[ ! -e "$work/ran" ] || fail "the command was run"
 unset AGENTSH_EBPF_SIMULATE_MISSING
 
-# ---- for people -----------------------------------------------------------------
+# ---- Text output ----------------------------------------------------------------
 
-begin "columns: a line an event, no escape sequences where no terminal is"
+begin "columns: one row per event, without escape sequences in a file"
 rm -f "$work/says"
 expect 0 "${t[@]}" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
 check plain "$work/err" "$work/says"
-python3 "$here/check.py" clean "$work/err" no || fail "not clean"
+checked check clean "$work/err" no || fail "$(cat "$work/checked")"
 
 mkdir "$parent/mine"
 begin "terminals"
-python3 "$here/outcomes_pty.py" "$trace" "$parent/mine" "$port" || fail "see above"
+python3 "$here/outcomes_pty.py" "$trace" "$parent/mine" "$port" || fail "see the messages above"
 rmdir "$parent/mine"
 
-begin "--probe says what is told beyond the attempt"
+begin "--probe reports which events beyond the attempt are available"
 expect 0 "$trace" --probe --json
-for way in tcp_outcome datagram_close tcp_accept; do
-	python3 -c 'import json, sys
-sys.exit(sys.argv[2] not in json.load(open(sys.argv[1]))["coverage"]["seen"])' "$work/out" $way ||
-		fail "$way is not seen"
+for path in tcp_outcome datagram_close tcp_accept; do
+	checked probe_check holds "$work/out" "'$path' in c['seen']" || fail "$(cat "$work/checked")"
 done
 
 finish

@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Both ends of connections, for outcomes.sh.
+"""The clients and servers of outcomes.sh.
 
-outcomes_traffic.py serve PORT SERVED    writes its port to the file PORT; SERVED gets one JSON
-                                         object a connection when that is over: what was counted
+outcomes_traffic.py serve PORT SERVED  a server that writes its port to the file PORT, and at the
+                                       end of each connection its counts to SERVED, as one JSON
+                                       object per connection
 outcomes_traffic.py client PORT SERVED SAYS
-                                         one connection of each sort; SAYS gets one JSON object
-                                         a socket, with the kinds that its events must have
-outcomes_traffic.py both                 connects to a listener of its own
-outcomes_traffic.py slow PORT            a server that reads once the client's process has ended
-outcomes_traffic.py leave PORT SAYS      fills a connection to that, closes it and ends
-outcomes_traffic.py abandon PORT         connects and ends; a child keeps the socket for a while
+                                       makes one connection of each kind; writes the expected
+                                       events to SAYS, as one JSON object per socket
+outcomes_traffic.py both               connects to a listener in the same process
+outcomes_traffic.py slow PORT          a server that reads only after the client's process ended
+outcomes_traffic.py leave PORT SAYS    fills a connection to the slow server, closes it and ends
+outcomes_traffic.py abandon PORT       connects and ends; a child keeps the socket for a while
 """
 import json
 import os
@@ -21,7 +22,7 @@ import threading
 import time
 
 SO_COOKIE = 57
-DEADLINE = 60  # ends a hang
+DEADLINE = 60  # seconds until a test that hangs fails
 BODY = b"b" * 5000
 
 
@@ -31,7 +32,7 @@ def append(path, obj):
 
 
 def serve_one(conn, peer, served):
-    """The first line says what to do: how much follows it, how much to send, who closes first."""
+    """The first line contains three words: bytes that follow, bytes to send, who closes first."""
     data, sent = b"", 0
     try:
         while b"\n" not in data:
@@ -80,7 +81,7 @@ def serve(port_file, served):
 
 
 def served_says(path, port):
-    """Waits for the server's account of the connection from that port."""
+    """Waits until the server has written its counts for the connection from that port."""
     end = time.monotonic() + DEADLINE
     while time.monotonic() < end:
         for line in open(path).read().splitlines():
@@ -95,7 +96,7 @@ def cookie(sock):
 
 
 def unused_port():
-    """One that refuses: bound, but nobody listens."""
+    """A socket, and its port that refuses connections: it is bound but does not listen."""
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     return sock, sock.getsockname()[1]
@@ -112,7 +113,7 @@ def talk(sock, give, want, closer):
 
 
 def client(port, served, says):
-    tcp = ["net_connect", "net_connected", "net_close"]
+    tcp = ["net_connect", "net_connected", "net_closed"]
     for closer, give, want in ("client", 3000, 20000), ("server", 0, 100), ("client", 70000, 0):
         with socket.create_connection(("127.0.0.1", port)) as sock:
             said = {"socket_cookie": cookie(sock), "kinds": tcp, "port": sock.getsockname()[1],
@@ -122,7 +123,7 @@ def client(port, served, says):
         served_says(served, said["port"])
         append(says, said)
 
-    with socket.create_connection(("127.0.0.1", port)) as sock:  # ended by a reset
+    with socket.create_connection(("127.0.0.1", port)) as sock:  # ends with a reset
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         append(says, {"socket_cookie": cookie(sock), "kinds": tcp, "dst_port": port,
                       "closed_by": None})
@@ -137,11 +138,11 @@ def client(port, served, says):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(3):
             sock.sendto(b"x", ("127.0.0.1", 9))
-        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_sendto", "net_close"],
+        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_udp_send", "net_closed"],
                       "dst_port": 9, "datagrams": 3})
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.connect(("::1", 9))
-        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_connect", "net_close"],
+        append(says, {"socket_cookie": cookie(sock), "kinds": ["net_connect", "net_closed"],
                       "dst_port": 9, "datagrams": 0})
 
 
@@ -182,7 +183,7 @@ def slow(port_file):
 
 
 def leave(port, says):
-    """More than the server's side takes, so that its close waits for the server to read."""
+    """Fills the buffers of both sides, so that the close waits until the server reads."""
     with socket.create_connection(("127.0.0.1", port)) as sock:
         sent = sock.send(b"%10d" % os.getpid())
         sock.setblocking(False)

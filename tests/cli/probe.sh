@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# agentsh-trace --probe, and what an operator says in the environment.
+# Checks agentsh-trace --probe, and AGENTSH_EBPF in the environment.
 # Usage: probe.sh AGENTSH-TRACE; exit status 77: skipped, not root.
 set -euo pipefail
 
@@ -7,15 +7,12 @@ trace=$1
 # shellcheck source=tests/cli/fixture.sh
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 
-json() { python3 -c 'import json, sys
-r = json.load(open(sys.argv[1]))
-checks = {c["name"]: c for c in r["checks"]}
-c = r["coverage"]
-assert '"$1"', r' "$work/out" || fail "not so: $1"; }
+start_checks
+json() { checked probe_check holds "$work/out" "$1" || fail "$(cat "$work/checked")"; }
 
 expect 0 "$trace" --probe
 says "Connections can be traced here." "$work/out"
-says "Not seen:" "$work/out"
+says "Not reported:" "$work/out"
 [ ! -s "$work/err" ] || fail "stderr: $(cat "$work/err")"
 
 expect 0 "$trace" --probe --json
@@ -26,26 +23,26 @@ json 'all(c["status"] == "available" for c in r["checks"] if c["required"])'
 json 'all(c["detail"] and c["hint"] for c in r["checks"])'
 json '"tcp_connect" in c["seen"] and "raw" in c["unseen"] and c["implied"]'
 json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == sum(map(len, c.values()))'
-names=$(python3 -c 'import json, sys
-print(*(c["name"] for c in json.load(open(sys.argv[1]))["checks"]))' "$work/out")
+checked probe_check names "$work/out" || fail "$(cat "$work/checked")"
+names=$(cat "$work/checked")
 [ "$(wc -w <<<"$names")" -ge 20 ] || fail "only these checks: $names"
 
-# Each alone: it is what is said to be missing, and stops tracing only if needed.
+# Each check alone: the report names it, and tracing is impossible only if it is required.
 for name in $names; do
 	status=0
 	AGENTSH_EBPF_SIMULATE_MISSING=$name "$trace" --probe --json >"$work/out" || status=$?
 	json "checks['$name']['status'] == 'simulated'"
 	json "r['usable'] is not checks['$name']['required'] and r['usable'] is ($status == 0)"
 	json "r['usable'] or checks['$name']['hint'][:30] in r['reason']"
-	AGENTSH_EBPF_SIMULATE_MISSING=$name "$trace" --probe >"$work/people" || true
-	first=$(grep -m 1 -A 1 -E '^(Missing|Found)' "$work/people")
+	AGENTSH_EBPF_SIMULATE_MISSING=$name "$trace" --probe >"$work/text" || true
+	first=$(grep -m 1 -A 1 -E '^(Missing|Found)' "$work/text")
 	case $first in
 	Missing*"$name"*) ;;
-	*) fail "$name is not the first that is shown: $first" ;;
+	*) fail "$name is not the first check in the report: $first" ;;
 	esac
 done
 
-# For real: nobody, and each capability alone is not enough.
+# Really missing capabilities: none, or one of the two required ones.
 for caps in none +bpf,+perfmon +net_admin,+perfmon; do
 	keep=-all
 	[ "$caps" = none ] || keep=-all,$caps
@@ -57,13 +54,13 @@ done
 expect 0 setpriv --bounding-set -all,+bpf,+net_admin --inh-caps=-all "$trace" --probe --json
 json 'checks["cap_perfmon"]["status"] == "missing" and r["usable"]'
 
-# The operator's word.
+# The environment variables.
 expect 125 env AGENTSH_EBPF_SIMULATE_MISSING=btf,nonsense "$trace" --probe
 says "'nonsense' is not one of kernel,bpf," "$work/err"
 expect 125 env AGENTSH_EBPF=maybe "$trace" true
 says "AGENTSH_EBPF is 'maybe'" "$work/err"
 expect 3 env AGENTSH_EBPF=off "$trace" --json sh -c 'exit 3'
-[ ! -s "$work/err" ] || fail "off is not silent: $(cat "$work/err")"
+[ ! -s "$work/err" ] || fail "off prints a message: $(cat "$work/err")"
 expect 125 env AGENTSH_EBPF=required AGENTSH_EBPF_SIMULATE_MISSING=ringbuf "$trace" true
 says "there is no ring buffer map" "$work/err"
 expect 0 env AGENTSH_EBPF=required AGENTSH_EBPF_SIMULATE_MISSING=ringbuf "$trace" --ebpf=auto true
@@ -74,7 +71,7 @@ says '"type":"ebpf_attached"' "$work/err"
 expect 125 "$trace" --probe true
 says "leave out 'true'" "$work/err"
 expect 125 "$trace" --probe --cgroup /
-# shellcheck disable=SC2016 # for the inner shell
+# shellcheck disable=SC2016 # expanded by the inner shell
 expect 125 sh -c '"$0" --probe >/dev/full' "$trace"
 
 finish

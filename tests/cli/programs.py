@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two ends of programs.sh.
+"""The server and the checks of programs.sh.
 
-programs.py server LOG  an HTTP server that counts bytes; prints its port, ends with stdin
-programs.py check LOG EVENTS CONNECTIONS  both say the same
-programs.py refused EVENTS  one attempt, which failed
+programs.py server LOG                    runs an HTTP server that counts bytes, until stdin ends;
+                                          prints its port, and writes one JSON object per
+                                          connection to LOG
+programs.py check LOG EVENTS CONNECTIONS  compares the events with the counts of the server
+programs.py refused EVENTS                expects one attempt, which was refused
 """
 
 import json
@@ -15,7 +17,7 @@ BODY = b"x" * 50000
 
 
 class Connection(threading.Thread):
-    """One connection: counts what passes, whatever it is."""
+    """Serves one connection and counts its bytes."""
 
     def __init__(self, sock, peer, log, lock):
         super().__init__(daemon=True)
@@ -23,7 +25,7 @@ class Connection(threading.Thread):
         self.received = self.sent = 0
 
     def request(self):
-        """Reads one request with its body, or None at the end."""
+        """Reads a request with its body and returns its head; None at the end of the connection."""
         data = b""
         while b"\r\n\r\n" not in data:
             part = self.sock.recv(65536)
@@ -94,17 +96,17 @@ def check(log, events, connections):
         by_socket.setdefault(event["cookie"], []).append(event)
     assert len(served) == connections, f"{len(served)} connections served"
     assert len(by_socket) == connections, f"{len(by_socket)} sockets in the events"
-    for life in by_socket.values():
-        kinds = [event["kind"] for event in life]
+    for group in by_socket.values():
+        kinds = [event["kind"] for event in group]
         assert kinds == ["connect", "connected", "closed"], kinds
-        end = life[2]
-        truth = served[end["local_port"]]
-        assert end["sent"] == truth["received"], (end, truth)
-        assert end["received"] == truth["sent"], (end, truth)
-        assert end["flags"] in (16, 32), end  # one of the two sides ended it, in good order
+        end = group[2]
+        counted = served[end["local_port"]]
+        assert end["sent"] == counted["received"], (end, counted)
+        assert end["received"] == counted["sent"], (end, counted)
+        assert end["flags"] in (16, 32), end  # LOCAL_CLOSED or REMOTE_CLOSED: an orderly close
         assert end["error"] == 0, end
-        assert end["duration_ns"] > life[1]["duration_ns"] > 0, life
-        assert len({event["tgid"] for event in life}) == 1, life
+        assert end["duration_ns"] > group[1]["duration_ns"] > 0, group
+        assert len({event["tgid"] for event in group}) == 1, group
     print(f"{connections} connections, {sum(t['sent'] for t in served.values())} bytes")
 
 

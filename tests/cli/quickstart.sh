@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# examples/quickstart.sh as a newcomer runs it, twice, and stopped half-way.
+# Runs examples/quickstart.sh twice, interrupts it once, and runs it where it must fail.
 # Usage: quickstart.sh EXAMPLES/QUICKSTART.SH BUILD-DIRECTORY; exit status 77: skipped, not root.
 set -euo pipefail
 
@@ -27,17 +27,17 @@ fail() {
 	failures=$((failures + 1))
 }
 
-# What it started runs out of its own build, so whatever runs from there is its.
-stays_behind() {
+# check_leftovers: every process of the quick start runs a program from its build directory
+check_leftovers() {
 	local exe
 	for exe in /proc/[0-9]*/exe; do
 		case $(readlink "$exe" 2>/dev/null) in
-		"$BUILD_ROOT"/*) fail "still runs: $exe $(tr '\0' ' ' <"${exe%exe}cmdline")" ;;
+		"$BUILD_ROOT"/*) fail "still running: $exe $(tr '\0' ' ' <"${exe%exe}cmdline")" ;;
 		esac
 	done
 	[ -z "$(ls -A "$TMPDIR")" ] || fail "temporary files: $(ls -A "$TMPDIR")"
-	[ -z "$(ls -A "$work/empty")" ] || fail "files where it was started: $(ls -A "$work/empty")"
-	# agentsh-trace.PID.N: of a process that is no more
+	[ -z "$(ls -A "$work/empty")" ] || fail "files in the current directory: $(ls -A "$work/empty")"
+	# cgroups are named agentsh-trace.PID.N; look for those whose process is gone
 	local path owner
 	while read -r path; do
 		owner=${path##*/agentsh-trace.}
@@ -49,26 +49,26 @@ run() {
 	echo "== $1"
 	(cd "$work/empty" && exec "${@:2}") >"$work/log" 2>&1 || fail "status $?"
 	cat "$work/log"
-	for event in connect connected close; do
+	for event in connect connected closed; do
 		grep -qE " curl +$event +tcp +127\\.0\\.0\\.1:[0-9]+( |\$)" "$work/log" || fail "no $event of curl"
 	done
-	for event in sendto close; do
+	for event in udp_send closed; do
 		grep -qE " quickstart_serv +$event +udp +127\\.0\\.0\\.1:[0-9]+( |\$)" "$work/log" || fail "no $event of UDP"
 	done
 	grep -qE '^5 events, 2 destinations, 0 lost; 1 connection opened, 0 failed' "$work/log" || fail "no summary"
-	stays_behind
+	check_leftovers
 }
 
 run "the first time" "$quickstart"
 built=$(stat -c %Y "$BUILD_ROOT/quickstart/examples/agentsh-trace")
 run "the second time" "$quickstart"
 [ "$(stat -c %Y "$BUILD_ROOT/quickstart/examples/agentsh-trace")" = "$built" ] ||
-	fail "it built again what was there"
+	fail "the second run built agentsh-trace again"
 [ "$(stat -c %u "$BUILD_ROOT/quickstart")" = "$(stat -c %u "$(dirname "$quickstart")")" ] ||
 	fail "the build does not belong to the owner of the sources"
 
-echo "== ended while it traces"
-# a curl that does not come back, first in PATH
+echo "== interrupted while it traces"
+# a curl that never ends, first in PATH
 mkdir "$work/bin"
 printf '#!/bin/sh\n: >"%s"\nexec sleep 1000\n' "$work/stuck" >"$work/bin/curl"
 chmod +x "$work/bin/curl"
@@ -90,15 +90,15 @@ END
 status=0
 (cd "$work/empty" && PATH=$work/bin:$PATH exec python3 "$work/ctrl-c" "$quickstart" "$work/stuck") || status=$?
 [ $status -eq 130 ] || fail "status $status, not 130"
-stays_behind
+check_leftovers
 
-echo "== where tracing is impossible"
+echo "== without the capabilities for tracing"
 status=0
 (cd "$work/empty" && exec setpriv --bounding-set=-bpf,-net_admin,-sys_admin "$quickstart") >"$work/log" 2>&1 || status=$?
 [ $status -eq 1 ] || fail "status $status, not 1"
 cat "$work/log"
 grep -q CAP_BPF "$work/log" || fail "the reason is missing"
-stays_behind
+check_leftovers
 
 echo "== not root"
 status=0

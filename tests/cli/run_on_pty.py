@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a command on a terminal of its own: run_on_pty.py OUTPUT [--ctrl-c-at TEXT] COMMAND...
+"""Runs a command on a new terminal: run_on_pty.py OUTPUT [--ctrl-c-at TEXT] COMMAND...
 
-What it writes goes to OUTPUT; exits as it does. Ctrl-C is typed when TEXT has come.
+Writes what appears on the terminal to OUTPUT, and exits with the status of the command.
+--ctrl-c-at types Ctrl-C as soon as TEXT has appeared.
 """
 import os
 import pty
@@ -19,7 +20,7 @@ seen = b""
 while True:
     try:
         piece = os.read(fd, 65536)
-    except OSError:  # the terminal's last user is gone
+    except OSError:  # no process has the terminal open any more
         break
     if not piece:
         break

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A terminal, as far as agentsh-trace uses one; what it does not know is an error."""
+"""Emulates the part of a terminal that agentsh-trace uses; anything else is an error."""
 import re
 
 TOKEN = re.compile(r"\x1b\[(\?)?([0-9;]*)([A-Za-z])|([^\x1b])", re.S)
@@ -8,10 +8,10 @@ TOKEN = re.compile(r"\x1b\[(\?)?([0-9;]*)([A-Za-z])|([^\x1b])", re.S)
 class Screen:
     def __init__(self, rows, columns):
         self.rows, self.columns = rows, columns
-        self.lines = [[]]  # all that were ever there; the screen shows the last rows
+        self.lines = [[]]  # all rows so far; the screen shows the last ones
         self.y = self.x = 0
         self.wrap = True
-        self.moves = 0  # of the cursor, upwards
+        self.moves = 0  # how often the cursor moved up
         self.rest = ""
 
     def top(self):
@@ -23,8 +23,8 @@ class Screen:
             match = TOKEN.match(text, at)
             if not match:
                 if re.fullmatch(r"\x1b(\[[?0-9;]*)?", text[at:]):
-                    break  # the rest of it is still to come
-                raise ValueError(f"not known: {text[at:at + 20]!r}")
+                    break  # an incomplete sequence
+                raise ValueError(f"unknown: {text[at:at + 20]!r}")
             if match[4]:
                 self.put(match[4])
             else:
@@ -35,7 +35,7 @@ class Screen:
     def command(self, private, number, letter):
         if private:
             if number != "7" or letter not in "hl":
-                raise ValueError(f"not known: ?{number}{letter}")
+                raise ValueError(f"unknown: ?{number}{letter}")
             self.wrap = letter == "h"
         elif letter == "A":
             self.moves += 1
@@ -45,11 +45,11 @@ class Screen:
         elif letter == "B":
             self.y += int(number)
             if self.y >= len(self.lines):
-                raise ValueError("below what was written")
+                raise ValueError("below the last row")
         elif letter == "K" and number == "2":
             self.lines[self.y] = []
         elif letter != "m":
-            raise ValueError(f"not known: {number}{letter}")
+            raise ValueError(f"unknown: {number}{letter}")
 
     def down(self):
         self.y += 1
@@ -76,5 +76,5 @@ class Screen:
             self.x += 1
 
     def text(self):
-        """All rows, those that have left the screen as well."""
+        """All rows, including those that have left the screen."""
         return ["".join(line).rstrip() for line in self.lines]

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What command.sh has agentsh-trace run: makes connections and says what it made.
+"""The commands that command.sh traces.
 
-traffic.py calls SAYS          each kind of call once; SAYS gets one JSON object a call,
-                                   with what the event must say
-traffic.py names               one connect() under each of NAMES (see check.py)
-traffic.py connect PORT        one connect() to 127.0.0.1:PORT
-traffic.py flood COUNT         COUNT datagrams
-traffic.py hold READY GO       one connect(), then makes the file READY and waits for GO
-traffic.py signal READY NAME   waits for one signal, writes its name to NAME, exits 7
-traffic.py seccomp COMMAND...  COMMAND with a filter that forbids clone3()
+traffic.py calls SAYS          makes each kind of call once, and writes the expected events to
+                               SAYS, as one JSON object per call
+traffic.py names               calls connect() once under each name in NAMES
+traffic.py flood COUNT         sends COUNT datagrams
+traffic.py hold READY GO       calls connect(), creates the file READY and waits for the file GO
+traffic.py signal READY NAME   waits for a signal, writes its name to NAME, and exits with 7
+traffic.py seccomp COMMAND...  runs COMMAND with a filter that forbids clone3()
 """
 import ctypes
 import errno
@@ -26,8 +25,8 @@ SO_COOKIE = 57
 PR_SET_NAME = 15
 libc = ctypes.CDLL(None, use_errno=True)
 
-# What a process may call itself: terminal commands, JSON's own characters, broken
-# UTF-8, C1 controls, a reversed reading direction, a character cut in two.
+# Names that a process can choose: terminal commands, characters with a meaning in JSON,
+# invalid UTF-8, C1 controls, a reversed reading direction, a character that is cut.
 NAMES = [
     b"plain",
     b"\x1b]0;pwned\x07",
@@ -112,7 +111,7 @@ def connect(says, family, kind, dst, bind=None):
 def sendto(says, family, dst):
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", dst)
-        says.call(sock, "net_sendto", dst, src_port=sock.getsockname()[1])
+        says.call(sock, "net_udp_send", dst, src_port=sock.getsockname()[1])
 
 
 def in_child(action):
@@ -196,7 +195,7 @@ def hold(ready, go):
 def wait_signal(ready, name):
     wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1}
     signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
-    for number in wanted:  # one that was ignored at the start would not come
+    for number in wanted:  # a signal that is ignored would not arrive
         signal.signal(number, signal.SIG_DFL)
     touch(ready)
     touch(name, signal.Signals(signal.sigwait(wanted)).name)
@@ -220,8 +219,8 @@ def seccomp(command):
 
 
 def main(what, *args):
-    if what == "flood" or what == "connect":
-        {"flood": flood, "connect": plain_connect}[what](int(args[0]))
+    if what == "flood":
+        flood(int(args[0]))
     elif what == "seccomp":
         seccomp(list(args))
     else:

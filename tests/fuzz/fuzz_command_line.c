@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* agentsh-trace's arguments: any words, and a complaint for those that are refused. */
+/* Fuzzes the command line of agentsh-trace: every rejected command line needs a message. */
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,24 +7,24 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "complain.h"
+#include "warn.h"
 #include "fuzz.h"
 #include "options.h"
 
 #define WORDS 16
 
-static size_t complaints;
+static size_t warnings;
 
-/* In the place of the command's, which writes to stderr. */
-void complain(const char *format, ...)
+/* Replaces the function of the command, which writes to stderr. */
+void warn_user(const char *format, ...)
 {
-	char said[8192];
+	char message[8192];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(said, sizeof(said), format, args);
+	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	complaints++;
+	warnings++;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -33,11 +33,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	unsetenv("AGENTSH_EBPF");
 	unsetenv("AGENTSH_EBPF_SIMULATE_MISSING");
-	FUZZ_CHECK(freopen("/dev/null", "w", stdout)); /* --help */
+	FUZZ_CHECK(freopen("/dev/null", "w", stdout)); /* for --help */
 	return 0;
 }
 
-static bool wants_text(char *const *argv, int argc)
+static bool has_option(char *const *argv, int argc)
 {
 	for (int i = 1; i < argc; i++)
 		if (argv[i][0] == '-')
@@ -51,23 +51,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char name[] = "agentsh-trace", *argv[WORDS + 2] = {name}, *words[WORDS];
 	struct options options;
 	int argc = 1, status = -1;
-	bool more;
+	bool accepted;
 
 	while (in.left && argc <= WORDS) {
 		words[argc - 1] = fuzz_string(&in);
 		argv[argc] = words[argc - 1];
 		argc++;
 	}
-	complaints = 0;
-	optind = 0; /* glibc: from the start, and forget what was half read */
-	more = options_parse(&options, argc, argv, &status);
-	if (more) {
-		FUZZ_CHECK(!complaints && status == -1);
+	warnings = 0;
+	optind = 0; /* glibc: restart, and discard a half-read argument */
+	accepted = options_parse(&options, argc, argv, &status);
+	if (accepted) {
+		FUZZ_CHECK(!warnings && status == -1);
 		FUZZ_CHECK(options.probe || options.cgroup || options.command[0]);
 		FUZZ_CHECK(options.command >= argv && options.command <= argv + argc);
+		FUZZ_CHECK(options.event_types);
 		FUZZ_CHECK(options.ebpf >= EBPF_OFF && options.ebpf <= EBPF_REQUIRED);
 	} else {
-		FUZZ_CHECK(complaints ? status == 125 : !status && wants_text(argv, argc));
+		FUZZ_CHECK(warnings ? status == 125 : !status && has_option(argv, argc));
 	}
 	for (int i = 1; i < argc; i++)
 		free(words[i - 1]);

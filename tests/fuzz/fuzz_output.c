@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and paths that traced programs choose, on their way into JSON and onto a
- * terminal: each line of JSON is valid, and no terminal is sent a control character.
+ * Fuzzes the output of agentsh-trace with names and paths that a traced program could
+ * choose: every JSON line must be valid, and text must contain no control character.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,8 @@
 #include <agentsh/ebpf.h>
 
 #include "fuzz.h"
-#include "json.h"
-#include "people.h"
+#include "format_json.h"
+#include "format_text.h"
 #include "unavailable.h"
 
 #define LINE_MAX_SIZE 65536
@@ -22,7 +22,7 @@ static struct text begin(size_t cap)
 	return (struct text){.buf = line, .cap = cap};
 }
 
-/* One line, or none; what was cut is not printed by the command. */
+/* The text must be one complete line. Returns its length without the newline. */
 static size_t end_line(const struct text *t)
 {
 	FUZZ_CHECK(!t->cut && t->len && t->buf[t->len - 1] == '\n');
@@ -37,7 +37,7 @@ static void check_json(const struct text *t)
 	FUZZ_CHECK(fuzz_is_json(t->buf, len));
 }
 
-static void check_people(const struct text *t, bool utf8)
+static void check_text(const struct text *t, bool utf8)
 {
 	size_t len = end_line(t);
 
@@ -52,41 +52,41 @@ static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns
 		     event->kind <= AGENTSH_EBPF_EVENT_ACCEPTED;
 	struct text t = begin(sizeof(line));
 
-	json_event(&t, event, time_ns);
+	format_json_event(&t, event, time_ns);
 	if (t.len || known)
 		check_json(&t);
 	for (int utf8 = 0; utf8 < 2; utf8++) {
-		const struct people_style style = {.utf8 = utf8};
+		const struct format_text_style style = {.utf8 = utf8, .shared_rows = utf8};
 
 		t = begin(sizeof(line));
-		people_event(&t, &style, event, time_ns);
+		format_text_event(&t, &style, event, time_ns);
 		if (t.len || known)
-			check_people(&t, utf8);
+			check_text(&t, utf8);
 	}
 }
 
-/* A buffer that is too small, in a block of its size. */
+/* Formats into a buffer that may be too small, allocated exactly to detect overruns. */
 static void check_cut(const struct agentsh_ebpf_event *event, size_t cap)
 {
 	struct text t = {.buf = malloc(cap ? cap : 1), .cap = cap};
 
 	FUZZ_CHECK(t.buf);
-	json_event(&t, event, event->timestamp_ns);
+	format_json_event(&t, event, event->timestamp_ns);
 	FUZZ_CHECK(t.len <= cap);
 	free(t.buf);
 }
 
 static void check_strings(const char *path, const char *reason, uint64_t time_ns)
 {
-	const struct json_session session = {.session_id = time_ns, .cgroup_path = path};
+	const struct format_json_session session = {.session_id = time_ns, .cgroup_path = path};
 	struct unavailable why = {.step = path, .code = (int)time_ns};
 	struct text t = begin(sizeof(line));
 
-	json_attached(&t, &session, time_ns);
+	format_json_attached(&t, &session, time_ns);
 	check_json(&t);
 	strncpy(why.reason, reason, sizeof(why.reason) - 1);
 	t = begin(sizeof(line));
-	json_unavailable(&t, &why, time_ns, time_ns);
+	format_json_unavailable(&t, &why, time_ns, time_ns);
 	check_json(&t);
 }
 
@@ -98,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t how = fuzz_byte(&in);
 	char *path, *reason;
 
-	/* the name first: it is what is interesting, and a short input has one */
+	/* The name comes first, so that short inputs contain one. */
 	fuzz_bytes(&in, event.comm, sizeof(event.comm));
 	memcpy(&time_ns, event.comm, sizeof(time_ns));
 	path = fuzz_string(&in);

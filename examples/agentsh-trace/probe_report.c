@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "probe.h"
+#include "probe_report.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,8 +9,8 @@
 
 #include <agentsh/ebpf.h>
 
-#include "complain.h"
-#include "kinds.h"
+#include "warn.h"
+#include "event_types.h"
 #include "text.h"
 
 #define REPORT_MAX (64 * 1024)
@@ -36,7 +36,7 @@ static bool is_missing(const struct agentsh_ebpf_capabilities *caps, uint32_t ch
 	return caps->missing & UINT64_C(1) << check;
 }
 
-/* ---- for programs ------------------------------------------------------- */
+/* ---- JSON --------------------------------------------------------------- */
 
 static void json_string(struct text *t, const char *name, const char *value)
 {
@@ -56,13 +56,13 @@ static void json_check(struct text *t, const struct agentsh_ebpf_check *c, uint3
 	text_string(t, "}");
 }
 
-static void json_ways(struct text *t, const char *name, uint64_t ways, uint32_t count)
+static void json_paths(struct text *t, const char *name, uint64_t paths, uint32_t count)
 {
 	const char *comma = "";
 
 	text_format(t, "\"%s\":[", name);
 	for (uint32_t i = 0; i < count; i++) {
-		if (!(ways >> i & 1))
+		if (!(paths >> i & 1))
 			continue;
 		text_format(t, "%s\"%s\"", comma, agentsh_ebpf_coverage_name(i));
 		comma = ",";
@@ -88,36 +88,36 @@ static void json_report(struct text *t, const struct report *r)
 	for (uint32_t i = 0; i < caps->count; i++)
 		json_check(t, &caps->checks[i], i);
 	text_string(t, "],\"coverage\":{");
-	json_ways(t, "seen", r->coverage.seen, r->coverage.count);
+	json_paths(t, "seen", r->coverage.seen, r->coverage.count);
 	text_string(t, ",");
-	json_ways(t, "implied", r->coverage.implied, r->coverage.count);
+	json_paths(t, "implied", r->coverage.implied, r->coverage.count);
 	text_string(t, ",");
-	json_ways(t, "unseen", r->coverage.unseen, r->coverage.count);
+	json_paths(t, "unseen", r->coverage.unseen, r->coverage.count);
 	text_string(t, "}}\n");
 }
 
-/* ---- for people --------------------------------------------------------- */
+/* ---- Text --------------------------------------------------------------- */
 
-/* Paths and the kernel's name may have any bytes in them. */
-static void safe(struct text *t, const char *string)
+/* Directory names and the kernel release may contain any bytes. */
+static void append_safe(struct text *t, const char *string)
 {
 	text_terminal(t, string, strlen(string), !strcmp(nl_langinfo(CODESET), "UTF-8"));
 }
 
-static void people_check(struct text *t, const struct agentsh_ebpf_capabilities *caps, uint32_t i)
+static void text_check(struct text *t, const struct agentsh_ebpf_capabilities *caps, uint32_t i)
 {
 	const struct agentsh_ebpf_check *c = &caps->checks[i];
 
 	text_format(t, "  %-15s %-10s ", agentsh_ebpf_check_name(i),
 		    agentsh_ebpf_status_name(c->status));
-	safe(t, c->detail);
+	append_safe(t, c->detail);
 	text_string(t, "\n");
 	if (is_missing(caps, i))
 		text_format(t, "  %-15s %-10s %s\n", "", "", agentsh_ebpf_check_hint(i));
 }
 
-static void people_checks(struct text *t, const struct agentsh_ebpf_capabilities *caps,
-			  const char *title, bool missing, bool required)
+static void text_checks(struct text *t, const struct agentsh_ebpf_capabilities *caps,
+			const char *title, bool missing, bool required)
 {
 	bool any = false;
 
@@ -128,22 +128,22 @@ static void people_checks(struct text *t, const struct agentsh_ebpf_capabilities
 		if (!any)
 			text_format(t, "\n%s\n", title);
 		any = true;
-		people_check(t, caps, i);
+		text_check(t, caps, i);
 	}
 }
 
-static void people_ways(struct text *t, const char *title, uint64_t ways, uint32_t count)
+static void text_paths(struct text *t, const char *title, uint64_t paths, uint32_t count)
 {
-	if (!ways)
+	if (!paths)
 		return;
 	text_format(t, "\n%s\n", title);
 	for (uint32_t i = 0; i < count; i++)
-		if (ways >> i & 1)
+		if (paths >> i & 1)
 			text_format(t, "  %-18s %s\n", agentsh_ebpf_coverage_name(i),
 				    agentsh_ebpf_coverage_note(i));
 }
 
-static void people_report(struct text *t, const struct report *r)
+static void text_report(struct text *t, const struct report *r)
 {
 	const struct agentsh_ebpf_capabilities *caps = &r->caps;
 
@@ -151,35 +151,27 @@ static void people_report(struct text *t, const struct report *r)
 		text_string(t, "Connections can be traced here");
 	else
 		text_string(t, "Connections cannot be traced here: ");
-	safe(t, caps->reason);
+	append_safe(t, caps->reason);
 	text_string(t, ".\n");
-	people_checks(t, caps, "Missing, and needed:", true, true);
-	people_checks(t, caps, "Missing, and can be done without:", true, false);
-	people_checks(t, caps, "Found:", false, false);
-	people_ways(t, "Ways to the network that are seen:", r->coverage.seen, r->coverage.count);
-	people_ways(t, "Seen by an earlier event:", r->coverage.implied, r->coverage.count);
-	people_ways(t, "Not seen:", r->coverage.unseen, r->coverage.count);
+	text_checks(t, caps, "Missing and required:", true, true);
+	text_checks(t, caps, "Missing but optional:", true, false);
+	text_checks(t, caps, "Found:", false, false);
+	text_paths(t, "Paths to the network that are reported:", r->coverage.seen,
+		   r->coverage.count);
+	text_paths(t, "Covered by an earlier event:", r->coverage.implied, r->coverage.count);
+	text_paths(t, "Not reported:", r->coverage.unseen, r->coverage.count);
 }
 
-/* ------------------------------------------------------------------------- */
+/* ---- Report ------------------------------------------------------------- */
 
-/* For what it sees with all that there is. */
-static bool open_tracer(const struct options *options, struct agentsh_ebpf_tracer **tracer)
+static void fill_report(struct report *r, const struct options *options)
 {
-	struct agentsh_ebpf_tracer_options opts = {
+	/* With every hook, so that the coverage is that of the most complete trace. */
+	const struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
-		.hooks = kinds_hooks(UINT32_MAX),
+		.hooks = event_types_hooks(UINT32_MAX),
 		.simulate_missing = options->simulate_missing,
 	};
-
-	if (!agentsh_ebpf_tracer_open(&opts, tracer, NULL))
-		return true;
-	opts.hooks &= ~(uint32_t)AGENTSH_EBPF_HOOK_UDP; /* a library that was built without */
-	return !agentsh_ebpf_tracer_open(&opts, tracer, NULL);
-}
-
-static void look(struct report *r, const struct options *options)
-{
 	struct agentsh_ebpf_tracer *tracer;
 
 	r->caps = (struct agentsh_ebpf_capabilities){
@@ -188,25 +180,25 @@ static void look(struct report *r, const struct options *options)
 	};
 	agentsh_ebpf_capability_probe(&r->caps);
 	r->coverage = (struct agentsh_ebpf_coverage){.size = sizeof(r->coverage)};
-	if (r->caps.usable && open_tracer(options, &tracer)) {
+	if (r->caps.usable && !agentsh_ebpf_tracer_open(&opts, &tracer, NULL)) {
 		agentsh_ebpf_coverage(tracer, &r->coverage);
 		agentsh_ebpf_tracer_close(tracer);
 	}
 }
 
-int probe_show(const struct options *options)
+int probe_report(const struct options *options)
 {
 	static struct report report;
 	static char buf[REPORT_MAX];
 	struct text t = {.buf = buf, .cap = sizeof(buf)};
 
-	look(&report, options);
+	fill_report(&report, options);
 	if (options->json)
 		json_report(&t, &report);
 	else
-		people_report(&t, &report);
+		text_report(&t, &report);
 	if (fwrite(t.buf, 1, t.len, stdout) != t.len || fflush(stdout)) {
-		complain("writing to stdout: %s", strerror(errno));
+		warn_user("writing to stdout: %s", strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
 	return report.caps.usable ? 0 : 1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "failure.h"
+#include "errno_names.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 		error, #error, words                                                               \
 	}
 
-/* What the kernel's TCP, its routes and its packet filters leave in a socket. */
+/* The errors that TCP, routing and packet filters set on a socket. */
 static const struct {
 	int error;
 	const char *name;
@@ -43,7 +43,7 @@ static const struct {
 
 #define COUNT (sizeof(table) / sizeof(*table))
 
-const char *failure_name(int error)
+const char *errno_symbol(int error)
 {
 	for (size_t i = 0; i < COUNT; i++)
 		if (table[i].error == error)
@@ -51,7 +51,7 @@ const char *failure_name(int error)
 	return NULL;
 }
 
-void failure_words(struct text *t, int error)
+void errno_phrase(struct text *t, int error)
 {
 	for (size_t i = 0; i < COUNT; i++) {
 		if (table[i].error == error) {

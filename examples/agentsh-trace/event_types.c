@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "event_types.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include <agentsh/ebpf.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
+/* The library provides LIFECYCLE only together with CONNECT. */
+#define OUTCOME (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE)
+
+/* The hooks that report each kind; 0: not a kind. */
+static const uint32_t hooks_of[] = {
+	[AGENTSH_EBPF_EVENT_CONNECT] = AGENTSH_EBPF_HOOK_CONNECT,
+	[AGENTSH_EBPF_EVENT_UDP_SEND] = AGENTSH_EBPF_HOOK_UDP,
+	[AGENTSH_EBPF_EVENT_CONNECTED] = OUTCOME,
+	[AGENTSH_EBPF_EVENT_CONNECT_FAILED] = OUTCOME,
+	[AGENTSH_EBPF_EVENT_CLOSED] = OUTCOME,
+	[AGENTSH_EBPF_EVENT_ACCEPTED] = AGENTSH_EBPF_HOOK_ACCEPT,
+};
+
+bool event_types_have(uint32_t types, uint32_t kind)
+{
+	return kind < 32 && (types >> kind & 1);
+}
+
+bool event_types_known(uint32_t kind)
+{
+	return kind < COUNT(hooks_of) && hooks_of[kind];
+}
+
+static uint32_t all(void)
+{
+	uint32_t types = 0;
+
+	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++)
+		if (event_types_known(kind))
+			types |= UINT32_C(1) << kind;
+	return types;
+}
+
+uint32_t event_types_default(void)
+{
+	return all() & ~(UINT32_C(1) << AGENTSH_EBPF_EVENT_ACCEPTED);
+}
+
+/* The set that one name stands for; 0: the name is unknown. */
+static uint32_t types_named(const char *name, size_t length)
+{
+	if (length == 3 && !memcmp(name, "all", 3))
+		return all();
+	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++) {
+		const char *known = agentsh_ebpf_kind_name(kind);
+
+		if (event_types_known(kind) && strlen(known) == length &&
+		    !memcmp(known, name, length))
+			return UINT32_C(1) << kind;
+	}
+	return 0;
+}
+
+bool event_types_parse(const char *list, uint32_t *types, const char **bad, int *length)
+{
+	size_t n;
+
+	*types = 0;
+	for (const char *name = list;; name += n + 1) {
+		uint32_t named;
+
+		n = strcspn(name, ",");
+		named = types_named(name, n);
+		if (!named) {
+			*bad = name;
+			*length = (int)n;
+			return false;
+		}
+		*types |= named;
+		if (!name[n])
+			return true;
+	}
+}
+
+void event_types_names(struct text *t, uint32_t types)
+{
+	const char *comma = "";
+
+	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++) {
+		if (!event_types_known(kind) || !event_types_have(types, kind))
+			continue;
+		text_format(t, "%s%s", comma, agentsh_ebpf_kind_name(kind));
+		comma = ", ";
+	}
+}
+
+uint32_t event_types_hooks(uint32_t types)
+{
+	uint32_t hooks = 0;
+
+	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++)
+		if (event_types_have(types, kind))
+			hooks |= hooks_of[kind];
+	return hooks;
+}
+
+uint32_t event_types_required_hooks(uint32_t types)
+{
+	/* With outcomes alone chosen, the hook CONNECT without LIFECYCLE shows nothing. */
+	return event_types_without(types, ~(uint32_t)AGENTSH_EBPF_HOOK_LIFECYCLE) == types ? OUTCOME
+											   : 0;
+}
+
+uint32_t event_types_without(uint32_t types, uint32_t hooks)
+{
+	uint32_t without = 0;
+
+	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++)
+		if (event_types_have(types, kind) && hooks_of[kind] & ~hooks)
+			without |= UINT32_C(1) << kind;
+	return without;
+}

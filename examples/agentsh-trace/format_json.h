@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Formats a trace as JSON, one object per line. No I/O. */
+#ifndef FORMAT_JSON_H
+#define FORMAT_JSON_H
+
+#include <stdint.h>
+
+#include "text.h"
+
+struct agentsh_ebpf_event;
+struct agentsh_ebpf_stats;
+struct summary;
+struct unavailable;
+
+struct format_json_session {
+	uint64_t session_id;
+	uint64_t cgroup_id;
+	const char *cgroup_path;
+	uint32_t hooks; /* active AGENTSH_EBPF_HOOK_ bits */
+};
+
+/* Times are Unix time in nanoseconds. An event of an unknown kind produces no line. */
+void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns);
+void format_json_attached(struct text *t, const struct format_json_session *session,
+			  uint64_t time_ns);
+void format_json_detached(struct text *t, const struct format_json_session *session,
+			  const struct agentsh_ebpf_stats *stats, const struct summary *summary,
+			  uint64_t time_ns);
+void format_json_unavailable(struct text *t, const struct unavailable *why, uint64_t session_id,
+			     uint64_t time_ns);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Formats events, connections and the summary as text in columns. No I/O. */
+#ifndef FORMAT_TEXT_H
+#define FORMAT_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "text.h"
+
+struct agentsh_ebpf_event;
+struct agentsh_ebpf_stats;
+struct summary;
+
+/* The columns to show. */
+enum format_text_columns {
+	FORMAT_TEXT_ALL,
+	FORMAT_TEXT_NO_TIME,
+	FORMAT_TEXT_NO_PID, /* neither time nor PID */
+	FORMAT_TEXT_NARROW, /* like NO_PID, in narrower columns */
+};
+
+struct format_text_style {
+	bool colour;
+	bool utf8;
+	bool shared_rows; /* connected and connect_failed never have a row to themselves */
+	enum format_text_columns columns;
+};
+
+/* The columns with which a connection's row fits this many characters; 0: unlimited. */
+enum format_text_columns format_text_columns_for(unsigned width);
+
+void format_text_header(struct text *t, const struct format_text_style *style);
+
+/* Appends the row of one event; nothing for an unknown kind. time_ns is Unix time. */
+void format_text_event(struct text *t, const struct format_text_style *style,
+		       const struct agentsh_ebpf_event *event, uint64_t time_ns);
+
+/* What has happened to a connection since its first event. */
+struct format_text_progress {
+	bool connected;
+	uint64_t connected_ns;		      /* duration of the handshake; 0: unknown */
+	const struct agentsh_ebpf_event *end; /* CONNECT_FAILED or CLOSED; NULL: still open */
+};
+
+/* Appends the row of a connection: its first event, and its progress. */
+void format_text_connection(struct text *t, const struct format_text_style *style,
+			    const struct agentsh_ebpf_event *first, uint64_t time_ns,
+			    const struct format_text_progress *progress);
+
+/* Appends a row that stands for lost events. */
+void format_text_gap(struct text *t, const struct format_text_style *style, uint64_t lost);
+
+/* hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */
+void format_text_summary(struct text *t, const struct format_text_style *style,
+			 const struct agentsh_ebpf_stats *stats, const struct summary *summary,
+			 uint32_t hooks);
+
+#endif

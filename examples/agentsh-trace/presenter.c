@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "presenter.h"
+
+#include <sys/random.h>
+
+#include "clock.h"
+#include "event_types.h"
+#include "format_json.h"
+#include "format_text.h"
+#include "warn.h"
+
+void presenter_init(struct presenter *p, struct output *output, const struct options *options)
+{
+	p->output = output;
+	p->options = options;
+	if (!options->json)
+		live_table_init(&p->table, output, options->cgroup != NULL);
+	/* Without a seed the counts are still right, but a traced program could slow them down. */
+	(void)!getrandom(&p->summary.seed, sizeof(p->summary.seed), GRND_NONBLOCK);
+}
+
+static struct format_json_session json_session(const struct presenter *p, const struct trace *trace)
+{
+	return (struct format_json_session){
+		.session_id = p->options->session_id,
+		.cgroup_id = trace->cgroup.id,
+		.cgroup_path = trace->cgroup.path,
+		.hooks = p->hooks,
+	};
+}
+
+void presenter_unavailable(struct presenter *p, const struct unavailable *why)
+{
+	const struct options *options = p->options;
+	bool fatal = options->cgroup || options->ebpf == EBPF_REQUIRED;
+
+	if (options->json) {
+		struct text line = output_begin(p->output);
+
+		format_json_unavailable(&line, why, options->session_id, clock_realtime_ns());
+		output_end(p->output, &line);
+		/* If nothing was run, the reason is on stderr, too, not only in a file. */
+		if (!fatal || !options->output)
+			return;
+	}
+	warn_user("%s: %s", fatal ? "cannot trace" : "running untraced", why->reason);
+}
+
+/* Names the chosen event types that no hook reports. In JSON, the member hooks shows this. */
+static void warn_of_missing(const struct presenter *p)
+{
+	uint32_t missing = event_types_without(p->options->event_types, p->hooks);
+	char names[128];
+	struct text t = {.buf = names, .cap = sizeof(names) - 1};
+
+	if (!missing)
+		return;
+	event_types_names(&t, missing);
+	names[t.len] = '\0';
+	warn_user("cannot be shown here: %s; agentsh-trace --probe says why", names);
+}
+
+void presenter_attached(struct presenter *p, const struct trace *trace)
+{
+	const uint32_t outcomes = UINT32_C(1) << AGENTSH_EBPF_EVENT_CONNECTED |
+				  UINT32_C(1) << AGENTSH_EBPF_EVENT_CONNECT_FAILED;
+	struct format_json_session session;
+	struct text line;
+
+	p->hooks = agentsh_ebpf_tracer_hooks(trace->tracer);
+	if (!p->options->json) {
+		warn_of_missing(p);
+		live_table_begin(&p->table, p->options->event_types & outcomes &&
+						    p->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+		return;
+	}
+	session = json_session(p, trace);
+	line = output_begin(p->output);
+	format_json_attached(&line, &session, trace->start_ns);
+	output_end(p->output, &line);
+}
+
+static void show_text(struct presenter *p, const struct agentsh_ebpf_event *event)
+{
+	if (event->session_lost > p->lost)
+		live_table_gap(&p->table, event->session_lost - p->lost);
+	p->lost = event->session_lost;
+	live_table_event(&p->table, event, agentsh_ebpf_event_realtime_ns(event));
+	if (!(event->flags & AGENTSH_EBPF_FLAG_INBOUND))
+		summary_add_destination(&p->summary, event);
+}
+
+static void show_json(struct presenter *p, const struct agentsh_ebpf_event *event)
+{
+	struct text line = output_begin(p->output);
+
+	format_json_event(&line, event, agentsh_ebpf_event_realtime_ns(event));
+	output_end(p->output, &line);
+}
+
+void presenter_event(struct presenter *p, const struct agentsh_ebpf_event *event)
+{
+	bool chosen = event_types_have(p->options->event_types, event->kind) &&
+		      event_types_known(event->kind);
+
+	summary_add(&p->summary, event, chosen);
+	if (chosen && p->options->json)
+		show_json(p, event);
+	else if (chosen)
+		show_text(p, event);
+}
+
+int presenter_wait_ms(struct presenter *p)
+{
+	return live_table_wait_ms(&p->table);
+}
+
+void presenter_tick(struct presenter *p)
+{
+	live_table_tick(&p->table);
+}
+
+bool presenter_waits_for_close(const struct presenter *p)
+{
+	return event_types_have(p->options->event_types, AGENTSH_EBPF_EVENT_CLOSED) &&
+	       summary_open(&p->summary);
+}
+
+void presenter_interrupted(struct presenter *p)
+{
+	live_table_interrupted(&p->table);
+}
+
+void presenter_detached(struct presenter *p, const struct trace *trace)
+{
+	const struct format_json_session session = json_session(p, trace);
+	struct agentsh_ebpf_stats stats;
+	struct text line;
+
+	trace_stats(trace, &stats);
+	live_table_end(&p->table);
+	line = output_begin(p->output);
+	if (p->options->json)
+		format_json_detached(&line, &session, &stats, &p->summary, clock_realtime_ns());
+	else
+		format_text_summary(&line, &p->table.style, &stats, &p->summary, p->hooks);
+	output_end(p->output, &line);
+}

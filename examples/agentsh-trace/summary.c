@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "summary.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include <agentsh/ebpf.h>
+
+#define SLOTS (2 * SUMMARY_DESTINATIONS_MAX)
+
+_Static_assert(sizeof(struct destination) == 22, "no padding: it is hashed and compared as bytes");
+_Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are counted modulo a power of two");
+
+void summary_add(struct summary *summary, const struct agentsh_ebpf_event *event, bool shown)
+{
+	if (shown)
+		summary->shown++;
+	else
+		summary->unchosen++;
+	switch (event->kind) {
+	case AGENTSH_EBPF_EVENT_CONNECTED:
+		summary->opened++;
+		break;
+	case AGENTSH_EBPF_EVENT_ACCEPTED:
+		summary->accepted++;
+		break;
+	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
+		summary->failed++;
+		break;
+	case AGENTSH_EBPF_EVENT_CLOSED: /* a datagram socket is no connection */
+		summary->closed += event->socket_type == SOCK_STREAM;
+		break;
+	default:
+		break;
+	}
+}
+
+static size_t slot_of(const struct destination *key, uint64_t seed)
+{
+	const unsigned char *bytes = (const unsigned char *)key;
+	uint64_t hash = seed;
+
+	for (size_t i = 0; i < sizeof(*key); i++) {
+		hash = (hash ^ bytes[i]) * 0x9e3779b97f4a7c15U;
+		hash ^= hash >> 32;
+	}
+	return hash & (SLOTS - 1);
+}
+
+void summary_add_destination(struct summary *summary, const struct agentsh_ebpf_event *event)
+{
+	struct destination key = {
+		.port = event->remote_port,
+		.protocol = event->protocol,
+		.family = event->family,
+	};
+	size_t slot;
+
+	if (!event->family)
+		return;
+	memcpy(key.address, event->remote_addr, sizeof(key.address));
+	slot = slot_of(&key, summary->seed);
+	while (summary->table[slot].family) { /* ends: half of the table stays free */
+		if (!memcmp(&summary->table[slot], &key, sizeof(key)))
+			return;
+		slot = (slot + 1) & (SLOTS - 1);
+	}
+	if (summary->destinations == SUMMARY_DESTINATIONS_MAX) {
+		summary->destinations_cut = true;
+		return;
+	}
+	summary->table[slot] = key;
+	summary->destinations++;
+}
+
+uint64_t summary_open(const struct summary *summary)
+{
+	uint64_t begun = summary->opened + summary->accepted;
+
+	return begun > summary->closed ? begun - summary->closed : 0;
+}
