@@ -17,6 +17,7 @@ stages_begin() { # DIRECTORY
 	stages_dir=$1
 	rm -rf "$stages_dir"
 	mkdir -p "$stages_dir"
+	export STAGES_DIR=$stages_dir # for second tries in virtual machines
 	trap stages_end EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
