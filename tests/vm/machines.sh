@@ -15,6 +15,10 @@ all_machines=(
 )
 # shellcheck disable=SC2034
 ci_machines=(7 5.10)
+# Left out with --ci, because they repeat for minutes under emulation what other tests do once on
+# the same kernel. The whole matrix has them.
+# shellcheck disable=SC2034
+ci_skip=(live-probe_safe live-fairness live-stuck live-old_resource)
 
 # The Debian release with this kernel. The kernel of sid changes and is the newest.
 suite_of() {
@@ -27,7 +31,9 @@ suite_of() {
 	esac
 }
 
-# Sets arch, board, console, cpus and command_line of a machine; fails for an unknown name.
+# Sets arch, board, console, cpus and command_line of a machine; fails for an unknown name. The tests
+# in more_skip are left out.
+more_skip=
 # shellcheck disable=SC2034 # guests.sh uses them
 describe() {
 	local variant variants
@@ -49,7 +55,7 @@ describe() {
 	done
 	# oops=panic: a kernel that stumbles over our programs must not pass
 	command_line="quiet loglevel=4 panic=-1 oops=panic rdinit=/init $lockdown"
-	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf vm_skip=$skip"
+	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf vm_skip=$skip,$more_skip"
 }
 
 # What may be left out because the kernel or its configuration lacks it: machines, tests, and the

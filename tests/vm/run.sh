@@ -5,9 +5,9 @@
 # Usage: tests/vm/run.sh [--ci | MACHINE...] [--tests NAME,NAME...] [--update-docs]
 #   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls, +v1, +nobtf,
 #                  +lockdown, +1cpu, +4cpu, +arm64; for example 6.12+v1. Default: the whole matrix
-#   --ci           only the oldest and the newest kernel
+#   --ci           only the oldest and the newest kernel, without the slowest tests
 #   --tests        only these tests, for example live-event,command
-#   --update-docs  write the tables of docs/KERNELS.md if nothing failed
+#   --update-docs  write the tables of docs/KERNELS.md if nothing failed; not with --ci
 #
 # AGENTSH_VM_CACHE      directory for the kernels (default: ~/.cache/agentsh-ebpf-vm)
 # AGENTSH_VM_JOBS       number of machines that run at the same time (default: number of CPUs)
@@ -42,7 +42,10 @@ usage() {
 machines=() only='' docs=0
 while [ $# -gt 0 ]; do
 	case $1 in
-	--ci) machines+=("${ci_machines[@]}") ;;
+	--ci)
+		machines+=("${ci_machines[@]}")
+		more_skip=$(IFS=, && echo "${ci_skip[*]}")
+		;;
 	--tests)
 		[ $# -ge 2 ] || usage
 		only=$2
@@ -86,6 +89,12 @@ else
 	mapfile -t tests < <(cpio -t --quiet <"$dir/initramfs-$arch.cpio" | sed -n 's,^tests/test-,,p')
 	tests+=(command)
 fi
+if [ -n "$more_skip" ]; then
+	echo "left out with --ci: ${more_skip//,/, }"
+	for i in "${!tests[@]}"; do
+		[[ ,$more_skip, != *",${tests[i]},"* ]] || unset "tests[i]"
+	done
+fi
 
 # Machines run as jobs of this shell, which ends them when it is ended.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
@@ -118,7 +127,7 @@ done
 passed=$(cat "${results[@]}" | grep -c $'\tpass\t') || true
 skipped=$(cat "${results[@]}" | grep -c $'\tskip\t') || true
 failed=$(cat "${results[@]}" | grep -c $'\tfail\t') || true
-if [ "$docs" -eq 1 ] && [ "$failed" -eq 0 ]; then
+if [ "$docs" -eq 1 ] && [ "$failed" -eq 0 ] && [ -z "$more_skip" ]; then
 	update_docs "$top/docs/KERNELS.md" "$dir" "${machines[@]}"
 fi
 echo "virtual machines: ${#machines[@]} in $((SECONDS - start)) s, $skipped left out because the kernel lacks a feature"
