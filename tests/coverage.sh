@@ -6,7 +6,7 @@
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=${BUILD_ROOT:-$top/build}/asan
+build=${BUILD_ROOT:-$top/build}/memory
 least=90
 
 run_tests() {

@@ -134,9 +134,9 @@ calmly() {
 
 # gcc has both sanitizers and gcov, so that one run finds memory errors and counts lines.
 build_others() {
-	build asan -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
+	build memory -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
 		-DAGENTSH_EBPF_SANITIZE=address,undefined -DAGENTSH_EBPF_COVERAGE=ON || return 1
-	build tsan -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
+	build threads -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
 		-DAGENTSH_EBPF_EXAMPLES=OFF -DAGENTSH_EBPF_SANITIZE=thread || return 1
 	build no-udp -DAGENTSH_EBPF_UDP=OFF -DAGENTSH_EBPF_EXAMPLES=OFF -DAGENTSH_EBPF_TESTS=ON -- \
 		lib/all test-unit-arguments test-live-no_udp
@@ -180,17 +180,17 @@ unprivileged=()
 # gcov's complaints go to a file: the command's tests read its stderr.
 sanitized() {
 	local failed=0
-	export GCOV_ERROR_FILE=$root/asan/gcov.log
-	find "$root/asan" -name '*.gcda' -delete
-	run_ctest "$root/asan" -j2 -L unit -E '^model-' "${options[@]}" || failed=1
+	export GCOV_ERROR_FILE=$root/memory/gcov.log
+	find "$root/memory" -name '*.gcda' -delete
+	run_ctest "$root/memory" -j2 -L unit -E '^model-' "${options[@]}" || failed=1
 	# Timing alone is of no interest here; neither is what runs without the library.
-	[ "$live" -eq 0 ] || run_ctest "$root/asan" -L live \
+	[ "$live" -eq 0 ] || run_ctest "$root/memory" -L live \
 		-E '^live-(fairness|stuck)$|^bench-|^cli-(programs|quickstart)$' "${options[@]}" || failed=1
 	return "$failed"
 }
 
 threads() {
-	run_ctest "$root/tsan" -R "$(threaded_tests)" "${unprivileged[@]}" "${options[@]}"
+	run_ctest "$root/threads" -R "$(threaded_tests)" "${unprivileged[@]}" "${options[@]}"
 }
 
 no_udp() {
@@ -220,7 +220,7 @@ if [ "$others" -eq 1 ]; then
 	stage_beside 'threads (TSan)' 1200 threads
 	stage 'memory (ASan, UBSan)' 1800 sanitized || true
 	stages_join
-	stage coverage 120 "$top/tests/coverage.sh" --report "$root/asan" || true
+	stage coverage 120 "$top/tests/coverage.sh" --report "$root/memory" || true
 	stage 'build without UDP' 120 no_udp || true
 fi
 
