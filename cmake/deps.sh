@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what building (build), testing too (test), in virtual machines (vm) and
-# in those of arm64 (vm-arm64) needs and is missing; with everything there it
-# asks no package manager and needs no root.
+# Installs the missing packages for building (build), for the tests, too (test), for the tests in
+# virtual machines (vm), or for those of arm64 (vm-arm64). If nothing is missing, it asks no
+# package manager and needs no root.
 set -euo pipefail
 
 what=${1:-}
@@ -13,8 +13,8 @@ build | test | vm | vm-arm64) ;;
 	;;
 esac
 
-# "gen object" came with bpftool 5.13. Ubuntu's /usr/sbin/bpftool is a wrapper
-# that only looks for the running kernel's.
+# "gen object" came with bpftool 5.13. Ubuntu's /usr/sbin/bpftool is a wrapper that only looks
+# for the bpftool of the running kernel.
 have_bpftool() {
 	local tool
 	for tool in /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool \
@@ -26,8 +26,8 @@ have_bpftool() {
 	return 1
 }
 
-# command-or-check, then its package for apt, dnf and pacman ("-": comes with
-# another one there). A check with a slash is a file or glob that must exist.
+# Per line: who needs it, the command or other check (see have), and its package for apt, dnf and
+# pacman.
 table='
 build cmake            cmake             cmake          cmake
 build ninja            ninja-build       ninja-build    ninja
@@ -47,6 +47,7 @@ test  scdoc            scdoc             scdoc          scdoc
 test  gcc              gcc               gcc            gcc
 test  g++              g++               gcc-c++        gcc
 test  clang++          clang             clang          clang
+test  clang-format     clang-format     clang-tools-extra clang
 test  clang-tidy       clang-tidy        clang-tools-extra clang
 test  cppcheck         cppcheck          cppcheck       cppcheck
 test  valgrind         valgrind          valgrind       valgrind

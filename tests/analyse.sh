@@ -1,38 +1,53 @@
 #!/usr/bin/env bash
-# Static analysis, no finding allowed: clang-tidy by .clang-tidy, cppcheck by
-# tests/cppcheck.txt, gcc -fanalyzer. Usage: tests/analyse.sh [clang-tidy|cppcheck|gcc]...
+# Static analysis without any finding allowed: clang-format by .clang-format, clang-tidy by
+# .clang-tidy, cppcheck with tests/cppcheck.txt, gcc -fanalyzer.
+# Usage: tests/analyse.sh [clang-format|clang-tidy|cppcheck|gcc]...
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build=${BUILD_ROOT:-$top/build}/analyse
-[ $# -gt 0 ] || set -- clang-tidy cppcheck gcc
+root=${BUILD_ROOT:-$top/build}
+[ $# -gt 0 ] || set -- clang-format clang-tidy cppcheck gcc
 cd "$top"
-mkdir -p "$build"
 
-configure() { # DIR OPTION...
-	local dir=$build/$1
+# build NAME OPTION...: below $root; prints the log if it fails
+build() {
+	local dir=$root/$1
 	shift
-	cmake -S "$top" -B "$dir" -G Ninja -DCMAKE_BUILD_TYPE=Debug "$@" >"$build/configure.log" 2>&1 || {
-		cat "$build/configure.log" >&2
-		exit 1
-	}
-	echo "$dir"
-}
-
-run_clang_tidy() {
-	local dir
-	dir=$(configure clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON) || return 1
-	cmake --build "$dir" >"$build/build.log" 2>&1 || { # for the generated headers
-		cat "$build/build.log" >&2
+	mkdir -p "$dir"
+	{
+		cmake -S "$top" -B "$dir" -G Ninja -DAGENTSH_EBPF_WERROR=ON "$@" && cmake --build "$dir"
+	} >"$dir/build.log" 2>&1 || {
+		tail -n 60 "$dir/build.log" >&2
 		return 1
 	}
-	printf '%s\0' lib/*.c examples/*.c examples/agentsh-trace/*.c tests/fuzz/*.c |
-		xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$dir" --quiet 2>/dev/null
+}
+
+# Another major version formats some lines differently.
+format_version=14
+
+run_clang_format() {
+	local version
+	version=$(clang-format --version | sed -nE 's/.*version ([0-9]+).*/\1/p')
+	if [ "$version" != $format_version ]; then
+		echo "left out: clang-format $version is installed, the sources are formatted by $format_version"
+		return 0
+	fi
+	# In a source tree without git all C files are ours, too.
+	{ git ls-files -z -- '*.c' '*.h' 2>/dev/null ||
+		find bpf examples include lib tests -name '*.[ch]' -print0; } |
+		xargs -0 clang-format --dry-run -Werror
+}
+
+# clang also compiles everything here, because it warns of other things than gcc does.
+run_clang_tidy() {
+	build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON || return 1
+	find lib examples tests/fuzz -name '*.c' -print0 |
+		xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$root/clang" --quiet 2>/dev/null
 }
 
 run_cppcheck() {
 	cppcheck --quiet --enable=warning,portability,performance --error-exitcode=1 \
-		--std=c11 --inline-suppr --suppressions-list=tests/cppcheck.txt \
+		--std=c11 --inline-suppr --suppressions-list=tests/cppcheck.txt -j "$(nproc)" \
 		-D_GNU_SOURCE -DAGENTSH_EBPF_WITH_UDP \
 		'-DLIBBPF_OPTS(type,name,...)=struct type name = {__VA_ARGS__}' \
 		-Iinclude -Ilib -Ibpf -Iexamples/agentsh-trace -Itests/fuzz -Itests/unit \
@@ -40,24 +55,19 @@ run_cppcheck() {
 }
 
 run_gcc() {
-	local dir
-	dir=$(configure gcc -DCMAKE_C_COMPILER=gcc -DAGENTSH_EBPF_WERROR=ON -DCMAKE_C_FLAGS=-fanalyzer) ||
-		return 1
-	cmake --build "$dir" >"$build/build.log" 2>&1 || {
-		cat "$build/build.log" >&2
-		return 1
-	}
+	build analyzer -DCMAKE_C_COMPILER=gcc -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS=-fanalyzer
 }
 
 failed=0
 for tool in "$@"; do
 	echo "== $tool"
 	case $tool in
+	clang-format) run_clang_format || failed=1 ;;
 	clang-tidy) run_clang_tidy || failed=1 ;;
 	cppcheck) run_cppcheck || failed=1 ;;
 	gcc) run_gcc || failed=1 ;;
 	*)
-		echo "usage: $0 [clang-tidy|cppcheck|gcc]..." >&2
+		echo "usage: $0 [clang-format|clang-tidy|cppcheck|gcc]..." >&2
 		exit 2
 		;;
 	esac

@@ -22,7 +22,7 @@ static const enum bpf_attach_type types[HOOKS] = {
 struct bare {
 	struct links_bpf *skel;
 	int progs[HOOKS];
-	int tags[HOOKS]; /* a storage for each hook; with one for all, the first is it */
+	int storages[HOOKS]; /* one per hook; if all hooks share one, only the first */
 };
 
 struct bare_session {
@@ -48,10 +48,10 @@ static void *own_open(size_t ring_size)
 	b->progs[1] = bpf_program__fd(b->skel->progs.own_connect6);
 	b->progs[2] = bpf_program__fd(b->skel->progs.own_sendmsg4);
 	b->progs[3] = bpf_program__fd(b->skel->progs.own_sendmsg6);
-	b->tags[0] = bpf_map__fd(b->skel->maps.tags_connect4);
-	b->tags[1] = bpf_map__fd(b->skel->maps.tags_connect6);
-	b->tags[2] = bpf_map__fd(b->skel->maps.tags_sendmsg4);
-	b->tags[3] = bpf_map__fd(b->skel->maps.tags_sendmsg6);
+	b->storages[0] = bpf_map__fd(b->skel->maps.storage_connect4);
+	b->storages[1] = bpf_map__fd(b->skel->maps.storage_connect6);
+	b->storages[2] = bpf_map__fd(b->skel->maps.storage_sendmsg4);
+	b->storages[3] = bpf_map__fd(b->skel->maps.storage_sendmsg6);
 	return b;
 }
 
@@ -64,7 +64,7 @@ static void *all_open(size_t ring_size)
 	b->progs[1] = bpf_program__fd(b->skel->progs.all_connect6);
 	b->progs[2] = bpf_program__fd(b->skel->progs.all_sendmsg4);
 	b->progs[3] = bpf_program__fd(b->skel->progs.all_sendmsg6);
-	b->tags[0] = bpf_map__fd(b->skel->maps.tags_all);
+	b->storages[0] = bpf_map__fd(b->skel->maps.storage_all);
 	return b;
 }
 
@@ -80,7 +80,7 @@ static struct bare_session *bare_link(const struct bare *b, const struct cgroup 
 	return s;
 }
 
-static void bare_tag(int map, const void *key)
+static void set_state(int map, const void *key)
 {
 	const struct agentsh_session_state state = {.session_id = 1, .generation = 1};
 
@@ -97,7 +97,7 @@ static void *own_attach(void *state, const struct cgroup *cg)
 		struct bpf_cgroup_storage_key key = {.cgroup_inode_id = cg->id,
 						     .attach_type = types[i]};
 
-		bare_tag(b->tags[i], &key);
+		set_state(b->storages[i], &key);
 	}
 	return s;
 }
@@ -107,7 +107,7 @@ static void *all_attach(void *state, const struct cgroup *cg)
 	struct bare *b = state;
 	struct bare_session *s = bare_link(b, cg);
 
-	bare_tag(b->tags[0], &cg->id);
+	set_state(b->storages[0], &cg->id);
 	return s;
 }
 
@@ -130,7 +130,7 @@ static void bare_close(void *state)
 }
 
 const struct attacher attacher_bare_own = {
-	.name = "bare, storage a hook",
+	.name = "bare, storage per hook",
 	.open = own_open,
 	.attach = own_attach,
 	.detach = bare_detach,
@@ -151,7 +151,7 @@ static void *ours_open(size_t ring_size)
 		.size = sizeof(opts),
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP,
 		.ring_size = (uint32_t)ring_size,
-		.ring_quota = 100, /* so that calls may be timed while nobody reads */
+		.ring_quota = 100, /* calls are timed while nobody reads */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;

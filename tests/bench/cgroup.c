@@ -17,10 +17,10 @@ void cgroup_make(struct cgroup *cg, const char *parent, const char *name, unsign
 		die("cgroup path too long");
 	if (mkdir(path, 0755) && errno != EEXIST)
 		die("mkdir %s: %m", path);
-	cgroup_look(cg, path);
+	cgroup_open(cg, path);
 }
 
-void cgroup_look(struct cgroup *cg, const char *path)
+void cgroup_open(struct cgroup *cg, const char *path)
 {
 	struct stat st;
 
@@ -34,9 +34,12 @@ void cgroup_look(struct cgroup *cg, const char *path)
 void cgroup_remove(struct cgroup *cg)
 {
 	close(cg->fd);
-	/* a process that has ended may still be counted for a moment */
-	for (int i = 0; rmdir(cg->path) && errno == EBUSY && i < 200; i++)
+	/* a process that has ended may count for a moment longer */
+	for (int i = 0; rmdir(cg->path); i++) {
+		if (errno != EBUSY || i == 400)
+			die("rmdir %s: %m", cg->path);
 		usleep(5000);
+	}
 }
 
 void cgroup_enter(const struct cgroup *cg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cgroups below the one that run.sh makes and removes, with all that is in it,
- * however this program ends.
+ * Cgroups below the cgroup of run.sh, which removes its cgroup with everything in it, however
+ * this program ends.
  */
 #ifndef BENCH_CGROUP_H
 #define BENCH_CGROUP_H
@@ -14,13 +14,14 @@ struct cgroup {
 	uint64_t id; /* inode number of the directory */
 };
 
-/* name is a number below one parent; parent from the command line. */
+/* Makes parent/name-number; parent comes from the command line. */
 void cgroup_make(struct cgroup *cg, const char *parent, const char *name, unsigned number);
-/* One that is there. */
-void cgroup_look(struct cgroup *cg, const char *path);
+/* Opens an existing cgroup. */
+void cgroup_open(struct cgroup *cg, const char *path);
+/* Dies if processes stay in the cgroup: they would disturb the next measurement. */
 void cgroup_remove(struct cgroup *cg);
 
-/* Moves the calling process. */
+/* Moves the calling process into the cgroup. */
 void cgroup_enter(const struct cgroup *cg);
 
 #endif

@@ -13,7 +13,7 @@
 #include "scenario.h"
 #include "util.h"
 
-/* The first line that begins with this, behind its colon or from its start. */
+/* The first line with this beginning: what follows its colon, or the line if begins is "". */
 static void line_of(const char *path, const char *begins, char *out, size_t size)
 {
 	FILE *in = fopen(path, "re");
@@ -35,7 +35,7 @@ static void line_of(const char *path, const char *begins, char *out, size_t size
 		fclose(in);
 }
 
-/* The processor says so to its guests; none of it is said of other machines. */
+/* The flag "hypervisor" is set in guests only. */
 static bool is_virtual(void)
 {
 	FILE *in = fopen("/proc/cpuinfo", "re");
@@ -51,7 +51,7 @@ static bool is_virtual(void)
 	return found;
 }
 
-/* They set the price of a call and a return, which is most of what a program costs. */
+/* Mitigations determine the cost of a call and a return, which is most of the cost of a program. */
 static void mitigations(void)
 {
 	static const char *const names[] = {"spectre_v2", "retbleed", "spec_rstack_overflow"};
@@ -91,20 +91,22 @@ void conditions(const struct bench *b)
 		    b->cpu_consumer);
 	line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource", "", text,
 		sizeof(text));
-	report_fact("clock", "%s, %.0f ns a look (in every figure flat out, in (a) too)", text,
-		    clock_cost());
+	report_fact(
+		"clock",
+		"%s, %.0f ns per reading (included in every figure of \"flat out\", also in (a))",
+		text, clock_cost());
 	line_of("/proc/sys/net/core/bpf_jit_enable", "", text, sizeof(text));
 	report_fact("bpf jit", "%s", text);
 	line_of("/proc/loadavg", "", text, sizeof(text));
 	report_fact("load before", "%s", text);
 	if (strtod(text, NULL) > 0.5)
-		report_note("the machine was not idle before");
+		report_note("the machine was not idle before the run");
 	report_fact("libbpf", "%s", libbpf_version_string());
 	report_fact("library", "agentsh-ebpf %s", agentsh_ebpf_version());
 	report_fact("ring", "%zu bytes for (c), (q) and (d) alike; (d) with ring_quota 100",
 		    b->ring_size);
 	report_fact("priority", "nice %d", getpriority(PRIO_PROCESS, 0));
-	report_fact("rounds", "%u, variants interleaved, %u percent of the full calls", b->rounds,
+	report_fact("rounds", "%u, variants interleaved, %u percent of the calls", b->rounds,
 		    b->percent);
 	if (b->cpu_worker == b->cpu_consumer)
 		report_note("worker and consumer share one CPU");

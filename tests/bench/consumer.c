@@ -57,8 +57,8 @@ void consumer_start(struct consumer *c)
 }
 
 /*
- * libbpf's reader has no wake-up of its own, so all get a signal; again, until
- * it has come while they were asleep.
+ * libbpf's reader cannot be woken, so the readers of all variants get a signal; it is repeated
+ * until it has arrived while the reader slept.
  */
 void consumer_stop(struct consumer *c)
 {

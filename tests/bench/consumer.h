@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A thread of its own that reads a variant's events, asleep while there are none. */
+/* A thread that reads the events of a variant and sleeps while there are none. */
 #ifndef BENCH_CONSUMER_H
 #define BENCH_CONSUMER_H
 
@@ -15,16 +15,16 @@ struct consumer {
 	int cpu;
 	pthread_t thread;
 	atomic_bool stop;
-	unsigned long delivered; /* right after consumer_stop() */
-	uint64_t drain_cpu_ns;	 /* likewise: of its processor, to read what was left */
+	unsigned long delivered; /* valid after consumer_stop() */
+	uint64_t drain_cpu_ns;	 /* CPU time to read what was left; valid after consumer_stop() */
 };
 
 void consumer_start(struct consumer *consumer);
 
-/* What its thread has used of its processor so far. */
+/* CPU time of the thread so far. */
 uint64_t consumer_cpu_ns(const struct consumer *consumer);
 
-/* Reads what is left, then ends the thread. */
+/* Reads the remaining events, then ends the thread. */
 void consumer_stop(struct consumer *consumer);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Baselines: what it costs that a program runs at all. */
+/* Baselines: the cost of running any program. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -25,7 +25,7 @@ static double entries(const char *path)
 	return n;
 }
 
-/* Bytes; the sum of the lines that begin with one of these names. */
+/* The sum, in bytes, of the lines that begin with one of these names. */
 static double kib_lines(const char *path, const char *const *names)
 {
 	FILE *in = fopen(path, "re");
@@ -52,7 +52,7 @@ static double resident(void)
 	return kib_lines("/proc/self/status", names);
 }
 
-/* What the kernel frees later, after a grace period, must not look like a gain. */
+/* Waits for a grace period, because memory that the kernel frees later would look like a gain. */
 static double kernel(void)
 {
 	static const char *const names[] = {"Slab", "Percpu", "VmallocUsed", NULL};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What this process holds at a moment. */
+/* The resources that this process holds. */
 #ifndef BENCH_FOOTPRINT_H
 #define BENCH_FOOTPRINT_H
 
@@ -8,7 +8,7 @@ struct footprint {
 	double resident; /* bytes, VmRSS */
 	double fds;
 	double threads;
-	double programs; /* of the whole machine */
+	double programs; /* loaded on the whole machine */
 	double kernel;	 /* bytes of the whole machine: slabs, per-CPU and vmalloc areas */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The report for programs: everything, each round's value too. */
+/* The report for programs: everything, with the value of each round. */
 #include <math.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Started by run.sh, which makes the cgroup and removes it. */
+/* run.sh starts this program, and makes and removes its cgroup. */
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
@@ -26,15 +26,15 @@ static const struct {
 enum { SCENARIOS = sizeof(scenarios) / sizeof(*scenarios), PEERS = 1u << (SCENARIOS - 1) };
 
 static const char usage[] =
-	"  --rounds N        rounds of each measurement, 1 to 1000 (default 7)\n"
+	"  --rounds N        rounds of each measurement, 1 to 1000 (default 5)\n"
 	"  --scenario NAME   connect, paced, drain, loss, idle, crowd, tcp, attach, open or peers; "
 	"may be\n"
 	"                    repeated (default: all but peers)\n"
-	"  --peers           peers too: what else could watch connects, in the same run\n"
-	"  --json FILE       everything as JSON too, each round's value\n"
-	"  --percent N       calls a round, percent of the full number (default 100)\n"
+	"  --peers           add the scenario peers: other tools that can watch connects\n"
+	"  --json FILE       also write everything as JSON, with the value of each round\n"
+	"  --percent N       calls per round, in percent of the full number (default 100)\n"
 	"  --ring-size N     bytes, a power of two (default 16777216)\n"
-	"  --sessions N      of the attach scenario (default 3000)\n";
+	"  --sessions N      sessions of the scenario attach (default 3000)\n";
 
 static unsigned long number(const char *option, const char *text, unsigned long min,
 			    unsigned long max)
@@ -54,10 +54,10 @@ static unsigned scenario_bit(const char *name)
 	for (unsigned i = 0; i < SCENARIOS; i++)
 		if (!strcmp(scenarios[i].name, name))
 			return 1u << i;
-	die("--scenario %s: not one of those in --help", name);
+	die("--scenario %s: unknown; --help lists the scenarios", name);
 }
 
-/* The first two CPUs that we may run on; the same one twice if there is but one. */
+/* The first two CPUs that this process may run on; the same CPU twice if there is only one. */
 static void choose_cpus(struct bench *b)
 {
 	cpu_set_t set;
@@ -74,7 +74,7 @@ static void choose_cpus(struct bench *b)
 	}
 }
 
-/* A session costs a descriptor for each hook, and one for its cgroup. */
+/* A session needs a descriptor per hook, and one for its cgroup. */
 static void raise_limits(const struct bench *b)
 {
 	unsigned long wanted = b->sessions * 5ul + 4 * BENCH_ATTACH_TIMES + 200;
@@ -106,7 +106,7 @@ int main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
 	};
-	struct bench b = {.rounds = 7, .percent = 100, .ring_size = 16 << 20, .sessions = 3000};
+	struct bench b = {.rounds = 5, .percent = 100, .ring_size = 16 << 20, .sessions = 3000};
 	const char *json = NULL;
 	unsigned chosen = 0;
 	bool peers = false;
@@ -147,13 +147,13 @@ int main(int argc, char **argv)
 	if (!b.cgroup)
 		die("--cgroup DIRECTORY is missing: start this through run.sh");
 	if (b.rounds < 5)
-		report_note("fewer than 5 rounds: for a look, not for a record");
+		report_note("fewer than 5 rounds: only a rough estimate");
 
 	if (!chosen)
 		chosen = PEERS - 1;
 	if (peers)
 		chosen |= PEERS;
-	/* what else runs on the machine is not to be measured */
+	/* other processes of the machine should not show in the figures */
 	if (setpriority(PRIO_PROCESS, 0, -20))
 		report_note("no higher priority: %s", strerror(errno));
 	choose_cpus(&b);
@@ -166,5 +166,5 @@ int main(int argc, char **argv)
 	report_table(stdout);
 	if (json && report_json(json))
 		die("%s: %m", json);
-	return 0;
+	return report_get()->failed;
 }

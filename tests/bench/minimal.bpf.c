@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Baseline (c): the shortest program that puts a whole record of the library's
- * size and layout into a ring.
+ * Baseline (c): the shortest program that puts a complete record with the size and the layout of
+ * the library's records into a ring.
  *
- * It fills what the context and one helper each can tell: thread, process, user
- * and group, boot time, cgroup id, both cookies, protocol and type, addresses,
- * ports and comm. It leaves at zero what a session or the task's structure
- * tells: tag, slot and loss, parent, start time, numbers in a PID namespace.
- * It counts nothing; the harness knows how many calls were made.
+ * It fills what the context or a single helper provides: thread, process, user and group, boot
+ * time, cgroup id, both cookies, protocol and type, addresses, ports and comm. Members that need a
+ * session or the task's structure stay zero: session id, slot, loss, parent, start time, and the
+ * numbers in a PID namespace. It does not count; the harness knows the number of calls.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -23,7 +22,7 @@ struct {
 	__uint(max_entries, 1 << 20); /* the harness sets the real size */
 } bench_ring SEC(".maps");
 
-/* BPF_RB_: the kernel's default wake-up, or none at all */
+/* a BPF_RB_ flag, for no wake-up; 0: the default wake-up of the kernel */
 const volatile __u64 bench_submit_flags = 0;
 
 SEC("cgroup/connect4")

@@ -69,7 +69,7 @@ bool peer_start(struct peer *p, char *const *argv, int cpu, const char *ready)
 	if (!p->pid) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pin(cpu);
-		signal(SIGINT, SIG_DFL); /* a shell ignores it for what runs in the background */
+		signal(SIGINT, SIG_DFL); /* ignored, because a shell started us in the background */
 		dup2(p->output, STDOUT_FILENO);
 		dup2(p->output, STDERR_FILENO);
 		execvp(argv[0], argv);
@@ -124,7 +124,7 @@ void peer_end(struct peer *p, int signal)
 		}
 		usleep(10000);
 	}
-	if (signal) /* it does not listen */
+	if (signal) /* it ignored the signal */
 		kill(p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
 	p->pid = -1;

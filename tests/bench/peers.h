@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs of others that watch connects, while they run beside us. */
+/* Other tools that watch connects, run for comparison. */
 #ifndef BENCH_PEERS_H
 #define BENCH_PEERS_H
 
@@ -9,22 +9,22 @@
 
 struct peer {
 	pid_t pid;
-	int output; /* a file of what it has written */
+	int output; /* file with the output */
 };
 
-/* Whether there is such a program in PATH. */
+/* Whether PATH has this program. */
 bool peer_there(const char *program);
 
-/* Starts it on a CPU and waits until it has written this; false: it ended, output tells why. */
+/* Starts it on a CPU and waits for this output. False: it ended; the output says why. */
 bool peer_start(struct peer *peer, char *const *argv, int cpu, const char *ready);
 
-/* What its threads have used of the processors so far. */
+/* CPU time of all its threads so far. */
 uint64_t peer_cpu_ns(const struct peer *peer);
 
-/* Sends the signal and waits for its end; 0: waits only. */
+/* Sends the signal and waits for the end; 0: only waits. */
 void peer_end(struct peer *peer, int signal);
 
-/* All that it has written; the caller frees it, and then the peer is gone. */
+/* Returns all output, which the caller frees, and releases the peer. */
 char *peer_output(struct peer *peer);
 
 #endif

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the plots of docs/PERFORMANCE.md out of a report of run.sh --json.
+"""Draws the plots of docs/PERFORMANCE.md from a report of run.sh --json.
 
-Usage: plots.py REPORT DIRECTORY. Calls gnuplot.
+Usage: plots.py REPORT DIRECTORY. Needs gnuplot.
 """
 import json
 import os
@@ -10,13 +10,13 @@ import re
 import subprocess
 import sys
 
-# One colour for one variant, in all plots.
+# Each variant has the same colour in all plots.
 STYLES = {
     "(a)": 5,
     "(q)": 3,
     "(c)": 2,
     "bare, one storage": 3,
-    "bare, storage a hook": 2,
+    "bare, storage per hook": 2,
     "(d) agentsh-ebpf, 10 ms": 4,
     "(d) agentsh-ebpf, ring_quota 25": 4,
 }
@@ -48,7 +48,7 @@ class Plots:
         self.directory = directory
 
     def lines(self, scenario, figure, pattern):
-        """variant -> [(number in the load's name, median, min, max)]"""
+        """Variant -> [(number in the name of the load, median, min, max)]."""
         found = {}
         for s in self.series:
             number = re.fullmatch(pattern, s["load"])
@@ -73,7 +73,7 @@ class Plots:
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
     def losses(self):
-        """Percent, at the rate that was reached: flat out is the last point."""
+        """Percentage lost at the measured rate; the last point is flat out."""
         loads = {}
         for s in self.series:
             if s["scenario"] == "loss" and not s["load"].startswith("burst"):
@@ -87,14 +87,14 @@ class Plots:
 
     def all(self):
         log = "set logscale xy\nset format x '%.0f'\nset format y '%.0f'"
-        rate = "connects a second"
+        rate = "connects per second"
         self.draw("latency", "From connect() to the reader: median delay", rate, "microseconds",
                   self.lines("paced", "delay p50", r"(\d+)/s"), log)
-        self.draw("connect", "What a connect() takes: median", rate, "nanoseconds",
+        self.draw("connect", "Duration of connect(): median", rate, "nanoseconds",
                   self.lines("paced", "connect p50", r"(\d+)/s"), log)
         self.draw("sessions", "Attaching one more session: median", "sessions attached",
                   "microseconds", self.lines("attach", "attach", r"session number (\d+)"), log)
-        self.draw("loss", "Events lost of a ring of 1 MiB: median", "thousand connects a second",
+        self.draw("loss", "Events lost of a ring of 1 MiB: median", "thousand connects per second",
                   "percent", self.losses(), "set yrange [0:1<*]")
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draws docs/performance/*.svg anew: out of a report that run.sh --json wrote,
-# or, without an argument, out of a run of its own. Needs gnuplot, python3.
+# Draws docs/performance/*.svg from a report of run.sh --json, or without an argument from a new run.
+# Needs gnuplot and python3. Usage: plots.sh [REPORT]
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

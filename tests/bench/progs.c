@@ -13,7 +13,7 @@ static int get_info(__u32 id, struct bpf_prog_info *info)
 	int err;
 
 	if (fd < 0)
-		return fd; /* gone meanwhile */
+		return fd; /* the program has been unloaded */
 	*info = (struct bpf_prog_info){0};
 	err = bpf_obj_get_info_by_fd(fd, info, &size);
 	close(fd);

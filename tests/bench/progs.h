@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the kernel itself says of programs: how many, and how long they ran. */
+/* What the kernel reports about programs: their number and their run time. */
 #ifndef BENCH_PROGS_H
 #define BENCH_PROGS_H
 
@@ -10,16 +10,16 @@ struct prog_time {
 	uint64_t runs;
 };
 
-/* All programs of the machine. */
+/* The number of programs loaded on the machine. */
 unsigned progs_loaded(void);
 
-/* Programs of the machine that run at cgroup hooks of sockets' addresses. */
+/* The number of loaded programs of type CGROUP_SOCK_ADDR. */
 unsigned progs_at_sock_addr(void);
 
-/* A descriptor; the kernel keeps time as long as it is open. */
+/* Returns a descriptor. The kernel measures run time while it is open. */
 int progs_timing_on(void);
 
-/* The sum over the programs at the cgroup's own connect4 hook. */
+/* The sum over the programs that are attached to connect4 of this cgroup. */
 struct prog_time progs_time(int cgroup_fd);
 
 #endif

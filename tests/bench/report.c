@@ -114,6 +114,11 @@ void report_note(const char *format, ...)
 	memcpy(report.notes[report.note_count++], text, sizeof(text));
 }
 
+void report_fail(void)
+{
+	report.failed = true;
+}
+
 struct summary summarize(const struct series *s)
 {
 	struct summary sum;

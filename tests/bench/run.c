@@ -8,17 +8,17 @@
 #include "util.h"
 
 /*
- * One program attached anywhere makes every connect() of the machine take the
- * hooks' way, so without others (a) is what it says and with them it is not.
+ * A program attached anywhere makes every connect() of the machine take the path with hooks.
+ * Only without such programs is variant (a) what its name says.
  */
 static void look_for_others(void)
 {
 	if (progs_at_sock_addr())
-		report_note("programs of others were loaded while (a) ran; where they are "
-			    "attached, (a) is some 200 ns too high and the ratio with it");
+		report_note("other eBPF programs were loaded while (a) ran; if they are attached, "
+			    "(a) and its ratios are some 200 ns too high");
 }
 
-/* Until the reader has gone to sleep: its first look, or its last ones. */
+/* Waits until the reader sleeps: before the first call, or after the last events. */
 static void settle(void)
 {
 	usleep(20000);
@@ -28,10 +28,10 @@ static void check_account(const struct variant *v, const struct run *run)
 {
 	unsigned long long all = run->delivered + run->lost;
 
-	/* a connection with its end gives up to three */
+	/* a connection has up to three events */
 	if (run->lost != UINT64_MAX && (all < run->times.made || all > 3 * run->times.made))
-		report_note("%s: delivered %lu + lost %llu is not the %lu calls made", v->name,
-			    run->delivered, (unsigned long long)run->lost, run->times.made);
+		report_failure("%s: delivered %lu + lost %llu is not the %lu calls made", v->name,
+			       run->delivered, (unsigned long long)run->lost, run->times.made);
 }
 
 static void read_all(const struct variant *v, struct consumer *c, const struct load *load,
@@ -97,7 +97,7 @@ void run_one(const struct bench *b, const struct variant *v, const struct load *
 
 struct load run_scaled(const struct bench *b, const struct load *load)
 {
-	/* what surely fits: no reader takes anything out */
+	/* what fits for certain if no reader consumes anything */
 	unsigned long fits = b->ring_size / AGENTSH_RECORD_RING_BYTES(struct agentsh_record) - 1;
 	struct load l = *load;
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Measures what the library costs, against the least that could do the same: a
-# table on stdout, JSON with --json FILE. Needs root. See --help.
-# BUILD_ROOT=DIR for another place than build/; BENCH=FILE for an agentsh-bench
-# that is built already.
+# Measures what the library costs, compared with the least that does the same. Prints a table, and
+# writes JSON with --json FILE. Needs root; takes less than 10 minutes. --help lists the options.
+# BUILD_ROOT=DIR is the place of the build (default: build/). BENCH=FILE is an agentsh-bench that
+# has already been built. Exit status 1: something could not be measured.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,8 +31,8 @@ if [ -z "${BENCH:-}" ] && ! {
 	exit 1
 fi
 
-# What else could watch connects: the Go program with what the distribution has
-# of cilium/ebpf, so no network is needed. Only with --peers, and only if it builds.
+# Builds the Go program that is compared with --peers, with the cilium/ebpf package of the
+# distribution, so that no network is needed.
 peer_args=()
 build_go_peer() {
 	local out source=$here/peers/main.go
@@ -62,7 +62,7 @@ case " $* " in
 *" --peers "* | *" peers "* | *" --scenario=peers "*) build_go_peer ;;
 esac
 
-# The cgroup v2 mount, wherever it is; mountinfo writes a space as \040.
+# The mount point of cgroup v2; mountinfo writes a space as \040.
 mount=$(awk '{ for (i = 7; i < NF; i++) if ($i == "-") { if ($(i + 1) == "cgroup2") print $5; break } }' \
 	/proc/self/mountinfo | head -n 1)
 mount=$(printf '%b' "${mount//\\/\\0}")
@@ -74,7 +74,7 @@ fi
 cgroup=$mount/agentsh-bench-$$
 child=
 
-# Ends what is still inside, then removes the directories, the deepest first.
+# Ends the processes in the cgroup, then removes the directories, deepest first.
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
 	trap - EXIT INT TERM HUP
@@ -98,7 +98,7 @@ trap 'exit 143' TERM
 trap 'exit 129' HUP
 
 mkdir "$cgroup"
-# In the background, because a trap waits for a command in the foreground.
+# In the background, because bash runs a trap only after a command in the foreground has ended.
 "$bench" --cgroup "$cgroup" "${peer_args[@]}" "$@" &
 child=$!
 status=0

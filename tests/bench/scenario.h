@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A scenario adds to the report, one value a figure and round. A further one is
- * a file with a function like these and a line in main.c.
+ * A scenario adds one value per figure and round to the report. A new scenario is a file with such
+ * a function, and a line in main.c.
  */
 #ifndef BENCH_SCENARIO_H
 #define BENCH_SCENARIO_H
 
 #include <stddef.h>
 
-/* Sessions that are timed one after another, a round and variant. */
+/* Sessions that are timed one after another, per round and variant. */
 enum { BENCH_ATTACH_TIMES = 200 };
 
 struct bench {
-	const char *cgroup; /* the bench's own */
+	const char *cgroup; /* made by run.sh for this program */
 	unsigned rounds;
-	unsigned percent; /* of the full number of calls a round */
+	unsigned percent; /* of the full number of calls per round */
 	size_t ring_size;
-	unsigned sessions;	 /* the attach scenario's many */
-	const char *peer_go;	 /* a program: tests/bench/peers/; NULL: there is none, */
-	const char *peer_no_go;	 /* and why not */
-	const char *peer_object; /* the kernel program that it loads */
+	unsigned sessions;	 /* number of sessions in the scenario attach */
+	const char *peer_go;	 /* program built from tests/bench/peers/, or NULL, */
+	const char *peer_no_go;	 /* and then the reason */
+	const char *peer_object; /* kernel program that peer_go loads */
 	int cpu_worker;
 	int cpu_consumer;
 };
@@ -33,9 +33,9 @@ void scenario_crowd(const struct bench *bench);
 void scenario_tcp(const struct bench *bench);
 void scenario_attach(const struct bench *bench);
 void scenario_open(const struct bench *bench);
-void scenario_peers(const struct bench *bench); /* only if it is asked for */
+void scenario_peers(const struct bench *bench); /* only with --peers */
 
-/* What the figures depend on, into the report. */
+/* Adds to the report what the figures depend on. */
 void conditions(const struct bench *bench);
 
 #endif

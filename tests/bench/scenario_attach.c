@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What one more session costs: time at the first and at later ones, memory, and
- * whether the events of one cost more where many are attached.
+ * The cost of one more session: the time to attach the first and later sessions, memory, and
+ * whether the events of a session cost more while many are attached.
  */
 #include <math.h>
 #include <stdio.h>
@@ -31,7 +31,7 @@ enum {
 	MAX_SIZES = 4,
 };
 
-/* Which sessions are timed: 1st, 100th, 1,000th and the last of --sessions. */
+/* The timed sessions: the 1st, 100th, 1,000th and the last of --sessions. */
 static struct size {
 	unsigned number;
 	char name[32];
@@ -55,7 +55,7 @@ static void choose_sizes(unsigned sessions)
 	}
 }
 
-/* Each time a cgroup to which this tracer has not been attached before, as a host's is. */
+/* As in a host, every cgroup is new to the tracer. */
 static void time_one(const struct bench *b, const char *load, const struct attacher *a, void *state,
 		     const struct cgroup *fresh)
 {
@@ -78,7 +78,7 @@ static void time_one(const struct bench *b, const char *load, const struct attac
 	report_add(NAME, load, a->name, "both", "us", percentile(both, n, 50) / 1e3);
 }
 
-/* Nobody reads: the ring has room for the calls of all sizes. */
+/* Nobody reads, so the ring needs room for the calls of all sizes. */
 static void time_events(const struct bench *b, const char *load, void *state,
 			const struct cgroup *fresh)
 {
@@ -98,18 +98,18 @@ static void time_events(const struct bench *b, const char *load, void *state,
 static void add_footprint(const struct attacher *a, const struct footprint *was,
 			  const struct footprint *is, unsigned n)
 {
-	report_add(NAME, FOOTPRINT, a->name, "heap a session", "B", (is->heap - was->heap) / n);
-	report_add(NAME, FOOTPRINT, a->name, "RSS a session", "B",
+	report_add(NAME, FOOTPRINT, a->name, "heap per session", "B", (is->heap - was->heap) / n);
+	report_add(NAME, FOOTPRINT, a->name, "RSS per session", "B",
 		   (is->resident - was->resident) / n);
-	report_add(NAME, FOOTPRINT, a->name, "kernel a session", "B",
+	report_add(NAME, FOOTPRINT, a->name, "kernel per session", "B",
 		   (is->kernel - was->kernel) / n);
-	report_add(NAME, FOOTPRINT, a->name, "fds a session", "", (is->fds - was->fds) / n);
-	report_add(NAME, FOOTPRINT, a->name, "threads a session", "",
+	report_add(NAME, FOOTPRINT, a->name, "fds per session", "", (is->fds - was->fds) / n);
+	report_add(NAME, FOOTPRINT, a->name, "threads per session", "",
 		   (is->threads - was->threads) / n);
 	report_add(NAME, FOOTPRINT, a->name, "programs loaded", "", is->programs - was->programs);
 }
 
-/* cgs: those of the sessions that stay, then fresh ones for each size. */
+/* cgs: the cgroups of the sessions that stay, then unused ones for each size. */
 static void one_round(const struct bench *b, const struct attacher *a, const struct cgroup *cgs)
 {
 	void *state = a->open(b->ring_size);
@@ -149,7 +149,7 @@ static void add_ratios(const char *load)
 {
 	add_ratio(load, &attacher_bare_all, "attach", "attach, ours / bare, one storage", 1.3);
 	add_ratio(load, &attacher_bare_all, "both", "both, ours / bare, one storage", (double)NAN);
-	add_ratio(load, &attacher_bare_own, "attach", "attach, ours / bare, storage a hook",
+	add_ratio(load, &attacher_bare_own, "attach", "attach, ours / bare, storage per hook",
 		  (double)NAN);
 	report_ratio(NAME, load, "connect p50, to that with one session", 1.1,
 		     report_last(NAME, load, attacher_ours.name, "connect p50") /
@@ -162,9 +162,9 @@ static void add_needs(void)
 		const char *figure, *text;
 		double target;
 	} needs[] = {
-		{"heap a session", "bytes of heap a session", 1024},
-		{"fds a session", "descriptors a session: its links", 4},
-		{"threads a session", "threads a session", 0},
+		{"heap per session", "bytes of heap per session", 1024},
+		{"fds per session", "descriptors per session: its links", 4},
+		{"threads per session", "threads per session", 0},
 	};
 
 	for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What connect() takes longer in a session, against less and less of a tracer. */
+/* How much longer connect() takes in a session, compared with ever simpler tracers. */
 #include <math.h>
 #include <stdio.h>
 
@@ -22,8 +22,8 @@ static const struct variant *const variants[VARIANTS] = {
 };
 
 /*
- * "read afterwards" leaves the wake-ups of the consumer out: with the others,
- * how often it falls asleep weighs more than the programs do.
+ * "read afterwards" excludes the wake-ups of the consumer. In the other loads, how often the
+ * consumer falls asleep matters more than the programs.
  */
 static const struct load loads[] = {
 	{.name = "flat out", .calls = 40000, .passes = MAX_PASSES},
@@ -46,7 +46,7 @@ static void add_events(const struct variant *v, const char *load, unsigned long 
 			    load, v->name);
 }
 
-/* What the passes of one round gave for one variant. */
+/* The results of all passes of one round, for one variant. */
 struct passes {
 	double p50[MAX_PASSES], mean[MAX_PASSES], p99[MAX_PASSES], rate[MAX_PASSES];
 	double bpf[MAX_PASSES];
@@ -54,8 +54,8 @@ struct passes {
 };
 
 /*
- * All variants in turn, several times: the machine's own ups and downs are
- * longer than one pass, so that they meet all variants alike.
+ * Runs all variants in turn, several times. The speed of the machine varies more slowly than one
+ * pass, so that the variation affects all variants equally.
  */
 static void run_passes(const struct bench *b, const struct load *load, unsigned round, bool timing,
 		       struct passes all[VARIANTS])
@@ -87,8 +87,8 @@ static void run_passes(const struct bench *b, const struct load *load, unsigned 
 }
 
 /*
- * (ours - base) against (minimal - base): the median of the passes' own, whose
- * three runs were next to each other. NAN where noise made less of it.
+ * (ours - base) / (minimal - base): the median over the passes, whose runs were next to each
+ * other. NAN if noise made the difference meaningless.
  */
 static double over(const double *base, const double *minimal, const double *ours, unsigned passes)
 {
@@ -110,7 +110,7 @@ static void time_calls(const struct bench *b, const struct load *load, unsigned 
 	struct passes all[VARIANTS] = {0};
 
 	run_passes(b, load, round, false, all);
-	/* before the medians, which sort */
+	/* before median(), which sorts */
 	report_ratio(NAME, load->name, "p50, (d - a) / (c - a)", 1.25,
 		     over(all[NONE].p50, all[MINIMAL].p50, all[OURS].p50, load->passes));
 	report_ratio(NAME, load->name, "mean, (d - a) / (c - a)", (double)NAN,
@@ -127,7 +127,7 @@ static void time_calls(const struct bench *b, const struct load *load, unsigned 
 	}
 }
 
-/* Rounds of their own: keeping time costs the programs time. */
+/* In separate rounds, because measuring run time slows the programs down. */
 static void time_programs(const struct bench *b, const struct load *load, const char *name,
 			  unsigned round)
 {
@@ -142,7 +142,7 @@ static void time_programs(const struct bench *b, const struct load *load, const 
 	for (unsigned i = 0; i < VARIANTS; i++) {
 		if (!variants[i]->open)
 			continue;
-		report_add(NAME, name, variants[i]->name, "BPF time a run", "ns",
+		report_add(NAME, name, variants[i]->name, "BPF time per run", "ns",
 			   median(all[i].bpf, load->passes));
 		add_events(variants[i], name, all[i].made, all[i].delivered);
 	}

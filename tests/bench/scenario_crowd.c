@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a connect() costs while another processor makes some too: they share the
- * ring's lock, whether they are of one session or of two. Nobody reads.
+ * What a connect() costs while another CPU connects, too. Both share the lock of the ring,
+ * whether they belong to one session or to two. Nobody reads the ring.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -33,20 +35,53 @@ static const struct variant *const variants[] = {
 
 enum { VARIANTS = sizeof(variants) / sizeof(*variants) };
 
-/* Connects without end on the other processor. */
-static pid_t neighbour(const struct cgroup *cg, int cpu)
+static int neighbour_report;
+
+/* Connects on the other CPU until it is killed; reports each finished run of calls. */
+static _Noreturn void be_neighbour(const struct cgroup *cg, int cpu, pid_t parent, int report)
 {
 	const struct load load = {.calls = 5000, .cold = true};
 	struct worker_times times;
-	pid_t pid = fork();
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	for (;;) {
+		worker_run(cg, cpu, &load, &times);
+		if (write(report, "", 1) != 1 && errno != EAGAIN)
+			die("the neighbour cannot report: %m");
+	}
+}
+
+/* Returns when the neighbour has finished its first calls, so that it is known to connect. */
+static pid_t start_neighbour(const struct cgroup *cg, int cpu)
+{
+	pid_t parent = getpid(), pid;
+	int report[2];
+	char byte;
+
+	if (pipe2(report, O_CLOEXEC) || fcntl(report[1], F_SETFL, O_NONBLOCK))
+		die("pipe: %m");
+	pid = fork();
 	if (pid < 0)
 		die("fork: %m");
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (;;)
-		worker_run(cg, cpu, &load, &times);
+	if (!pid)
+		be_neighbour(cg, cpu, parent, report[1]);
+	close(report[1]);
+	if (read(report[0], &byte, 1) != 1)
+		die("crowd: the neighbour ended before its first calls");
+	/* stays open: a closed pipe would end the neighbour */
+	neighbour_report = report[0];
+	return pid;
+}
+
+static void stop_neighbour(pid_t pid)
+{
+	if (waitpid(pid, NULL, WNOHANG))
+		die("crowd: the neighbour ended while the other process was measured");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close(neighbour_report);
 }
 
 static double one(const struct bench *b, const struct variant *v, int crowd,
@@ -59,21 +94,18 @@ static double one(const struct bench *b, const struct variant *v, int crowd,
 
 	for (unsigned i = 0; i < 2; i++) {
 		cgroup_make(&cgs[i], b->cgroup, NAME, i);
-		/* the empty one has but one link: the other is outside of it */
+		/* the empty variant has only one link, so the second cgroup stays without */
 		if (state && (i == 0 || v == &variant_ours))
 			v->attach(state, cgs[i].fd);
 	}
-	if (crowd != ALONE) {
-		pid = neighbour(&cgs[crowd == OTHER_SESSION], b->cpu_consumer);
-		usleep(2000);
-	}
+	if (crowd != ALONE)
+		pid = start_neighbour(&cgs[crowd == OTHER_SESSION], b->cpu_consumer);
 	worker_run(&cgs[0], b->cpu_worker, load, &times);
-	if (pid) {
-		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
-	}
+	if (pid)
+		stop_neighbour(pid);
 	if (v == &variant_ours && v->lost(state))
-		report_note("crowd: the ring was full; a lost event costs less");
+		report_note("crowd: the ring was full, and a lost event costs less than a recorded "
+			    "one");
 	if (state)
 		v->close(state);
 	for (unsigned i = 0; i < 2; i++)
@@ -86,7 +118,7 @@ static double last(int crowd, const struct variant *v)
 	return report_last(NAME, loads[crowd], v->name, FIGURE);
 }
 
-/* What the other adds to a call with the library, less what it adds to one without. */
+/* The time that the neighbour adds to a call with the library, less that without the library. */
 static double added(int crowd)
 {
 	return last(crowd, &variant_ours) - last(ALONE, &variant_ours) -
@@ -99,7 +131,7 @@ void scenario_crowd(const struct bench *b)
 	struct load load = run_scaled(b, &full);
 
 	if (b->cpu_worker == b->cpu_consumer) {
-		report_note("crowd: left out, there is but one processor");
+		report_note("crowd: left out, because there is only one CPU");
 		return;
 	}
 	for (unsigned round = 0; round < b->rounds; round++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A full ring read at once: what an event costs the reader, without any waiting. */
+/* Reads a full ring at once: the cost of an event for the reader, without waiting. */
 #include <stdio.h>
 
 #include "report.h"
@@ -8,7 +8,7 @@
 
 static const char NAME[] = "drain";
 static const char LOAD[] = "flat out, read afterwards";
-static const char FIGURE[] = "reader CPU an event";
+static const char FIGURE[] = "reader CPU per event";
 
 static const struct variant *const variants[] = {
 	&variant_minimal,

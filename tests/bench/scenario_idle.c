@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A host that waits for events of a session in which nothing happens: how often
- * the kernel had to run it. One that has just started, and one after a busy second.
+ * How often the kernel runs a host that waits for events of an idle session: once directly after
+ * open, and once after a busy second.
  */
 #include <agentsh/ebpf.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static const char NAME[] = "idle";
 static const char LOAD[] = "10 s, nothing happens";
 static const char FIGURE[] = "context switches of the host";
 
-/* Below so many percent it is only asked whether the benchmark runs. */
+/* Below this percentage, the run only shows that the benchmark works. */
 enum { SMOKE = 20 };
 
 enum { FRESH, BUSY, HOSTS, SECONDS = 10 };
@@ -45,7 +45,7 @@ static _Noreturn void be_host(const struct cgroup *cg, int cpu, int ready)
 	state = v.open(1 << 20);
 	v.attach(state, cg->fd);
 	if (write(ready, "", 1) != 1)
-		die("the idle host has nobody to tell: %m");
+		die("the idle host cannot report: %m");
 	for (;;)
 		if (v.consume(state, -1) < 0)
 			die("the idle host cannot read");
@@ -77,7 +77,7 @@ static void stop(struct host *h)
 	cgroup_remove(&h->cg);
 }
 
-/* Of all its threads: it has but one, and a second would be a fault of the library. */
+/* The host has one thread. A second one would be a fault of the library. */
 static double switches(pid_t pid)
 {
 	char path[64], line[128];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is lost at which rate, and in a burst; a ring of 1 MiB. */
+/* How much is lost at which rate, and in a burst, with a ring of 1 MiB. */
 #include <stdio.h>
 
 #include "record.h"
@@ -25,7 +25,7 @@ static const struct load loads[] = {
 	{.name = "250000/s", .rate = 250000, .calls = 75000, .spin = true},
 	{.name = "500000/s", .rate = 500000, .calls = 150000, .spin = true},
 	{.name = "flat out", .calls = 200000},
-	/* all that the ring holds while nobody reads */
+	/* as much as the ring holds while nobody reads */
 	{.name = "burst that fills the ring", .calls = 1 << 20, .read_late = true},
 };
 
@@ -37,7 +37,7 @@ static void one(const struct bench *b, const struct load *load, unsigned round)
 		const struct variant *v = variants[(i + round) % VARIANTS];
 		struct run run;
 
-		/* such a burst is more than one session's share */
+		/* such a burst exceeds the quota of one session */
 		if (load->read_late && v == &variant_ours_default)
 			continue;
 		run_one(b, v, load, (struct run_how){0}, &run);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Opening a tracer, against libbpf's skeleton of the very same programs; without
- * BTF; and the probe, once what it asks libbpf is known to the process.
+ * Opening a tracer, compared with a skeleton load of the same programs by libbpf; opening without
+ * BTF; and the probe after libbpf has cached its feature checks.
  */
 #include <agentsh/ebpf.h>
 #include <bpf/bpf.h>
@@ -15,7 +15,7 @@
 #include "session_state.h"
 #include "settings.h"
 
-#include "agentsh_task.skel.h" /* knows the settings' type by name only */
+#include "agentsh_task.skel.h" /* knows the type of the settings by name only */
 #include "report.h"
 #include "scenario.h"
 #include "util.h"
@@ -26,8 +26,8 @@ enum { TIMES = 5, RING = 1 << 20, SLOTS = 4096, PAIRS = 8192 };
 
 /* Programs of the object, in groups of hooks. */
 static const struct {
-	const char *program, *tags;
-	uint32_t hooks; /* with any of these */
+	const char *program, *storage;
+	uint32_t hooks; /* loaded for any of these */
 } programs[] = {
 	{"agentsh_connect4", "agentsh_state_connect4", AGENTSH_EBPF_HOOK_CONNECT},
 	{"agentsh_connect6", "agentsh_state_connect6", AGENTSH_EBPF_HOOK_CONNECT},
@@ -69,7 +69,7 @@ static int ignore(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-/* As the library sets them, or the verifier would have less to look at. */
+/* Set as by the library, because otherwise the verifier would have less to check. */
 static void set_settings(struct bpf_map *map, uint32_t hooks)
 {
 	struct agentsh_settings settings = {
@@ -94,22 +94,22 @@ static void set_settings(struct bpf_map *map, uint32_t hooks)
 		die("settings of the bare skeleton: %m");
 }
 
-/* The programs of these hooks, with one storage for all of them. */
-static void set_programs(struct bpf_object *obj, uint32_t hooks, int tags)
+/* Selects the programs of these hooks, with one storage for all of them. */
+static void set_programs(struct bpf_object *obj, uint32_t hooks, int storage)
 {
 	for (int i = 0; i < PROGRAMS; i++) {
 		bool wanted = (programs[i].hooks & hooks) != 0;
-		struct bpf_map *map = bpf_object__find_map_by_name(obj, programs[i].tags);
+		struct bpf_map *map = bpf_object__find_map_by_name(obj, programs[i].storage);
 
 		bpf_program__set_autoload(
 			bpf_object__find_program_by_name(obj, programs[i].program), wanted);
 		bpf_map__set_autocreate(map, wanted);
-		if (wanted && bpf_map__reuse_fd(map, tags))
+		if (wanted && bpf_map__reuse_fd(map, storage))
 			die("storage of the bare skeleton: %m");
 	}
 }
 
-static int set_flows(struct bpf_map *map, uint32_t hooks)
+static int set_sock_states(struct bpf_map *map, uint32_t hooks)
 {
 	uint32_t flags = BPF_F_NO_PREALLOC;
 
@@ -121,16 +121,16 @@ static int set_flows(struct bpf_map *map, uint32_t hooks)
 static uint64_t bare(uint32_t hooks)
 {
 	uint64_t begin = now_ns(), took;
-	int tags = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, "bench_tag", sizeof(__u64),
-				  sizeof(struct agentsh_session_state), 0, NULL);
+	int storage = bpf_map_create(BPF_MAP_TYPE_CGROUP_STORAGE, "bench_state", sizeof(__u64),
+				     sizeof(struct agentsh_session_state), 0, NULL);
 	struct agentsh_task_bpf *skel = agentsh_task_bpf__open();
 	struct ring_buffer *ring;
 
-	if (!skel || tags < 0)
+	if (!skel || storage < 0)
 		die("bare skeleton: %m");
 	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"), hooks);
-	set_programs(skel->obj, hooks, tags);
-	if (set_flows(skel->maps.agentsh_sock_states, hooks) ||
+	set_programs(skel->obj, hooks, storage);
+	if (set_sock_states(skel->maps.agentsh_sock_states, hooks) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_slots, SLOTS) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_udp_seen, PAIRS) ||
@@ -142,7 +142,7 @@ static uint64_t bare(uint32_t hooks)
 	took = now_ns() - begin;
 	ring_buffer__free(ring);
 	agentsh_task_bpf__destroy(skel);
-	close(tags);
+	close(storage);
 	return took;
 }
 
@@ -199,7 +199,7 @@ static double probe_ms(void)
 
 void scenario_open(const struct bench *b)
 {
-	/* libbpf tries the kernel's features once a process, whoever comes first */
+	/* libbpf checks the features of the kernel once per process: not in a timed call */
 	for (int i = 0; i < OPENERS; i++)
 		open_one(i, ALL_HOOKS);
 	probe_ms();

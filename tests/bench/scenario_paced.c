@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connects at a rate: what a call takes longer, how late its event reaches the
- * reader, and what the reader burns for it.
+ * Connects at a fixed rate: how much longer a call takes, how late its event reaches the reader,
+ * and how much CPU time the reader uses.
  */
 #include <math.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@ static const struct variant *const variants[VARIANTS] = {
 
 enum { AT_10, AT_100, AT_1000, AT_10000, AT_100000, LOADS };
 
-/* Short passes, many times: so that the machine's ups and downs meet all alike. */
+/* Many short passes, so that variations of the machine affect all variants equally. */
 static const struct load loads[LOADS] = {
 	[AT_10] = {.name = "10/s", .rate = 10, .calls = 20, .passes = 1, .cold = true},
 	[AT_100] = {.name = "100/s", .rate = 100, .calls = 150, .passes = 1, .cold = true},
@@ -55,7 +55,7 @@ static void add(const struct load *load, const struct variant *v, const struct r
 		return;
 	report_add(NAME, load->name, v->name, "delay p50", "us", percentile(d->ns, d->n, 50) / 1e3);
 	report_add(NAME, load->name, v->name, "delay p99", "us", percentile(d->ns, d->n, 99) / 1e3);
-	report_add(NAME, load->name, v->name, "reader CPU an event", "us",
+	report_add(NAME, load->name, v->name, "reader CPU per event", "us",
 		   (double)run->cpu_ns / 1e3 / (double)run->delivered);
 	report_add(NAME, load->name, v->name, "lost", "",
 		   (double)run->times.made - (double)run->delivered);
@@ -81,10 +81,10 @@ static void one_load(const struct bench *b, const struct load *full, unsigned ro
 static void cpu_ratio(int load, int variant, double target)
 {
 	static const char *const texts[] = {
-		[OURS] = "reader CPU an event, d / c",
-		[OURS_10MS] = "reader CPU an event, d with 10 ms / c",
+		[OURS] = "reader CPU per event, d / c",
+		[OURS_10MS] = "reader CPU per event, d with 10 ms / c",
 	};
-	static const char figure[] = "reader CPU an event";
+	static const char figure[] = "reader CPU per event";
 
 	report_ratio(NAME, loads[load].name, texts[variant], target,
 		     of(load, variant, figure) / of(load, MINIMAL, figure));
@@ -107,7 +107,7 @@ static void add_ratios(void)
 	cpu_ratio(AT_10000, OURS_10MS, 0.1);
 }
 
-/* Of the medians: a round's own differences are small against its noise. */
+/* From the medians, because the differences within one round are smaller than the noise. */
 static void add_cost(int load, double target)
 {
 	double none = all_of(load, NONE, "connect p50");

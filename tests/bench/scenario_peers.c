@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What else could tell of connects: strace, bpftrace, and a Go program that
- * loads for each session. Each as its users start it; only asked for (--peers).
+ * Other tools that can report connects: strace, bpftrace, and a Go program that loads its eBPF
+ * program once per session. Each is started as its users start it. Only with --peers.
  */
 #include <math.h>
 #include <signal.h>
@@ -36,7 +36,7 @@ static const struct load loads[] = {
 	{.name = "flat out", .calls = 10000},
 };
 
-/* What one run gave; NAN: it does not tell. */
+/* The result of one run; NAN: unknown. */
 struct seen {
 	struct worker_times times;
 	double events, cpu_ns, delay_p50, delay_p99;
@@ -71,10 +71,10 @@ static void run_strace(const struct bench *b, bool seccomp, const struct load *l
 
 	seen->cpu_ns = (double)worker_run_under(seccomp ? filter : plain, cg, b->cpu_worker,
 						b->cpu_consumer, load, &seen->times);
-	seen->events = (double)seen->times.made; /* it stops each call */
+	seen->events = (double)seen->times.made; /* strace stops every call */
 }
 
-/* Lets it see the worker; false: it did not start. */
+/* Runs the worker while the tool watches. False: the tool did not start. */
 static bool run_beside(const struct bench *b, char *const *argv, const char *ready, int signal,
 		       const struct load *load, const struct cgroup *cg, struct seen *seen,
 		       char **output)
@@ -85,7 +85,7 @@ static bool run_beside(const struct bench *b, char *const *argv, const char *rea
 	if (ok) {
 		uint64_t before;
 
-		usleep(1000000); /* bpftrace says so before it is attached */
+		usleep(1000000); /* bpftrace prints this before it is attached */
 		before = peer_cpu_ns(&peer);
 		worker_run(cg, b->cpu_worker, load, &seen->times);
 		usleep(300000);
@@ -164,7 +164,7 @@ static void add_seen(const char *load, const char *name, const struct seen *s)
 {
 	add(load, name, "connect p50", "ns", s->times.p50);
 	add(load, name, "connect p99", "ns", s->times.p99);
-	add(load, name, "CPU a connect", "us", s->cpu_ns / 1e3 / (double)s->times.made);
+	add(load, name, "CPU per connect", "us", s->cpu_ns / 1e3 / (double)s->times.made);
 	add(load, name, "seen", "%", 100 * s->events / (double)s->times.made);
 	add(load, name, "delay p50", "us", s->delay_p50 / 1e3);
 	add(load, name, "delay p99", "us", s->delay_p99 / 1e3);

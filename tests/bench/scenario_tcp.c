@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A TCP connection from socket() to close(), against a listener that does not
- * accept: what its whole life costs more when it is reported.
+ * A TCP connection from socket() to close(), to a listener that does not accept: how much longer
+ * the whole connection takes if it is reported.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static const struct {
 };
 
 static const struct load loads[] = {
-	/* listen(2) has no room for more */
+	/* the backlog of listen(2) has no room for more */
 	{.name = "flat out", .calls = 1500, .passes = PASSES, .tcp = true},
 	{.name = "1000/s", .rate = 1000, .calls = 400, .passes = 1, .tcp = true},
 };
@@ -50,7 +50,7 @@ static void one_load(const struct bench *b, const struct load *full, unsigned ro
 		report_add(NAME, load.name, variants[i].name, FIGURE, "ns",
 			   median(p50[i], load.passes));
 		if (variants[i].variant->consume)
-			report_add(NAME, load.name, variants[i].name, "events a connection", "",
+			report_add(NAME, load.name, variants[i].name, "events per connection", "",
 				   events[i]);
 	}
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the benchmark with very few calls: everything is there, nothing is judged.
+"""Runs the benchmark with very few calls. The report must be complete; figures are not judged.
 
 Usage: smoke.py RUN_SH AGENTSH_BENCH. Exit status 77 without root.
 """
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ import tempfile
 VARIANTS = ["(a) no program", "(b) empty program", "(c) minimal record", "(d) agentsh-ebpf"]
 WITH_PROGRAM = VARIANTS[1:]
 WITH_RECORDS = VARIANTS[2:]
-ATTACHERS = ["bare, storage a hook", "bare, one storage", "agentsh-ebpf"]
+ATTACHERS = ["bare, storage per hook", "bare, one storage", "agentsh-ebpf"]
 OPENERS = ["bare skeleton load", "agentsh-ebpf", "agentsh-ebpf without BTF"]
 OURS = "(d) agentsh-ebpf"
 MINIMAL = "(c) minimal record"
@@ -38,7 +39,7 @@ WANTED = {
     ("open", "probe"): [(["probe"], ["agentsh-ebpf"])],
     ("drain", "flat out, read afterwards"): [
         (
-            ["reader CPU an event"],
+            ["reader CPU per event"],
             [MINIMAL, OURS, OURS + ", read of 256", OURS + ", read of 32"],
         )
     ],
@@ -48,11 +49,11 @@ WANTED = {
     ("attach", "footprint"): [
         (
             [
-                "heap a session",
-                "RSS a session",
-                "kernel a session",
-                "fds a session",
-                "threads a session",
+                "heap per session",
+                "RSS per session",
+                "kernel per session",
+                "fds per session",
+                "threads per session",
                 "programs loaded",
             ],
             ATTACHERS,
@@ -66,7 +67,7 @@ for load in ("flat out", "flat out, read afterwards"):
     ]
 for load in ("kernel's run time, flat out", "kernel's run time, read afterwards"):
     WANTED["connect", load] = [
-        (["BPF time a run"], WITH_PROGRAM),
+        (["BPF time per run"], WITH_PROGRAM),
         (["delivered", "lost"], WITH_RECORDS),
     ]
 for load in ("session number 1", "session number 3"):
@@ -77,12 +78,12 @@ for load in ("session number 1", "session number 3"):
 for rate in RATES:
     WANTED["paced", rate + "/s"] = [
         (["connect p50", "connect p99"], PACED),
-        (["delay p50", "delay p99", "reader CPU an event", "lost"], PACED[2:]),
+        (["delay p50", "delay p99", "reader CPU per event", "lost"], PACED[2:]),
     ]
 for load in ("alone", "beside another session", "beside another process"):
     WANTED["crowd", load] = [(["connect p50"], [*VARIANTS[:2], OURS])]
 for load in ("flat out", "1000/s"):
-    WANTED["tcp", load] = [(["connect to close p50"], TCP), (["events a connection"], TCP[2:])]
+    WANTED["tcp", load] = [(["connect to close p50"], TCP), (["events per connection"], TCP[2:])]
 for load in ("50000/s", "100000/s", "250000/s", "500000/s", "flat out"):
     WANTED["loss", load] = [
         (["calls/s", "made", "lost"], [MINIMAL, OURS, OURS + ", ring_quota 25"])
@@ -92,21 +93,21 @@ WANTED["loss", "burst that fills the ring"] = [(["calls/s", "made", "lost"], [MI
 RATIOS = {
     ("attach", load, f"attach, ours / bare, {bare}")
     for load in ("session number 1", "session number 3")
-    for bare in ("storage a hook", "one storage")
+    for bare in ("storage per hook", "one storage")
 } | {
     ("attach", "session number 3", "connect p50, to that with one session"),
-    ("attach", "footprint", "bytes of heap a session"),
-    ("attach", "footprint", "threads a session"),
-    ("attach", "footprint", "descriptors a session: its links"),
+    ("attach", "footprint", "bytes of heap per session"),
+    ("attach", "footprint", "threads per session"),
+    ("attach", "footprint", "descriptors per session: its links"),
     ("connect", "record", "bytes of payload"),
     ("connect", "kernel's run time, read afterwards", "BPF time, d / c"),
     ("paced", "10/s", "delay p50, d / c"),
-    ("paced", "10/s", "reader CPU an event, d / c"),
-    ("paced", "100/s", "reader CPU an event, d / c"),
+    ("paced", "10/s", "reader CPU per event, d / c"),
+    ("paced", "100/s", "reader CPU per event, d / c"),
     ("paced", "10000/s", "delay p50 of (d), us"),
     ("paced", "10000/s", "delay p99 of (d), us"),
-    ("paced", "10000/s", "reader CPU an event, d / c"),
-    ("paced", "10000/s", "reader CPU an event, d with 10 ms / c"),
+    ("paced", "10000/s", "reader CPU per event, d / c"),
+    ("paced", "10000/s", "reader CPU per event, d with 10 ms / c"),
     ("drain", "flat out, read afterwards", "callback, d / c"),
     ("drain", "flat out, read afterwards", "read of 32, d / c"),
     ("drain", "flat out, read afterwards", "read of 256, d / c"),
@@ -157,7 +158,7 @@ def check_report(report, table):
     for load in ("10000/s", "flat out"):
         for name, tool in PEERS.items():
             key = ("peers", load, name, "connect p50")
-            # the reason is in the notes where a tool is not there, or does not run
+            # if a tool is missing or does not run, a note says why
             check(key in found or (tool and f"peers: {tool}" in notes), f"{key} is missing")
     wanted |= {key for key in found if key[0] == "peers"}
     check(wanted == set(found), f"missing {wanted - set(found)}, unknown {set(found) - wanted}")
@@ -166,10 +167,10 @@ def check_report(report, table):
             check(s["min"] > 0, f"{key}: nothing")
         if key[3] == "lost" and key[0] != "loss":
             check(s["max"] == 0, f"{key}: {s['max']}")
-        if key[3] in ("fds a session", "threads a session"):
+        if key[3] in ("fds per session", "threads per session"):
             check(s["min"] == s["max"] == (4 if "fds" in key[3] else 0), f"{key}: {s}")
     ratios = {(r["scenario"], r["load"], r["ratio"]) for r in report["ratios"]}
-    # those of connect may be missing: noise is larger than so few calls
+    # ratios of connect may be missing, because of the noise of so few calls
     check(RATIOS <= ratios, f"ratios missing: {RATIOS - ratios}")
     for name in ("kernel", "cpu", "libbpf", "library", "rounds"):
         check(report["conditions"].get(name), f"condition {name} is missing")
@@ -186,9 +187,13 @@ def main():
         run = subprocess.run(
             [sys.argv[1], "--rounds", "1", "--percent", "1", "--sessions", "3",
              "--ring-size", "1048576", "--peers", "--json", out],
-            env={**os.environ, "BENCH": sys.argv[2]}, stdout=subprocess.PIPE, text=True)
+            env={**os.environ, "BENCH": sys.argv[2]}, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)
         # fmt: on
         check(run.returncode == 0, f"exit status {run.returncode}")
+        # a worker that cannot enter its cgroup complains here
+        for line in run.stderr.splitlines():
+            check(re.fullmatch(r"bench: \w+, round \d+ of \d+(, .*)?", line), f"stderr: {line}")
         if not wrong:
             with open(out, encoding="utf-8") as file:
                 check_report(json.load(file), run.stdout)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The report for people: a block a load, a row a variant, a column a figure. */
+/* The report for people: one block per load, one row per variant, one column per figure. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ static bool same_block(const struct series *a, const struct series *b)
 	return !strcmp(a->scenario, b->scenario) && !strcmp(a->load, b->load);
 }
 
-/* Index of a name in the list, put in if it is new. */
+/* Index of a name in the list; a new name is added. */
 static size_t place(const char **names, size_t *n, const char *name)
 {
 	size_t i;
@@ -106,7 +106,7 @@ static void ratios(FILE *out, const struct report *r)
 		text = MAX(text, (int)strlen(s->figure));
 	}
 	if (r->ratio_count)
-		fprintf(out, "\nratios: median (min-max) of the rounds' own\n");
+		fprintf(out, "\nratios: median (min-max) of the ratios of the rounds\n");
 	for (size_t i = 0; i < r->ratio_count; i++) {
 		const struct ratio *ratio = r->ratios[i];
 		const struct series *s = &ratio->series;

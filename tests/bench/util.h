@@ -19,17 +19,17 @@ static inline uint64_t now_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
-/* Prints "bench: ..." and ends the program: a benchmark has no second way. */
+/* Prints "bench: ..." and ends the program with status 1. */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void *xrealloc(void *old, size_t size);
 
-/* The calling thread, from now on and its children too. */
+/* Binds the calling thread and its later children to a CPU. */
 void pin(int cpu);
-/* Where it was before the first pin(). */
+/* Back to the CPUs from before the first pin(). */
 void unpin(void);
 
-/* Sorts in place; the value below which this percentage lies. */
+/* Sorts in place; returns the value below which this percentage of values lies. */
 uint32_t percentile(uint32_t *values, size_t n, double percent);
 
 /* Sorts in place. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is attached to the worker's cgroup, and how its events are read. */
+/* What is attached to the cgroup of the worker, and how events are read. */
 #ifndef BENCH_VARIANT_H
 #define BENCH_VARIANT_H
 
@@ -8,12 +8,12 @@
 
 struct variant {
 	const char *name;
-	/* Loads; the ring's size in bytes. NULL in none. */
+	/* Loads with a ring of this size in bytes. NULL in variant (a). */
 	void *(*open)(size_t ring_size);
 	void (*attach)(void *state, int cgroup_fd);
-	/* Waits for events and touches their bytes; returns their number. NULL: none come. */
+	/* Waits for events, touches their bytes, returns their number. NULL: no events. */
 	long (*consume)(void *state, int timeout_ms);
-	/* Events that the variant itself says were lost; UINT64_MAX: it does not count. */
+	/* Number of lost events as the variant counts it; UINT64_MAX: it does not count. */
 	uint64_t (*lost)(void *state);
 	void (*close)(void *state);
 };
@@ -24,16 +24,16 @@ extern const struct variant variant_minimal; /* (c): the kernel's default wake-u
 extern const struct variant variant_quiet;   /* (q): as (c), without wake-ups */
 extern const struct variant variant_sockops; /* (s): an empty sockops program */
 
-/* (d) The library: one session has the whole ring, as the baselines have. */
+/* (d) The library. One session may use the whole ring, as in the baselines. */
 extern const struct variant variant_ours;
 extern const struct variant variant_ours_10ms;	     /* wakeup_delay_us 10000 */
 extern const struct variant variant_ours_each;	     /* AGENTSH_EBPF_OPEN_NO_MODERATION */
 extern const struct variant variant_ours_read;	     /* agentsh_ebpf_read() of 256 */
 extern const struct variant variant_ours_read_small; /* of 32 */
-extern const struct variant variant_ours_default;    /* ring_quota as it is by default */
+extern const struct variant variant_ours_default;    /* ring_quota of 25, the default */
 extern const struct variant variant_ours_lifecycle;  /* CONNECT and LIFECYCLE */
 
-/* Where the delays from event to reader go; NULL: they are not taken. */
+/* Receives the delays from event to reader; NULL: delays are not recorded. */
 struct delays {
 	uint32_t *ns;
 	size_t n, room;
@@ -41,7 +41,7 @@ struct delays {
 
 extern struct delays *variant_delays;
 
-/* Reads as many bytes as a record has, so that every consumer does the same. */
+/* Reads as many bytes as a record has: the same work in every consumer. */
 void touch(const void *bytes, uint64_t timestamp_ns);
 
 #endif

@@ -17,8 +17,8 @@ void touch(const void *bytes, uint64_t timestamp_ns)
 {
 	struct delays *d = variant_delays;
 	/*
-	 * Each member by itself, as a host reads them: wider loads of what was just
-	 * stored in other pieces wait for the stores, which no reader of members does.
+	 * Reads member by member, as a host does. Wider loads of bytes that were just stored in
+	 * smaller pieces would wait for these stores.
 	 */
 	const volatile uint64_t *words = bytes;
 
@@ -171,7 +171,7 @@ const struct variant variant_minimal = {
 	.close = minimal_close,
 };
 
-/* Its reader is woken by nobody: it takes all when it is told to stop. */
+/* Nothing wakes the reader, which reads everything when it is stopped. */
 const struct variant variant_quiet = {
 	.name = "(q) minimal record, no wake-up",
 	.open = quiet_open,

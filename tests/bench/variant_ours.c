@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* (d) The library, as a host uses it: defaults but for hooks, ring and what a name says. */
+/* (d) The library as a host uses it: defaults, except hooks, ring and what the name says. */
 #include <agentsh/ebpf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +40,7 @@ static void *open_with(size_t ring_size, struct agentsh_ebpf_tracer_options opts
 
 static void *ours_open(size_t ring_size)
 {
-	/* the baseline's one program has its ring alone */
+	/* the program of the baseline does not share the ring */
 	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){.ring_quota = 100});
 }
 
@@ -76,7 +76,7 @@ static void ours_attach(void *state, int cgroup_fd)
 	struct ours *o = state;
 	struct agentsh_ebpf_session_options opts = {.size = sizeof(opts), .session_id = 1};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
-	struct agentsh_ebpf_session *session; /* the tracer's close detaches it */
+	struct agentsh_ebpf_session *session; /* detached when the tracer is closed */
 
 	if (agentsh_ebpf_session_attach(o->tracer, cgroup_fd, &opts, &session, &err))
 		die("attach: %s: %s", agentsh_ebpf_step_name(err.step), err.message);

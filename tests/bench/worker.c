@@ -14,7 +14,7 @@
 #include "util.h"
 #include "worker.h"
 
-/* Also what a worker that is a program of its own has to know. */
+/* Shared with the worker; a worker that is a separate program gets its orders here, too. */
 struct shared {
 	uint64_t took_ns; /* all timed calls, pauses too */
 	uint64_t cpu_ns;
@@ -25,7 +25,7 @@ struct shared {
 	uint32_t ns[];
 };
 
-enum { ROOM_BACKLOG = 4096, PORT_DISCARD = 9 };
+enum { LISTEN_BACKLOG = 4096, PORT_DISCARD = 9 };
 
 static struct sockaddr_in loopback(in_port_t port)
 {
@@ -45,7 +45,7 @@ static inline void one(int fd, const struct sockaddr_in *to, bool tcp)
 		close(fd);
 }
 
-/* One look at the clock a call; it is in every variant's figure alike. */
+/* Reads the clock once per call, which adds the same time to the figures of all variants. */
 static void flat_out(int fd, const struct sockaddr_in *to, bool tcp, unsigned long calls,
 		     uint32_t *ns)
 {
@@ -61,7 +61,7 @@ static void flat_out(int fd, const struct sockaddr_in *to, bool tcp, unsigned lo
 	}
 }
 
-/* Sleeps in between, as a program does that has something else to wait for. */
+/* Sleeps between the calls, as a program that waits for other things. */
 static void paced(int fd, const struct sockaddr_in *to, const struct load *load, uint32_t *ns)
 {
 	uint64_t step = 1000000000u / load->rate, next = now_ns() + step;
@@ -80,16 +80,20 @@ static void paced(int fd, const struct sockaddr_in *to, const struct load *load,
 	}
 }
 
-static void work(const struct cgroup *cg, struct shared *s)
+/* Ends with its parent, also if the parent ended before prctl(2). */
+static void work(const struct cgroup *cg, struct shared *s, pid_t parent)
 {
 	struct sockaddr_in to = loopback(s->port);
 	uint64_t begin;
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1); /* the cgroup may be gone by now */
 	prctl(PR_SET_TIMERSLACK, 1);
 	pin(s->cpu);
-	cgroup_enter(cg); /* before the socket is made: it belongs here for ever */
+	cgroup_enter(
+		cg); /* first, because a socket belongs for ever to the cgroup it was made in */
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		die("socket: %m");
@@ -120,7 +124,7 @@ static struct shared *shared_map(int memory, size_t size)
 	return s;
 }
 
-/* No page fault while it is timed. */
+/* Avoids page faults in the timed calls. */
 static void touch_pages(struct shared *s, const struct load *load)
 {
 	memset(s->ns, 0, shared_size(load) - sizeof(*s));
@@ -140,14 +144,14 @@ static struct shared *prepare(int memory, const struct cgroup *cg, int cpu, cons
 	return s;
 }
 
-/* Outside the cgroup; connections wait in it until it is closed. */
+/* A listener outside the cgroup. Its connections wait in the backlog until it is closed. */
 static int listener(struct shared *s)
 {
 	struct sockaddr_in at = loopback(0);
 	socklen_t size = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, ROOM_BACKLOG) ||
+	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, LISTEN_BACKLOG) ||
 	    getsockname(fd, (struct sockaddr *)&at, &size))
 		die("listener: %m");
 	s->port = at.sin_port;
@@ -176,7 +180,7 @@ void worker_run(const struct cgroup *cg, int cpu, const struct load *load,
 {
 	int memory = memfd_create("agentsh-bench", MFD_CLOEXEC), status, accepts = -1;
 	struct shared *s = prepare(memory, cg, cpu, load);
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (load->tcp)
 		accepts = listener(s);
@@ -184,8 +188,8 @@ void worker_run(const struct cgroup *cg, int cpu, const struct load *load,
 	if (pid < 0)
 		die("fork: %m");
 	if (!pid) {
-		touch_pages(s, load); /* the child's own page tables too */
-		work(cg, s);
+		touch_pages(s, load); /* the child has its own page tables */
+		work(cg, s, parent);
 		_exit(0);
 	}
 	if (waitpid(pid, &status, 0) != pid || status)
@@ -246,7 +250,7 @@ int worker_main(const char *arguments)
 	munmap(s, sizeof(*s));
 	s = shared_map(memory, size);
 	touch_pages(s, &s->load);
-	cgroup_look(&cg, s->cgroup);
-	work(&cg, s);
+	cgroup_open(&cg, s->cgroup);
+	work(&cg, s, getppid());
 	return 0;
 }

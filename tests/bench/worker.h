@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A process inside a cgroup that calls connect() again and again. */
+/* A process inside a cgroup that calls connect() in a loop. */
 #ifndef BENCH_WORKER_H
 #define BENCH_WORKER_H
 
@@ -9,36 +9,36 @@
 
 struct load {
 	const char *name;
-	unsigned rate;	     /* connects a second; 0: flat out */
-	unsigned long calls; /* that are timed, a pass */
-	unsigned passes;     /* a round; its figure is their median */
-	bool read_late;	     /* the consumer begins when the worker has ended */
-	bool cold;	     /* no calls before the timed ones */
-	bool spin;	     /* looks at the clock instead of sleeping between the calls */
-	bool tcp;	     /* a TCP connection from socket() to close(); none is accepted */
+	unsigned rate;	     /* connects per second; 0: as fast as possible */
+	unsigned long calls; /* timed calls per pass */
+	unsigned passes;     /* passes per round, whose median is the figure of the round */
+	bool read_late;	     /* the consumer starts when the worker has ended */
+	bool cold;	     /* no warm-up calls */
+	bool spin;	     /* polls the clock between the calls instead of sleeping */
+	bool tcp;	     /* TCP connections from socket() to close(); none is accepted */
 };
 
-/* Before the timed calls: sockets' first use, caches, the consumer awake. */
+/* Warm-up calls: first use of the socket, caches, waking the consumer. */
 enum { WORKER_WARM = 500 };
 
 struct worker_times {
-	double p50, p99, mean; /* ns a call */
-	double rate;	       /* calls a second, in truth */
-	unsigned long made;    /* all calls, the untimed ones too */
-	uint64_t cpu_ns;       /* the worker's own */
+	double p50, p99, mean; /* ns per call */
+	double rate;	       /* measured calls per second */
+	unsigned long made;    /* all calls, warm-up included */
+	uint64_t cpu_ns;       /* CPU time of the worker */
 };
 
 void worker_run(const struct cgroup *cg, int cpu, const struct load *load,
 		struct worker_times *times);
 
 /*
- * The same with the worker as a program of its own, started by these words
- * (strace's); returns what all of it used of the processors but for the worker.
+ * The same with the worker as a separate program under a command (strace). Returns the CPU time
+ * of the command without that of the worker.
  */
 uint64_t worker_run_under(char *const *words, const struct cgroup *cg, int cpu, int cpu_words,
 			  const struct load *load, struct worker_times *times);
 
-/* What that program does: --worker and what worker_run_under() wrote behind it. */
+/* The separate program: runs for --worker with the argument from worker_run_under(). */
 int worker_main(const char *arguments);
 
 #endif

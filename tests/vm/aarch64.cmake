@@ -1,5 +1,5 @@
-# For a build of the matrix's arm64 machines: Debian's cross compiler, and the
-# libraries of $SYSROOT.
+# Toolchain for the arm64 machines of the matrix: Debian's cross compiler and the libraries in
+# $SYSROOT.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154
-# Builds what the machines run, and boots them. Sourced by run.sh, which sets
-# top, here, root and dir.
+# Builds what the machines run and boots the machines. Sourced by run.sh, which sets top, here, root
+# and dir.
 
 qemu_of() {
 	case $1 in
@@ -9,7 +9,7 @@ qemu_of() {
 	esac
 }
 
-# quietly LOG COMMAND...: shows the log if it fails
+# quietly LOG COMMAND...: shows the log if the command fails
 quietly() {
 	local log=$1
 	shift
@@ -28,7 +28,7 @@ build_amd64() {
 	"$here/initramfs.sh" "$root/main" "$dir/initramfs-amd64.cpio"
 }
 
-# Against libraries of the release that the cross compiler is of.
+# Links with libraries of the Debian release that the cross compiler comes from.
 build_arm64() {
 	local release
 	# shellcheck source=/dev/null
@@ -48,12 +48,12 @@ build_arm64() {
 	unset SYSROOT
 }
 
-# Now and then an emulated machine stands still before its kernel has said a
-# word. None of our code has run then, so it is started again.
+# Now and then an emulated machine hangs before its kernel prints anything. None of our code has run
+# by then, so the machine is started again.
 starts_max=3
 start_seconds=${AGENTSH_VM_START_SECONDS:-240}
 
-# boot MACHINE KERNEL SECONDS TESTS: in the background; $! is its process
+# boot MACHINE KERNEL SECONDS TESTS: runs in the background; $! is the process
 boot() {
 	describe "$1"
 	boot_until_started "$@" &
@@ -84,10 +84,11 @@ boot_until_started() {
 	return 0
 }
 
-# The processors take turns. With a thread each, on a busy machine, QEMU 7.2 may keep its
-# translation of a breakpoint that the kernel has patched away, and the kernel panics at a
-# static key ("Oops: int3"): 2 of 12 machines that switched them in live-flowing did, none
-# of 24 so; nor is that slower when several machines share the cores.
+# The emulated processors take turns in one thread. With one thread per processor on a busy machine,
+# QEMU 7.2 may keep the translation of a breakpoint that the kernel has already patched away, and
+# the kernel panics at a static key ("Oops: int3"): 2 of 12 machines that switched static keys in
+# live-flowing panicked, but none of 24 with one thread. One thread is not slower if several
+# machines share the cores.
 run_qemu() {
 	local kernel=$2 seconds=$3 tests=$4
 	exec timeout --signal=KILL "$seconds" "$(qemu_of "$arch")" \

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Packs the guest's file system: the library and the command as installed, the
-# live test programs, what they are linked with, busybox, and init.
+# Packs the guest's file system: the library and the command as installed, the live tests, the
+# shared libraries that they need, busybox, and init.
 # Usage: initramfs.sh BUILD_DIR OUTPUT
-# For another architecture than this machine's: SYSROOT=DIR has the shared libraries,
-# BUSYBOX=FILE that busybox, READELF and STRIP are the tools.
+# For another architecture than that of this machine: SYSROOT=DIR has the shared libraries,
+# BUSYBOX=FILE is a busybox for it, READELF and STRIP are the tools.
 set -euo pipefail
 
 build=$1 output=$2
@@ -16,7 +16,7 @@ trap 'rm -rf "$stage"' EXIT
 chmod 755 "$stage" # the guest's root directory: other users pass through it
 mkdir -p "$stage/bin" "$stage/tests"
 
-# as a user installs it; only what runs is of use in there
+# Installed as by a user, less what does not run.
 DESTDIR=$stage cmake --install "$build" --prefix /usr >/dev/null
 rm -rf "${stage:?}"/usr/include "${stage:?}"/usr/share "${stage:?}"/usr/lib/*.a
 
@@ -30,7 +30,7 @@ needed() {
 		sed -n -e 's/.*(NEEDED).*\[\(.*\)\]$/\1/p' -e 's/.*program interpreter: \(.*\)\]$/\1/p'
 }
 
-# Where a library is, as path below the sysroot: by its name, or the name is a path.
+# Prints the path of a library below the sysroot. The name may be a path already.
 find_library() {
 	local name=$1 dir
 	case $name in
@@ -49,8 +49,8 @@ find_library() {
 	return 1
 }
 
-# Takes what a program is linked with, and what that is linked with. ldd would run the
-# program's loader, which is not there for another architecture.
+# Copies the shared libraries of a program, and those that these need. ldd is of no use, because it
+# runs the program's loader, which is missing for another architecture.
 take_libraries() {
 	local name path
 	while read -r name; do
@@ -73,7 +73,7 @@ done < <(find "$stage/usr" "$stage/tests" "$stage/bin" -type f -print0)
 # The loader looks in /lib and /usr/lib everywhere.
 [ -e "$stage/lib" ] || ln -s usr/lib "$stage/lib"
 
-# Not compressed: an emulated processor unpacks slower than it is copied.
+# Not compressed, because an emulated processor unpacks more slowly than it copies.
 (cd "$stage" && find . -print0 | LC_ALL=C sort -z |
 	cpio --quiet --null --create --format newc --owner 0:0) >"$output.new"
 mv "$output.new" "$output"

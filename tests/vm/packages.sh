@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fetches Debian packages without installing them. apt does it, in a root of its
-# own, so that what it fetches is signed and checked, and the machine's own apt
-# knows nothing of it. The mirror is the one that the machine uses.
+# Fetches Debian packages without installing them. apt does it in a root directory of its own, so
+# that signatures are checked and the machine's apt is not affected. The packages come from the
+# mirror that the machine uses.
 #
 # Usage: packages.sh SUITE ARCH PACKAGE...
-# Unpacks the packages, those of linux-image-* with the linux-* packages that they
-# depend on, and prints the directory. What is in the cache is not asked for
-# again: remove $AGENTSH_VM_CACHE to get newer ones.
+# Unpacks the packages (of linux-image-*, also the linux-* packages that they depend on) and prints
+# the directory. Nothing in the cache is fetched again: remove $AGENTSH_VM_CACHE to get newer
+# packages.
 set -euo pipefail
 
 suite=$1 arch=$2
@@ -32,8 +32,8 @@ done
 	exit 1
 }
 
-# Where this machine gets its packages from. apt knows the origin only of what it
-# has an index of; without one all are tried, and the signature decides.
+# The mirrors that this machine uses. apt knows the origin of a mirror only if it has an index of it;
+# without an index, all mirrors are tried, and the signature decides.
 mirrors() {
 	# shellcheck disable=SC2016 # apt's own variables
 	apt-get indextargets --format '$(IDENTIFIER) $(REPO_URI) $(ORIGIN) $(RELEASE)' |
@@ -41,7 +41,7 @@ mirrors() {
 		sort -u
 }
 
-# Others may fetch at the same time.
+# Another run may fetch at the same time.
 mkdir -p "$cache"
 exec 9>"$cache/lock"
 flock 9
@@ -92,7 +92,7 @@ echo "fetching from $suite: ${packages[*]}" >&2
 for deb in "$work"/deb/*.deb; do
 	dpkg-deb -x "$deb" "$work/root"
 done
-# a link to /lib means the one in here
+# Absolute links, as to /lib, must lead into this directory.
 while IFS= read -r -d '' link; do
 	ln -srnf "$work/root$(readlink "$link")" "$link"
 done < <(find "$work/root" -lname '/*' -print0)

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What the machines said, as numbers and tables. Sourced by run.sh.
+# Turns the logs of the machines into numbers and tables. Sourced by run.sh.
 
-# evaluate MACHINE LOG TEST...: writes "test<TAB>status<TAB>why" lines, status being
-# pass, skip (allowed to) or fail.
+# evaluate MACHINE LOG TEST...: writes lines "test<TAB>status<TAB>why"; the status is pass, skip
+# (and allowed to) or fail.
 evaluate() {
 	local machine=$1 log=$2 test line name status why died
 	local -A statuses=() whys=()
@@ -31,7 +31,7 @@ evaluate() {
 			status=fail
 			;;
 		esac
-		# parts of a test, such as one protocol
+		# parts of a test, such as one protocol, that were left out
 		while read -r _ name line; do
 			[ "$name" = "$test" ] || continue
 			if ! may_leave_out "$machine" "$test" "$line"; then
@@ -47,20 +47,21 @@ evaluate() {
 	done < <(lines_of VM-COMPLAINT "$log")
 }
 
-# The lines of the guest with this first word. The firmware leaves escape codes
-# in front of the first one.
+# lines_of WORD LOG: the guest's lines that begin with the word. The firmware leaves escape codes in
+# front of the first line.
 lines_of() {
 	tr -d '\r' <"$2" | sed -n "s/^.*\\($1 .*\\)/\\1/p"
 }
 
-# release_of LOG: as uname says, and the number of CPUs
+# release_of LOG: the kernel release, and the number of CPUs
 release_of() {
 	local release cpus
 	read -r _ release cpus < <(lines_of VM-KERNEL "$1") || release='(did-not-boot)' cpus=-
 	echo "$release $cpus"
 }
 
-# report_machine MACHINE RESULTS LOG: a line, and one more for each failure
+# report_machine MACHINE RESULTS LOG: a line, the slowest tests, and a line per failure and per
+# second try
 report_machine() {
 	local release cpus passed skipped failed
 	read -r release cpus <<<"$(release_of "$3")"
@@ -69,12 +70,27 @@ report_machine() {
 	failed=$(grep -c $'\tfail\t' "$2") || true
 	printf '%-16s %-28s %s CPU  %2d passed, %2d left out, %2d failed\n' \
 		"$1" "$release" "$cpus" "$passed" "$skipped" "$failed"
+	lines_of VM-TIME "$3" | sort -k3nr | awk '
+		NR <= 8 { slowest = slowest (NR > 1 ? ", " : "") $2 " " $3 }
+		{ all += $3 }
+		END { if (NR) print "    seconds: " all " in all; " slowest }'
 	awk -F'\t' '$2 == "fail" { print "    FAILED " $1 ": " $3 }' "$2"
-	lines_of VM-AGAIN "$3" | sed 's/VM-AGAIN/    a second try:/'
+	second_tries "$1" "$2" "$3" | sed 's/^/    SECOND TRY, a finding to mend: /'
 	[ "$failed" -eq 0 ] || echo "    see $3"
 }
 
-# markdown DIR MACHINE...: the tables for docs/SUPPORT.md
+# second_tries MACHINE RESULTS LOG: tests that failed once and passed when repeated. They are also
+# listed in the summary of tests/run.sh.
+second_tries() {
+	local name
+	while read -r _ name; do
+		grep -q "^$name"$'\tpass\t' "$2" || continue
+		echo "$name ($1)"
+		[ -z "${STAGES_DIR:-}" ] || echo "$name (kernel $1)" >>"$STAGES_DIR/second-tries"
+	done < <(lines_of VM-AGAIN "$3")
+}
+
+# markdown DIR MACHINE...: the tables for docs/KERNELS.md
 markdown() {
 	local dir=$1 machine release cpus test cell
 	shift
@@ -109,29 +125,34 @@ markdown() {
 	done <"$dir/$1.results"
 	echo
 	cat <<-'END'
-		¹ in part: what is left out is in the first table. –: left out.
+		¹ passed in part; the first table lists what the kernel lacks. –: left out.
 
-		Emulated, with `tests/vm/run.sh`; processors take turns. A machine has two CPUs and cgroup v2 alone, unless its name
-		says otherwise:
+		`tests/vm/run.sh` runs the machines under emulation, one processor at a time. A machine has two CPUs and only cgroup v2,
+		unless its name says otherwise:
 
-		- `+hybrid`: cgroup v1 beside v2, which is at `/sys/fs/cgroup/unified`; `+netcls`: v1's net_cls is in use, too
-		- `+v1`: cgroup v1 alone; `agentsh-trace` says so and runs its command untraced
-		- `+nobtf`: `/sys/kernel/btf` is hidden; `+lockdown`: `lockdown=confidentiality`, programs may not read the
-		  kernel's memory. Both: events come without `ppid`, `process_start_ns`, `ns_pid` and `ns_tgid`, and MPTCP shows as TCP
+		- `+hybrid`: cgroup v1 beside cgroup v2, which is mounted at `/sys/fs/cgroup/unified`. `+netcls`: in addition, the
+		  controller net_cls of cgroup v1 is in use.
+		- `+v1`: only cgroup v1. `agentsh-trace` says so and runs its command untraced.
+		- `+nobtf`: `/sys/kernel/btf` is hidden. `+lockdown`: with `lockdown=confidentiality` programs may not read the
+		  kernel's memory. In both cases events lack `ppid`, `process_start_ns`, `ns_pid` and `ns_tgid`, and MPTCP shows as TCP.
 	END
 }
 
-# Reasons, each once
+# The reasons for what was left out, each once.
 left_out() {
 	awk -F'\t' '$2 != "fail" && $3 != "" { n = split($3, part, "; ")
 		for (i = 1; i <= n; i++) if (!seen[part[i]]++) list = list (list ? "; " : "") part[i] }
 		END { print list }' "$1"
 }
 
-# update_docs FILE DIR MACHINE...: between the two marks
+# update_docs FILE DIR MACHINE...: replaces what is between the two markers
 update_docs() {
 	local file=$1 new
 	shift
+	if ! grep -q 'matrix begin' "$file" || ! grep -q 'matrix end' "$file"; then
+		echo "$file lacks the markers of the matrix" >&2
+		return 1
+	fi
 	new=$(mktemp)
 	{
 		sed '/<!-- matrix begin -->/q' "$file"

@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# Runs the live tests in virtual machines with the kernels of several Debian
-# releases, emulated, so that it needs neither root nor KVM.
+# Runs the live tests in virtual machines with the kernels of several Debian releases. The machines
+# are emulated, so neither root nor KVM is needed.
 #
 # Usage: tests/vm/run.sh [--ci | MACHINE...] [--tests NAME,NAME...] [--update-docs]
-#   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls,
-#                  +v1, +nobtf, +lockdown, +1cpu, +4cpu, +arm64; such as 6.12+v1.
-#                  None: all of the matrix
-#   --ci           only the oldest and the newest kernel
-#   --tests        only these, such as live-event,command
-#   --update-docs  write the tables of docs/SUPPORT.md, if nothing failed
+#   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls, +v1, +nobtf,
+#                  +lockdown, +1cpu, +4cpu, +arm64; for example 6.12+v1. Default: the whole matrix
+#   --ci           only the oldest and the newest kernel, without the slowest tests
+#   --tests        only these tests, for example live-event,command
+#   --update-docs  write the tables of docs/KERNELS.md if nothing failed; not with --ci
 #
-# AGENTSH_VM_CACHE is where the kernels are kept, AGENTSH_VM_JOBS how many machines
-# run at a time, AGENTSH_VM_SECONDS when one is given up, AGENTSH_VM_START_SECONDS
-# when one that has not started is started again, BUILD_ROOT the place of
-# the build as in tests/run.sh. Logs are in BUILD_ROOT/vm. Exit status 0: everything
-# passed, or was left out and may be (machines.sh).
+# AGENTSH_VM_CACHE      directory for the kernels (default: ~/.cache/agentsh-ebpf-vm)
+# AGENTSH_VM_JOBS       number of machines that run at the same time (default: number of CPUs)
+# AGENTSH_VM_SECONDS    a machine that runs longer is ended
+# AGENTSH_VM_START_SECONDS  a machine that has not started by then is started again
+# BUILD_ROOT            place of the builds, as in tests/run.sh; logs are in BUILD_ROOT/vm
+# Exit status 0: everything passed, or was left out and may be (machines.sh).
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -31,18 +31,21 @@ if [ -z "${BUILD_ROOT:-}" ] && [ "$(id -u)" -ne 0 ]; then
 	root=$top/build-$(id -un) # as tests/run.sh
 fi
 dir=$root/vm
-limit_seconds=${AGENTSH_VM_SECONDS:-1500} # ends a machine that hangs; one takes a tenth of it
+limit_seconds=${AGENTSH_VM_SECONDS:-1500}
 jobs=${AGENTSH_VM_JOBS:-$(nproc)}
 
 usage() {
-	sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2
+	sed -n '2,/^# Exit status/s/^# \{0,1\}//p' "$0" >&2
 	exit 2
 }
 
 machines=() only='' docs=0
 while [ $# -gt 0 ]; do
 	case $1 in
-	--ci) machines+=("${ci_machines[@]}") ;;
+	--ci)
+		machines+=("${ci_machines[@]}")
+		more_skip=$(IFS=, && echo "${ci_skip[*]}")
+		;;
 	--tests)
 		[ $# -ge 2 ] || usage
 		only=$2
@@ -65,7 +68,7 @@ case " ${machines[*]} " in
 esac
 mkdir -p "$dir"
 
-# what takes the network comes first, and once for each kernel
+# Downloads come first, once per kernel.
 declare -A kernels=() built=()
 for machine in "${machines[@]}"; do
 	describe "$machine"
@@ -86,8 +89,14 @@ else
 	mapfile -t tests < <(cpio -t --quiet <"$dir/initramfs-$arch.cpio" | sed -n 's,^tests/test-,,p')
 	tests+=(command)
 fi
+if [ -n "$more_skip" ]; then
+	echo "left out with --ci: ${more_skip//,/, }"
+	for i in "${!tests[@]}"; do
+		[[ ,$more_skip, != *",${tests[i]},"* ]] || unset "tests[i]"
+	done
+fi
 
-# Machines run as jobs of this shell, so that it ends them when it is ended.
+# Machines run as jobs of this shell, which ends them when it is ended.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
@@ -118,9 +127,9 @@ done
 passed=$(cat "${results[@]}" | grep -c $'\tpass\t') || true
 skipped=$(cat "${results[@]}" | grep -c $'\tskip\t') || true
 failed=$(cat "${results[@]}" | grep -c $'\tfail\t') || true
-if [ "$docs" -eq 1 ] && [ "$failed" -eq 0 ]; then
-	update_docs "$top/docs/SUPPORT.md" "$dir" "${machines[@]}"
+if [ "$docs" -eq 1 ] && [ "$failed" -eq 0 ] && [ -z "$more_skip" ]; then
+	update_docs "$top/docs/KERNELS.md" "$dir" "${machines[@]}"
 fi
-echo "virtual machines: ${#machines[@]} in $((SECONDS - start)) s, $skipped left out for want of a kernel feature"
+echo "virtual machines: ${#machines[@]} in $((SECONDS - start)) s, $skipped left out because the kernel lacks a feature"
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

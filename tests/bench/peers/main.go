@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// A session tracer as one would write it with cilium/ebpf: it loads the program
-// once more for each session, attaches it, and a goroutine for each passes what
-// it reads through a channel. The baseline of the peers scenario.
+// A session tracer as one would write it with cilium/ebpf: it loads and attaches the program once
+// per session, and one goroutine per session sends the records through a channel. It is a baseline
+// of the scenario peers.
 //
-//	reader OBJECT read CGROUP          events until SIGTERM, then a line of figures
-//	reader OBJECT sessions CGROUP...   what a session of each costs, as a line of figures
+//	reader OBJECT read CGROUP          reads events until SIGTERM, then prints figures
+//	reader OBJECT sessions CGROUP...   attaches a session per cgroup and prints their cost
 package main
 
 import (
@@ -26,17 +26,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Record is bpf/record.h's struct agentsh_record.
+// Record is struct agentsh_record of bpf/record.h.
 type Record struct {
 	Version, Kind                  uint8
 	Flags                          uint16
-	Slot, Serial                   uint32
+	Slot, Generation               uint32
 	Family, Protocol, SocketType   uint16
 	LocalPort, RemotePort, Zero    uint16
 	Timestamp, Session, Lost       uint64
 	SocketCookie, NetnsCookie      uint64
 	Pid, Tgid, Ppid, NsPid, NsTgid uint32
-	Uid, Gid, WhoZero              uint32
+	Uid, Gid, TaskZero             uint32
 	CgroupID, ProcessStart         uint64
 	Comm                           [16]byte
 	Local, Remote                  [16]byte
@@ -69,7 +69,7 @@ func open(object, cgroup string) (*session, error) {
 	return s, err
 }
 
-// Ends when the reader is closed.
+// read ends when the reader is closed.
 func (s *session) read(to chan<- Record) {
 	for {
 		raw, err := s.reader.Read()
@@ -143,7 +143,7 @@ func sessions(object string, cgroups []string) {
 		took = append(took, time.Since(begin))
 		keep = append(keep, s)
 	}
-	time.Sleep(100 * time.Millisecond) // until each reader waits
+	time.Sleep(100 * time.Millisecond) // until every reader waits
 	fds, threads = count("/proc/self/fd")-fds, count("/proc/self/task")-threads
 	sort.Slice(took, func(i, k int) bool { return took[i] < took[k] })
 	n := float64(len(keep))
