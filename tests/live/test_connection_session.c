@@ -46,7 +46,7 @@ START_TEST(alive_at_detach)
 	first = live_attach(tracer, &session, 1);
 	connection_one_start(&worker, &session);
 	connection_one_connect(&worker);
-	CONNECTION_SAME(agentsh_ebpf_session_detach(first), 0);
+	live_detach(first);
 	connection_one_close(&worker);
 	connection_one.end = 0;
 	connection_drain(tracer, &connection_one, 1);
@@ -75,7 +75,7 @@ START_TEST(alive_from_session_to_session)
 	first = live_attach(tracer, &session, 1);
 	connection_one_start(&worker, &session);
 	connection_one_connect(&worker);
-	CONNECTION_SAME(agentsh_ebpf_session_detach(first), 0);
+	live_detach(first);
 	live_attach(tracer, &session, 2);
 	connection_one_close(&worker);
 	connection_drain(tracer, &connection_one, 1);

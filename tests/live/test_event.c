@@ -169,7 +169,7 @@ START_TEST(every_call_of)
 		return;
 	live_cgroup_make(&session, NULL);
 	live_cgroup_make(&child, &session);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, caller->child_cgroup ? &child : &session);
 	live_worker_call(&worker, caller->fn, NULL, 0, &expectations, sizeof(expectations));
@@ -211,7 +211,7 @@ START_TEST(each_network_namespace_has_its_cookie)
 	struct live_worker here, there;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&here, &session);
 	live_worker_start(&there, &session);
@@ -242,7 +242,7 @@ START_TEST(read_gives_the_same)
 	int n;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, calls_make_all, NULL, 0, &expectations, sizeof(expectations));

@@ -13,7 +13,8 @@
 
 #include "pace.h"
 
-#define IDLE_S 3
+/* A timer that runs although the reader is idle expires every millisecond. */
+#define IDLE_S 1
 
 static struct live_cgroup cgroup;
 static struct agentsh_ebpf_tracer *tracer;

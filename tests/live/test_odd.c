@@ -171,7 +171,7 @@ START_TEST(odd_call)
 	memset(&expectations, 0, sizeof(expectations));
 	live_cgroup_make(&session, NULL);
 	hooked = kernel_hooks(_i, &session);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, odd_one, &_i, sizeof(_i), &expectations, sizeof(expectations));
@@ -219,7 +219,7 @@ START_TEST(sends_without_a_destination)
 	int done;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, connected_sends, NULL, 0, &done, sizeof(done));

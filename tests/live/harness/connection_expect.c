@@ -17,7 +17,7 @@ static struct agentsh_ebpf_tracer *open_without(uint32_t hooks, uint64_t missing
 	};
 
 	connection_errors_hidden = missing || kernel_hides_tasks();
-	return live_open(&options);
+	return live_open_kept(&options);
 }
 
 struct agentsh_ebpf_tracer *connection_open(uint32_t hooks)

@@ -12,10 +12,19 @@
 #include "live_internal.h"
 
 #define TRACERS_MAX 8
+#define SESSIONS_MAX 16
 
 struct live_events live_seen;
 
-static struct agentsh_ebpf_tracer *tracers[TRACERS_MAX];
+static struct {
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_tracer_options options;
+	bool kept;   /* for later cases */
+	bool in_use; /* by the running case */
+} tracers[TRACERS_MAX];
+
+/* Sessions of kept tracers, which the end of the case does not close. */
+static struct agentsh_ebpf_session *kept_sessions[SESSIONS_MAX];
 static bool in_child;
 
 void live_fail(const char *file, int line, const char *format, ...)
@@ -49,14 +58,39 @@ static void setup(void)
 	live_cgroups_catch();
 }
 
+/* Leaves a kept tracer without sessions and events; false if it cannot be used again. */
+static bool tracer_reset(struct agentsh_ebpf_tracer *tracer)
+{
+	int ret;
+
+	do {
+		live_seen.count = 0;
+		ret = agentsh_ebpf_poll(tracer, 0);
+	} while (ret > 0);
+	return ret == 0;
+}
+
 static void teardown(void)
 {
-	for (int i = 0; i < TRACERS_MAX; i++) {
-		agentsh_ebpf_tracer_close(tracers[i]);
-		tracers[i] = NULL;
-	}
 	live_workers_end();
+	for (int i = 0; i < SESSIONS_MAX; i++) {
+		if (kept_sessions[i])
+			agentsh_ebpf_session_detach(kept_sessions[i]);
+		kept_sessions[i] = NULL;
+	}
+	for (int i = 0; i < TRACERS_MAX; i++) {
+		tracers[i].in_use = false;
+		if (tracers[i].tracer && !(tracers[i].kept && tracer_reset(tracers[i].tracer)))
+			live_close(tracers[i].tracer);
+	}
 	live_cgroups_end();
+}
+
+static void close_kept(void)
+{
+	for (int i = 0; i < TRACERS_MAX; i++)
+		if (tracers[i].tracer)
+			live_close(tracers[i].tracer);
 }
 
 TCase *live_case(Suite *suite, const char *name)
@@ -91,6 +125,7 @@ int live_main(Suite *suite)
 	/* after a failure the fixture has to run, and it does only without the fork */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_ENV);
+	close_kept();
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -106,7 +141,8 @@ int live_on_event(void *ctx, const struct agentsh_ebpf_event *event)
 	return 0;
 }
 
-struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change)
+static struct agentsh_ebpf_tracer *open_in_slot(const struct agentsh_ebpf_tracer_options *change,
+						bool keep)
 {
 	struct agentsh_ebpf_tracer_options options = {0};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
@@ -117,20 +153,51 @@ struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *
 	options.size = sizeof(options);
 	if (!options.on_event)
 		options.on_event = live_on_event;
-	while (slot < TRACERS_MAX && tracers[slot])
+	for (int i = 0; keep && i < TRACERS_MAX; i++) {
+		if (tracers[i].kept && !tracers[i].in_use &&
+		    !memcmp(&tracers[i].options, &options, sizeof(options))) {
+			tracers[i].in_use = true;
+			return tracers[i].tracer;
+		}
+	}
+	while (slot < TRACERS_MAX && tracers[slot].tracer)
 		slot++;
 	LIVE_CHECK(slot < TRACERS_MAX, "too many tracers for the fixture");
-	ret = agentsh_ebpf_tracer_open(&options, &tracers[slot], &err);
-	LIVE_CHECK(ret == 0 && tracers[slot], "open: %d, step %s: %s", ret,
+	ret = agentsh_ebpf_tracer_open(&options, &tracers[slot].tracer, &err);
+	LIVE_CHECK(ret == 0 && tracers[slot].tracer, "open: %d, step %s: %s", ret,
 		   agentsh_ebpf_step_name(err.step), err.message);
-	return tracers[slot];
+	tracers[slot].options = options;
+	tracers[slot].kept = keep;
+	tracers[slot].in_use = true;
+	return tracers[slot].tracer;
+}
+
+struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change)
+{
+	return open_in_slot(change, false);
+}
+
+struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *change)
+{
+	return open_in_slot(change, true);
+}
+
+static bool is_kept(const struct agentsh_ebpf_tracer *tracer)
+{
+	for (int i = 0; i < TRACERS_MAX; i++)
+		if (tracers[i].tracer == tracer)
+			return tracers[i].kept;
+	return false;
 }
 
 void live_close(struct agentsh_ebpf_tracer *tracer)
 {
-	for (int i = 0; i < TRACERS_MAX; i++)
-		if (tracers[i] == tracer)
-			tracers[i] = NULL;
+	for (int i = 0; i < TRACERS_MAX; i++) {
+		if (tracers[i].tracer == tracer) {
+			tracers[i].tracer = NULL;
+			tracers[i].kept = false;
+		}
+	}
 	agentsh_ebpf_tracer_close(tracer);
 }
 
@@ -143,11 +210,27 @@ struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
 	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_session *session = NULL;
-	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err);
+	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err), i = 0;
 
 	LIVE_CHECK(ret == 0 && session, "attach: %d, step %s: %s", ret,
 		   agentsh_ebpf_step_name(err.step), err.message);
+	if (is_kept(tracer)) {
+		while (i < SESSIONS_MAX && kept_sessions[i])
+			i++;
+		LIVE_CHECK(i < SESSIONS_MAX, "too many sessions for the fixture");
+		kept_sessions[i] = session;
+	}
 	return session;
+}
+
+void live_detach(struct agentsh_ebpf_session *session)
+{
+	int ret = agentsh_ebpf_session_detach(session);
+
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		if (kept_sessions[i] == session)
+			kept_sessions[i] = NULL;
+	LIVE_CHECK(!ret, "detach: %d", ret);
 }
 
 size_t live_drain(struct agentsh_ebpf_tracer *tracer)

@@ -114,8 +114,16 @@ int live_on_event(void *ctx, const struct agentsh_ebpf_event *event);
 
 /* Opens with live_on_event as callback; a failure fails the test. change may be NULL. */
 struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change);
+/*
+ * The same, but later cases of the program that ask for the same options get the same tracer,
+ * because loading the programs takes 50 ms. Its sessions end with the case. Two calls in one
+ * case give two tracers.
+ */
+struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *change);
 struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
 					 const struct live_cgroup *cgroup, uint64_t session_id);
+/* For sessions of a kept tracer; for others agentsh_ebpf_session_detach() will do. */
+void live_detach(struct agentsh_ebpf_session *session);
 /* Closed by the fixture too, so a failing test leaves no program behind. */
 void live_close(struct agentsh_ebpf_tracer *tracer);
 
