@@ -270,8 +270,8 @@ START_TEST(odd_one)
 		if (made[i].left_out)
 			continue;
 		if (paths[_i] == mptcp)
-			made[i].connection.flags = closed_of(id)->flags &
-						   (LOCAL | AGENTSH_EBPF_FLAG_REMOTE_CLOSED);
+			made[i].connection.flags =
+				closed_of(id)->flags & (LOCAL | AGENTSH_EBPF_FLAG_REMOTE_CLOSED);
 		connection_expect_of(id, &made[i].connection, 1);
 	}
 }

@@ -26,8 +26,13 @@
 
 enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
 
-static struct live_cgroup cgroup;
+/* Children that run at the same time, each in a cgroup of its own. */
+#define JOBS_MAX 4
+
+static struct live_cgroup cgroups[JOBS_MAX];
+static struct live_cgroup cgroup; /* of this process */
 static bool synthetic;
+static bool without_btf;
 
 /* ---- one host ----------------------------------------------------------- */
 
@@ -72,6 +77,7 @@ static int op_open(struct host *h)
 		.event_ctx = h,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			 AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.simulate_missing = without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
 	};
 
 	h->tracer = (void *)h; /* must be written */
@@ -266,42 +272,92 @@ static unsigned int one_round(const struct op *op, unsigned int nth, int error, 
 	return count;
 }
 
-static int try_one(const struct op *op, unsigned int nth, int error)
+struct job {
+	pid_t pid;
+	const struct op *op;
+	unsigned int nth;
+	int error;
+};
+
+__attribute__((noreturn)) static void run_job(const struct job *job)
 {
 	const struct op *round = &ops[1];
 	const char *what, *none;
 	bool refused, again;
-	pid_t pid;
+
+	live_is_child();
+	live_cgroup_enter(&cgroup);
+	one_round(job->op, job->nth, job->error, &what, &refused);
+	if (!what)
+		_exit(NOT_HIT);
+	if (getenv("FAILING_TALK"))
+		fprintf(stderr, "%s, %u: %s (%d): %s\n", job->op->name, job->nth, what, job->error,
+			refused ? "refused" : "done without");
+	/* The next tracer of this process has to work. It opens in a third of the time without
+	 * BTF, which is enough here: the default errno is followed by one with BTF. */
+	without_btf = job->error != 0;
+	one_round(round, 0, 0, &none, &again);
+	_exit(refused ? HIT_REFUSED : HIT_DONE);
+}
+
+static void start_job(struct job *job, const struct live_cgroup *where)
+{
+	fflush(stdout);
+	job->pid = fork();
+	LIVE_CHECK(job->pid >= 0, "fork: %s", strerror(errno));
+	if (job->pid)
+		return;
+	cgroup = *where;
+	run_job(job);
+}
+
+/* HIT_REFUSED, HIT_DONE or NOT_HIT. */
+static int job_result(struct job *job)
+{
 	int status;
 
-	fflush(stdout);
-	pid = fork();
-	LIVE_CHECK(pid >= 0, "fork: %s", strerror(errno));
-	if (!pid) {
-		live_is_child();
-		one_round(op, nth, error, &what, &refused);
-		if (!what)
-			_exit(NOT_HIT);
-		if (getenv("FAILING_TALK"))
-			fprintf(stderr, "%s, %u: %s (%d): %s\n", op->name, nth, what, error,
-				refused ? "refused" : "done without");
-		one_round(round, 0, 0, &none, &again); /* in this process */
-		_exit(refused ? HIT_REFUSED : HIT_DONE);
-	}
-	LIVE_CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %s", strerror(errno));
+	LIVE_CHECK(waitpid(job->pid, &status, 0) == job->pid, "waitpid: %s", strerror(errno));
+	job->pid = 0;
 	LIVE_CHECK(WIFEXITED(status) && WEXITSTATUS(status) >= HIT_REFUSED &&
 			   WEXITSTATUS(status) <= NOT_HIT,
-		   "%s: failure %u with errno %d ended with status 0x%x", op->name, nth, error,
-		   (unsigned int)status);
+		   "%s: failure %u with errno %d ended with status 0x%x", job->op->name, job->nth,
+		   job->error, (unsigned int)status);
 	return WEXITSTATUS(status);
 }
 
-/* Every call of the operation in turn, or a sample where there are very many. */
+/* One process per failing call, as many at the same time as there are processors. */
+static void try_each(const struct op *op, int error, unsigned int count, unsigned int step,
+		     unsigned int *results)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t jobs_max = processors > JOBS_MAX ? JOBS_MAX
+			  : processors > 0	? (size_t)processors
+						: 1;
+	struct job jobs[JOBS_MAX] = {{0}};
+	size_t next = 0;
+	bool done = false;
+
+	for (unsigned int nth = 1; !done; nth += step) {
+		struct job *job = &jobs[next];
+
+		done = nth > count;
+		if (job->pid)
+			results[job_result(job)]++;
+		*job = (struct job){.op = op, .nth = done ? count + 1 : nth, .error = error};
+		start_job(job, &cgroups[next]);
+		next = (next + 1) % jobs_max;
+	}
+	for (size_t i = 0; i < jobs_max; i++)
+		if (jobs[i].pid)
+			results[job_result(&jobs[i])]++;
+}
+
+/* Every call of the operation in turn, or a sample if there are very many. */
 static void try_all(const struct op *op, int error)
 {
 	const char *set = getenv("FAILING_SAMPLES");
 	unsigned int samples = set ? (unsigned int)strtoul(set, NULL, 10) : SAMPLES;
-	unsigned int counts[NOT_HIT + 1] = {0}, step, count;
+	unsigned int results[NOT_HIT + 1] = {0}, step, count;
 	const char *what;
 	bool refused;
 
@@ -310,20 +366,20 @@ static void try_all(const struct op *op, int error)
 		one_round(op, 0, 0, &what, &refused);
 	count = one_round(op, 0, 0, &what, &refused);
 	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
-	for (unsigned int nth = 1; nth <= count; nth += step)
-		counts[try_one(op, nth, error)]++;
-	counts[try_one(op, count + 1, error)]++;
+	try_each(op, error, count, step, results);
 	printf("%s, %s, errno %d: %u calls; of those made to fail %u gave an error, %u none\n",
-	       synthetic ? "synthetic" : "live", op->name, error, count, counts[HIT_REFUSED],
-	       counts[HIT_DONE]);
+	       synthetic ? "synthetic" : "live", op->name, error, count, results[HIT_REFUSED],
+	       results[HIT_DONE]);
 	/* else it is not that call which is counted */
-	LIVE_CHECK(!count || counts[HIT_REFUSED] + counts[HIT_DONE] > 0, "%s: no failure happened",
-		   op->name);
+	LIVE_CHECK(!count || results[HIT_REFUSED] + results[HIT_DONE] > 0,
+		   "%s: no failure happened", op->name);
 }
 
 static void setup(void)
 {
-	live_cgroup_make(&cgroup, NULL);
+	for (int i = 0; i < JOBS_MAX; i++)
+		live_cgroup_make(&cgroups[i], NULL);
+	cgroup = cgroups[0];
 	live_cgroup_enter(&cgroup);
 	synthetic = false;
 }
