@@ -19,11 +19,11 @@ struct live_events live_seen;
 static struct {
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_tracer_options options;
-	bool kept;   /* for later cases */
-	bool in_use; /* by the running case */
+	bool kept;   /* for later tests */
+	bool in_use; /* by the running test */
 } tracers[TRACERS_MAX];
 
-/* Sessions of kept tracers, which the end of the case does not close. */
+/* Sessions of kept tracers: teardown() detaches them. */
 static struct agentsh_ebpf_session *kept_sessions[SESSIONS_MAX];
 static bool in_child;
 
@@ -37,7 +37,7 @@ void live_fail(const char *file, int line, const char *format, ...)
 	va_end(args);
 	if (!in_child) {
 		ck_abort_msg("%s:%d: %s", file, line, text);
-		abort(); /* not reached, but not every check says so */
+		abort(); /* not reached, but some versions of check do not declare that */
 	}
 	fprintf(stderr, "%s:%d: in a worker: %s\n", file, line, text);
 	_exit(99);
@@ -53,12 +53,12 @@ void live_is_child(void)
 static void setup(void)
 {
 	live_seen.count = 0;
-	/* not earlier: check takes these signals when it begins to run, and its handler ends our
-	 * whole process group */
+	/* Not earlier: check installs handlers for these signals when it begins to run, and they
+	 * kill the whole process group. */
 	live_cgroups_catch();
 }
 
-/* Leaves a kept tracer without sessions and events; false if it cannot be used again. */
+/* Drops the unread events of a kept tracer; false if the tracer cannot be used again. */
 static bool tracer_reset(struct agentsh_ebpf_tracer *tracer)
 {
 	int ret;
@@ -122,7 +122,7 @@ int live_main(Suite *suite)
 		return live_skip("no cgroup v2 is mounted");
 	live_cgroups_begin();
 	runner = srunner_create(suite);
-	/* after a failure the fixture has to run, and it does only without the fork */
+	/* The fixture has to run after a failure, too, which it does only without check's fork. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_ENV);
 	close_kept();
@@ -141,15 +141,15 @@ int live_on_event(void *ctx, const struct agentsh_ebpf_event *event)
 	return 0;
 }
 
-static struct agentsh_ebpf_tracer *open_in_slot(const struct agentsh_ebpf_tracer_options *change,
+static struct agentsh_ebpf_tracer *open_in_slot(const struct agentsh_ebpf_tracer_options *wanted,
 						bool keep)
 {
 	struct agentsh_ebpf_tracer_options options = {0};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	int slot = 0, ret;
 
-	if (change)
-		options = *change;
+	if (wanted)
+		options = *wanted;
 	options.size = sizeof(options);
 	if (!options.on_event)
 		options.on_event = live_on_event;
@@ -172,14 +172,14 @@ static struct agentsh_ebpf_tracer *open_in_slot(const struct agentsh_ebpf_tracer
 	return tracers[slot].tracer;
 }
 
-struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change)
+struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *wanted)
 {
-	return open_in_slot(change, false);
+	return open_in_slot(wanted, false);
 }
 
-struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *change)
+struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *wanted)
 {
-	return open_in_slot(change, true);
+	return open_in_slot(wanted, true);
 }
 
 static bool is_kept(const struct agentsh_ebpf_tracer *tracer)
@@ -308,7 +308,7 @@ int live_open_fds(void)
 	while (readdir(dir))
 		count++;
 	closedir(dir);
-	return count - 3; /* . and .. and the directory's own */
+	return count - 3; /* ., .. and the descriptor of the directory itself */
 }
 
 void live_expect_message(const struct agentsh_ebpf_error *err, const char *words)

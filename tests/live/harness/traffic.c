@@ -10,7 +10,7 @@
 #define LOOPBACK_NET 0x7f000000U
 #define PORT_DISCARD 9
 
-static int sockets[TRAFFIC_SOCKETS]; /* of the worker; 0: not made yet */
+static int sockets[TRAFFIC_SOCKETS]; /* of this worker; 0: not made yet */
 
 void traffic_make(const void *arg, void *unused)
 {
@@ -28,7 +28,7 @@ void traffic_make(const void *arg, void *unused)
 	for (uint32_t i = 0; i < t->count; i++) {
 		to.sin_addr.s_addr = htonl(LOOPBACK_NET | (t->first + i));
 		for (uint32_t j = 0; j < (t->repeat ? t->repeat : 1); j++) {
-			/* an event is one whether the call succeeds or not */
+			/* a call that fails causes the same event */
 			if (t->how == TRAFFIC_CONNECT)
 				(void)!connect(*fd, (void *)&to, sizeof(to));
 			else
