@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ways in which a connection ends: who began, what both sides had written and
- * read, and what TCP_INFO says of the socket. Both ends are in one process, so
- * the order of things is known.
+ * The ways in which a connection ends, compared with CLOSED: which side closed first, the
+ * bytes written and read, and TCP_INFO. Both ends are in one process, so that the order of
+ * calls is known.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@ static void sent_received(struct pair *p, uint64_t sent, uint64_t received)
 	p->connection->received = received;
 }
 
-/* A request and its answer. */
+/* A request and a response. */
 static void talk(struct pair *p, size_t sent, size_t received)
 {
 	connection_write(p->client, sent);
@@ -63,7 +63,7 @@ static void client_closes_at_once(struct pair *p)
 {
 	talk(p, 7, 9);
 	connection_ending(p->connection);
-	close(p->client); /* an orphan: the kernel goes on with a smaller socket */
+	close(p->client); /* leaves an orphan: the kernel replaces it by a smaller socket */
 	CONNECTION_SAME(connection_read_end(p->server), 0);
 	close(p->server);
 	closed(p, LOCAL, 0);
@@ -118,7 +118,7 @@ static void half_closed_then_data(struct pair *p)
 	close(p->client);
 }
 
-/* We say that we are done, and the other side knows. */
+/* The client has sent its FIN, and the server has acknowledged it. */
 static void half_close(struct pair *p)
 {
 	connection_write(p->client, 100);
@@ -131,13 +131,13 @@ static void half_closed_and_left(struct pair *p)
 {
 	half_close(p);
 	connection_ending(p->connection);
-	close(p->client); /* without waiting for the other side's end */
+	close(p->client); /* without waiting for the server's FIN */
 	sent_received(p, 100, 0);
 	closed(p, LOCAL, 0);
 	close(p->server);
 }
 
-/* Data came after the half-close and was read; its end never came. */
+/* Data arrived after the half-close and was read, but no FIN followed. */
 static void half_closed_data_and_left(struct pair *p)
 {
 	half_close(p);
@@ -169,13 +169,13 @@ static void unread_at_close(struct pair *p)
 	connection_write(p->server, 777);
 	LIVE_CHECK(recv(p->client, &(char){0}, 1, MSG_PEEK) == 1, "peek: %s", strerror(errno));
 	connection_ending(p->connection);
-	close(p->client); /* a reset */
+	close(p->client); /* sends a reset */
 	sent_received(p, 10, 787);
 	closed(p, 0, 0);
 	close(p->server);
 }
 
-/* The same where the other side has said that it is done: its FIN is no byte. */
+/* The same after the server's FIN, which must not count as a byte. */
 static void unread_and_end_at_close(struct pair *p)
 {
 	talk(p, 10, 10);
@@ -221,7 +221,7 @@ static void reset_after_fin(struct pair *p)
 	close(p->client);
 }
 
-/* The other side closed and did not read what came then. */
+/* The server has closed its socket, so that data from the client causes a reset. */
 static void reset_after_peers_fin(struct pair *p)
 {
 	talk(p, 50, 60);
@@ -234,7 +234,7 @@ static void reset_after_peers_fin(struct pair *p)
 	close(p->client);
 }
 
-/* connect() with AF_UNSPEC takes it back. */
+/* connect() with AF_UNSPEC dissolves the connection. */
 static void disconnected(struct pair *p)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -327,7 +327,8 @@ static void much(struct pair *p)
 static const struct {
 	const char *name;
 	void (*go)(struct pair *p);
-	unsigned int fewer_sent, fewer_received; /* without BTF, see agentsh_ebpf_events(7) */
+	unsigned int fewer_sent, fewer_received; /* bytes that are not counted without BTF, see
+						    agentsh_ebpf_events(7) */
 } paths[] = {
 	{.name = "client first", .go = client_first},
 	{.name = "client closes at once", .go = client_closes_at_once},
@@ -341,11 +342,11 @@ static const struct {
 	 .go = half_closed_data_and_reset,
 	 .fewer_received = 1},
 	{.name = "unread at close", .go = unread_at_close},
-	{.name = "unread and end at close", .go = unread_and_end_at_close},
+	{.name = "unread and FIN at close", .go = unread_and_end_at_close},
 	{.name = "hard close", .go = hard_close},
 	{.name = "reset by peer", .go = reset_by_peer},
-	{.name = "reset after our end", .go = reset_after_fin},
-	{.name = "reset after the peer's end", .go = reset_after_peers_fin},
+	{.name = "reset after the client's FIN", .go = reset_after_fin},
+	{.name = "reset after the server's FIN", .go = reset_after_peers_fin},
 	{.name = "disconnected", .go = disconnected},
 	{.name = "FIN never sent", .go = fin_never_sent, .fewer_sent = 1},
 	{.name = "10 MB each way", .go = much},
@@ -353,7 +354,7 @@ static const struct {
 
 #define FAMILIES 3
 
-static void one_way(const void *index, void *out)
+static void run_path(const void *index, void *out)
 {
 	int i = *(const int *)index;
 	enum connection_family family = (enum connection_family)(i % FAMILIES);
@@ -381,7 +382,7 @@ static void ends(struct agentsh_ebpf_tracer *tracer, int index)
 	live_cgroup_make(&session, NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
-	live_worker_call(&worker, one_way, &index, sizeof(index), &connection, sizeof(connection));
+	live_worker_call(&worker, run_path, &index, sizeof(index), &connection, sizeof(connection));
 	live_worker_stop(&worker);
 	if (connection_errors_hidden) {
 		connection.sent -= paths[index / FAMILIES].fewer_sent;
@@ -393,7 +394,7 @@ static void ends(struct agentsh_ebpf_tracer *tracer, int index)
 
 #define ALL ((int)LIVE_COUNT(paths) * FAMILIES)
 
-/* The hooks of ACCEPT run for the same socket; without BTF other programs are loaded. */
+/* The programs of HOOK_ACCEPT see the same sockets; without BTF other programs are loaded. */
 START_TEST(end)
 {
 	struct agentsh_ebpf_tracer *tracer =
@@ -407,7 +408,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: closed");
+	Suite *suite = suite_create("connection: closed");
 	TCase *tcase = live_case(suite, "ends");
 
 	tcase_add_loop_test(tcase, end, 0, 3 * ALL);

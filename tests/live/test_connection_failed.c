@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attempts that come to nothing: one CONNECT_FAILED with the errno for each that
- * sent a SYN, none for those that did not. A listener whose queue is full
- * takes no notice of a SYN: a black hole on loopback.
+ * Failed attempts: one CONNECT_FAILED with the errno value if a SYN was sent, otherwise none.
+ * A listener whose queue is full ignores a SYN, which makes a black hole on loopback.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -17,7 +16,7 @@
 
 #define FAMILIES 3
 #define CONNECTIONS_MAX 8
-#define SYN_TIMEOUT_NS 1000000000 /* the first; before it nothing has timed out */
+#define SYN_TIMEOUT_NS 1000000000 /* the first timeout: no attempt can time out before it */
 #define SYN_SENT 2
 #define CLOSED 7
 #define FAILED AGENTSH_EBPF_EVENT_CONNECT_FAILED
@@ -52,7 +51,7 @@ static void nonblocking(int fd)
 	LIVE_CHECK(!fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK: %s", strerror(errno));
 }
 
-/* Waits for the end of a non-blocking connect(). */
+/* Waits for the result of a non-blocking connect(). */
 static int outcome(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
@@ -75,7 +74,7 @@ static struct hole hole_make(enum connection_family family)
 	return hole;
 }
 
-/* As a life, for its events are seen too; it is not over. */
+/* The filler is a connection of its own, whose events are compared, too; it does not end. */
 static struct hole hole_open(enum connection_family family, struct connections *connections)
 {
 	struct hole hole = hole_make(family);
@@ -88,7 +87,7 @@ static struct hole hole_open(enum connection_family family, struct connections *
 	return hole;
 }
 
-/* ---- the ways ------------------------------------------------------------ */
+/* ---- the paths ----------------------------------------------------------- */
 
 static struct connection_address nowhere(enum connection_family family)
 {
@@ -106,7 +105,7 @@ static void refused(enum connection_family family, struct connections *connectio
 
 	CONNECTION_SAME(connection_connect(connection, fd, &at, "refused"), ECONNREFUSED);
 	connection->end_ns[0] = connection->connect.boot_ns[0];
-	connection->known = 0; /* the port is given back */
+	connection->known = 0; /* the kernel has released the port */
 	failed(connection, ECONNREFUSED);
 	close(fd);
 }
@@ -163,7 +162,7 @@ static void given_up(enum connection_family family, struct connections *connecti
 	struct connection *connection = new_connection(connections);
 	int fd = connect_into(&hole, family, connection, "given up");
 
-	/* asking again is no other attempt */
+	/* a repeated call is no second attempt */
 	LIVE_CHECK(connect(fd, &hole.at.sa.any, hole.at.size) && errno == EALREADY, "again: %s",
 		   strerror(errno));
 	connection_ending(connection);
@@ -184,7 +183,7 @@ static void taken_back(enum connection_family family, struct connections *connec
 	close(fd);
 }
 
-/* bind() comes too late, but its hook runs before the kernel says so. */
+/* bind() is too late, but its hook runs before the kernel refuses it. */
 static void bound_meanwhile(enum connection_family family, struct connections *connections)
 {
 	const struct connection_address any = connection_loopback(family, 0);
@@ -198,13 +197,13 @@ static void bound_meanwhile(enum connection_family family, struct connections *c
 	failed(connection, ECANCELED);
 }
 
-/* getsockname() goes on to tell the port of the attempt before, which was given back. */
+/* getsockname() still returns the port of the previous attempt, which has been released. */
 static void no_port_yet(struct connection *connection)
 {
 	connection->connect.want.local_port = 0;
 }
 
-/* Again with the same socket: another attempt with an end of its own. */
+/* Each attempt with the same socket has its own CONNECT_FAILED. */
 static void second_try(enum connection_family family, struct connections *connections)
 {
 	const struct connection_address at = nowhere(family);
@@ -247,7 +246,7 @@ static void no_route(enum connection_family family, struct connections *connecti
 	close(fd);
 }
 
-/* The one port there is is taken; the second time after an attempt that got to a SYN. */
+/* The only local port is in use; the second time, after an attempt that sent a SYN. */
 static void no_port(enum connection_family family, struct connections *connections)
 {
 	const struct connection_address at = nowhere(family);
@@ -255,7 +254,7 @@ static void no_port(enum connection_family family, struct connections *connectio
 	int one = connection_socket(family, 0), other = connection_socket(family, 0), error;
 	struct connection *connection = new_connection(connections);
 
-	connection_listen(family, 0, 8, &there); /* open as long as the worker */
+	connection_listen(family, 0, 8, &there); /* stays open as long as the worker runs */
 	connection_sysctl("net/ipv4/ip_local_port_range", "40000 40000");
 	error = connection_connect(connection, one, &there, "holds the port");
 	LIVE_CHECK(!error, "connect: %s", strerror(error));
@@ -274,14 +273,14 @@ static void no_port(enum connection_family family, struct connections *connectio
 	no_port_yet(connection);
 }
 
-/* TCP_FASTOPEN_CONNECT with a cookie puts the SYN off until there is data. */
+/* TCP_FASTOPEN_CONNECT delays the SYN until there is data. */
 static void never_written(enum connection_family family, struct connections *connections)
 {
 	struct connection_address at;
 	struct connection *connection;
 	int listener, fd;
 
-	connection_sysctl("net/ipv4/tcp_fastopen", "1543"); /* both sides, no cookie needed */
+	connection_sysctl("net/ipv4/tcp_fastopen", "1543"); /* both sides, without cookies */
 	listener = connection_listen(family, 0, 8, &at);
 	LIVE_CHECK(!setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &(int){8}, sizeof(int)),
 		   "TCP_FASTOPEN: %s", strerror(errno));
@@ -295,7 +294,7 @@ static void never_written(enum connection_family family, struct connections *con
 	close(listener);
 }
 
-/* A host that forbids: an ICMP message that quotes the SYN. */
+/* The network prohibits the connection: an ICMP message that quotes the SYN. */
 static void prohibited(enum connection_family family, struct connections *connections)
 {
 	struct {
@@ -313,7 +312,7 @@ static void prohibited(enum connection_family family, struct connections *connec
 	int fd;
 
 	if (family == CONNECTION_V6)
-		return; /* the others have IPv4 packets */
+		return; /* the ICMP message is for IPv4 */
 	hole = hole_open(family, connections);
 	connection = new_connection(connections);
 	LIVE_CHECK(syns >= 0 && icmp >= 0, "raw sockets: %s", strerror(errno));
@@ -362,7 +361,7 @@ static void run_attempt(const void *arg, void *out)
 static struct connections made[ATTEMPTS];
 static struct connection all[ATTEMPTS * CONNECTIONS_MAX];
 
-/* All families, without and with the programs for ACCEPTED: a timeout takes three seconds. */
+/* All families at the same time, with and without HOOK_ACCEPT: a timeout takes 3 seconds. */
 START_TEST(attempts_fail)
 {
 	struct agentsh_ebpf_tracer *tracer[HOOK_SETS] = {
@@ -387,11 +386,11 @@ START_TEST(attempts_fail)
 		live_worker_receive(&worker[i], &made[i], sizeof(made[i]));
 		memcpy(all + count, made[i].list, made[i].count * sizeof(all[0]));
 		count += made[i].count;
-		/* of this worker and those before it; its tracer has nothing else to wait for */
+		/* waits for the events of this worker only: those of earlier workers are there */
 		connection_drain(tracer[i / FAMILIES], all, count);
 	}
 	for (int i = 0; i < ATTEMPTS; i++)
-		live_worker_kill(&worker[i]); /* whatever it still holds open */
+		live_worker_kill(&worker[i]); /* closes the sockets that it still has */
 	for (int i = 0; i < ATTEMPTS; i++)
 		if (made[i].count)
 			connection_expect_of((uint64_t)i + 1, made[i].list, made[i].count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections out of the ordinary, each in its own network namespace: TCP Fast
- * Open, MPTCP, two SYNs that cross, segments that have to be sent again.
+ * Unusual connections, each in its own network namespace: TCP Fast Open, MPTCP, two SYNs
+ * that cross, and retransmissions.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static int fastopen_listen(enum connection_family family, struct connection_addr
 	return fd;
 }
 
-/* We end first; both sides read to the end. */
+/* The client closes first; both sides read to the end of the stream. */
 static void finish(struct connection *connection, int fd, int server)
 {
 	connection_ending(connection);
@@ -55,7 +55,7 @@ static void answer(struct connection *connection, int fd, int server, size_t siz
 	connection->received = size;
 }
 
-/* connect() in a send, with data in the SYN. */
+/* A send that connects, with data in the SYN. */
 static void fastopen_send(enum connection_family family, struct odd *odd)
 {
 	struct connection_address at;
@@ -128,11 +128,11 @@ static void mptcp(enum connection_family family, struct odd *odd)
 	CONNECTION_SAME(connection_read_end(fd), 0);
 	close(fd);
 	connection_ended(&odd->connection, CLOSED, 0, 0);
-	/* its subflow ends when the kernel likes, and by whom is the protocol's business */
+	/* the protocol decides when its subflow ends and which side closes it */
 	odd->connection.end_ns[1] = UINT64_MAX;
 }
 
-/* A socket that connects to itself: its SYN meets itself on the way. */
+/* A socket that connects to itself receives its own SYN. */
 static void crossed(enum connection_family family, struct odd *odd)
 {
 	struct connection_address at = connection_loopback(family, 0);
@@ -164,15 +164,15 @@ static void lo_up(bool up)
 	close(fd);
 }
 
-/* The network is away for a while, which an IPv6 address would not outlive. */
-static void sent_again(enum connection_family wanted, struct odd *odd)
+/* lo is down for a while. IPv6 runs as IPv4, because its address does not survive that. */
+static void retransmitted(enum connection_family wanted, struct odd *odd)
 {
 	enum connection_family family = wanted == CONNECTION_V6 ? CONNECTION_V4 : wanted;
 	struct connection_address at;
 	int listener = connection_listen(family, 0, 8, &at), fd = connection_socket(family, 0),
 	    server, error;
 
-	error = connection_connect(&odd->connection, fd, &at, "sent again");
+	error = connection_connect(&odd->connection, fd, &at, "retransmitted");
 	LIVE_CHECK(!error, "connect: %s", strerror(error));
 	connection_is_connected(&odd->connection, fd);
 	server = connection_accept(listener);
@@ -192,12 +192,12 @@ static void sent_again(enum connection_family wanted, struct odd *odd)
 	connection_wait_state(fd, 7 /* TCP_CLOSE */);
 	connection_ended(&odd->connection, CLOSED, LOCAL, 0);
 	connection_ended_info(&odd->connection, fd);
-	LIVE_CHECK(odd->connection.retransmits, "nothing was sent again");
+	LIVE_CHECK(odd->connection.retransmits, "nothing was retransmitted");
 	close(fd);
 }
 
 static void (*const paths[])(enum connection_family family, struct odd *odd) = {
-	fastopen_send, fastopen_connect, mptcp, crossed, sent_again,
+	fastopen_send, fastopen_connect, mptcp, crossed, retransmitted,
 };
 
 #define FAMILIES 3
@@ -232,7 +232,7 @@ static const struct agentsh_ebpf_event *closed_of(uint64_t session_id)
 	LIVE_FAIL("session %llu has no CLOSED", (unsigned long long)session_id);
 }
 
-/* All families, without and with the programs for ACCEPTED: a lost segment takes a second. */
+/* All families at the same time, with and without HOOK_ACCEPT: a lost segment takes a second. */
 START_TEST(odd_one)
 {
 	struct agentsh_ebpf_tracer *tracer[HOOK_SETS] = {
@@ -261,7 +261,7 @@ START_TEST(odd_one)
 			continue;
 		}
 		all[count++] = made[i].connection;
-		/* of this worker and those before it; its tracer has nothing else to wait for */
+		/* waits for the events of this worker only: those of earlier workers are there */
 		connection_drain(tracer[i / FAMILIES], all, count);
 	}
 	for (int i = 0; i < CONNECTIONS; i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each allocation and system call of each public call made to fail, one at a time,
- * in a process of its own: an error that names its step or, where the call can do
- * without, success; nothing is left behind; and the next round works.
+ * Makes each allocation and system call of each public function fail, one per process. The
+ * function must return an error that names its step, or succeed if it can do without. Nothing
+ * may be left behind, and the next round must work.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,10 +18,13 @@
 #include "live.h"
 #include "live_internal.h"
 
-/* Of those that libbpf makes while it loads so many, evenly; FAILING_SAMPLES=N for others, 0: all.
+/*
+ * How many of the calls of a load fail, evenly spaced; FAILING_SAMPLES=N chooses another number,
+ * 0 means all. One sample costs one or two loads of the programs, 20 to 60 ms each: libbpf keeps
+ * what it finds out about the kernel, so that a second failure in one process would be another.
  */
 #define SAMPLES 30
-#define DEADLINE_S 60 /* ends a poll that hangs */
+#define DEADLINE_S 60 /* SIGALRM ends a poll that hangs */
 #define ENDLESS 1000000000U
 
 enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
@@ -60,7 +63,7 @@ static int op_probe(struct host *h)
 	(void)h;
 	caps.size = sizeof(caps);
 	if (agentsh_ebpf_capability_probe(&caps))
-		return -1; /* it never fails: what it may not do is its answer */
+		return -1; /* it never fails: it reports what is forbidden */
 	for (uint32_t i = 0; i < caps.count; i++)
 		LIVE_CHECK(!strstr(caps.checks[i].detail, "Success"), "check %u: %s", i,
 			   caps.checks[i].detail);
@@ -80,7 +83,7 @@ static int op_open(struct host *h)
 		.simulate_missing = without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
 	};
 
-	h->tracer = (void *)h; /* must be written */
+	h->tracer = (void *)h; /* must be overwritten */
 	return agentsh_ebpf_tracer_open(&options, &h->tracer, &h->err);
 }
 
@@ -130,7 +133,7 @@ static int op_close(struct host *h)
 static const struct op {
 	const char *name;
 	int (*run)(struct host *h);
-	unsigned int opened, attached, events; /* before it */
+	unsigned int opened, attached, events; /* state before the call */
 	bool must_not_fail;
 	bool has_error; /* fills err */
 } ops[] = {
@@ -144,7 +147,7 @@ static const struct op {
 	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},
 };
 
-/* The test's process is in the cgroup. */
+/* This process is in the cgroup. */
 static void make_events(struct host *h, unsigned int n)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
@@ -160,7 +163,7 @@ static void make_events(struct host *h, unsigned int n)
 	}
 }
 
-/* Until all that was made has come; the errors are over by then. */
+/* Reads until all events have arrived; no call fails any more. */
 static void drain(struct host *h, unsigned int made)
 {
 	alarm(DEADLINE_S);
@@ -179,7 +182,7 @@ static void must(int ret, const char *what, const struct host *h)
 	LIVE_CHECK(!ret, "%s afterwards: %d, %s", what, ret, h->err.message);
 }
 
-/* From what stands to an end; session and tracer are used once more on the way. */
+/* Uses tracer and session once more, then closes them. */
 static void finish(struct host *h, unsigned int unread)
 {
 	if (!h->tracer)
@@ -208,7 +211,7 @@ static void expect_error(const struct op *op, const struct host *h, int ret, con
 		   h->err.message, what);
 }
 
-/* ---- one failure, in a process of its own -------------------------------- */
+/* ---- one failure per process --------------------------------------------- */
 
 struct held {
 	int fds;
@@ -235,7 +238,7 @@ static void expect_held(const struct held *before, const char *when)
 		LIVE_CHECK(!kernel_attached(cgroup.fd), "%s: programs are attached", when);
 }
 
-/* nth 0: none. The number of calls that were counted. */
+/* Makes the nth call fail (0: none); returns the number of calls. */
 static unsigned int one_round(const struct op *op, unsigned int nth, int error, const char **what,
 			      bool *refused)
 {
@@ -258,7 +261,8 @@ static unsigned int one_round(const struct op *op, unsigned int nth, int error, 
 	*refused = ret != 0;
 	if (ret) {
 		expect_error(op, &h, ret, *what ? *what : "nothing");
-		LIVE_CHECK(*what, "%s failed of itself: %d, %s", op->name, ret, h.err.message);
+		LIVE_CHECK(*what, "%s failed although no call did: %d, %s", op->name, ret,
+			   h.err.message);
 		if (op->run == op_open)
 			LIVE_CHECK(!h.tracer, "out is not NULL");
 		if (op->run == op_attach) {
@@ -361,7 +365,7 @@ static void try_all(const struct op *op, int error)
 	const char *what;
 	bool refused;
 
-	/* what the C library and libbpf keep for good is there before the first count */
+	/* the C library and libbpf allocate some memory once and keep it: not counted */
 	for (int i = 0; i < 2; i++)
 		one_round(op, 0, 0, &what, &refused);
 	count = one_round(op, 0, 0, &what, &refused);
@@ -370,7 +374,7 @@ static void try_all(const struct op *op, int error)
 	printf("%s, %s, errno %d: %u calls; of those made to fail %u gave an error, %u none\n",
 	       synthetic ? "synthetic" : "live", op->name, error, count, results[HIT_REFUSED],
 	       results[HIT_DONE]);
-	/* else it is not that call which is counted */
+	/* otherwise other calls than the operation's were counted */
 	LIVE_CHECK(!count || results[HIT_REFUSED] + results[HIT_DONE] > 0,
 		   "%s: no failure happened", op->name);
 }
@@ -397,13 +401,13 @@ START_TEST(in_synthetic_mode)
 }
 END_TEST
 
-START_TEST(each_call_with_what_suits_it)
+START_TEST(each_call_with_its_usual_error)
 {
 	try_all(&ops[_i], 0);
 }
 END_TEST
 
-/* What makes libbpf and the library try another way, and what must not. */
+/* Errors that make libbpf and the library retry differently, and errors that must not. */
 START_TEST(load_and_attach_with_other_errors)
 {
 	static const int errors[] = {EINVAL, ENOMEM, EMFILE};
@@ -420,7 +424,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, in_synthetic_mode);
-	tcase_add_loop_test(tcase, each_call_with_what_suits_it, 0, LIVE_COUNT(ops));
+	tcase_add_loop_test(tcase, each_call_with_its_usual_error, 0, LIVE_COUNT(ops));
 	tcase_add_loop_test(tcase, load_and_attach_with_other_errors, 0, 3);
 	return live_main(suite);
 }
