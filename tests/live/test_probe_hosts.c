@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The probe on hosts that really lack something, each a process of its own, and
- * beside it what opening and attaching then do: both must say the same.
+ * The probe on hosts that really lack something, each a separate process. Opening and
+ * attaching must then do what the probe says.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,34 +27,34 @@
 
 enum {
 	LOAD_ONLY = 1,
-	FD_FROM_ELSEWHERE = 2, /* not usable, but whoever has the cgroup's descriptor may go on */
-	ATTACH_FAILS = 4,      /* and not open */
+	FD_FROM_ELSEWHERE = 2, /* not usable, but a cgroup descriptor from elsewhere works */
+	ATTACH_FAILS = 4,      /* although open works */
 	USERNS = 8,
-	BEFORE_5_11 = 16, /* since then all is well */
-	OR_MORE = 32	  /* hooks */
+	BEFORE_5_11 = 16, /* from 5.11 on nothing is missing */
+	OR_MORE = 32	  /* further hooks may work */
 };
 
 struct host {
 	const char *name;
 	int (*before)(void);
 	uint64_t caps;
-	uint32_t check, status; /* what must be said of one check */
+	uint32_t check, status; /* one check, and the status expected of it */
 	int error;
 	uint32_t hooks;
-	const char *words; /* in the reason, "": usable */
+	const char *words; /* in the reason; "": usable */
 	int flags;
 };
 
 struct verdict {
 	struct agentsh_ebpf_capabilities caps;
-	int open, attach; /* what they returned */
+	int open, attach; /* return values */
 	uint32_t hooks;
 	struct agentsh_ebpf_error open_err, attach_err;
 };
 
 static struct live_cgroup parent, cgroup, sibling;
 
-/* ---- conditions --------------------------------------------------------- */
+/* ---- restrictions ------------------------------------------------------- */
 
 static int bpf_eperm(void)
 {
@@ -107,7 +107,7 @@ static int readonly_cgroup2(void)
 	       mount(NULL, live_cgroup_root(), NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL);
 }
 
-/* Only another part of the hierarchy is mounted, as in a container. */
+/* Mounts only another part of the hierarchy, as in a container. */
 static int sibling_only(void)
 {
 	return host_own_mounts() || mount(sibling.path, "/dev", NULL, MS_BIND, NULL) ||
@@ -273,7 +273,7 @@ static void host_judges(const void *index, void *out)
 	struct verdict *v = out;
 	int before;
 
-	/* before 5.11 it counts: only where that is the point it shall */
+	/* before 5.11 the limit counts, which only one of these hosts tests */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	LIVE_CHECK(!host->before || !host->before(), "%s: %s", host->name, strerror(errno));
 	LIVE_CHECK(host->caps == CAPS_ALL || !host_keep_caps(host->caps), "caps: %s",
@@ -290,7 +290,7 @@ static void host_judges(const void *index, void *out)
 							&v->attach_err);
 		agentsh_ebpf_tracer_close(tracer);
 	}
-	if (v->caps.usable) { /* with the hooks that it names, all works */
+	if (v->caps.usable) { /* the hooks that the probe names must work */
 		const struct agentsh_ebpf_tracer_options options = {
 			.size = sizeof(options),
 			.mode = AGENTSH_EBPF_MODE_REQUIRED,
@@ -303,7 +303,7 @@ static void host_judges(const void *index, void *out)
 			   "%s: attach", host->name);
 		agentsh_ebpf_tracer_close(tracer);
 	}
-	/* again, it says the same */
+	/* a second probe must say the same */
 	LIVE_CHECK(!agentsh_ebpf_capability_probe(&v->caps) && (int)v->caps.usable == before,
 		   "the second probe differs");
 }
@@ -367,14 +367,15 @@ START_TEST(host_with)
 		   v.caps.load_only);
 	expect_words(v.caps.reason, host->words);
 
-	/* what is said is what happens */
+	/* open and attach do what the probe says */
 	if (usable || host->flags & (FD_FROM_ELSEWHERE | ATTACH_FAILS)) {
-		LIVE_CHECK(!v.open, "%s: open gives %d: %s", host->name, v.open,
+		LIVE_CHECK(!v.open, "%s: open returned %d: %s", host->name, v.open,
 			   v.open_err.message);
 		LIVE_CHECK(v.hooks == DEFAULT, "%s: hooks 0x%x", host->name, v.hooks);
 	} else {
-		LIVE_CHECK(v.open == first_error(&v.caps), "%s: open gives %d, the probe said %d",
-			   host->name, v.open, first_error(&v.caps));
+		LIVE_CHECK(v.open == first_error(&v.caps),
+			   "%s: open returned %d, the probe said %d", host->name, v.open,
+			   first_error(&v.caps));
 		LIVE_CHECK(!strcmp(v.open_err.message, v.caps.reason),
 			   "%s: open says '%s', the probe '%s'", host->name, v.open_err.message,
 			   v.caps.reason);
@@ -382,7 +383,7 @@ START_TEST(host_with)
 	if (!(host->flags & ATTACH_FAILS))
 		LIVE_CHECK(!v.attach, "%s: attach: %s", host->name, v.attach_err.message);
 	else
-		LIVE_CHECK(v.attach < 0, "%s: attach works", host->name);
+		LIVE_CHECK(v.attach < 0, "%s: attach succeeded", host->name);
 	if (v.attach == -EPERM && host->check != CHECK(CGROUP_LINK))
 		LIVE_CHECK(!strncmp(v.attach_err.message, check->detail, strlen(check->detail)),
 			   "%s: attach says '%s', the probe '%s'", host->name, v.attach_err.message,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The probe leaves nothing behind and disturbs nobody: repeated, from many
- * threads, killed in between, and inside of a session.
+ * The probe leaves nothing behind and disturbs nobody: if it is repeated, called from many
+ * threads, killed at any moment, or called inside a session.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -51,18 +51,18 @@ static struct agentsh_ebpf_capabilities probe(void)
 	return caps;
 }
 
-#define REMEMBERS 16 /* datagrams: the mark of the probe's tracer */
+#define PROBE_DEDUP_ENTRIES 16 /* only the probe's tracer has a map of this size */
 
-/* Kernel objects of probes: of their tracers, and the maps that are made alone. */
+/* Number of kernel objects of probes: of their tracers, and the maps that they only try. */
 static size_t left_over(void)
 {
 	static struct kernel_ids ids;
 
-	kernel_ids(REMEMBERS, &ids);
+	kernel_ids(PROBE_DEDUP_ENTRIES, &ids);
 	return ids.programs + ids.maps + ids.links + kernel_maps_named("agentsh_probe");
 }
 
-/* The kernel frees late. Other tests that probe at this moment are waited for, too. */
+/* The kernel frees asynchronously. This also waits for other tests that probe at this moment. */
 static void expect_nothing_left(void)
 {
 	const struct timespec step = {.tv_nsec = 20000000};
@@ -90,7 +90,7 @@ static int entries(const char *path)
 	return count;
 }
 
-/* Bytes from malloc and in mappings: what a probe loses is in one of them. */
+/* Bytes held by malloc and by mappings: lost memory shows up in one of them. */
 static size_t memory_held(void)
 {
 	FILE *file = fopen("/proc/self/maps", "re");
@@ -228,8 +228,8 @@ END_TEST
 
 /* ---- killed ------------------------------------------------------------- */
 
-/* Later by a little each time, so that all moments of a probe have their turn. */
-START_TEST(killed_in_between)
+/* Kills a little later each time, so that every phase of a probe is hit. */
+START_TEST(killed_at_any_moment)
 {
 	struct timespec from, to;
 	int groups, early = 0;
@@ -267,14 +267,14 @@ START_TEST(killed_in_between)
 		LIVE_CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %s", strerror(errno));
 		early += WIFSIGNALED(status);
 	}
-	printf("killed inside of the probe: %d of %d\n", early, KILLS);
-	LIVE_CHECK(early > KILLS / 4, "only %d of %d were killed inside of it", early, KILLS);
+	printf("killed inside the probe: %d of %d\n", early, KILLS);
+	LIVE_CHECK(early > KILLS / 4, "only %d of %d were killed inside it", early, KILLS);
 	ck_assert_int_eq(entries(cgroup.path), groups);
 	expect_nothing_left();
 }
 END_TEST
 
-/* ---- inside of a session ------------------------------------------------ */
+/* ---- inside a session --------------------------------------------------- */
 
 static void probe_here(const void *unused, void *usable)
 {
@@ -282,7 +282,7 @@ static void probe_here(const void *unused, void *usable)
 	*(uint32_t *)usable = probe().usable;
 }
 
-START_TEST(inside_of_a_session)
+START_TEST(inside_a_session)
 {
 	struct agentsh_ebpf_tracer *tracer = live_open(NULL);
 	struct agentsh_ebpf_session *session;
@@ -293,7 +293,7 @@ START_TEST(inside_of_a_session)
 	session = live_attach(tracer, &cgroup, 5);
 	live_worker_start(&worker, &cgroup);
 	live_worker_start(&other, &cgroup);
-	/* it makes no event of its own */
+	/* the probe causes no event */
 	live_worker_call(&worker, probe_here, NULL, 0, &usable, sizeof(usable));
 	ck_assert_uint_eq(usable, 1);
 	ck_assert_uint_eq(live_drain(tracer), 0);
@@ -301,7 +301,7 @@ START_TEST(inside_of_a_session)
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 10));
 	live_drain(tracer);
 	traffic_expect(0, 5, 1, 10);
-	/* and takes none from those who connect meanwhile */
+	/* and loses no event of processes that connect meanwhile */
 	live_seen.count = 0;
 	for (int i = 0; i < 20; i++) {
 		traffic_begin(&other, CONNECTS(.first = 1 + 100 * (uint32_t)i, .count = 100));
@@ -320,11 +320,11 @@ END_TEST
 
 static void probe_as_first(const void *unused, void *usable)
 {
-	LIVE_CHECK(getpid() == 1, "not the first of the namespace");
+	LIVE_CHECK(getpid() == 1, "not the first process of the namespace");
 	probe_here(unused, usable);
 }
 
-/* In a worker: all its later children would be in that namespace too. */
+/* Runs in a worker, whose later children would all be in that namespace, too. */
 static void probe_deeper(const void *unused, void *usable)
 {
 	live_forked(CLONE_NEWPID, probe_as_first, unused, usable, sizeof(uint32_t));
@@ -350,8 +350,8 @@ int main(void)
 
 	tcase_add_test(tcase, repeated);
 	tcase_add_test(tcase, from_many_threads);
-	tcase_add_test(tcase, killed_in_between);
-	tcase_add_test(tcase, inside_of_a_session);
+	tcase_add_test(tcase, killed_at_any_moment);
+	tcase_add_test(tcase, inside_a_session);
 	tcase_add_test(tcase, in_a_pid_namespace);
 	return live_main(suite);
 }
