@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "fail.h"
+#include "failing_ops.h"
 #include "kernel.h"
-#include "live.h"
 #include "live_internal.h"
 
 /*
@@ -33,119 +33,6 @@ enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
 #define JOBS_MAX 4
 
 static struct live_cgroup cgroups[JOBS_MAX];
-static struct live_cgroup cgroup; /* of this process */
-static bool synthetic;
-static bool without_btf;
-
-/* ---- one host ----------------------------------------------------------- */
-
-struct host {
-	struct agentsh_ebpf_tracer *tracer;
-	struct agentsh_ebpf_session *session;
-	struct agentsh_ebpf_error err;
-	struct agentsh_ebpf_event events[4];
-	int socket;
-	unsigned int seen;
-};
-
-static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
-{
-	struct host *h = ctx;
-
-	h->seen += event->session_id == 7;
-	return 0;
-}
-
-static int op_probe(struct host *h)
-{
-	static struct agentsh_ebpf_capabilities caps;
-
-	(void)h;
-	caps.size = sizeof(caps);
-	if (agentsh_ebpf_capability_probe(&caps))
-		return -1; /* it never fails: it reports what is forbidden */
-	for (uint32_t i = 0; i < caps.count; i++)
-		LIVE_CHECK(!strstr(caps.checks[i].detail, "Success"), "check %u: %s", i,
-			   caps.checks[i].detail);
-	LIVE_CHECK(caps.usable == !caps.reason[0], "usable %u: %s", caps.usable, caps.reason);
-	return 0;
-}
-
-static int op_open(struct host *h)
-{
-	const struct agentsh_ebpf_tracer_options options = {
-		.size = sizeof(options),
-		.mode = synthetic ? AGENTSH_EBPF_MODE_SYNTHETIC : AGENTSH_EBPF_MODE_AUTO,
-		.on_event = on_event,
-		.event_ctx = h,
-		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			 AGENTSH_EBPF_HOOK_LIFECYCLE,
-		.simulate_missing = without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
-	};
-
-	h->tracer = (void *)h; /* must be overwritten */
-	return agentsh_ebpf_tracer_open(&options, &h->tracer, &h->err);
-}
-
-static int op_attach(struct host *h)
-{
-	const struct agentsh_ebpf_session_options options = {
-		.size = sizeof(options),
-		.session_id = 7,
-	};
-
-	h->session = (void *)h;
-	return agentsh_ebpf_session_attach(h->tracer, cgroup.fd, &options, &h->session, &h->err);
-}
-
-static int op_detach(struct host *h)
-{
-	int ret = agentsh_ebpf_session_detach(h->session);
-
-	h->session = NULL;
-	return ret;
-}
-
-static int op_poll(struct host *h)
-{
-	int ret = agentsh_ebpf_poll(h->tracer, 100);
-
-	return ret < 0 ? ret : 0;
-}
-
-static int op_read(struct host *h)
-{
-	int ret = agentsh_ebpf_read(h->tracer, h->events, 4, 100);
-
-	for (int i = 0; i < ret; i++)
-		on_event(h, &h->events[i]);
-	return ret < 0 ? ret : 0;
-}
-
-static int op_close(struct host *h)
-{
-	agentsh_ebpf_tracer_close(h->tracer);
-	h->tracer = NULL;
-	h->session = NULL;
-	return 0;
-}
-
-static const struct op {
-	const char *name;
-	int (*run)(struct host *h);
-	unsigned int opened, attached, events; /* state before the call */
-	bool must_not_fail;
-	bool has_error; /* fills err */
-} ops[] = {
-	{.name = "probe", .run = op_probe, .must_not_fail = true},
-	{.name = "open", .run = op_open, .has_error = true},
-	{.name = "attach", .run = op_attach, .opened = 1, .has_error = true},
-	{.name = "poll", .run = op_poll, .opened = 1, .attached = 1, .events = 3},
-	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
-	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
-	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
-	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},
-};
 
 /* This process is in the cgroup. */
 static void make_events(struct host *h, unsigned int n)
@@ -155,7 +42,7 @@ static void make_events(struct host *h, unsigned int n)
 
 	for (unsigned int i = 0; i < n; i++) {
 		to.sin_addr.s_addr = htonl(0x7f000001 + i);
-		if (synthetic)
+		if (op_synthetic)
 			LIVE_CHECK(!agentsh_ebpf_inject(h->session, &event), "inject");
 		else
 			LIVE_CHECK(!connect(h->socket, (void *)&to, sizeof(to)), "connect: %s",
@@ -173,7 +60,7 @@ static void drain(struct host *h, unsigned int made)
 		LIVE_CHECK(ret >= 0, "poll: %d", ret);
 	}
 	alarm(0);
-	LIVE_CHECK(h->seen == made, "%u events, should be %u", h->seen, made);
+	LIVE_CHECK(h->seen == made, "%u events, expected %u", h->seen, made);
 	h->seen = 0;
 }
 
@@ -234,8 +121,8 @@ static void expect_held(const struct held *before, const char *when)
 		   before->mappings);
 	LIVE_CHECK(now.blocks == before->blocks, "%s: %ld blocks, were %ld", when, now.blocks,
 		   before->blocks);
-	if (!synthetic)
-		LIVE_CHECK(!kernel_attached(cgroup.fd), "%s: programs are attached", when);
+	if (!op_synthetic)
+		LIVE_CHECK(!kernel_attached(op_cgroup.fd), "%s: programs are attached", when);
 }
 
 /* Makes the nth call fail (0: none); returns the number of calls. */
@@ -285,12 +172,12 @@ struct job {
 
 __attribute__((noreturn)) static void run_job(const struct job *job)
 {
-	const struct op *round = &ops[1];
+	const struct op *round = &ops[OP_OPEN];
 	const char *what, *none;
 	bool refused, again;
 
 	live_is_child();
-	live_cgroup_enter(&cgroup);
+	live_cgroup_enter(&op_cgroup);
 	one_round(job->op, job->nth, job->error, &what, &refused);
 	if (!what)
 		_exit(NOT_HIT);
@@ -299,7 +186,7 @@ __attribute__((noreturn)) static void run_job(const struct job *job)
 			refused ? "refused" : "done without");
 	/* The next tracer of this process has to work. It opens in a third of the time without
 	 * BTF, which is enough here: the default errno is followed by one with BTF. */
-	without_btf = job->error != 0;
+	op_without_btf = job->error != 0;
 	one_round(round, 0, 0, &none, &again);
 	_exit(refused ? HIT_REFUSED : HIT_DONE);
 }
@@ -311,7 +198,7 @@ static void start_job(struct job *job, const struct live_cgroup *where)
 	LIVE_CHECK(job->pid >= 0, "fork: %s", strerror(errno));
 	if (job->pid)
 		return;
-	cgroup = *where;
+	op_cgroup = *where;
 	run_job(job);
 }
 
@@ -372,7 +259,7 @@ static void try_all(const struct op *op, int error)
 	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
 	try_each(op, error, count, step, results);
 	printf("%s, %s, errno %d: %u calls; of those made to fail %u gave an error, %u none\n",
-	       synthetic ? "synthetic" : "live", op->name, error, count, results[HIT_REFUSED],
+	       op_synthetic ? "synthetic" : "live", op->name, error, count, results[HIT_REFUSED],
 	       results[HIT_DONE]);
 	/* otherwise other calls than the operation's were counted */
 	LIVE_CHECK(!count || results[HIT_REFUSED] + results[HIT_DONE] > 0,
@@ -383,9 +270,9 @@ static void setup(void)
 {
 	for (int i = 0; i < JOBS_MAX; i++)
 		live_cgroup_make(&cgroups[i], NULL);
-	cgroup = cgroups[0];
-	live_cgroup_enter(&cgroup);
-	synthetic = false;
+	op_cgroup = cgroups[0];
+	live_cgroup_enter(&op_cgroup);
+	op_synthetic = false;
 }
 
 static void teardown(void)
@@ -395,8 +282,8 @@ static void teardown(void)
 
 START_TEST(in_synthetic_mode)
 {
-	synthetic = true;
-	for (size_t op = 1; op < LIVE_COUNT(ops); op++)
+	op_synthetic = true;
+	for (size_t op = 1; op < op_count; op++)
 		try_all(&ops[op], 0);
 }
 END_TEST
@@ -412,8 +299,8 @@ START_TEST(load_and_attach_with_other_errors)
 {
 	static const int errors[] = {EINVAL, ENOMEM, EMFILE};
 
-	try_all(&ops[1], errors[_i]);
-	try_all(&ops[2], errors[_i]);
+	try_all(&ops[OP_OPEN], errors[_i]);
+	try_all(&ops[OP_ATTACH], errors[_i]);
 }
 END_TEST
 
@@ -424,7 +311,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, in_synthetic_mode);
-	tcase_add_loop_test(tcase, each_call_with_its_usual_error, 0, LIVE_COUNT(ops));
+	tcase_add_loop_test(tcase, each_call_with_its_usual_error, 0, (int)op_count);
 	tcase_add_loop_test(tcase, load_and_attach_with_other_errors, 0, 3);
 	return live_main(suite);
 }

@@ -33,7 +33,7 @@ static void open_once(struct agentsh_ebpf_tracer_options options, int want)
 
 	options.size = sizeof(options);
 	ret = agentsh_ebpf_tracer_open(&options, &tracer, NULL);
-	LIVE_CHECK(ret == want, "open: %d, should be %d", ret, want);
+	LIVE_CHECK(ret == want, "open: %d, expected %d", ret, want);
 	if (ret)
 		return;
 	ret = agentsh_ebpf_session_attach(tracer, cgroup.fd, NULL, &session, NULL);

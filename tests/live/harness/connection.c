@@ -203,7 +203,7 @@ void connection_wait_state(int fd, int state)
 			return;
 		sleep_step();
 	}
-	LIVE_FAIL("TCP state is %u, should become %d", connection_info(fd).tcpi_state, state);
+	LIVE_FAIL("TCP state is %u, expected %d", connection_info(fd).tcpi_state, state);
 }
 
 void connection_wait_arrived(int listener)

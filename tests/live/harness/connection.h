@@ -61,7 +61,7 @@ enum {
 #define CONNECTION_SAME(is, should)                                                                \
 	do {                                                                                       \
 		long long is_ = (long long)(is), should_ = (long long)(should);                    \
-		LIVE_CHECK(is_ == should_, #is " is %lld, should be %lld (" #should ")", is_,      \
+		LIVE_CHECK(is_ == should_, #is " is %lld, expected %lld (" #should ")", is_,       \
 			   should_);                                                               \
 	} while (0)
 

@@ -93,7 +93,7 @@ static struct expectation visible(const struct connection *connection,
 static void within(const struct connection *connection, const char *what, uint64_t is,
 		   uint64_t from, uint64_t to)
 {
-	LIVE_CHECK(is >= from && is <= to, "%s: %s is %llu, should be %llu to %llu",
+	LIVE_CHECK(is >= from && is <= to, "%s: %s is %llu, expected %llu to %llu",
 		   connection->connect.name, what, (unsigned long long)is, (unsigned long long)from,
 		   (unsigned long long)to);
 }
@@ -101,7 +101,7 @@ static void within(const struct connection *connection, const char *what, uint64
 static void equal(const struct connection *connection, const char *what, uint64_t is,
 		  uint64_t should)
 {
-	LIVE_CHECK(is == should, "%s: %s is %llu, should be %llu", connection->connect.name, what,
+	LIVE_CHECK(is == should, "%s: %s is %llu, expected %llu", connection->connect.name, what,
 		   (unsigned long long)is, (unsigned long long)should);
 }
 
