@@ -62,7 +62,7 @@ static struct hole hole_make(enum connection_family family)
 	return hole;
 }
 
-/* The filler is a connection of its own, whose events are compared, too; it does not end. */
+/* The filler is a connection, too: its events are compared, but it does not end. */
 static struct hole hole_open(enum connection_family family, struct connections *connections)
 {
 	struct hole hole = hole_make(family);

@@ -15,7 +15,7 @@ struct connections {
 
 typedef void (*failed_path)(enum connection_family family, struct connections *connections);
 
-/* Each needs its own network namespace. */
+/* Each function needs its own network namespace. */
 extern const failed_path failed_paths[];
 extern const size_t failed_path_count;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The public functions that test_failing.c calls, each with what has to stand before the call. */
+/* The public functions that test_failing.c calls, and the state that each one needs. */
 #ifndef FAILING_OPS_H
 #define FAILING_OPS_H
 

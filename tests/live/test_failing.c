@@ -29,7 +29,7 @@
 
 enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
 
-/* Children that run at the same time, each in a cgroup of its own. */
+/* Children that run at the same time, each in its own cgroup. */
 #define JOBS_MAX 4
 
 static struct live_cgroup cgroups[JOBS_MAX];

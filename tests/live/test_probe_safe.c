@@ -36,7 +36,7 @@
 #define SANITIZED 1
 #endif
 #endif
-#ifdef SANITIZED /* these map memory of their own, and keep what was freed for a while */
+#ifdef SANITIZED /* a sanitizer maps memory and keeps freed blocks for a while */
 #undef MEMORY_MAY_GROW
 #define MEMORY_MAY_GROW (64U << 20)
 #endif

@@ -122,7 +122,7 @@ void expectation_task(struct expectation *t)
 	LIVE_CHECK(status.pid.list[last] == tid && status.tgid.list[last] == pid,
 		   "/proc says %u/%u, the system calls say %u/%u", status.pid.list[last],
 		   status.tgid.list[last], tid, pid);
-	/* without namespaces in between the process's own word counts */
+	/* if there is no namespace in between, the process's own numbers are those of /proc */
 	t->want.pid = last ? status.pid.list[0] : tid;
 	t->want.tgid = last ? status.tgid.list[0] : pid;
 	t->want.ppid = last ? status.ppid : (uint32_t)getppid();
