@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs sessions that come and go under mixed load for MINUTES; needs root. Prints once a minute what
-# was made, delivered and lost, and which resources are held. Exit status 1 if an event is
-# unaccounted for or a resource grows. Usage: tests/soak.sh MINUTES
+# Attaches and detaches sessions under mixed load for MINUTES; needs root. Prints once per
+# minute how many events were made, delivered and lost, and which resources are held. The exit
+# status is 1 if an event is not accounted for or a resource grows. Usage: tests/soak.sh MINUTES
 set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -4,8 +4,9 @@
 
 #include <stdbool.h>
 
-#define LATE_US 200 /* less than the delay */
+#define LATE_US 200 /* less than the moderation delay */
 
-extern bool late_second_look;
+/* Whether the reader drains once more before it goes idle, as the library does. */
+extern bool late_second_drain;
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linked into a test, this makes libbpf say of the running kernel what it would
- * say of an old one: no bpf_get_current_task_btf for these programs (before
- * 5.11), and no cgroup storage that several programs share (before 5.9). The
- * library has to do without.
+ * Linked into a test, this file makes libbpf report the running kernel as an old one: without
+ * bpf_get_current_task_btf() for these programs (before 5.11), and without cgroup storage that
+ * several programs share (before 5.9). The library has to work without them.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,7 +26,7 @@ REPLACES int libbpf_probe_bpf_helper(enum bpf_prog_type type, int helper, const 
 REPLACES int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size,
 			    uint32_t value_size, uint32_t max_entries, const void *opts);
 
-/* Shared with children: in some tests they are the host. */
+/* Shared with children, which are the host in some tests. */
 static struct refused {
 	atomic_int helpers;
 	atomic_int maps;
@@ -64,12 +63,12 @@ int bpf_map_create(enum bpf_map_type type, const char *name, uint32_t key_size, 
 	return real(type, name, key_size, value_size, max_entries, opts);
 }
 
-/* A library that no longer asks would make a test of something else. */
+/* If the library no longer asked for these features, the test would test something else. */
 __attribute__((destructor)) static void expect_asked(void)
 {
 	if (live_skipped)
 		return;
-	/* where tasks can't be read at all, how is not asked */
+	/* if tasks cannot be read at all, the library does not ask how */
 	if ((refused->helpers || kernel_hides_tasks()) && refused->maps)
 		return;
 	fprintf(stderr, "the library did not ask for what an old kernel lacks\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a caller of attach, read and stats can get wrong; the tracer stays good. */
+/* Wrong arguments of attach, read and stats: each is refused, and the tracer stays usable. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "traffic.h"
 
-#define NOTHING ((void *)&never_a_result) /* a pointer that must be overwritten */
+#define NOTHING ((void *)&never_a_result) /* a result that the call must overwrite */
 
 static char never_a_result;
 static struct agentsh_ebpf_tracer *tracer;
@@ -21,7 +21,7 @@ static void setup(void)
 	live_cgroup_make(&cgroup, NULL);
 }
 
-/* After whatever failed: nothing is attached or left open, and a session works. */
+/* After a failed call: nothing is attached or left open, and a session works. */
 static void expect_usable(uint64_t failures, int fds)
 {
 	struct agentsh_ebpf_session *session;
@@ -47,7 +47,7 @@ static void refuse_fd(int fd, int ret, const char *words)
 	char number[16];
 	int got = agentsh_ebpf_session_attach(tracer, fd, NULL, &out, &err);
 
-	LIVE_CHECK(got == ret, "%d (%s), should be %d", got, err.message, ret);
+	LIVE_CHECK(got == ret, "%d (%s), expected %d", got, err.message, ret);
 	ck_assert_ptr_null(out);
 	ck_assert_int_eq(err.code, ret);
 	ck_assert_uint_eq(err.step, AGENTSH_EBPF_STEP_CGROUP);
@@ -65,7 +65,7 @@ static void refuse_path(const char *path, int flags, const char *words)
 	close(fd);
 }
 
-/* A mount of cgroup v1, where there is one. */
+/* Finds a cgroup v1 mount; false if there is none. */
 static bool cgroup_v1(char path[128])
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -108,7 +108,7 @@ START_TEST(attach_to_bad_descriptors)
 }
 END_TEST
 
-/* It names the directory as well as any: the kernel takes it, or says why not. */
+/* An O_PATH descriptor names the directory as well: the kernel accepts it or says why not. */
 START_TEST(attach_to_o_path)
 {
 	int fds = live_open_fds(), fd = open(cgroup.path, O_PATH | O_DIRECTORY | O_CLOEXEC), ret;
@@ -185,7 +185,7 @@ START_TEST(attach_with_null)
 	ck_assert_int_eq(agentsh_ebpf_session_attach(tracer, cgroup.fd, NULL, &out, &odd), -EINVAL);
 	ck_assert_ptr_null(out);
 	ck_assert_int_eq(agentsh_ebpf_session_detach(NULL), -EFAULT);
-	/* every failed call counts, where there is a tracer to count for */
+	/* every failed call with a tracer is counted */
 	expect_usable(2, fds);
 }
 END_TEST
@@ -212,7 +212,7 @@ START_TEST(attach_more_than_max_sessions)
 }
 END_TEST
 
-/* The kernel takes 64 programs a cgroup and hook, whoever they are of. */
+/* The kernel's limit is 64 programs per cgroup and attach type, from all tracers together. */
 START_TEST(attach_more_than_the_kernel_takes)
 {
 	const struct agentsh_ebpf_tracer_options options = {

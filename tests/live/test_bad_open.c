@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a caller of open can get wrong: errno, message, and no harm done. */
+/* Wrong options of open: each is refused with its errno and message, and nothing is left open. */
 #include <errno.h>
 #include <string.h>
 
 #include "live.h"
 
-#define NOTHING ((void *)&never_a_result) /* a pointer that must be overwritten */
+#define NOTHING ((void *)&never_a_result) /* a result that the call must overwrite */
 
 static char never_a_result;
 
@@ -44,20 +44,20 @@ START_TEST(open_with_bad_options)
 	int fds = live_open_fds();
 
 	options.size = sizeof(options);
-	LIVE_CHECK(agentsh_ebpf_tracer_open(&options, &out, &err) == bad->ret, "%d, should be %d",
+	LIVE_CHECK(agentsh_ebpf_tracer_open(&options, &out, &err) == bad->ret, "%d, expected %d",
 		   err.code, bad->ret);
 	ck_assert_ptr_null(out);
 	ck_assert_int_eq(err.code, bad->ret);
 	ck_assert_uint_eq(err.step, AGENTSH_EBPF_STEP_OPTIONS);
 	live_expect_message(&err, bad->words);
 	ck_assert_int_eq(live_open_fds(), fds);
-	out = NOTHING; /* the same without a place for the message */
+	out = NOTHING; /* again, without a struct for the error */
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&options, &out, NULL), bad->ret);
 	ck_assert_ptr_null(out);
 }
 END_TEST
 
-/* An options struct as a caller of another version has it. */
+/* An options struct of a caller that was built with another version. */
 struct other_options {
 	struct agentsh_ebpf_tracer_options known;
 	uint8_t tail[64];
@@ -111,7 +111,7 @@ START_TEST(open_with_null)
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(NULL, NULL, NULL), -EFAULT);
 	odd.code = 4711;
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(NULL, &out, &odd), -EINVAL);
-	ck_assert_int_eq(odd.code, 4711); /* a size of 0: not written */
+	ck_assert_int_eq(odd.code, 4711); /* its size is 0, so it is not written */
 	ck_assert_ptr_null(out);
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(NULL, &out, NULL), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(out, 0), -EINVAL); /* no callback */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inbound connections: whose they are, their ends, their bytes; none without the hook. */
+/* Events of inbound connections: process, end and bytes; none without HOOK_ACCEPT. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,21 +15,21 @@
 #define CLOSED 7
 
 struct listener {
-	struct expectation who; /* of bind(), and the first call's clocks */
+	struct expectation task; /* that called bind() */
 	struct connection_address at;
 	int fd;
 };
 
-/* In the session. */
+/* Runs in the session. */
 static void listens(const void *family, void *out)
 {
 	struct listener *l = out;
 
-	expectation_task(&l->who);
+	expectation_task(&l->task);
 	l->fd = connection_listen(*(const enum connection_family *)family, 0, 8, &l->at);
 }
 
-/* What an accepted socket knows of itself. */
+/* What an accepted socket reports about itself. */
 struct accepted {
 	uint64_t cookie;
 	uint16_t local_port, remote_port;
@@ -44,7 +44,7 @@ struct served {
 	bool first; /* closes first */
 };
 
-/* In the session: takes one connection, reads, writes, and closes. */
+/* Runs in the session: accepts one connection, reads, writes and closes. */
 static void serves(const void *arg, void *out)
 {
 	const struct served *s = arg;
@@ -74,7 +74,7 @@ struct caller {
 	bool first;
 };
 
-/* Outside: the other side; its port. */
+/* Runs outside: makes the connection; returns its own port. */
 static void calls(const void *arg, void *out)
 {
 	const struct caller *c = arg;
@@ -96,11 +96,11 @@ static void calls(const void *arg, void *out)
 }
 
 static struct listener listener;
-static uint64_t called_ns; /* before its peer did */
+static uint64_t called_ns; /* before the connection was made */
 
-/* One connection from outside to the session's listener; what its two sides saw. */
-static struct accepted connection(struct live_worker *inside, enum connection_family family,
-				  bool first)
+/* Makes one connection from outside to the session's listener. */
+static struct accepted connect_once(struct live_worker *inside, enum connection_family family,
+				    bool first)
 {
 	struct served served = {listener.fd, 5000, 6000, first};
 	struct caller caller = {listener.at, 5000, 6000, !first};
@@ -108,7 +108,7 @@ static struct accepted connection(struct live_worker *inside, enum connection_fa
 	struct accepted accepted;
 	uint16_t port;
 
-	if (family == CONNECTION_MAPPED) { /* an IPv4 socket outside, an IPv6 one inside */
+	if (family == CONNECTION_MAPPED) { /* an IPv4 socket outside, an IPv6 socket inside */
 		caller.to = connection_loopback(CONNECTION_V4, ntohs(listener.at.sa.v6.sin6_port));
 		caller.to.sa.v4.sin_addr.s_addr = htonl(0x7f010204);
 	}
@@ -122,8 +122,8 @@ static struct accepted connection(struct live_worker *inside, enum connection_fa
 	return accepted;
 }
 
-static void is_of(const struct agentsh_ebpf_event *e, const struct accepted *a,
-		  enum connection_family family)
+static void expect_socket(const struct agentsh_ebpf_event *e, const struct accepted *a,
+			  enum connection_family family)
 {
 	struct connection_address *at = &listener.at;
 
@@ -144,9 +144,9 @@ static void is_of(const struct agentsh_ebpf_event *e, const struct accepted *a,
 			   "local_addr");
 }
 
-static void is_whose(const struct agentsh_ebpf_event *e, bool known)
+static void expect_task(const struct agentsh_ebpf_event *e, bool known)
 {
-	const struct agentsh_ebpf_event *w = &listener.who.want;
+	const struct agentsh_ebpf_event *w = &listener.task.want;
 
 	CONNECTION_SAME(e->tgid, known ? w->tgid : 0);
 	CONNECTION_SAME(e->pid, known ? w->pid : 0);
@@ -155,7 +155,7 @@ static void is_whose(const struct agentsh_ebpf_event *e, bool known)
 	LIVE_CHECK(!strcmp(e->comm, known ? w->comm : ""), "comm is %s", e->comm);
 }
 
-/* ACCEPTED and CLOSED, and nothing else. */
+/* Exactly one ACCEPTED and one CLOSED. */
 static void expect_two(const struct accepted *a, enum connection_family family, bool known,
 		       bool first)
 {
@@ -164,18 +164,18 @@ static void expect_two(const struct accepted *a, enum connection_family family, 
 	const struct agentsh_ebpf_event *begin = connection_find(AGENTSH_EBPF_EVENT_ACCEPTED, 0);
 	const struct agentsh_ebpf_event *end = connection_find(AGENTSH_EBPF_EVENT_CLOSED, 0);
 
-	is_of(begin, a, family);
-	is_whose(begin, known);
+	expect_socket(begin, a, family);
+	expect_task(begin, known);
 	CONNECTION_SAME(begin->flags, flags);
 	CONNECTION_SAME(begin->duration_ns, 0);
 	LIVE_CHECK(begin->rtt_us, "no rtt_us");
-	is_of(end, a, family);
-	is_whose(end, known);
+	expect_socket(end, a, family);
+	expect_task(end, known);
 	flags |= first ? AGENTSH_EBPF_FLAG_LOCAL_CLOSED : AGENTSH_EBPF_FLAG_REMOTE_CLOSED;
 	CONNECTION_SAME(end->flags & ~AGENTSH_EBPF_FLAG_NO_ERROR, flags);
 	CONNECTION_SAME(end->bytes_received, a->received);
 	CONNECTION_SAME(end->bytes_sent, a->sent);
-	/* since the handshake, whose end the program saw a little earlier than it read the clock */
+	/* measured since the handshake, which ended a little before the program read the clock */
 	LIVE_CHECK(end->duration_ns >= end->timestamp_ns - begin->timestamp_ns &&
 			   end->duration_ns <= end->timestamp_ns - called_ns,
 		   "duration_ns is %llu", (unsigned long long)end->duration_ns);
@@ -196,9 +196,9 @@ static void one_connection(uint32_t hooks, enum connection_family family, bool f
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, listens, &listens_at, sizeof(listens_at), &listener,
 			 sizeof(listener));
-	if (late) /* bind() was before the session */
+	if (late) /* bind() ran before the session */
 		live_attach(tracer, &session, SESSION_ID);
-	accepted = connection(&worker, family, first);
+	accepted = connect_once(&worker, family, first);
 	if (hooks & ACCEPT) {
 		live_drain_until(tracer, 2);
 		live_worker_stop(&worker);
@@ -229,7 +229,7 @@ START_TEST(off_by_default)
 }
 END_TEST
 
-/* A second tracer with the hook makes the kernel call the first one too. */
+/* If one tracer has the hook, the kernel calls the other tracer's programs, too. */
 START_TEST(another_tracer_has_it)
 {
 	struct live_cgroup session;
@@ -244,7 +244,7 @@ START_TEST(another_tracer_has_it)
 	live_attach(without, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, listens, &family, sizeof(family), &listener, sizeof(listener));
-	accepted = connection(&worker, family, true);
+	accepted = connect_once(&worker, family, true);
 	live_drain_until(tracer, 2);
 	live_worker_stop(&worker);
 	CONNECTION_SAME(live_drain(without), 0);
@@ -252,13 +252,13 @@ START_TEST(another_tracer_has_it)
 }
 END_TEST
 
-/* listen() without bind(): nobody was seen to make the listener. */
+/* listen() without bind(): no hook saw which process made the listener. */
 static void listens_unbound(const void *unused, void *out)
 {
 	struct listener *l = out;
 
 	(void)unused;
-	expectation_task(&l->who);
+	expectation_task(&l->task);
 	l->fd = connection_socket(CONNECTION_V4, 0);
 	l->at.size = sizeof(l->at.sa);
 	LIVE_CHECK(!listen(l->fd, 8) && !getsockname(l->fd, &l->at.sa.any, &l->at.size),
@@ -277,7 +277,7 @@ START_TEST(never_bound)
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, listens_unbound, NULL, 0, &listener, sizeof(listener));
-	accepted = connection(&worker, CONNECTION_V4, false);
+	accepted = connect_once(&worker, CONNECTION_V4, false);
 	live_drain_until(tracer, 2);
 	live_worker_stop(&worker);
 	live_drain(tracer);
@@ -285,7 +285,7 @@ START_TEST(never_bound)
 }
 END_TEST
 
-/* Two listeners of two processes at one port: each connection names its own. */
+/* Two processes listen on one port: each connection names the process that got it. */
 struct shared_port {
 	uint16_t port;
 	int fd;
@@ -321,7 +321,7 @@ static void calls_often(const void *port, void *unused)
 	}
 }
 
-/* How many connections wait. */
+/* Accepts and counts the waiting connections. */
 static void counts(const void *fd, void *out)
 {
 	int one;
@@ -333,7 +333,7 @@ static void counts(const void *fd, void *out)
 	}
 }
 
-START_TEST(one_port_of_two)
+START_TEST(one_port_of_two_processes)
 {
 	struct live_cgroup session;
 	struct agentsh_ebpf_tracer *tracer = connection_open(ACCEPT);
@@ -371,7 +371,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: accepted");
+	Suite *suite = suite_create("connection: accepted");
 	TCase *tcase = live_case(suite, "inbound");
 
 	tcase_add_loop_test(tcase, inbound, 0, 12);
@@ -379,6 +379,6 @@ int main(void)
 	tcase_add_loop_test(tcase, off_by_default, 0, 3);
 	tcase_add_test(tcase, another_tracer_has_it);
 	tcase_add_test(tcase, never_bound);
-	tcase_add_test(tcase, one_port_of_two);
+	tcase_add_test(tcase, one_port_of_two_processes);
 	return live_main(suite);
 }

@@ -1,345 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ways in which a connection ends: who began, what both sides had written and
- * read, and what TCP_INFO says of the socket. Both ends are in one process, so
- * the order of things is known.
+ * The ways in which a connection ends, compared with CLOSED: which side closed first, the
+ * bytes written and read, and TCP_INFO. Both ends are in one process, so that the order of
+ * calls is known.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "closed_paths.h"
 
 #define SESSION_ID 55
-#define LOCAL AGENTSH_EBPF_FLAG_LOCAL_CLOSED
-#define REMOTE AGENTSH_EBPF_FLAG_REMOTE_CLOSED
-
-enum { FIN_WAIT2 = 5, CLOSED = 7, CLOSE_WAIT = 8 };
-
-struct pair {
-	struct connection *connection;
-	int client, server;
-};
-
-static void closed(struct pair *p, uint32_t flags, int error)
-{
-	connection_ended(p->connection, AGENTSH_EBPF_EVENT_CLOSED, flags, error);
-}
-
-static void sent_received(struct pair *p, uint64_t sent, uint64_t received)
-{
-	p->connection->sent = sent;
-	p->connection->received = received;
-}
-
-/* A request and its answer. */
-static void talk(struct pair *p, size_t sent, size_t received)
-{
-	connection_write(p->client, sent);
-	connection_read(p->server, sent);
-	connection_write(p->server, received);
-	connection_read(p->client, received);
-	sent_received(p, sent, received);
-}
-
-static void client_first(struct pair *p)
-{
-	talk(p, 1000, 30000);
-	connection_ending(p->connection);
-	shutdown(p->client, SHUT_WR);
-	CONNECTION_SAME(connection_read_end(p->server), 0);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 0);
-	connection_wait_state(p->client, CLOSED);
-	closed(p, LOCAL, 0);
-	connection_ended_info(p->connection, p->client);
-	close(p->client);
-}
-
-static void client_closes_at_once(struct pair *p)
-{
-	talk(p, 7, 9);
-	connection_ending(p->connection);
-	close(p->client); /* an orphan: the kernel goes on with a smaller socket */
-	CONNECTION_SAME(connection_read_end(p->server), 0);
-	close(p->server);
-	closed(p, LOCAL, 0);
-}
-
-static void server_first(struct pair *p)
-{
-	talk(p, 2000, 5);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 0);
-	connection_ending(p->connection);
-	shutdown(p->client, SHUT_WR);
-	connection_wait_state(p->client, CLOSED);
-	closed(p, REMOTE, 0);
-	connection_ended_info(p->connection, p->client);
-	close(p->client);
-}
-
-static void server_first_with_data(struct pair *p)
-{
-	talk(p, 1, 1);
-	connection_write(p->server, 4321);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 4321);
-	connection_ending(p->connection);
-	close(p->client);
-	sent_received(p, 1, 4322);
-	closed(p, REMOTE, 0);
-}
-
-static void nothing_sent(struct pair *p)
-{
-	connection_ending(p->connection);
-	shutdown(p->client, SHUT_WR);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 0);
-	closed(p, LOCAL, 0);
-	close(p->client);
-}
-
-static void half_closed_then_data(struct pair *p)
-{
-	connection_write(p->client, 100);
-	connection_ending(p->connection);
-	shutdown(p->client, SHUT_WR);
-	CONNECTION_SAME(connection_read_end(p->server), 100);
-	connection_write(p->server, 54321);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 54321);
-	sent_received(p, 100, 54321);
-	closed(p, LOCAL, 0);
-	close(p->client);
-}
-
-/* We say that we are done, and the other side knows. */
-static void half_close(struct pair *p)
-{
-	connection_write(p->client, 100);
-	shutdown(p->client, SHUT_WR);
-	CONNECTION_SAME(connection_read_end(p->server), 100);
-	connection_wait_state(p->client, FIN_WAIT2);
-}
-
-static void half_closed_and_left(struct pair *p)
-{
-	half_close(p);
-	connection_ending(p->connection);
-	close(p->client); /* without waiting for the other side's end */
-	sent_received(p, 100, 0);
-	closed(p, LOCAL, 0);
-	close(p->server);
-}
-
-/* Data came after the half-close and was read; its end never came. */
-static void half_closed_data_and_left(struct pair *p)
-{
-	half_close(p);
-	connection_write(p->server, 3000);
-	connection_read(p->client, 3000);
-	connection_ending(p->connection);
-	close(p->client);
-	sent_received(p, 100, 3000);
-	closed(p, LOCAL, 0);
-	close(p->server);
-}
-
-static void half_closed_data_and_reset(struct pair *p)
-{
-	half_close(p);
-	connection_write(p->server, 3000);
-	connection_read(p->client, 3000);
-	connection_ending(p->connection);
-	connection_close_hard(p->server);
-	connection_wait_state(p->client, CLOSED);
-	sent_received(p, 100, 3000);
-	closed(p, LOCAL, ECONNRESET);
-	close(p->client);
-}
-
-static void unread_at_close(struct pair *p)
-{
-	talk(p, 10, 10);
-	connection_write(p->server, 777);
-	LIVE_CHECK(recv(p->client, &(char){0}, 1, MSG_PEEK) == 1, "peek: %s", strerror(errno));
-	connection_ending(p->connection);
-	close(p->client); /* a reset */
-	sent_received(p, 10, 787);
-	closed(p, 0, 0);
-	close(p->server);
-}
-
-/* The same where the other side has said that it is done: its FIN is no byte. */
-static void unread_and_end_at_close(struct pair *p)
-{
-	talk(p, 10, 10);
-	connection_write(p->server, 777);
-	shutdown(p->server, SHUT_WR);
-	connection_wait_state(p->client, CLOSE_WAIT);
-	connection_ending(p->connection);
-	close(p->client);
-	sent_received(p, 10, 787);
-	closed(p, REMOTE, 0);
-	close(p->server);
-}
-
-static void hard_close(struct pair *p)
-{
-	talk(p, 500, 600);
-	connection_ending(p->connection);
-	connection_close_hard(p->client);
-	closed(p, 0, 0);
-	close(p->server);
-}
-
-static void reset_by_peer(struct pair *p)
-{
-	talk(p, 50, 60);
-	connection_ending(p->connection);
-	connection_close_hard(p->server);
-	connection_wait_state(p->client, CLOSED);
-	closed(p, 0, ECONNRESET);
-	connection_ended_info(p->connection, p->client);
-	close(p->client);
-}
-
-static void reset_after_fin(struct pair *p)
-{
-	talk(p, 50, 60);
-	shutdown(p->client, SHUT_WR);
-	connection_wait_state(p->client, FIN_WAIT2);
-	connection_ending(p->connection);
-	connection_close_hard(p->server);
-	connection_wait_state(p->client, CLOSED);
-	closed(p, LOCAL, ECONNRESET);
-	close(p->client);
-}
-
-/* The other side closed and did not read what came then. */
-static void reset_after_peers_fin(struct pair *p)
-{
-	talk(p, 50, 60);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 0);
-	connection_ending(p->connection);
-	connection_write(p->client, 5);
-	connection_wait_state(p->client, CLOSED);
-	closed(p, REMOTE, EPIPE);
-	close(p->client);
-}
-
-/* connect() with AF_UNSPEC takes it back. */
-static void disconnected(struct pair *p)
-{
-	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-
-	talk(p, 50, 60);
-	connection_ending(p->connection);
-	LIVE_CHECK(!connect(p->client, &none, sizeof(none)), "AF_UNSPEC: %s", strerror(errno));
-	closed(p, 0, 0);
-	close(p->client);
-	close(p->server);
-}
-
-/* The window is shut, so our FIN waits behind data; then the other side resets. */
-static void fin_never_sent(struct pair *p)
-{
-	uint64_t taken;
-
-	shutdown(p->server, SHUT_WR);
-	connection_wait_state(p->client, CLOSE_WAIT);
-	LIVE_CHECK(!fcntl(p->client, F_SETFL, O_NONBLOCK), "O_NONBLOCK: %s", strerror(errno));
-	for (int idle = 0; idle < 20;) {
-		static const char data[65536];
-
-		if (send(p->client, data, sizeof(data), MSG_NOSIGNAL) > 0) {
-			idle = 0;
-			continue;
-		}
-		LIVE_CHECK(errno == EAGAIN, "send: %s", strerror(errno));
-		usleep(10000);
-		idle++;
-	}
-	connection_ending(p->connection);
-	close(p->client);
-	usleep(10000);
-	taken = connection_info(p->server).tcpi_bytes_received;
-	connection_close_hard(p->server);
-	sent_received(p, taken, 0);
-	closed(p, REMOTE, ECONNRESET);
-}
-
-#define MUCH (10 << 20)
-
-static void *read_much(void *server)
-{
-	connection_read(*(const int *)server, MUCH);
-	return NULL;
-}
-
-static void *write_much(void *server)
-{
-	connection_write(*(const int *)server, MUCH + 1);
-	return NULL;
-}
-
-static void much(struct pair *p)
-{
-	pthread_t thread;
-
-	LIVE_CHECK(!pthread_create(&thread, NULL, read_much, &p->server), "no thread");
-	connection_write(p->client, MUCH);
-	pthread_join(thread, NULL);
-	LIVE_CHECK(!pthread_create(&thread, NULL, write_much, &p->server), "no thread");
-	connection_read(p->client, MUCH + 1);
-	pthread_join(thread, NULL);
-	connection_ending(p->connection);
-	shutdown(p->client, SHUT_WR);
-	CONNECTION_SAME(connection_read_end(p->server), 0);
-	close(p->server);
-	CONNECTION_SAME(connection_read_end(p->client), 0);
-	sent_received(p, MUCH, MUCH + 1);
-	closed(p, LOCAL, 0);
-	connection_ended_info(p->connection, p->client);
-	close(p->client);
-}
-
-static const struct {
-	const char *name;
-	void (*go)(struct pair *p);
-	unsigned int fewer_sent, fewer_received; /* without BTF, see agentsh_ebpf_events(7) */
-} paths[] = {
-	{.name = "client first", .go = client_first},
-	{.name = "client closes at once", .go = client_closes_at_once},
-	{.name = "server first", .go = server_first},
-	{.name = "server first with data", .go = server_first_with_data},
-	{.name = "nothing sent", .go = nothing_sent},
-	{.name = "half-closed, then data", .go = half_closed_then_data},
-	{.name = "half-closed and left", .go = half_closed_and_left},
-	{.name = "half-closed, data, and left", .go = half_closed_data_and_left},
-	{.name = "half-closed, data, and reset",
-	 .go = half_closed_data_and_reset,
-	 .fewer_received = 1},
-	{.name = "unread at close", .go = unread_at_close},
-	{.name = "unread and end at close", .go = unread_and_end_at_close},
-	{.name = "hard close", .go = hard_close},
-	{.name = "reset by peer", .go = reset_by_peer},
-	{.name = "reset after our end", .go = reset_after_fin},
-	{.name = "reset after the peer's end", .go = reset_after_peers_fin},
-	{.name = "disconnected", .go = disconnected},
-	{.name = "FIN never sent", .go = fin_never_sent, .fewer_sent = 1},
-	{.name = "10 MB each way", .go = much},
-};
-
 #define FAMILIES 3
 
-static void one_way(const void *index, void *out)
+static void run_path(const void *index, void *out)
 {
 	int i = *(const int *)index;
 	enum connection_family family = (enum connection_family)(i % FAMILIES);
@@ -349,11 +22,11 @@ static void one_way(const void *index, void *out)
 	int error;
 
 	p.client = connection_socket(family, 0);
-	error = connection_connect(p.connection, p.client, &at, paths[i / FAMILIES].name);
+	error = connection_connect(p.connection, p.client, &at, closed_paths[i / FAMILIES].name);
 	LIVE_CHECK(!error, "connect: %s", strerror(error));
 	connection_is_connected(p.connection, p.client);
 	p.server = connection_accept(listener);
-	paths[i / FAMILIES].go(&p);
+	closed_paths[i / FAMILIES].go(&p);
 	close(listener);
 }
 
@@ -367,19 +40,19 @@ static void ends(struct agentsh_ebpf_tracer *tracer, int index)
 	live_cgroup_make(&session, NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
-	live_worker_call(&worker, one_way, &index, sizeof(index), &connection, sizeof(connection));
+	live_worker_call(&worker, run_path, &index, sizeof(index), &connection, sizeof(connection));
 	live_worker_stop(&worker);
 	if (connection_errors_hidden) {
-		connection.sent -= paths[index / FAMILIES].fewer_sent;
-		connection.received -= paths[index / FAMILIES].fewer_received;
+		connection.sent -= closed_paths[index / FAMILIES].fewer_sent;
+		connection.received -= closed_paths[index / FAMILIES].fewer_received;
 	}
 	connection_drain(tracer, &connection, 1);
 	connection_expect(&connection, 1);
 }
 
-#define ALL ((int)LIVE_COUNT(paths) * FAMILIES)
+#define ALL ((int)closed_path_count * FAMILIES)
 
-/* The hooks of ACCEPT run for the same socket; without BTF other programs are loaded. */
+/* The programs of HOOK_ACCEPT see the same sockets; without BTF other programs are loaded. */
 START_TEST(end)
 {
 	struct agentsh_ebpf_tracer *tracer =
@@ -393,7 +66,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: closed");
+	Suite *suite = suite_create("connection: closed");
 	TCase *tcase = live_case(suite, "ends");
 
 	tcase_add_loop_test(tcase, end, 0, 3 * ALL);

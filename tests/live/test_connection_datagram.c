@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of datagram sockets: one event for each that had one, with a count. */
+/* The end of datagram sockets: one CLOSED per socket that had an event, with its count. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,10 +14,10 @@
 
 struct udp {
 	enum connection_family family;
-	int connects; /* how often */
-	int sends;    /* to each of two ports */
-	int plain;    /* send() without destination */
-	bool forks;   /* a child sends as many, and lives longer */
+	int connects; /* number of connect() calls */
+	int sends;    /* number of sendto() calls to each of two ports */
+	int plain;    /* number of send() calls, without destination */
+	bool forks;   /* a child sends as many and closes the socket last */
 };
 
 struct udp_seen {
@@ -91,7 +91,7 @@ static void uses(const void *arg, void *out)
 	if (u->forks)
 		LIVE_CHECK(wait(&status) > 0 && !status, "child");
 	seen->end_ns[1] = connection_now();
-	close(unused); /* neither was ever used */
+	close(unused); /* neither this one nor bound had an event */
 	close(bound);
 }
 
@@ -126,7 +126,7 @@ START_TEST(socket_ends)
 	live_worker_stop(&worker);
 	live_drain(tracer);
 	if (family == CONNECTION_MAPPED && use.plain) {
-		/* the kernel gives these their destination again on the way to IPv4 */
+		/* for a mapped address the kernel passes the destination to the IPv4 hook */
 		sends = 1;
 		datagrams = (uint32_t)use.plain;
 	}
@@ -201,8 +201,8 @@ START_TEST(counted_once_in_each)
 	live_worker_start(&worker, &inner);
 	live_worker_call(&worker, opens, NULL, 0, NULL, 0);
 	live_worker_call(&worker, sends_both, &(int){10}, sizeof(int), NULL, 0);
-	if (_i) /* whoever counted has gone: the other one goes on */
-		CONNECTION_SAME(agentsh_ebpf_session_detach(session), 0);
+	if (_i) /* the session that counted is gone: the other one goes on */
+		live_detach(session);
 	live_worker_call(&worker, sends_both, &(int){7}, sizeof(int), NULL, 0);
 	live_worker_call(&worker, ends, NULL, 0, NULL, 0);
 	live_worker_stop(&worker);
@@ -213,7 +213,7 @@ START_TEST(counted_once_in_each)
 }
 END_TEST
 
-/* Another process connects the socket again: an event of its own, but the end is the first's. */
+/* Another process connects the socket again: CONNECT names that process, CLOSED the first one. */
 static void connects(const void *port, void *unused)
 {
 	const struct connection_address to =
@@ -260,13 +260,13 @@ START_TEST(connected_again_by_another)
 	CONNECTION_SAME(live_seen.list[2].remote_port, 26301);
 	LIVE_CHECK(live_seen.list[2].duration_ns >
 			   live_seen.list[2].timestamp_ns - live_seen.list[1].timestamp_ns,
-		   "not since its first event");
+		   "duration_ns does not start at the first event");
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: datagrams");
+	Suite *suite = suite_create("connection: datagrams");
 	TCase *tcase = live_case(suite, "datagrams");
 
 	tcase_add_loop_test(tcase, socket_ends, 0, (int)LIVE_COUNT(uses_of) * 3);

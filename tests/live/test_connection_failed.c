@@ -1,395 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Attempts that come to nothing: one CONNECT_FAILED with the errno for each that
- * sent a SYN, none for those that did not. A listener whose queue is full
- * takes no notice of a SYN: a black hole on loopback.
- */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/ip_icmp.h>
-#include <poll.h>
-#include <stdio.h>
+/* Failed attempts: one CONNECT_FAILED with the errno value if a SYN was sent, otherwise none. */
 #include <string.h>
-#include <unistd.h>
 
-#include "connection.h"
+#include "failed_paths.h"
 
-#define SESSION_ID 66
 #define FAMILIES 3
-#define LIVES_MAX 8
-#define SYN_TIMEOUT_NS 1000000000 /* the first; before it nothing has timed out */
-#define SYN_SENT 2
-#define CLOSED 7
-#define FAILED AGENTSH_EBPF_EVENT_CONNECT_FAILED
+#define HOOK_SETS 2
+#define ATTEMPTS (HOOK_SETS * FAMILIES) /* of one path, all at the same time */
 
-struct connections {
-	size_t count;
-	struct connection list[LIVES_MAX];
+struct attempt {
+	size_t path;
+	enum connection_family family;
 };
 
-static struct connection *new_life(struct connections *connections)
+static void run_attempt(const void *arg, void *out)
 {
-	LIVE_CHECK(connections->count < LIVES_MAX, "too many lives");
-	return &connections->list[connections->count++];
-}
-
-static void failed(struct connection *connection, int error)
-{
-	connection_ended(connection, FAILED, 0, error);
-}
-
-static int error_of(int fd)
-{
-	int error = 0;
-	socklen_t size = sizeof(error);
-
-	LIVE_CHECK(!getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size), "SO_ERROR");
-	return error;
-}
-
-static void nonblocking(int fd)
-{
-	LIVE_CHECK(!fcntl(fd, F_SETFL, O_NONBLOCK), "O_NONBLOCK: %s", strerror(errno));
-}
-
-/* Waits for the end of a non-blocking connect(). */
-static int outcome(int fd)
-{
-	struct pollfd poll_fd = {.fd = fd, .events = POLLOUT};
-
-	LIVE_CHECK(poll(&poll_fd, 1, LIVE_DEADLINE_MS) == 1, "connect() neither fails nor ends");
-	return error_of(fd);
-}
-
-struct hole {
-	struct connection_address at;
-	int listener, filler;
-};
-
-static struct hole hole_make(enum connection_family family)
-{
-	struct hole hole;
-
-	hole.listener = connection_listen(family, 0, 0, &hole.at);
-	hole.filler = connection_socket(family, 0);
-	return hole;
-}
-
-/* As a life, for its events are seen too; it is not over. */
-static struct hole hole_open(enum connection_family family, struct connections *connections)
-{
-	struct hole hole = hole_make(family);
-	struct connection *connection = new_life(connections);
-	int error = connection_connect(connection, hole.filler, &hole.at, "filler");
-
-	LIVE_CHECK(!error, "filler: %s", strerror(error));
-	connection_is_connected(connection, hole.filler);
-	connection_wait_arrived(hole.listener);
-	return hole;
-}
-
-/* ---- the ways ------------------------------------------------------------ */
-
-static struct connection_address nowhere(enum connection_family family)
-{
-	struct connection_address at;
-
-	close(connection_listen(family, 0, 1, &at));
-	return at;
-}
-
-static void refused(enum connection_family family, struct connections *connections)
-{
-	const struct connection_address at = nowhere(family);
-	struct connection *connection = new_life(connections);
-	int fd = connection_socket(family, 0);
-
-	CONNECTION_SAME(connection_connect(connection, fd, &at, "refused"), ECONNREFUSED);
-	connection->end_ns[0] = connection->connect.boot_ns[0];
-	connection->known = 0; /* the port is given back */
-	failed(connection, ECONNREFUSED);
-	close(fd);
-}
-
-static void refused_later(enum connection_family family, struct connections *connections)
-{
-	const struct connection_address at = nowhere(family);
-	struct connection *connection = new_life(connections);
-	int fd = connection_socket(family, 0), error;
-
-	nonblocking(fd);
-	error = connection_connect(connection, fd, &at, "non-blocking, refused");
-	LIVE_CHECK(error == EINPROGRESS, "connect: %s", strerror(error));
-	connection->end_ns[0] = connection->connect.boot_ns[0];
-	connection->known = 0;
-	CONNECTION_SAME(outcome(fd), ECONNREFUSED);
-	failed(connection, ECONNREFUSED);
-	close(fd);
-}
-
-static void timed_out(enum connection_family family, struct connections *connections)
-{
-	const struct hole hole = hole_open(family, connections);
-	struct connection *connection = new_life(connections);
-	int fd = connection_socket(family, 0);
-
-	LIVE_CHECK(!setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &(int){1}, sizeof(int)),
-		   "TCP_SYNCNT: %s", strerror(errno));
-	nonblocking(fd);
-	CONNECTION_SAME(connection_connect(connection, fd, &hole.at, "timed out"), EINPROGRESS);
-	connection->end_ns[0] = connection->connect.boot_ns[0] + SYN_TIMEOUT_NS;
-	CONNECTION_SAME(outcome(fd), ETIMEDOUT);
-	failed(connection, ETIMEDOUT);
-	connection->retransmits = connection_info(fd).tcpi_total_retrans;
-	LIVE_CHECK(connection->retransmits, "the SYN was not sent again");
-	connection->known |= CONNECTION_RETRANSMITS;
-	close(fd);
-}
-
-static int connect_into(const struct hole *hole, enum connection_family family,
-			struct connection *connection, const char *name)
-{
-	int fd = connection_socket(family, 0);
-
-	nonblocking(fd);
-	CONNECTION_SAME(connection_connect(connection, fd, &hole->at, name), EINPROGRESS);
-	CONNECTION_SAME(connection_info(fd).tcpi_state, SYN_SENT);
-	return fd;
-}
-
-static void given_up(enum connection_family family, struct connections *connections)
-{
-	const struct hole hole = hole_open(family, connections);
-	struct connection *connection = new_life(connections);
-	int fd = connect_into(&hole, family, connection, "given up");
-
-	/* asking again is no other attempt */
-	LIVE_CHECK(connect(fd, &hole.at.sa.any, hole.at.size) && errno == EALREADY, "again: %s",
-		   strerror(errno));
-	connection_ending(connection);
-	close(fd);
-	failed(connection, ECANCELED);
-}
-
-static void taken_back(enum connection_family family, struct connections *connections)
-{
-	const struct sockaddr none = {.sa_family = AF_UNSPEC};
-	const struct hole hole = hole_open(family, connections);
-	struct connection *connection = new_life(connections);
-	int fd = connect_into(&hole, family, connection, "taken back");
-
-	connection_ending(connection);
-	LIVE_CHECK(!connect(fd, &none, sizeof(none)), "AF_UNSPEC: %s", strerror(errno));
-	failed(connection, ECANCELED);
-	close(fd);
-}
-
-/* bind() comes too late, but its hook runs before the kernel says so. */
-static void bound_meanwhile(enum connection_family family, struct connections *connections)
-{
-	const struct connection_address any = connection_loopback(family, 0);
-	const struct hole hole = hole_open(family, connections);
-	struct connection *connection = new_life(connections);
-	int fd = connect_into(&hole, family, connection, "bound meanwhile");
-
-	LIVE_CHECK(bind(fd, &any.sa.any, any.size) && errno == EINVAL, "bind: %s", strerror(errno));
-	connection_ending(connection);
-	close(fd);
-	failed(connection, ECANCELED);
-}
-
-/* getsockname() goes on to tell the port of the attempt before, which was given back. */
-static void no_port_yet(struct connection *connection)
-{
-	connection->connect.want.local_port = 0;
-}
-
-/* Again with the same socket: another attempt with an end of its own. */
-static void second_try(enum connection_family family, struct connections *connections)
-{
-	const struct connection_address at = nowhere(family);
-	struct connection_address there;
-	int fd = connection_socket(family, 0), listener = connection_listen(family, 0, 8, &there);
-	struct connection *connection;
-	int error;
-
-	for (int i = 0; i < 2; i++) {
-		connection = new_life(connections);
-		CONNECTION_SAME(connection_connect(connection, fd, &at, "try"), ECONNREFUSED);
-		connection->end_ns[0] = connection->connect.boot_ns[0];
-		connection->known = 0;
-		failed(connection, ECONNREFUSED);
-		if (i)
-			no_port_yet(connection);
-	}
-	connection = new_life(connections);
-	error = connection_connect(connection, fd, &there, "last try");
-	LIVE_CHECK(!error, "last try: %s", strerror(error));
-	connection_is_connected(connection, fd);
-	no_port_yet(connection);
-	connection_ending(connection);
-	connection_close_hard(fd);
-	connection_ended(connection, AGENTSH_EBPF_EVENT_CLOSED, 0, 0);
-	close(listener);
-}
-
-static void no_route(enum connection_family family, struct connections *connections)
-{
-	static const char *const far[] = {"198.51.100.7", "2001:db8::1", "::ffff:198.51.100.7"};
-	struct connection_address at = connection_loopback(family, 443);
-	int fd = connection_socket(family, 0);
-
-	inet_pton(at.sa.any.sa_family, far[family],
-		  family == CONNECTION_V4 ? (void *)&at.sa.v4.sin_addr
-					  : (void *)&at.sa.v6.sin6_addr);
-	CONNECTION_SAME(connection_connect(new_life(connections), fd, &at, "no route"),
-			ENETUNREACH);
-	close(fd);
-}
-
-/* The one port there is is taken; the second time after an attempt that got to a SYN. */
-static void no_port(enum connection_family family, struct connections *connections)
-{
-	const struct connection_address at = nowhere(family);
-	struct connection_address there;
-	int one = connection_socket(family, 0), other = connection_socket(family, 0), error;
-	struct connection *connection = new_life(connections);
-
-	connection_listen(family, 0, 8, &there); /* open as long as the worker */
-	connection_sysctl("net/ipv4/ip_local_port_range", "40000 40000");
-	error = connection_connect(connection, one, &there, "holds the port");
-	LIVE_CHECK(!error, "connect: %s", strerror(error));
-	connection_is_connected(connection, one);
-	CONNECTION_SAME(connection->local_port, 40000);
-	CONNECTION_SAME(connection_connect(new_life(connections), other, &there, "no port"),
-			EADDRNOTAVAIL);
-	connection = new_life(connections);
-	CONNECTION_SAME(connection_connect(connection, other, &at, "refused"), ECONNREFUSED);
-	connection->end_ns[0] = connection->connect.boot_ns[0];
-	connection->known = 0;
-	failed(connection, ECONNREFUSED);
-	connection = new_life(connections);
-	CONNECTION_SAME(connection_connect(connection, other, &there, "no port again"),
-			EADDRNOTAVAIL);
-	no_port_yet(connection);
-}
-
-/* TCP_FASTOPEN_CONNECT with a cookie puts the SYN off until there is data. */
-static void never_written(enum connection_family family, struct connections *connections)
-{
-	struct connection_address at;
-	struct connection *connection;
-	int listener, fd;
-
-	connection_sysctl("net/ipv4/tcp_fastopen", "1543"); /* both sides, no cookie needed */
-	listener = connection_listen(family, 0, 8, &at);
-	LIVE_CHECK(!setsockopt(listener, IPPROTO_TCP, TCP_FASTOPEN, &(int){8}, sizeof(int)),
-		   "TCP_FASTOPEN: %s", strerror(errno));
-	fd = connection_socket(family, 0);
-	LIVE_CHECK(!setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int)),
-		   "TCP_FASTOPEN_CONNECT: %s", strerror(errno));
-	connection = new_life(connections);
-	CONNECTION_SAME(connection_connect(connection, fd, &at, "never written"), 0);
-	connection->known = 0;
-	close(fd);
-	close(listener);
-}
-
-/* A host that forbids: an ICMP message that quotes the SYN. */
-static void prohibited(enum connection_family family, struct connections *connections)
-{
-	struct {
-		struct icmphdr head;
-		uint8_t quoted[28];
-	} message = {.head = {.type = ICMP_DEST_UNREACH, .code = ICMP_PKT_FILTERED}};
-	struct sockaddr_in to = {.sin_family = AF_INET};
-	int syns = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_TCP);
-	int icmp = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
-	struct hole hole;
-	struct connection *connection;
-	uint16_t words[sizeof(message) / 2];
-	uint8_t packet[256];
-	uint32_t sum = 0;
-	int fd;
-
-	if (family == CONNECTION_V6)
-		return; /* the others have IPv4 packets */
-	hole = hole_open(family, connections);
-	connection = new_life(connections);
-	LIVE_CHECK(syns >= 0 && icmp >= 0, "raw sockets: %s", strerror(errno));
-	while (recv(syns, packet, sizeof(packet), MSG_DONTWAIT) > 0)
-		;
-	fd = connect_into(&hole, family, connection, "prohibited");
-	LIVE_CHECK(recv(syns, packet, sizeof(packet), 0) >= 40, "no SYN: %s", strerror(errno));
-	memcpy(message.quoted, packet, sizeof(message.quoted));
-	memcpy(&to.sin_addr, packet + 12, 4); /* back to where it came from */
-	memcpy(words, &message, sizeof(message));
-	for (size_t i = 0; i < LIVE_COUNT(words); i++)
-		sum += words[i];
-	sum = (sum & 0xffff) + (sum >> 16);
-	message.head.checksum = (uint16_t) ~(sum + (sum >> 16));
-	connection_ending(connection);
-	LIVE_CHECK(sendto(icmp, &message, sizeof(message), 0, (void *)&to, sizeof(to)) ==
-			   (ssize_t)sizeof(message),
-		   "ICMP: %s", strerror(errno));
-	CONNECTION_SAME(outcome(fd), EHOSTUNREACH);
-	connection->known = 0;
-	failed(connection, EHOSTUNREACH);
-	close(fd);
-}
-
-static void (*const paths[])(enum connection_family family, struct connections *connections) = {
-	refused,    refused_later, timed_out, given_up,	     taken_back, bound_meanwhile,
-	second_try, no_route,	   no_port,   never_written, prohibited,
-};
-
-static void one_way(const void *index, void *out)
-{
-	int i = *(const int *)index;
+	const struct attempt *attempt = arg;
 
 	live_own_netns(NULL, NULL);
-	paths[i / FAMILIES]((enum connection_family)(i % FAMILIES), out);
+	failed_paths[attempt->path](attempt->family, out);
 }
 
-static struct connections connections;
+static struct connections made[ATTEMPTS];
+static struct connection all[ATTEMPTS * CONNECTIONS_MAX];
 
-static void attempts_fail(uint32_t hooks, int index)
+/* All families at the same time, with and without HOOK_ACCEPT: a timeout takes 3 seconds. */
+START_TEST(attempts_fail)
 {
-	struct live_cgroup session;
-	struct agentsh_ebpf_tracer *tracer = connection_open(hooks);
-	struct live_worker worker;
+	struct agentsh_ebpf_tracer *tracer[HOOK_SETS] = {
+		connection_open(CONNECTION_CONNECT),
+		connection_open(CONNECTION_CONNECT | AGENTSH_EBPF_HOOK_ACCEPT),
+	};
+	struct live_cgroup session[ATTEMPTS];
+	struct live_worker worker[ATTEMPTS];
+	size_t count = 0;
 
-	memset(&connections, 0, sizeof(connections));
-	live_cgroup_make(&session, NULL);
-	live_attach(tracer, &session, SESSION_ID);
-	live_worker_start(&worker, &session);
-	live_worker_call(&worker, one_way, &index, sizeof(index), &connections,
-			 sizeof(connections));
-	connection_drain(tracer, connections.list, connections.count);
-	live_worker_kill(&worker); /* what it holds open is no matter */
-	if (connections.count)
-		connection_expect(connections.list, connections.count);
-}
+	memset(made, 0, sizeof(made));
+	for (int i = 0; i < ATTEMPTS; i++) {
+		const struct attempt attempt = {(size_t)_i, (enum connection_family)(i % FAMILIES)};
 
-START_TEST(attempt)
-{
-	attempts_fail(CONNECTION_CONNECT, _i);
-}
-END_TEST
-
-START_TEST(attempt_with_accept)
-{
-	attempts_fail(CONNECTION_CONNECT | AGENTSH_EBPF_HOOK_ACCEPT, _i);
+		live_cgroup_make(&session[i], NULL);
+		live_attach(tracer[i / FAMILIES], &session[i], (uint64_t)i + 1);
+		live_worker_start(&worker[i], &session[i]);
+		live_worker_send(&worker[i], run_attempt, &attempt, sizeof(attempt),
+				 sizeof(made[i]));
+	}
+	for (int i = 0; i < ATTEMPTS; i++) {
+		live_worker_receive(&worker[i], &made[i], sizeof(made[i]));
+		memcpy(all + count, made[i].list, made[i].count * sizeof(all[0]));
+		count += made[i].count;
+		/* waits for the events of this worker only: those of earlier workers are there */
+		connection_drain(tracer[i / FAMILIES], all, count);
+	}
+	for (int i = 0; i < ATTEMPTS; i++)
+		live_worker_kill(&worker[i]); /* closes the sockets that it still has */
+	for (int i = 0; i < ATTEMPTS; i++)
+		if (made[i].count)
+			connection_expect_of((uint64_t)i + 1, made[i].list, made[i].count);
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: failed");
+	Suite *suite = suite_create("connection: failed");
 	TCase *tcase = live_case(suite, "attempts");
 
-	tcase_add_loop_test(tcase, attempt, 0, (int)LIVE_COUNT(paths) * FAMILIES);
-	tcase_add_loop_test(tcase, attempt_with_accept, 0, (int)LIVE_COUNT(paths) * FAMILIES);
+	tcase_add_loop_test(tcase, attempts_fail, 0, (int)failed_path_count);
 	return live_main(suite);
 }

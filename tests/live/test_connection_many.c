@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 10,000 short connections of several processes: each has one beginning and one end. */
+/* 10,000 short connections of several processes: each has one first and one last event. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #define ALL (WORKERS * EACH)
 #define TABLE 32768 /* a power of two, larger than ALL */
 
-/* What was seen of one socket. */
+/* Events of one socket. */
 static struct seen {
 	uint64_t cookie;
 	uint32_t count[8]; /* by kind */
@@ -38,7 +38,7 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
 
 	(void)ctx;
 	LIVE_CHECK(e->kind < 8, "kind %u", e->kind);
-	LIVE_CHECK(!s->tgid || s->tgid == e->tgid, "another process at %s",
+	LIVE_CHECK(!s->tgid || s->tgid == e->tgid, "another process in %s",
 		   agentsh_ebpf_kind_name(e->kind));
 	LIVE_CHECK(e->kind == AGENTSH_EBPF_EVENT_CONNECT || s->count[AGENTSH_EBPF_EVENT_CONNECT],
 		   "%s came before connect", agentsh_ebpf_kind_name(e->kind));
@@ -53,7 +53,7 @@ struct made {
 	uint32_t connected, failed;
 };
 
-/* One of several kinds of short life. */
+/* Makes one short connection; i chooses how it ends. */
 static void one(int i, int listener, const struct connection_address *at,
 		const struct connection_address *nobody, struct made *made)
 {
@@ -93,7 +93,7 @@ static void make_many(const void *unused, void *out)
 
 	(void)unused;
 	nobody = at;
-	nobody.sa.v4.sin_addr.s_addr = htonl(0x7f010299); /* the port is taken elsewhere only */
+	nobody.sa.v4.sin_addr.s_addr = htonl(0x7f010299); /* nothing listens on this address */
 	for (int i = 0; i < EACH; i++)
 		one(i, listener, &at, &nobody, out);
 	close(listener);
@@ -103,7 +103,7 @@ START_TEST(one_end_each)
 {
 	const struct agentsh_ebpf_tracer_options options = {
 		.hooks = CONNECTION_CONNECT,
-		.ring_size = 1 << 24, /* all of it, if it must be */
+		.ring_size = 1 << 24, /* room for all events */
 		.ring_quota = 100,
 		.on_event = on_event,
 	};
@@ -160,7 +160,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: many");
+	Suite *suite = suite_create("connection: many");
 	TCase *tcase = live_case(suite, "many");
 
 	tcase_add_test(tcase, one_end_each);

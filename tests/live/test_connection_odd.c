@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections out of the ordinary, each in its own network namespace: TCP Fast
- * Open, MPTCP, two SYNs that cross, segments that have to be sent again.
+ * Unusual connections, each in its own network namespace: TCP Fast Open, MPTCP, two SYNs
+ * that cross, and retransmissions.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,7 +36,7 @@ static int fastopen_listen(enum connection_family family, struct connection_addr
 	return fd;
 }
 
-/* We end first; both sides read to the end. */
+/* The client closes first; both sides read to the end of the stream. */
 static void finish(struct connection *connection, int fd, int server)
 {
 	connection_ending(connection);
@@ -55,7 +55,7 @@ static void answer(struct connection *connection, int fd, int server, size_t siz
 	connection->received = size;
 }
 
-/* connect() in a send, with data in the SYN. */
+/* A send that connects, with data in the SYN. */
 static void fastopen_send(enum connection_family family, struct odd *odd)
 {
 	struct connection_address at;
@@ -128,11 +128,11 @@ static void mptcp(enum connection_family family, struct odd *odd)
 	CONNECTION_SAME(connection_read_end(fd), 0);
 	close(fd);
 	connection_ended(&odd->connection, CLOSED, 0, 0);
-	/* its subflow ends when the kernel likes, and by whom is the protocol's business */
+	/* the protocol decides when its subflow ends and which side closes it */
 	odd->connection.end_ns[1] = UINT64_MAX;
 }
 
-/* A socket that connects to itself: its SYN meets itself on the way. */
+/* A socket that connects to itself receives its own SYN. */
 static void crossed(enum connection_family family, struct odd *odd)
 {
 	struct connection_address at = connection_loopback(family, 0);
@@ -164,15 +164,15 @@ static void lo_up(bool up)
 	close(fd);
 }
 
-/* The network is away for a while, which an IPv6 address would not outlive. */
-static void sent_again(enum connection_family wanted, struct odd *odd)
+/* lo is down for a while. IPv6 runs as IPv4, because its address does not survive that. */
+static void retransmitted(enum connection_family wanted, struct odd *odd)
 {
 	enum connection_family family = wanted == CONNECTION_V6 ? CONNECTION_V4 : wanted;
 	struct connection_address at;
 	int listener = connection_listen(family, 0, 8, &at), fd = connection_socket(family, 0),
 	    server, error;
 
-	error = connection_connect(&odd->connection, fd, &at, "sent again");
+	error = connection_connect(&odd->connection, fd, &at, "retransmitted");
 	LIVE_CHECK(!error, "connect: %s", strerror(error));
 	connection_is_connected(&odd->connection, fd);
 	server = connection_accept(listener);
@@ -192,56 +192,96 @@ static void sent_again(enum connection_family wanted, struct odd *odd)
 	connection_wait_state(fd, 7 /* TCP_CLOSE */);
 	connection_ended(&odd->connection, CLOSED, LOCAL, 0);
 	connection_ended_info(&odd->connection, fd);
-	LIVE_CHECK(odd->connection.retransmits, "nothing was sent again");
+	LIVE_CHECK(odd->connection.retransmits, "nothing was retransmitted");
 	close(fd);
 }
 
 static void (*const paths[])(enum connection_family family, struct odd *odd) = {
-	fastopen_send, fastopen_connect, mptcp, crossed, sent_again,
+	fastopen_send, fastopen_connect, mptcp, crossed, retransmitted,
 };
 
 #define FAMILIES 3
-#define WAYS ((int)LIVE_COUNT(paths) * FAMILIES)
+#define HOOK_SETS 2
+#define CONNECTIONS (HOOK_SETS * FAMILIES) /* of one path, all at the same time */
 
-static void one_way(const void *index, void *out)
+struct attempt {
+	size_t path;
+	enum connection_family family;
+};
+
+static void run_attempt(const void *arg, void *out)
 {
-	int i = *(const int *)index;
+	const struct attempt *attempt = arg;
 
 	live_own_netns(NULL, NULL);
-	paths[i / FAMILIES]((enum connection_family)(i % FAMILIES), out);
+	paths[attempt->path](attempt->family, out);
 }
 
+static struct odd made[CONNECTIONS];
+static struct connection all[CONNECTIONS];
+
+static const struct agentsh_ebpf_event *closed_of(uint64_t session_id)
+{
+	for (size_t i = 0; i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i];
+
+		if (e->kind == CLOSED && e->session_id == session_id &&
+		    !(e->flags & AGENTSH_EBPF_FLAG_INBOUND))
+			return e;
+	}
+	LIVE_FAIL("session %llu has no CLOSED", (unsigned long long)session_id);
+}
+
+/* All families at the same time, with and without HOOK_ACCEPT: a lost segment takes a second. */
 START_TEST(odd_one)
 {
-	struct live_cgroup session;
-	struct agentsh_ebpf_tracer *tracer =
-		connection_open(CONNECTION_CONNECT | (_i / WAYS ? ACCEPT : 0));
-	struct live_worker worker;
-	int path = _i % WAYS;
-	static struct odd odd;
+	struct agentsh_ebpf_tracer *tracer[HOOK_SETS] = {
+		connection_open(CONNECTION_CONNECT),
+		connection_open(CONNECTION_CONNECT | ACCEPT),
+	};
+	struct live_cgroup session[CONNECTIONS];
+	struct live_worker worker[CONNECTIONS];
+	size_t count = 0;
 
-	live_cgroup_make(&session, NULL);
-	live_attach(tracer, &session, 6);
-	live_worker_start(&worker, &session);
-	live_worker_call(&worker, one_way, &path, sizeof(path), &odd, sizeof(odd));
-	live_worker_stop(&worker);
-	if (odd.left_out) {
-		fprintf(stderr, "left out: mptcp: the kernel has no such protocol\n");
-		return;
+	memset(made, 0, sizeof(made));
+	for (int i = 0; i < CONNECTIONS; i++) {
+		const struct attempt attempt = {(size_t)_i, (enum connection_family)(i % FAMILIES)};
+
+		live_cgroup_make(&session[i], NULL);
+		live_attach(tracer[i / FAMILIES], &session[i], (uint64_t)i + 1);
+		live_worker_start(&worker[i], &session[i]);
+		live_worker_send(&worker[i], run_attempt, &attempt, sizeof(attempt),
+				 sizeof(made[i]));
 	}
-	connection_drain(tracer, &odd.connection, 1);
-	if (paths[path / FAMILIES] == mptcp)
-		odd.connection.flags = connection_find(CLOSED, 0)->flags &
-				       (LOCAL | AGENTSH_EBPF_FLAG_REMOTE_CLOSED);
-	connection_expect(&odd.connection, 1);
+	for (int i = 0; i < CONNECTIONS; i++) {
+		live_worker_receive(&worker[i], &made[i], sizeof(made[i]));
+		live_worker_stop(&worker[i]);
+		if (made[i].left_out) {
+			fprintf(stderr, "left out: mptcp: the kernel has no such protocol\n");
+			continue;
+		}
+		all[count++] = made[i].connection;
+		/* waits for the events of this worker only: those of earlier workers are there */
+		connection_drain(tracer[i / FAMILIES], all, count);
+	}
+	for (int i = 0; i < CONNECTIONS; i++) {
+		const uint64_t id = (uint64_t)i + 1;
+
+		if (made[i].left_out)
+			continue;
+		if (paths[_i] == mptcp)
+			made[i].connection.flags =
+				closed_of(id)->flags & (LOCAL | AGENTSH_EBPF_FLAG_REMOTE_CLOSED);
+		connection_expect_of(id, &made[i].connection, 1);
+	}
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: odd");
+	Suite *suite = suite_create("connection: odd");
 	TCase *tcase = live_case(suite, "odd");
 
-	tcase_add_loop_test(tcase, odd_one, 0, 2 * WAYS);
+	tcase_add_loop_test(tcase, odd_one, 0, (int)LIVE_COUNT(paths));
 	return live_main(suite);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sock_ops programs of others on the same cgroup: neither side disturbs the other. */
+/* Other sock_ops programs on the same cgroup: neither side disturbs the other. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -20,8 +20,8 @@ static int bpf(int command, union bpf_attr *attr)
 #define RTO_JIFFIES 333
 
 /*
- * Answers BPF_SOCK_OPS_TIMEOUT_INIT with a time, and asks for callbacks at
- * BPF_SOCK_OPS_TCP_CONNECT_CB; copies what is asked for into a map when the state changes.
+ * The other program answers BPF_SOCK_OPS_TIMEOUT_INIT with a timeout, requests callbacks at
+ * BPF_SOCK_OPS_TCP_CONNECT_CB, and copies the requested callbacks to a map on a state change.
  */
 static int others_load(int map)
 {
@@ -94,8 +94,8 @@ static void rto_of(const void *unused, void *out)
 		connect(connection_own.client, &connection_own.at.sa.any, connection_own.at.size) &&
 			errno == EINPROGRESS,
 		"connect: %s", strerror(errno));
-	*(uint32_t *)out =
-		connection_info(connection_own.client).tcpi_rto; /* in SYN_SENT: as it was set */
+	*(uint32_t *)out = connection_info(connection_own.client)
+				   .tcpi_rto; /* in SYN_SENT still the initial value */
 	close(connection_own.client);
 }
 
@@ -147,7 +147,8 @@ static void beside_others(bool first)
 	LIVE_CHECK(!bpf(BPF_MAP_LOOKUP_ELEM, &attr), "BPF_MAP_LOOKUP_ELEM: %s", strerror(errno));
 	CONNECTION_SAME(flags, 1 << 30 | FLAGS_OF_OTHERS | BPF_SOCK_OPS_STATE_CB_FLAG);
 	CONNECTION_SAME(rto_in(&session), rto_in(&alone));
-	LIVE_CHECK(rto_in(&session) != rto_in(NULL), "the other's answer does not count");
+	LIVE_CHECK(rto_in(&session) != rto_in(NULL),
+		   "the answer of the other program has no effect");
 	live_worker_stop(&worker);
 	close(program);
 	close(map);
@@ -167,7 +168,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: programs of others");
+	Suite *suite = suite_create("connection: programs of others");
 	TCase *tcase = live_case(suite, "programs of others");
 
 	tcase_add_test(tcase, after_programs_of_others);

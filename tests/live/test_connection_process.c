@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Every event of a connection names the process that connected, whoever writes,
- * closes or dies; and a host without rights to the kernel's memory still counts.
+ * Every event of a connection names the process that connected, even if another process
+ * writes or closes, or the process is killed. A host that may not read kernel memory still
+ * counts bytes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,7 +17,7 @@
 #define CLOSED AGENTSH_EBPF_EVENT_CLOSED
 #define FAILED AGENTSH_EBPF_EVENT_CONNECT_FAILED
 
-/* Of the worker, to be seen from here also when it dies in a call. */
+/* State of the worker, in shared memory because the worker may be killed during a call. */
 static struct shared {
 	struct connection connection;
 	int fd, server, listener, filler;
@@ -51,7 +52,7 @@ static void connects(const void *unused, void *unused_out)
 	shared->server = connection_accept(shared->listener);
 }
 
-/* In a child of the one that connected: by fork it has all of its sockets. */
+/* A child of the process that connected, with copies of all of its sockets, goes on. */
 static void child_goes_on(const void *unused, void *out)
 {
 	pid_t child;
@@ -121,7 +122,7 @@ START_TEST(killed_while_connected)
 	connection_ended(&shared->connection, CLOSED, 0, 0);
 	connection_drain(tracer, &shared->connection, 1);
 	shared->connection.end_ns[1] = connection_now();
-	/* it had both sockets, and the kernel closes them in an order of its own */
+	/* it had both sockets, and the kernel may close either first */
 	ended = connection_find(CLOSED, 0);
 	LIVE_CHECK(ended && (ended->flags & ENDS) && (ended->flags & ENDS) != ENDS, "flags");
 	shared->connection.flags = ended->flags & ENDS;
@@ -160,7 +161,7 @@ START_TEST(killed_while_connecting)
 	before = live_seen.count;
 	live_worker_send(&worker, connects_for_ever, NULL, 0, 0);
 	live_drain_until(tracer, before + 1); /* CONNECT */
-	usleep(50000);			      /* and it waits; if not yet, it dies before */
+	usleep(50000); /* it probably waits in connect(); it may also be killed earlier */
 	shared->connection.connect.boot_ns[1] = connection_now();
 	shared->connection.connect.real_ns[1] = UINT64_MAX / 2;
 	connection_ending(&shared->connection);
@@ -170,7 +171,7 @@ START_TEST(killed_while_connecting)
 	memmove(live_seen.list, live_seen.list + before,
 		(live_seen.count - before) * sizeof(live_seen.list[0]));
 	live_seen.count -= before;
-	for (size_t i = 0; i < live_seen.count; i++) /* the filler died as well */
+	for (size_t i = 0; i < live_seen.count; i++) /* the filler ended, too */
 		if (live_seen.list[i].kind == CLOSED)
 			live_seen.list[i--] = live_seen.list[--live_seen.count];
 	connection_expect(&shared->connection, 1);
@@ -240,7 +241,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: processes");
+	Suite *suite = suite_create("connection: processes");
 	TCase *tcase = live_case(suite, "processes");
 
 	tcase_add_test(tcase, handed_to_a_child);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Connections and sessions that do not begin and end together, several sessions
- * and tracers over one connection, and hooks that were not asked for.
+ * Connections that outlive sessions and sessions that outlive connections, several sessions
+ * and tracers for one connection, and hooks that are not loaded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +27,7 @@ START_TEST(before_the_session)
 	live_attach(tracer, &session, 1);
 	connection_one_close(&worker);
 	CONNECTION_SAME(live_drain(tracer), 0);
-	connection_one_connect(&worker); /* the next one is seen in full */
+	connection_one_connect(&worker); /* the next connection has all events */
 	connection_one_close(&worker);
 	live_worker_stop(&worker);
 	connection_drain(tracer, &connection_one, 1);
@@ -46,7 +46,7 @@ START_TEST(alive_at_detach)
 	first = live_attach(tracer, &session, 1);
 	connection_one_start(&worker, &session);
 	connection_one_connect(&worker);
-	CONNECTION_SAME(agentsh_ebpf_session_detach(first), 0);
+	live_detach(first);
 	connection_one_close(&worker);
 	connection_one.end = 0;
 	connection_drain(tracer, &connection_one, 1);
@@ -62,7 +62,7 @@ START_TEST(alive_at_detach)
 }
 END_TEST
 
-/* The tracer knows the connection from its earlier session: the later one gets the end. */
+/* The tracer knows the connection from its first session, and the second one gets CLOSED. */
 START_TEST(alive_from_session_to_session)
 {
 	struct live_cgroup session;
@@ -75,7 +75,7 @@ START_TEST(alive_from_session_to_session)
 	first = live_attach(tracer, &session, 1);
 	connection_one_start(&worker, &session);
 	connection_one_connect(&worker);
-	CONNECTION_SAME(agentsh_ebpf_session_detach(first), 0);
+	live_detach(first);
 	live_attach(tracer, &session, 2);
 	connection_one_close(&worker);
 	connection_drain(tracer, &connection_one, 1);
@@ -86,7 +86,7 @@ START_TEST(alive_from_session_to_session)
 }
 END_TEST
 
-/* Another tracer does not, and the socket that others watch is none of its connection_own. */
+/* A second tracer does not know the connection, although its programs run for the socket. */
 START_TEST(alive_from_tracer_to_tracer)
 {
 	struct live_cgroup session;
@@ -107,9 +107,9 @@ START_TEST(alive_from_tracer_to_tracer)
 }
 END_TEST
 
-/* ---- attached in the middle of a handshake -------------------------------- */
+/* ---- attached during a handshake -------------------------------- */
 
-/* The queue is full, so the second SYN waits for its repetition. */
+/* The queue is full, so the handshake waits until the SYN is retransmitted. */
 static void begins(const void *unused, void *unused_out)
 {
 	(void)unused;
@@ -150,7 +150,7 @@ static void finishes(const void *unused, void *out)
 	close(connection_own.client);
 }
 
-START_TEST(amid_the_handshake)
+START_TEST(during_the_handshake)
 {
 	struct live_cgroup session;
 	struct agentsh_ebpf_tracer *tracer = connection_open(CONNECTION_CONNECT);
@@ -233,7 +233,7 @@ START_TEST(child_cgroup)
 }
 END_TEST
 
-/* ---- only what is chosen -------------------------------------------------- */
+/* ---- only the chosen hooks ------------------------------------------------ */
 
 static const struct {
 	uint32_t hooks;
@@ -282,14 +282,14 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("life: sessions");
+	Suite *suite = suite_create("connection: sessions");
 	TCase *tcase = live_case(suite, "sessions");
 
 	tcase_add_test(tcase, before_the_session);
 	tcase_add_test(tcase, alive_at_detach);
 	tcase_add_test(tcase, alive_from_session_to_session);
 	tcase_add_test(tcase, alive_from_tracer_to_tracer);
-	tcase_add_test(tcase, amid_the_handshake);
+	tcase_add_test(tcase, during_the_handshake);
 	tcase_add_test(tcase, nested);
 	tcase_add_test(tcase, child_cgroup);
 	tcase_add_loop_test(tcase, hooks, 0, (int)LIVE_COUNT(chosen));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What agentsh_ebpf_coverage() claims, against what comes when each of the ways
- * is really gone, on whatever kernel this is.
+ * Compares what agentsh_ebpf_coverage() claims on this kernel with the events of real calls
+ * on each egress path.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static enum claim claim_of(const struct agentsh_ebpf_coverage *c, uint32_t path)
 	return c->seen & BIT(path) ? SEEN : c->implied & BIT(path) ? IMPLIED : UNSEEN;
 }
 
-/* Everybody may make ping sockets there. */
+/* Lets every group make ping sockets in this network namespace. */
 static void allow_ping(const void *unused, void *unused_out)
 {
 	static const char all[] = "0 2147483647";
@@ -53,7 +53,7 @@ static void allow_ping(const void *unused, void *unused_out)
 	close(fd);
 }
 
-/* Whether the kernel lists the protocol, by another way than socket(2). */
+/* Whether the kernel lists the protocol, which does not depend on socket(2). */
 static bool kernel_lists(const char *protocol)
 {
 	FILE *file = fopen("/proc/net/protocols", "re");
@@ -67,15 +67,15 @@ static bool kernel_lists(const char *protocol)
 	return found;
 }
 
-/* What was not tried must be something that this kernel lacks. */
+/* A row may only be left out if this kernel lacks the protocol or io_uring. */
 static void expect_absent(const struct egress_path *w, const struct egress_attempt *t)
 {
-	bool ring = w->how == GO_URING_CONNECT || w->how == GO_URING_SEND;
+	bool uses_uring = w->how == GO_URING_CONNECT || w->how == GO_URING_SEND;
 
 	printf("not tried: %s, %s: %s\n", agentsh_ebpf_coverage_name(w->number), w->name,
 	       t->absent);
 	LIVE_CHECK((w->protocol_name && !kernel_lists(w->protocol_name)) ||
-			   (ring && access("/proc/sys/kernel/io_uring_disabled", F_OK) &&
+			   (uses_uring && access("/proc/sys/kernel/io_uring_disabled", F_OK) &&
 			    strstr(t->absent, strerror(ENOSYS))),
 		   "%s, %s: %s, although the kernel has it", agentsh_ebpf_coverage_name(w->number),
 		   w->name, t->absent);
@@ -89,7 +89,7 @@ static bool matches(const struct agentsh_ebpf_event *e, const struct egress_path
 	       (w->flags & EGRESS_NO_COOKIE || e->socket_cookie == t->cookie);
 }
 
-/* Whether an event of this kind is what the way is about: the attempt, or what became of it. */
+/* Whether the row is about events of this kind: about the attempt or about its outcome. */
 static bool is_about(const struct egress_path *w, uint32_t kind)
 {
 	switch (w->number) {
@@ -105,7 +105,7 @@ static bool is_about(const struct egress_path *w, uint32_t kind)
 	}
 }
 
-/* All attempts that have come since are of this row: its destination, its socket. */
+/* Counts the row's events from an index on; other attempts must not be among them. */
 static size_t count_matching(const struct egress_path *w, const struct egress_attempt *t,
 			     size_t from)
 {
@@ -116,14 +116,14 @@ static size_t count_matching(const struct egress_path *w, const struct egress_at
 
 		count += is_about(w, e->kind);
 		LIVE_CHECK(matches(e, w, t) || e->kind > AGENTSH_EBPF_EVENT_UDP_SEND,
-			   "%s, %s: an event of something else: %s to port %u",
+			   "%s, %s: an event of another row: %s to port %u",
 			   agentsh_ebpf_coverage_name(w->number), w->name,
 			   agentsh_ebpf_kind_name(e->kind), e->remote_port);
 	}
 	return count;
 }
 
-/* Whether the row could be tried. */
+/* Returns whether the row could be tried. */
 static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim claim)
 {
 	static const char *const words[] = {"seen", "implied", "unseen"};
@@ -131,7 +131,7 @@ static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim
 	bool from_outside = w->place == FROM_EARLIER;
 	struct live_worker worker;
 	struct egress_attempt t;
-	size_t before, mark, after;
+	size_t before, prepared, after;
 
 	memset(&t, 0, sizeof(t));
 	live_seen.count = 0;
@@ -143,18 +143,18 @@ static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim
 	live_worker_call(&worker, egress_prepare, &row, sizeof(row), &t, sizeof(t));
 	live_drain(tracer);
 	before = count_matching(w, &t, 0);
-	mark = live_seen.count;
+	prepared = live_seen.count;
 	if (!t.absent[0])
 		live_worker_call(&worker, egress_go, &t, sizeof(t), &t, sizeof(t));
 	live_worker_stop(&worker);
 	live_drain(tracer);
-	after = count_matching(w, &t, mark);
+	after = count_matching(w, &t, prepared);
 	if (t.absent[0]) {
 		expect_absent(w, &t);
 		return false;
 	}
 	LIVE_CHECK((after > 0) == (claim == SEEN) && (claim != IMPLIED || before > 0),
-		   "%s, %s: said to be %s, but %zu events came, and %zu before",
+		   "%s, %s: claimed to be %s, but there were %zu events, and %zu before",
 		   agentsh_ebpf_coverage_name(w->number), w->name, words[claim], after, before);
 	return true;
 }
@@ -179,7 +179,7 @@ static void try_all(uint32_t hooks)
 			absent++;
 	}
 	printf("hooks 0x%x: %u rows tried, %u not\n", hooks, egress_path_count - absent, absent);
-	/* each way that is claimed to be one thing or the other has a row */
+	/* each path that coverage knows has a row */
 	ck_assert_uint_eq(rows, BIT(c.count) - 1);
 	for (uint32_t i = 0; i < c.count; i++)
 		if (!(tried & BIT(i)))
@@ -193,7 +193,7 @@ START_TEST(as_claimed)
 }
 END_TEST
 
-/* Each way in exactly one mask, and callers of any age. */
+/* Each path is in exactly one mask, and structs of every size are filled correctly. */
 START_TEST(masks)
 {
 	const struct agentsh_ebpf_tracer_options options = {.hooks = hook_sets[_i]};
@@ -227,7 +227,7 @@ static void without_btf(const void *unused, void *out)
 	*(struct agentsh_ebpf_coverage *)out = coverage_of(live_open(NULL));
 }
 
-/* The kernel runs the same hooks whether its type information is there to ask or not. */
+/* The kernel runs the same hooks whether its BTF can be read or not. */
 START_TEST(the_same_without_btf)
 {
 	const struct agentsh_ebpf_coverage with = coverage_of(live_open(NULL));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which datagrams are events: one for each socket and destination, or all; and the hooks. */
+/* Which datagrams cause events: one per socket and destination, or all; and which hooks do. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -36,14 +36,14 @@ static void expect_stats(uint64_t delivered, uint64_t deduplicated)
 	ck_assert_uint_eq(stats.malformed, 0);
 }
 
-START_TEST(once_for_each_socket_and_destination)
+START_TEST(once_per_socket_and_destination)
 {
 	begin(NULL);
 	traffic_of(&worker, SENDS(.first = 1, .count = 5, .repeat = 7));
 	live_drain(tracer);
 	traffic_expect(0, 1, 1, 5);
 	expect_stats(5, 30);
-	traffic_of(&worker, SENDS(.first = 1, .count = 5)); /* all known */
+	traffic_of(&worker, SENDS(.first = 1, .count = 5)); /* all are duplicates */
 	ck_assert_uint_eq(live_drain(tracer), 0);
 	expect_stats(5, 35);
 	traffic_of(&worker, SENDS(.first = 1, .count = 5, .port = 53)); /* another port */
@@ -59,7 +59,7 @@ START_TEST(once_for_each_socket_and_destination)
 }
 END_TEST
 
-/* Destinations that differ in one word of the address only. */
+/* Destinations that differ in only one word of the address. */
 static void send_v6(const void *unused, void *unused_out)
 {
 	static const char *const to[] = {
@@ -81,7 +81,7 @@ static void send_v6(const void *unused, void *unused_out)
 	close(fd);
 }
 
-START_TEST(once_for_each_v6_destination)
+START_TEST(once_per_v6_destination)
 {
 	begin(NULL);
 	live_worker_call(&worker, send_v6, NULL, 0, NULL, 0);
@@ -115,8 +115,8 @@ START_TEST(nested_sessions_once_each)
 }
 END_TEST
 
-/* What an earlier session of the cgroup saw, the next one has not seen. */
-START_TEST(next_session_starts_afresh)
+/* The next session of the cgroup does not inherit known destinations. */
+START_TEST(next_session_starts_empty)
 {
 	begin(NULL);
 	traffic_of(&worker, SENDS(.first = 1, .count = 3, .repeat = 2));
@@ -148,8 +148,8 @@ START_TEST(every_datagram)
 }
 END_TEST
 
-/* More destinations than are remembered: some come twice, all are accounted for. */
-START_TEST(small_memory)
+/* More destinations than entries: some are reported twice, and the counts still add up. */
+START_TEST(few_dedup_entries)
 {
 	const struct agentsh_ebpf_tracer_options options = {.udp_dedup_entries = 16};
 	struct agentsh_ebpf_stats stats;
@@ -224,12 +224,12 @@ int main(void)
 	Suite *suite = suite_create("datagram");
 	TCase *tcase = live_case(suite, "datagrams and hooks");
 
-	tcase_add_test(tcase, once_for_each_socket_and_destination);
-	tcase_add_test(tcase, once_for_each_v6_destination);
+	tcase_add_test(tcase, once_per_socket_and_destination);
+	tcase_add_test(tcase, once_per_v6_destination);
 	tcase_add_test(tcase, nested_sessions_once_each);
-	tcase_add_test(tcase, next_session_starts_afresh);
+	tcase_add_test(tcase, next_session_starts_empty);
 	tcase_add_test(tcase, every_datagram);
-	tcase_add_test(tcase, small_memory);
+	tcase_add_test(tcase, few_dedup_entries);
 	tcase_add_test(tcase, connect_hooks_only);
 	tcase_add_test(tcase, udp_hooks_only);
 	tcase_add_test(tcase, both_hooks);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The truth table: every call from every kind of caller, every field. */
+/* Every call of the table from every kind of caller: all members of the event are compared. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -21,7 +21,7 @@ static struct call_expectations expectations;
 
 /* ---- callers ------------------------------------------------------------ */
 
-/* A name of 15 bytes of any kind: the process chose them. */
+/* A name of 15 arbitrary bytes, which a process may choose. */
 static void named(const void *unused, void *out)
 {
 	prctl(PR_SET_NAME, "a\xff\n\"\\\x1b[31m{}%s");
@@ -101,7 +101,7 @@ static void write_file(const char *path, const char *content)
 	close(fd);
 }
 
-/* getuid() says 0 here, but the event's uid is that of the initial namespace. */
+/* getuid() returns 0 here, but the event's uid is that of the initial namespace. */
 static void own_userns(const void *unused, void *out)
 {
 	struct call_expectations *t = out;
@@ -121,7 +121,7 @@ static void own_userns(const void *unused, void *out)
 	}
 }
 
-/* The host sees it by the host's numbers, not by its own. */
+/* The event has the host's numbers, not those of the inner namespace. */
 static void own_pidns(const void *unused, void *out)
 {
 	live_forked(CLONE_NEWPID, calls_make_all, unused, out, sizeof(struct call_expectations));
@@ -133,7 +133,7 @@ static const struct caller {
 	bool child_cgroup;
 } callers[] = {
 	{"main thread", calls_make_all, false},
-	{"main thread of any name", named, false},
+	{"main thread with an arbitrary name", named, false},
 	{"second thread", second_thread, false},
 	{"forked child", forked_child, false},
 	{"child forked by a thread", forked_by_thread, false},
@@ -147,14 +147,14 @@ static const struct caller {
 
 /* ---- tests -------------------------------------------------------------- */
 
-static void expect_expectations(const char *who)
+static void expect_events(const char *caller)
 {
 	const char *differs;
 
 	for (size_t i = 0; i < expectations.count; i++)
 		expectations.list[i].want.session_id = SESSION_ID;
 	differs = expectation_all_differ(expectations.list, expectations.count);
-	LIVE_CHECK(!differs, "%s: %s", who, differs);
+	LIVE_CHECK(!differs, "%s: %s", caller, differs);
 	ck_assert_uint_gt(expectations.count, calls_all_count);
 }
 
@@ -169,20 +169,20 @@ START_TEST(every_call_of)
 		return;
 	live_cgroup_make(&session, NULL);
 	live_cgroup_make(&child, &session);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, caller->child_cgroup ? &child : &session);
 	live_worker_call(&worker, caller->fn, NULL, 0, &expectations, sizeof(expectations));
 	live_worker_stop(&worker);
 	live_drain(tracer);
-	expect_expectations(caller->name);
+	expect_events(caller->name);
 	for (size_t i = 0; i < expectations.count; i++)
 		ck_assert_uint_eq(live_seen.list[i].cgroup_id,
 				  caller->child_cgroup ? child.id : session.id);
 }
 END_TEST
 
-/* What is in the truths of a thread and a namespace is not by chance the same. */
+/* The expectations of a thread and of a namespace really differ from those of a process. */
 START_TEST(callers_differ)
 {
 	struct live_cgroup session;
@@ -202,7 +202,7 @@ START_TEST(callers_differ)
 }
 END_TEST
 
-/* Of two namespaces, and of the first one again. */
+/* Events of two network namespaces, and of the first one again. */
 START_TEST(each_network_namespace_has_its_cookie)
 {
 	static struct call_expectations more;
@@ -211,7 +211,7 @@ START_TEST(each_network_namespace_has_its_cookie)
 	struct live_worker here, there;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&here, &session);
 	live_worker_start(&there, &session);
@@ -233,7 +233,7 @@ START_TEST(each_network_namespace_has_its_cookie)
 }
 END_TEST
 
-/* read() copies what poll() shows. */
+/* agentsh_ebpf_read() returns the events that agentsh_ebpf_poll() passes to the callback. */
 START_TEST(read_gives_the_same)
 {
 	struct live_cgroup session;
@@ -242,25 +242,25 @@ START_TEST(read_gives_the_same)
 	int n;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, calls_make_all, NULL, 0, &expectations, sizeof(expectations));
 	live_worker_stop(&worker);
-	/* old bytes of the caller's array do not show through */
+	/* old bytes in the caller's array must be overwritten */
 	memset(live_seen.list, 0xaa, sizeof(live_seen.list));
 	while ((n = agentsh_ebpf_read(tracer, live_seen.list + live_seen.count, 5, 0)) > 0) {
 		ck_assert_int_le(n, 5);
 		live_seen.count += (size_t)n;
 	}
 	ck_assert_int_eq(n, 0);
-	expect_expectations("read");
+	expect_events("read");
 }
 END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("truth");
+	Suite *suite = suite_create("event");
 	TCase *tcase = live_case(suite, "table");
 
 	tcase_add_loop_test(tcase, every_call_of, 0, LIVE_COUNT(callers));

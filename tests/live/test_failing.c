@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Each allocation and system call of each public call made to fail, one at a time,
- * in a process of its own: an error that names its step or, where the call can do
- * without, success; nothing is left behind; and the next round works.
+ * Makes each allocation and system call of each public function fail, one per process. The
+ * function must return an error that names its step, or succeed if it can do without. Nothing
+ * may be left behind, and the next round must work.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,131 +14,27 @@
 #include <unistd.h>
 
 #include "fail.h"
+#include "failing_ops.h"
 #include "kernel.h"
-#include "live.h"
 #include "live_internal.h"
 
-/* Of those that libbpf makes while it loads so many, evenly; FAILING_SAMPLES=N for others, 0: all.
+/*
+ * How many of the calls of a load fail, evenly spaced; FAILING_SAMPLES=N chooses another number,
+ * 0 means all. One sample costs one or two loads of the programs, 20 to 60 ms each: libbpf keeps
+ * what it finds out about the kernel, so that a second failure in one process would be another.
  */
 #define SAMPLES 30
-#define DEADLINE_S 60 /* ends a poll that hangs */
+#define DEADLINE_S 60 /* SIGALRM ends a poll that hangs */
 #define ENDLESS 1000000000U
 
 enum { HIT_REFUSED = 10, HIT_DONE, NOT_HIT };
 
-static struct live_cgroup cgroup;
-static bool synthetic;
+/* Children that run at the same time, each in its own cgroup. */
+#define JOBS_MAX 4
 
-/* ---- one host ----------------------------------------------------------- */
+static struct live_cgroup cgroups[JOBS_MAX];
 
-struct host {
-	struct agentsh_ebpf_tracer *tracer;
-	struct agentsh_ebpf_session *session;
-	struct agentsh_ebpf_error err;
-	struct agentsh_ebpf_event events[4];
-	int socket;
-	unsigned int seen;
-};
-
-static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
-{
-	struct host *h = ctx;
-
-	h->seen += event->session_id == 7;
-	return 0;
-}
-
-static int op_probe(struct host *h)
-{
-	static struct agentsh_ebpf_capabilities caps;
-
-	(void)h;
-	caps.size = sizeof(caps);
-	if (agentsh_ebpf_capability_probe(&caps))
-		return -1; /* it never fails: what it may not do is its answer */
-	for (uint32_t i = 0; i < caps.count; i++)
-		LIVE_CHECK(!strstr(caps.checks[i].detail, "Success"), "check %u: %s", i,
-			   caps.checks[i].detail);
-	LIVE_CHECK(caps.usable == !caps.reason[0], "usable %u: %s", caps.usable, caps.reason);
-	return 0;
-}
-
-static int op_open(struct host *h)
-{
-	const struct agentsh_ebpf_tracer_options options = {
-		.size = sizeof(options),
-		.mode = synthetic ? AGENTSH_EBPF_MODE_SYNTHETIC : AGENTSH_EBPF_MODE_AUTO,
-		.on_event = on_event,
-		.event_ctx = h,
-		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			 AGENTSH_EBPF_HOOK_LIFECYCLE,
-	};
-
-	h->tracer = (void *)h; /* must be written */
-	return agentsh_ebpf_tracer_open(&options, &h->tracer, &h->err);
-}
-
-static int op_attach(struct host *h)
-{
-	const struct agentsh_ebpf_session_options options = {
-		.size = sizeof(options),
-		.session_id = 7,
-	};
-
-	h->session = (void *)h;
-	return agentsh_ebpf_session_attach(h->tracer, cgroup.fd, &options, &h->session, &h->err);
-}
-
-static int op_detach(struct host *h)
-{
-	int ret = agentsh_ebpf_session_detach(h->session);
-
-	h->session = NULL;
-	return ret;
-}
-
-static int op_poll(struct host *h)
-{
-	int ret = agentsh_ebpf_poll(h->tracer, 100);
-
-	return ret < 0 ? ret : 0;
-}
-
-static int op_read(struct host *h)
-{
-	int ret = agentsh_ebpf_read(h->tracer, h->events, 4, 100);
-
-	for (int i = 0; i < ret; i++)
-		on_event(h, &h->events[i]);
-	return ret < 0 ? ret : 0;
-}
-
-static int op_close(struct host *h)
-{
-	agentsh_ebpf_tracer_close(h->tracer);
-	h->tracer = NULL;
-	h->session = NULL;
-	return 0;
-}
-
-static const struct op {
-	const char *name;
-	int (*run)(struct host *h);
-	unsigned int opened, attached, events; /* before it */
-	bool must_not_fail;
-	bool has_error; /* fills err */
-} ops[] = {
-	{.name = "probe", .run = op_probe, .must_not_fail = true},
-	{.name = "open", .run = op_open, .has_error = true},
-	{.name = "attach", .run = op_attach, .opened = 1, .has_error = true},
-	{.name = "poll", .run = op_poll, .opened = 1, .attached = 1, .events = 3},
-	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
-	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
-	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
-	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},
-};
-
-/* The test's process is in the cgroup. */
+/* This process is in the cgroup. */
 static void make_events(struct host *h, unsigned int n)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
@@ -146,7 +42,7 @@ static void make_events(struct host *h, unsigned int n)
 
 	for (unsigned int i = 0; i < n; i++) {
 		to.sin_addr.s_addr = htonl(0x7f000001 + i);
-		if (synthetic)
+		if (op_synthetic)
 			LIVE_CHECK(!agentsh_ebpf_inject(h->session, &event), "inject");
 		else
 			LIVE_CHECK(!connect(h->socket, (void *)&to, sizeof(to)), "connect: %s",
@@ -154,7 +50,7 @@ static void make_events(struct host *h, unsigned int n)
 	}
 }
 
-/* Until all that was made has come; the errors are over by then. */
+/* Reads until all events have arrived; no call fails any more. */
 static void drain(struct host *h, unsigned int made)
 {
 	alarm(DEADLINE_S);
@@ -164,7 +60,7 @@ static void drain(struct host *h, unsigned int made)
 		LIVE_CHECK(ret >= 0, "poll: %d", ret);
 	}
 	alarm(0);
-	LIVE_CHECK(h->seen == made, "%u events, should be %u", h->seen, made);
+	LIVE_CHECK(h->seen == made, "%u events, expected %u", h->seen, made);
 	h->seen = 0;
 }
 
@@ -173,7 +69,7 @@ static void must(int ret, const char *what, const struct host *h)
 	LIVE_CHECK(!ret, "%s afterwards: %d, %s", what, ret, h->err.message);
 }
 
-/* From what stands to an end; session and tracer are used once more on the way. */
+/* Uses tracer and session once more, then closes them. */
 static void finish(struct host *h, unsigned int unread)
 {
 	if (!h->tracer)
@@ -202,7 +98,7 @@ static void expect_error(const struct op *op, const struct host *h, int ret, con
 		   h->err.message, what);
 }
 
-/* ---- one failure, in a process of its own -------------------------------- */
+/* ---- one failure per process --------------------------------------------- */
 
 struct held {
 	int fds;
@@ -225,11 +121,11 @@ static void expect_held(const struct held *before, const char *when)
 		   before->mappings);
 	LIVE_CHECK(now.blocks == before->blocks, "%s: %ld blocks, were %ld", when, now.blocks,
 		   before->blocks);
-	if (!synthetic)
-		LIVE_CHECK(!kernel_attached(cgroup.fd), "%s: programs are attached", when);
+	if (!op_synthetic)
+		LIVE_CHECK(!kernel_attached(op_cgroup.fd), "%s: programs are attached", when);
 }
 
-/* nth 0: none. The number of calls that were counted. */
+/* Makes the nth call fail (0: none); returns the number of calls. */
 static unsigned int one_round(const struct op *op, unsigned int nth, int error, const char **what,
 			      bool *refused)
 {
@@ -252,7 +148,8 @@ static unsigned int one_round(const struct op *op, unsigned int nth, int error, 
 	*refused = ret != 0;
 	if (ret) {
 		expect_error(op, &h, ret, *what ? *what : "nothing");
-		LIVE_CHECK(*what, "%s failed of itself: %d, %s", op->name, ret, h.err.message);
+		LIVE_CHECK(*what, "%s failed although no call did: %d, %s", op->name, ret,
+			   h.err.message);
 		if (op->run == op_open)
 			LIVE_CHECK(!h.tracer, "out is not NULL");
 		if (op->run == op_attach) {
@@ -266,66 +163,116 @@ static unsigned int one_round(const struct op *op, unsigned int nth, int error, 
 	return count;
 }
 
-static int try_one(const struct op *op, unsigned int nth, int error)
+struct job {
+	pid_t pid;
+	const struct op *op;
+	unsigned int nth;
+	int error;
+};
+
+__attribute__((noreturn)) static void run_job(const struct job *job)
 {
-	const struct op *round = &ops[1];
+	const struct op *round = &ops[OP_OPEN];
 	const char *what, *none;
 	bool refused, again;
-	pid_t pid;
+
+	live_is_child();
+	live_cgroup_enter(&op_cgroup);
+	one_round(job->op, job->nth, job->error, &what, &refused);
+	if (!what)
+		_exit(NOT_HIT);
+	if (getenv("FAILING_TALK"))
+		fprintf(stderr, "%s, %u: %s (%d): %s\n", job->op->name, job->nth, what, job->error,
+			refused ? "refused" : "done without");
+	/* The next tracer of this process has to work. It opens in a third of the time without
+	 * BTF, which is enough here: the default errno is followed by one with BTF. */
+	op_without_btf = job->error != 0;
+	one_round(round, 0, 0, &none, &again);
+	_exit(refused ? HIT_REFUSED : HIT_DONE);
+}
+
+static void start_job(struct job *job, const struct live_cgroup *where)
+{
+	fflush(stdout);
+	job->pid = fork();
+	LIVE_CHECK(job->pid >= 0, "fork: %s", strerror(errno));
+	if (job->pid)
+		return;
+	op_cgroup = *where;
+	run_job(job);
+}
+
+/* HIT_REFUSED, HIT_DONE or NOT_HIT. */
+static int job_result(struct job *job)
+{
 	int status;
 
-	fflush(stdout);
-	pid = fork();
-	LIVE_CHECK(pid >= 0, "fork: %s", strerror(errno));
-	if (!pid) {
-		live_is_child();
-		one_round(op, nth, error, &what, &refused);
-		if (!what)
-			_exit(NOT_HIT);
-		if (getenv("FAILING_TALK"))
-			fprintf(stderr, "%s, %u: %s (%d): %s\n", op->name, nth, what, error,
-				refused ? "refused" : "done without");
-		one_round(round, 0, 0, &none, &again); /* in this process */
-		_exit(refused ? HIT_REFUSED : HIT_DONE);
-	}
-	LIVE_CHECK(waitpid(pid, &status, 0) == pid, "waitpid: %s", strerror(errno));
+	LIVE_CHECK(waitpid(job->pid, &status, 0) == job->pid, "waitpid: %s", strerror(errno));
+	job->pid = 0;
 	LIVE_CHECK(WIFEXITED(status) && WEXITSTATUS(status) >= HIT_REFUSED &&
 			   WEXITSTATUS(status) <= NOT_HIT,
-		   "%s: failure %u with errno %d ended with status 0x%x", op->name, nth, error,
-		   (unsigned int)status);
+		   "%s: failure %u with errno %d ended with status 0x%x", job->op->name, job->nth,
+		   job->error, (unsigned int)status);
 	return WEXITSTATUS(status);
 }
 
-/* Every call of the operation in turn, or a sample where there are very many. */
+/* One process per failing call, as many at the same time as there are processors. */
+static void try_each(const struct op *op, int error, unsigned int count, unsigned int step,
+		     unsigned int *results)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t jobs_max = processors > JOBS_MAX ? JOBS_MAX
+			  : processors > 0	? (size_t)processors
+						: 1;
+	struct job jobs[JOBS_MAX] = {{0}};
+	size_t next = 0;
+	bool done = false;
+
+	for (unsigned int nth = 1; !done; nth += step) {
+		struct job *job = &jobs[next];
+
+		done = nth > count;
+		if (job->pid)
+			results[job_result(job)]++;
+		*job = (struct job){.op = op, .nth = done ? count + 1 : nth, .error = error};
+		start_job(job, &cgroups[next]);
+		next = (next + 1) % jobs_max;
+	}
+	for (size_t i = 0; i < jobs_max; i++)
+		if (jobs[i].pid)
+			results[job_result(&jobs[i])]++;
+}
+
+/* Every call of the operation in turn, or a sample if there are very many. */
 static void try_all(const struct op *op, int error)
 {
 	const char *set = getenv("FAILING_SAMPLES");
 	unsigned int samples = set ? (unsigned int)strtoul(set, NULL, 10) : SAMPLES;
-	unsigned int counts[NOT_HIT + 1] = {0}, step, count;
+	unsigned int results[NOT_HIT + 1] = {0}, step, count;
 	const char *what;
 	bool refused;
 
-	/* what the C library and libbpf keep for good is there before the first count */
+	/* the C library and libbpf allocate some memory once and keep it: not counted */
 	for (int i = 0; i < 2; i++)
 		one_round(op, 0, 0, &what, &refused);
 	count = one_round(op, 0, 0, &what, &refused);
 	step = !samples || count <= 2 * samples ? 1 : count / samples | 1;
-	for (unsigned int nth = 1; nth <= count; nth += step)
-		counts[try_one(op, nth, error)]++;
-	counts[try_one(op, count + 1, error)]++;
+	try_each(op, error, count, step, results);
 	printf("%s, %s, errno %d: %u calls; of those made to fail %u gave an error, %u none\n",
-	       synthetic ? "synthetic" : "live", op->name, error, count, counts[HIT_REFUSED],
-	       counts[HIT_DONE]);
-	/* else it is not that call which is counted */
-	LIVE_CHECK(!count || counts[HIT_REFUSED] + counts[HIT_DONE] > 0, "%s: no failure happened",
-		   op->name);
+	       op_synthetic ? "synthetic" : "live", op->name, error, count, results[HIT_REFUSED],
+	       results[HIT_DONE]);
+	/* otherwise other calls than the operation's were counted */
+	LIVE_CHECK(!count || results[HIT_REFUSED] + results[HIT_DONE] > 0,
+		   "%s: no failure happened", op->name);
 }
 
 static void setup(void)
 {
-	live_cgroup_make(&cgroup, NULL);
-	live_cgroup_enter(&cgroup);
-	synthetic = false;
+	for (int i = 0; i < JOBS_MAX; i++)
+		live_cgroup_make(&cgroups[i], NULL);
+	op_cgroup = cgroups[0];
+	live_cgroup_enter(&op_cgroup);
+	op_synthetic = false;
 }
 
 static void teardown(void)
@@ -335,25 +282,25 @@ static void teardown(void)
 
 START_TEST(in_synthetic_mode)
 {
-	synthetic = true;
-	for (size_t op = 1; op < LIVE_COUNT(ops); op++)
+	op_synthetic = true;
+	for (size_t op = 1; op < op_count; op++)
 		try_all(&ops[op], 0);
 }
 END_TEST
 
-START_TEST(each_call_with_what_suits_it)
+START_TEST(each_call_with_its_usual_error)
 {
 	try_all(&ops[_i], 0);
 }
 END_TEST
 
-/* What makes libbpf and the library try another way, and what must not. */
+/* Errors that make libbpf and the library retry differently, and errors that must not. */
 START_TEST(load_and_attach_with_other_errors)
 {
 	static const int errors[] = {EINVAL, ENOMEM, EMFILE};
 
-	try_all(&ops[1], errors[_i]);
-	try_all(&ops[2], errors[_i]);
+	try_all(&ops[OP_OPEN], errors[_i]);
+	try_all(&ops[OP_ATTACH], errors[_i]);
 }
 END_TEST
 
@@ -364,7 +311,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, in_synthetic_mode);
-	tcase_add_loop_test(tcase, each_call_with_what_suits_it, 0, LIVE_COUNT(ops));
+	tcase_add_loop_test(tcase, each_call_with_its_usual_error, 0, (int)op_count);
 	tcase_add_loop_test(tcase, load_and_attach_with_other_errors, 0, 3);
 	return live_main(suite);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One session flat out on all processors beside fifty that make twenty
- * connections a second: those lose none, and of each it is known exactly what
- * became of what it did. And a host that does not read costs nobody the network.
+ * One session floods from all processors while fifty others make twenty connections per
+ * second: the others lose no event, and the counts of every session add up exactly. And if the
+ * host does not read, no process loses its network.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,14 +14,14 @@
 #include "pace.h"
 
 #define QUIET 50
-#define QUIET_PAUSE_US 50000 /* 20 a second */
+#define QUIET_PAUSE_US 50000 /* 20 per second */
 #define QUIET_EACH 60	     /* for 3 seconds */
 #define NOISE_PROCESSES_MAX 4
-#define NOISE_DESTINATIONS 40 /* of datagrams, known ones */
+#define NOISE_DESTINATIONS 40 /* most datagrams repeat a destination */
 
 struct noise {
 	struct pace_shared *shared;
-	uint64_t made; /* out */
+	uint64_t made; /* in: the limit, 0: none; out: number of calls */
 	uint64_t failed;
 };
 
@@ -37,16 +37,16 @@ static void teardown(void)
 	shared = NULL;
 }
 
-/* live_fn: connects and datagrams without pause, until it is to stop or so many are made. */
+/* live_fn: connects and sends without pause until it is stopped or has reached its limit. */
 static void make_noise(const void *arg, void *out)
 {
 	struct noise noise = *(const struct noise *)arg;
-	uint64_t most = noise.made ? noise.made : UINT64_MAX;
+	uint64_t limit = noise.made ? noise.made : UINT64_MAX;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	LIVE_CHECK(fd >= 0 && sender >= 0, "socket: %s", strerror(errno));
-	for (noise.made = 0; noise.made < most && !atomic_load(&noise.shared->stop);) {
+	for (noise.made = 0; noise.made < limit && !atomic_load(&noise.shared->stop);) {
 		struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
 		uint32_t host = 1 + (uint32_t)noise.made % NOISE_DESTINATIONS;
 
@@ -54,7 +54,7 @@ static void make_noise(const void *arg, void *out)
 		if (connect(fd, (void *)&to, sizeof(to)))
 			noise.failed++;
 		noise.made++;
-		/* a refusal of an earlier datagram is an event all the same, and no failure */
+		/* ECONNREFUSED is about an earlier datagram: this one is an event, too */
 		if (sendto(sender, "x", 1, 0, (void *)&to, sizeof(to)) < 0 && errno != ECONNREFUSED)
 			noise.failed++;
 		noise.made++;
@@ -64,9 +64,9 @@ static void make_noise(const void *arg, void *out)
 	memcpy(out, &noise, sizeof(noise));
 }
 
-static void noise_begin(struct live_worker *worker, uint64_t most)
+static void noise_begin(struct live_worker *worker, uint64_t limit)
 {
-	const struct noise noise = {.shared = shared, .made = most};
+	const struct noise noise = {.shared = shared, .made = limit};
 
 	live_worker_send(worker, make_noise, &noise, sizeof(noise), sizeof(noise));
 }
@@ -117,7 +117,7 @@ static void expect_quiet(const struct agentsh_ebpf_tracer *tracer)
 }
 
 static const struct agentsh_ebpf_tracer_options rings[] = {
-	{.size = 0}, /* as it comes */
+	{.size = 0}, /* the defaults */
 	{.ring_size = 1U << 18, .wakeup_delay_us = 10000},
 	{.flags = AGENTSH_EBPF_OPEN_NO_MODERATION},
 };
@@ -148,7 +148,7 @@ START_TEST(one_is_noisy)
 						      .pause_us = QUIET_PAUSE_US,
 						      .unseen = PACE_NEVER});
 	}
-	/* a reader that has other things to do as well */
+	/* a reader that also does other things */
 	while (quiet < QUIET * QUIET_EACH) {
 		for (int i = 0; i < 20; i++)
 			count_some(tracer);
@@ -165,7 +165,7 @@ START_TEST(one_is_noisy)
 		ck_assert_uint_eq(noise.failed, 0);
 		made += noise.made;
 	}
-	/* all there is in the ring, then not one more */
+	/* reads what is left in the ring; then there must be no other event */
 	while (live_tracer_stats(tracer).delivered + live_tracer_stats(tracer).lost +
 		       live_tracer_stats(tracer).deduplicated <
 	       made + quiet)
@@ -173,7 +173,7 @@ START_TEST(one_is_noisy)
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 20), 0);
 	ck_assert_uint_eq(account(QUIET), made);
 	expect_quiet(tracer);
-	/* else this has shown nothing */
+	/* without any loss, the test would have shown nothing */
 	ck_assert_uint_gt(live_session_stats(sessions[QUIET]).lost_quota, 0);
 	for (size_t i = 0; i < QUIET; i++)
 		live_worker_stop(&workers[i]);
@@ -182,11 +182,11 @@ START_TEST(one_is_noisy)
 }
 END_TEST
 
-/* More than the ring holds, from two sessions, and not one call of the reader. */
+/* Two sessions make more events than the ring holds, and the host does not read. */
 START_TEST(nobody_reads)
 {
 	struct agentsh_ebpf_tracer *tracer = live_open(&rings[_i]);
-	const uint64_t most = 40000;
+	const uint64_t limit = 40000;
 	struct noise noise;
 
 	shared = pace_share();
@@ -196,11 +196,11 @@ START_TEST(nobody_reads)
 		live_cgroup_make(&cgroups[i], NULL);
 		sessions[i] = live_attach(tracer, &cgroups[i], i);
 		live_worker_start(&workers[i], &cgroups[i]);
-		noise_begin(&workers[i], most);
+		noise_begin(&workers[i], limit);
 		live_worker_receive(&workers[i], &noise, sizeof(noise));
 		live_worker_stop(&workers[i]);
 		ck_assert_uint_eq(noise.failed, 0);
-		ck_assert_uint_eq(noise.made, most);
+		ck_assert_uint_eq(noise.made, limit);
 		stats = live_session_stats(sessions[i]);
 		ck_assert_uint_eq(stats.delivered, 0);
 		ck_assert_uint_gt(stats.lost, 0);
@@ -208,7 +208,7 @@ START_TEST(nobody_reads)
 	live_seen.count = 0;
 	live_drain(tracer);
 	for (size_t i = 0; i < 2; i++)
-		ck_assert_uint_eq(account(i), most);
+		ck_assert_uint_eq(account(i), limit);
 	ck_assert_uint_eq(live_tracer_stats(tracer).delivered, live_seen.count);
 }
 END_TEST

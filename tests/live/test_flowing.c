@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All that may end a wait, and a close, while events flow: none is lost or comes twice. */
+/* Everything that ends a wait, and a close, while events flow: no event is lost or repeated. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,7 +27,7 @@ static int count_in_order(const struct agentsh_ebpf_event *event)
 	return 0;
 }
 
-/* Stops now and then. */
+/* Stops the poll now and then. */
 static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	(void)ctx;
@@ -131,7 +131,7 @@ START_TEST(every_end_of_a_wait)
 }
 END_TEST
 
-/* ---- the end of all --------------------------------------------------------- */
+/* ---- close and detach -------------------------------------------------------- */
 
 static int take_any(void *ctx, const struct agentsh_ebpf_event *event)
 {
@@ -170,7 +170,7 @@ START_TEST(close_while_flowing)
 }
 END_TEST
 
-/* A detach in the middle of the flow: what is in the ring comes, and then it sleeps. */
+/* After a detach while events flow, the events that are in the ring are still delivered. */
 START_TEST(detach_while_flowing)
 {
 	begin();

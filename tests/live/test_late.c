@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * That test_stuck.c can fail: with the reader's flag cleared late, events still
- * all come, and without the second look one stays in the ring.
+ * Shows that test_stuck.c can fail. If the programs see the reader's cleared flag late, all
+ * events still arrive; without the second drain one of them stays in the ring.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 
 #define DELAY_US 1000
 #define COUNT 2000
-#define STUCK_S 3 /* so long nothing comes, though there is something */
+#define STUCK_S 3 /* an event that is unread for so long is stuck */
 
 static struct live_cgroup cgroup;
 static struct live_worker worker;
@@ -32,7 +32,7 @@ static void teardown(void)
 	shared = NULL;
 }
 
-/* Reads as test_stuck.c does; whether an event was left alone. */
+/* Reads as test_stuck.c does; returns whether an event got stuck. */
 static bool gets_stuck(uint32_t count, unsigned int seconds)
 {
 	const struct agentsh_ebpf_tracer_options options = {.on_event = count_event,
@@ -61,7 +61,7 @@ static bool gets_stuck(uint32_t count, unsigned int seconds)
 			   atomic_load(&shared->seen), atomic_load(&shared->made));
 		stuck = ret == -EINTR && atomic_load(&shared->made) > atomic_load(&shared->seen);
 	}
-	/* it was there all the time */
+	/* it was in the ring all the time */
 	if (stuck)
 		ck_assert_int_gt(agentsh_ebpf_poll(tracer, 0), 0);
 	atomic_store(&shared->stop, true);
@@ -70,16 +70,16 @@ static bool gets_stuck(uint32_t count, unsigned int seconds)
 	return stuck;
 }
 
-START_TEST(second_look_finds_it)
+START_TEST(second_drain_finds_it)
 {
-	late_second_look = true;
+	late_second_drain = true;
 	ck_assert(!gets_stuck(COUNT, 0));
 }
 END_TEST
 
-START_TEST(without_it_one_stays)
+START_TEST(without_second_drain_one_stays)
 {
-	late_second_look = false;
+	late_second_drain = false;
 	ck_assert(gets_stuck(20 * COUNT, STUCK_S));
 }
 END_TEST
@@ -90,7 +90,7 @@ int main(void)
 	TCase *tcase = live_case(suite, "a flag that is seen late");
 
 	tcase_add_checked_fixture(tcase, NULL, teardown);
-	tcase_add_test(tcase, second_look_finds_it);
-	tcase_add_test(tcase, without_it_one_stays);
+	tcase_add_test(tcase, second_drain_finds_it);
+	tcase_add_test(tcase, without_second_drain_one_stays);
 	return live_main(suite);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosts with just the rights that tracing takes: older verifiers are stricter with
+ * Hosts with only the privileges that tracing requires: older verifiers are stricter with
  * their programs, and before kernel 5.11 the limit of locked memory counts.
  */
 #include <errno.h>
@@ -14,15 +14,15 @@
 #define SESSION_ID 9
 
 struct opened {
-	bool counts; /* the limit counts here */
+	bool counts; /* maps count against the limit */
 	int ret;
 	struct agentsh_ebpf_error err;
 };
 
 static struct live_cgroup cgroup;
-static struct agentsh_ebpf_tracer *tracer; /* of the host */
+static struct agentsh_ebpf_tracer *tracer; /* of the host process */
 
-/* Never above the hard limit that there is: that takes CAP_SYS_RESOURCE. */
+/* Never exceeds the present hard limit, which would require CAP_SYS_RESOURCE. */
 static void memlock(rlim_t soft, rlim_t hard)
 {
 	struct rlimit limit;
@@ -52,7 +52,7 @@ static void open_required(const void *hooks, void *out)
 	agentsh_ebpf_tracer_close(tracer);
 }
 
-/* Older verifiers are stricter then: each hook alone, and all together. */
+/* Without CAP_PERFMON older verifiers are stricter: each hook alone, and all together. */
 START_TEST(hooks_without_perfmon)
 {
 	static const uint32_t hooks[] = {AGENTSH_EBPF_HOOK_CONNECT,
@@ -110,7 +110,7 @@ static struct opened open_with_memlock(rlim_t soft, rlim_t hard)
 	return opened;
 }
 
-/* The soft limit is too low, but a host without CAP_SYS_RESOURCE may raise it. */
+/* The soft limit is too low, but a host may raise it without CAP_SYS_RESOURCE. */
 START_TEST(raises_memlock_as_far_as_it_may)
 {
 	struct opened o = open_with_memlock(1 << 16, 1 << 26);
@@ -131,8 +131,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("rights");
-	TCase *tcase = live_case(suite, "rights");
+	Suite *suite = suite_create("least privilege");
+	TCase *tcase = live_case(suite, "privileges");
 
 	tcase_add_test(tcase, hooks_without_perfmon);
 	tcase_add_test(tcase, raises_memlock_as_far_as_it_may);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Too few descriptors or too little memory: said plainly, nothing left, usable after. */
+/* Too few descriptors or too little memory: a clear error, nothing left behind, usable later. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,17 +9,17 @@
 #include "kernel.h"
 #include "traffic.h"
 
-#define ENOUGH 80 /* descriptors for an open at its peak */
+#define ENOUGH 80 /* more descriptors than an open has at its peak */
 
 static struct rlimit many;
 
-/* Exactly this many more descriptors than there are now. */
+/* Allows exactly this many further descriptors. */
 static void allow(int more)
 {
 	struct rlimit few = many;
 	int fds[ENOUGH + 1] = {0};
 
-	/* the limit is one of numbers, and there are holes: take them to count them */
+	/* the limit applies to numbers, and some lower ones are unused: find the right number */
 	for (int i = 0; i <= more; i++) {
 		fds[i] = dup(0);
 		LIVE_CHECK(fds[i] >= 0, "dup: %s", strerror(errno));
@@ -38,14 +38,14 @@ static void allow_all(void)
 static void count_omissions(void *ctx, int level, const char *line)
 {
 	(void)level;
-	/* where the kernel hides them, tasks are left out with all descriptors too */
+	/* if the kernel hides tasks, they are left out even with enough descriptors */
 	*(int *)ctx += strstr(line, "events come without") &&
 		       (!kernel_hides_tasks() || strstr(line, "comm,"));
 }
 
 /*
- * One open with few descriptors fails with EMFILE or works, and leaves nothing;
- * one with all of them works then, and has all it can have.
+ * An open with few descriptors fails with EMFILE or works, and leaves nothing behind. A later
+ * open with enough descriptors works and leaves nothing out.
  */
 static void open_with_few(const void *arg, void *out)
 {
@@ -79,8 +79,8 @@ static void open_with_few(const void *arg, void *out)
 }
 
 /*
- * A process for each: libbpf remembers for ever what it found missing in the
- * kernel, and takes its own lack of a descriptor for that.
+ * One process per number: libbpf never asks the kernel again about a feature that it found
+ * missing, and mistakes its own lack of a descriptor for a missing feature.
  */
 START_TEST(open_without_descriptors)
 {
@@ -126,7 +126,7 @@ static void attach_with_few(const void *unused, void *out)
 		LIVE_CHECK(kernel_attached(cgroup.fd) == 0, "%d more: programs are left", more);
 	}
 	LIVE_CHECK(live_tracer_stats(tracer).attach_failures == 4, "attach_failures");
-	allow(4); /* a link each */
+	allow(4); /* one per link */
 	session = live_attach(tracer, &cgroup, 6);
 	allow_all();
 	live_worker_start(&worker, &cgroup);
@@ -152,12 +152,11 @@ START_TEST(attach_without_descriptors)
 }
 END_TEST
 
-/* Too little address space to map the ring: the last step but one of an open. */
-static void open_with_little_room(const void *unused, void *out)
+/* Too little address space to map the ring, which is the last step but one of an open. */
+static void open_with_little_address_space(const void *unused, void *out)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.size = sizeof(options),
-		.ring_size = 64U << 20, /* mapped twice, one after the other */
+		.size = sizeof(options), .ring_size = 64U << 20, /* mapped twice in a row */
 	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_tracer *tracer = (void *)&many;
@@ -189,7 +188,7 @@ START_TEST(open_without_address_space)
 	int done = 0;
 
 	live_worker_start(&host, NULL);
-	live_worker_call(&host, open_with_little_room, NULL, 0, &done, sizeof(done));
+	live_worker_call(&host, open_with_little_address_space, NULL, 0, &done, sizeof(done));
 	live_worker_stop(&host);
 	ck_assert_int_eq(done, 1);
 }

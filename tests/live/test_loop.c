@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The descriptor of a tracer in an event loop of others, level and edge triggered. */
+/* The tracer's descriptor in a foreign event loop, level-triggered and edge-triggered. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -22,8 +22,9 @@ static int one_at_a_time(void *ctx, const struct agentsh_ebpf_event *event)
 static void begin(agentsh_ebpf_event_fn on_event, uint32_t events)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.flags = AGENTSH_EBPF_OPEN_NO_MODERATION,
-		/* no timer; test_stuck.c has it */ .on_event = on_event};
+		.flags = AGENTSH_EBPF_OPEN_NO_MODERATION, /* test_stuck.c has the timer */
+		.on_event = on_event,
+	};
 	struct epoll_event event = {.events = events};
 
 	live_cgroup_make(&cgroup, NULL);
@@ -78,7 +79,7 @@ START_TEST(readable_on_wake)
 }
 END_TEST
 
-/* Both at once: two calls at most, and it is quiet. */
+/* An event and a wake at once: after two calls the descriptor is not readable any more. */
 START_TEST(readable_on_both)
 {
 	begin(NULL, EPOLLIN);
@@ -92,7 +93,7 @@ START_TEST(readable_on_both)
 }
 END_TEST
 
-START_TEST(readable_while_something_is_left)
+START_TEST(readable_while_events_are_left)
 {
 	begin(one_at_a_time, EPOLLIN);
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 5));
@@ -106,13 +107,13 @@ START_TEST(readable_while_something_is_left)
 }
 END_TEST
 
-/* As Go's netpoll does it: read until there is nothing, then wait for the edge. */
+/* Like Go's netpoll: read until nothing is left, then wait for the edge. */
 START_TEST(edge_triggered)
 {
 	uint32_t made = 0;
 
 	begin(NULL, EPOLLIN | EPOLLET);
-	while (ready(0)) /* the edge of being added, if there is one */
+	while (ready(0)) /* adding the descriptor may cause an edge */
 		;
 	for (uint32_t round = 0; round < 200; round++) {
 		uint32_t count = 1 + round % 7;
@@ -159,7 +160,7 @@ int main(void)
 	tcase_add_test(tcase, readable_on_event);
 	tcase_add_test(tcase, readable_on_wake);
 	tcase_add_test(tcase, readable_on_both);
-	tcase_add_test(tcase, readable_while_something_is_left);
+	tcase_add_test(tcase, readable_while_events_are_left);
 	tcase_add_test(tcase, edge_triggered);
 	tcase_add_test(tcase, plain_poll);
 	return live_main(suite);

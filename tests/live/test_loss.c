@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rings that are too small. Events are numbered by their maker, so a gap in the
- * numbers is what session_lost must rise by, and delivered and lost together
- * are what was made: exactly, not about.
+ * Rings that are too small. Events are numbered, so session_lost must rise by exactly the gap
+ * in the numbers, and delivered plus lost must be exactly the number of events made.
  */
 #include <errno.h>
 
@@ -34,7 +33,8 @@ static const struct flood {
 	 {.ring_size = RING_LARGE, .flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP}},
 };
 
-/* Each gap in the numbers is the rise of session_lost there, also at both ends. */
+/* Each gap in the numbers, also before the first and after the last event, is a rise of
+ * session_lost. */
 static void expect_gaps(const char *name, uint32_t made, uint64_t lost)
 {
 	uint64_t number = 0, known = 0;
@@ -73,7 +73,7 @@ static void expect_account(const struct flood *flood, struct agentsh_ebpf_tracer
 	ck_assert_uint_eq(total.lost, of_session.lost);
 	ck_assert_uint_eq(total.lost_quota, of_session.lost_quota);
 	ck_assert_uint_eq(total.malformed, 0);
-	/* with all of the ring for one it is never the share that runs out */
+	/* if one session may fill the ring, its quota never runs out */
 	ck_assert_uint_eq(of_session.lost_quota,
 			  flood->options.ring_quota == 100 ? 0 : of_session.lost);
 	expect_gaps(flood->name, made, of_session.lost);
@@ -93,7 +93,7 @@ START_TEST(nobody_reads)
 	live_drain(tracer);
 	expect_account(flood, tracer, session, made, true);
 
-	/* and now somebody does: nothing is lost any more, and the gap is told */
+	/* once the host reads, nothing more is lost, and the next event shows the gap */
 	for (int i = 0; i < 300; i++) {
 		traffic_of(&worker,
 			   (struct traffic){.how = flood->how, .first = ++made, .count = 1});
@@ -112,7 +112,7 @@ static int one_at_a_time(void *ctx, const struct agentsh_ebpf_event *event)
 	return 1;
 }
 
-/* Reader and maker at the same time, the reader with a call for each event. */
+/* Events are made while they are read, with one call per event. */
 START_TEST(slow_reader)
 {
 	const struct flood *flood = &floods[_i];
@@ -142,8 +142,8 @@ START_TEST(slow_reader)
 }
 END_TEST
 
-/* Two makers in one session: the numbers mix, the sum is still exact. */
-START_TEST(two_makers)
+/* Two processes in one session: the numbers interleave, but the sum is exact. */
+START_TEST(two_processes)
 {
 	struct agentsh_ebpf_tracer *tracer = live_open(&floods[_i].options);
 	struct agentsh_ebpf_session *session;
@@ -169,9 +169,9 @@ START_TEST(two_makers)
 }
 END_TEST
 
-/* ---- shares ------------------------------------------------------------- */
+/* ---- quotas ------------------------------------------------------------- */
 
-/* Three sessions flood and nobody reads: the fourth has its quarter all the same. */
+/* Three sessions flood and nobody reads: the fourth still has its quarter of the ring. */
 START_TEST(noisy_sessions_do_not_silence_a_quiet_one)
 {
 	const struct agentsh_ebpf_tracer_options options = {
@@ -185,7 +185,7 @@ START_TEST(noisy_sessions_do_not_silence_a_quiet_one)
 
 	live_cgroup_make(&quiet_cgroup, NULL);
 	quiet = live_attach(tracer, &quiet_cgroup, 99);
-	/* what it has had and was read does not count against it later */
+	/* events that were read must not count against the quota later */
 	live_worker_start(&worker, &quiet_cgroup);
 	for (int i = 0; i < QUIET_ROUNDS; i++) {
 		traffic_of(&worker, CONNECTS(.first = 1, .count = QUIET));
@@ -212,7 +212,7 @@ START_TEST(noisy_sessions_do_not_silence_a_quiet_one)
 		ck_assert_uint_eq(stats.delivered + stats.lost, FLOOD);
 		ck_assert_uint_eq(stats.lost, stats.lost_quota);
 		delivered += stats.delivered;
-		/* each has about its quarter: a record takes 100 to 300 bytes */
+		/* each uses about its quarter: a record takes 100 to 300 bytes */
 		ck_assert_uint_ge(stats.delivered, RING_LARGE / 4 / 300);
 		ck_assert_uint_le(stats.delivered, RING_LARGE / 4 / 100);
 	}
@@ -221,7 +221,7 @@ START_TEST(noisy_sessions_do_not_silence_a_quiet_one)
 }
 END_TEST
 
-/* With the only slot there is: what the one before it lost is not the next one's. */
+/* Two sessions in turn use the only slot: the second one does not inherit losses. */
 START_TEST(next_session_does_not_inherit_loss)
 {
 	const struct agentsh_ebpf_tracer_options options = {
@@ -258,7 +258,7 @@ END_TEST
 
 /* ---- datagrams ----------------------------------------------------------- */
 
-/* A datagram that was lost is not known: in the end each destination came once. */
+/* A lost datagram does not mark its destination as known: each is finally reported once. */
 START_TEST(lost_datagram_is_reported_later)
 {
 	const struct agentsh_ebpf_tracer_options options = {
@@ -290,7 +290,7 @@ START_TEST(lost_datagram_is_reported_later)
 	for (size_t i = 0; i < live_seen.count; i++)
 		times[traffic_number(&live_seen.list[i])]++;
 	for (uint32_t i = 1; i <= destinations; i++)
-		ck_assert_msg(times[i] == 1, "destination %u came %d times", i, times[i]);
+		ck_assert_msg(times[i] == 1, "destination %u was reported %d times", i, times[i]);
 }
 END_TEST
 
@@ -301,7 +301,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, nobody_reads, 0, LIVE_COUNT(floods));
 	tcase_add_loop_test(tcase, slow_reader, 0, LIVE_COUNT(floods));
-	tcase_add_loop_test(tcase, two_makers, 0, LIVE_COUNT(floods));
+	tcase_add_loop_test(tcase, two_processes, 0, LIVE_COUNT(floods));
 	tcase_add_test(tcase, noisy_sessions_do_not_silence_a_quiet_one);
 	tcase_add_test(tcase, next_session_does_not_inherit_loss);
 	tcase_add_test(tcase, lost_datagram_is_reported_later);

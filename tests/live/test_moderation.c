@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How often the reader is woken: not at all when idle, seldom when events flow,
- * once for a lone event, and before the ring is full.
+ * How often the reader is woken: never while it is idle, rarely while events flow, once per
+ * lone event, and always before the ring is full.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -13,7 +13,8 @@
 
 #include "pace.h"
 
-#define IDLE_S 3
+/* A timer that runs although the reader is idle expires every millisecond. */
+#define IDLE_S 1
 
 static struct live_cgroup cgroup;
 static struct agentsh_ebpf_tracer *tracer;
@@ -54,7 +55,7 @@ struct idler {
 	_Atomic pid_t tid;
 	_Atomic uint32_t seen;
 	_Atomic bool stop;
-	bool foreign; /* waits in an event loop of its own */
+	bool foreign; /* waits in a foreign event loop */
 };
 
 static int idler_event(void *ctx, const struct agentsh_ebpf_event *event)
@@ -89,7 +90,7 @@ static void idlers_expect_silence(struct idler *idlers, size_t count, const char
 	for (size_t i = 0; i < count; i++) {
 		int64_t end = pace_now_us() + LIVE_DEADLINE_MS * 1000;
 
-		/* goes to sleep at last */
+		/* waits until the reader sleeps */
 		do {
 			LIVE_CHECK(pace_now_us() < end, "%s: never sleeps", when);
 			before[i] = pace_sleeps(idlers[i].tid);
@@ -100,7 +101,7 @@ static void idlers_expect_silence(struct idler *idlers, size_t count, const char
 	for (size_t i = 0; i < count; i++) {
 		after = pace_sleeps(idlers[i].tid);
 		LIVE_CHECK(after == before[i], "%s, %s loop: %lu context switches", when,
-			   idlers[i].foreign ? "foreign" : "own", after - before[i]);
+			   idlers[i].foreign ? "foreign" : "library's", after - before[i]);
 	}
 }
 
@@ -138,7 +139,7 @@ END_TEST
 
 /* ---- while events flow ------------------------------------------------------ */
 
-/* Reads until all are seen; how many calls returned some, and how often it slept. */
+/* Reads until all events are seen. Returns the number of calls; counts the sleeps. */
 static unsigned int read_all(uint32_t count, unsigned long *sleeps)
 {
 	int64_t end = pace_now_us() + 2 * LIVE_DEADLINE_MS * 1000;
@@ -171,7 +172,7 @@ START_TEST(flow_is_read_in_batches)
 	unsigned int returns;
 	unsigned long sleeps;
 
-	/* room for all: a slow machine may stop the reader for longer than a share lasts */
+	/* room for all: a slow machine may stop the reader until a quota is used up */
 	begin((struct agentsh_ebpf_tracer_options){.ring_size = 16 << 20});
 	pace_begin(&worker, (struct pace){.shared = shared,
 					  .count = count,
@@ -182,8 +183,8 @@ START_TEST(flow_is_read_in_batches)
 }
 END_TEST
 
-/* One after the other: with a second's delay for each it would take an hour. */
-START_TEST(each_wakes_where_asked_for)
+/* Each event waits for the previous one: with a delay of a second each it would take an hour. */
+START_TEST(each_wakes_without_moderation)
 {
 	const uint32_t count = 3000;
 	unsigned long sleeps;
@@ -191,12 +192,12 @@ START_TEST(each_wakes_where_asked_for)
 	begin((struct agentsh_ebpf_tracer_options){.flags = AGENTSH_EBPF_OPEN_NO_MODERATION,
 						   .wakeup_delay_us = 1000000});
 	pace_begin(&worker, (struct pace){.shared = shared, .count = count});
-	/* the next one may come before the call for this one has ended */
+	/* an event may arrive before the call for the previous one has ended */
 	ck_assert_uint_ge(read_all(count, &sleeps), count - count / 10);
 }
 END_TEST
 
-/* A timer would look in vain after each; a wake-up is one sleep. */
+/* A timer would expire in vain after each event; with a wake-up there is one sleep per event. */
 START_TEST(lone_events_wake)
 {
 	const uint32_t count = 50;
@@ -209,21 +210,21 @@ START_TEST(lone_events_wake)
 }
 END_TEST
 
-/* ---- the mark ---------------------------------------------------------------- */
+/* ---- the wakeup watermark ----------------------------------------------------- */
 
 /*
- * With a delay of a second: if only the timer had the ring looked at, what the
- * session may hold would go out once a second, and this would take a minute.
+ * The delay is a second. If only the timer drained the ring, the session's quota would be read
+ * once per second, and this would take a minute.
  */
-static const struct marked {
+static const struct watermark {
 	uint32_t ring_size;
 	uint32_t ring_quota;
 	uint32_t holds; /* records of 168 bytes that a session may hold */
-} marked[] = {{4096, 100, 24}, {1U << 16, 100, 390}, {1U << 16, 0, 97}, {1U << 18, 0, 390}};
+} watermarks[] = {{4096, 100, 24}, {1U << 16, 100, 390}, {1U << 16, 0, 97}, {1U << 18, 0, 390}};
 
-START_TEST(mark_wakes_in_time)
+START_TEST(watermark_wakes_in_time)
 {
-	const struct marked *m = &marked[_i];
+	const struct watermark *m = &watermarks[_i];
 	uint32_t count = 60 * m->holds;
 	unsigned long sleeps;
 
@@ -246,8 +247,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, NULL, teardown);
 	tcase_add_test(tcase, idle_reader_sleeps);
 	tcase_add_test(tcase, flow_is_read_in_batches);
-	tcase_add_test(tcase, each_wakes_where_asked_for);
+	tcase_add_test(tcase, each_wakes_without_moderation);
 	tcase_add_test(tcase, lone_events_wake);
-	tcase_add_loop_test(tcase, mark_wakes_in_time, 0, LIVE_COUNT(marked));
+	tcase_add_loop_test(tcase, watermark_wakes_in_time, 0, LIVE_COUNT(watermarks));
 	return live_main(suite);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls out of the ordinary, each in its own network namespace, and those that are no event. */
+/* Unusual calls, each in its own network namespace, and calls that cause no event. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -73,7 +73,7 @@ static const struct call odd_calls[] = {
 	{"ping4 connect", AF_INET, SOCK_DGRAM, IPPROTO_ICMP, CALL_CONNECT, "127.4.5.6", 0, NULL, 0,
 	 0},
 	{"ping6 connect", AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6, CALL_CONNECT, "::1", 0, NULL, 0, 0},
-	/* the kernel runs the hook on the first subflow, whose cookie no system call tells */
+	/* the kernel runs the hook on the first subflow, whose cookie no system call returns */
 	{"mptcp4 connect", AF_INET, SOCK_STREAM, IPPROTO_MPTCP, CALL_CONNECT, "127.4.5.6", 0, NULL,
 	 CALL_LISTEN | CALL_SUBFLOW, 0},
 	{"mptcp6 connect", AF_INET6, SOCK_STREAM, IPPROTO_MPTCP, CALL_CONNECT, "::1", 0, NULL,
@@ -86,7 +86,7 @@ static const struct call odd_calls[] = {
 	 CALL_NO_EVENT, EPIPE},
 };
 
-/* Ping sockets are for the groups of this range, and a new namespace has none. */
+/* Only groups in this range may make ping sockets; in a new namespace it is empty. */
 static void allow_ping(void)
 {
 	int fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY | O_CLOEXEC);
@@ -120,7 +120,7 @@ static void odd_one(const void *index, void *out)
 		t->count = call_make(call, t->list);
 }
 
-/* Before 6.1 connect() of a ping socket passes no hook: does a program that refuses it? */
+/* Before 6.1 no hook runs for connect() of a ping socket: tries whether a program can refuse it. */
 static void try_ping(const void *index, void *refused)
 {
 	const struct call *call = &odd_calls[*(const int *)index];
@@ -171,14 +171,14 @@ START_TEST(odd_call)
 	memset(&expectations, 0, sizeof(expectations));
 	live_cgroup_make(&session, NULL);
 	hooked = kernel_hooks(_i, &session);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, odd_one, &_i, sizeof(_i), &expectations, sizeof(expectations));
 	live_worker_stop(&worker);
 	live_drain(tracer);
 	if (!hooked)
-		expectations.count = 0; /* then it is no event either */
+		expectations.count = 0; /* without a hook there is no event */
 	for (size_t i = 0; i < expectations.count; i++)
 		expectations.list[i].want.session_id = SESSION_ID;
 	differs = expectation_all_differ(expectations.list, expectations.count);
@@ -188,7 +188,7 @@ END_TEST
 
 /* ---- sends that name no destination -------------------------------------- */
 
-/* On a connected socket: the connect was the event, what follows is none. */
+/* Sends on a connected socket: only the connect causes an event. */
 static void connected_sends(const void *unused, void *out)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(26010)};
@@ -202,7 +202,7 @@ static void connected_sends(const void *unused, void *out)
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	LIVE_CHECK(!connect(fd, (void *)&to, sizeof(to)), "connect: %s", strerror(errno));
 	for (int i = 0; i < 10; i++) {
-		/* refused now and then: nobody listens, and the socket is told so */
+		/* some fail with ECONNREFUSED, because nothing listens there */
 		(void)!send(fd, "x", 1, 0);
 		(void)!write(fd, "x", 1);
 		(void)!sendmsg(fd, &message, 0);
@@ -219,7 +219,7 @@ START_TEST(sends_without_a_destination)
 	int done;
 
 	live_cgroup_make(&session, NULL);
-	tracer = live_open(NULL);
+	tracer = live_open_kept(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 	live_worker_start(&worker, &session);
 	live_worker_call(&worker, connected_sends, NULL, 0, &done, sizeof(done));

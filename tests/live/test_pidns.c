@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host itself is the first process of a new PID namespace, as in a
- * container. ns_pid and ns_tgid are what its fork() returned; pid and tgid stay
- * those of the initial namespace, which only /proc of the outside knows.
+ * The host is the first process of a new PID namespace, as in a container. ns_pid and ns_tgid
+ * are the numbers that its fork() returns; pid and tgid are those of the initial namespace,
+ * which only the /proc outside shows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,7 @@ static void second_thread(const void *unused, void *out)
 		   "thread");
 }
 
-/* One namespace deeper than the host. */
+/* Makes the calls one PID namespace below the host. */
 static void deeper(const void *unused, void *out)
 {
 	live_forked(CLONE_NEWPID, calls_make_all, unused, out, sizeof(struct call_expectations));
@@ -48,9 +48,9 @@ static void deeper(const void *unused, void *out)
 
 /* ---- the host ----------------------------------------------------------- */
 
-/* Compares what the worker said with what the tracer says; fails the host. */
+/* Compares the worker's expectations with the events; a difference fails the host. */
 static void trace(struct agentsh_ebpf_tracer *tracer, struct live_worker *worker, live_fn fn,
-		  const char *who)
+		  const char *caller)
 {
 	const char *differs;
 
@@ -61,7 +61,8 @@ static void trace(struct agentsh_ebpf_tracer *tracer, struct live_worker *worker
 	for (size_t i = 0; i < expectations.count; i++)
 		expectations.list[i].want.session_id = SESSION_ID;
 	differs = expectation_all_differ(expectations.list, expectations.count);
-	LIVE_CHECK(expectations.count && !differs, "%s: %s", who, differs ? differs : "no truths");
+	LIVE_CHECK(expectations.count && !differs, "%s: %s", caller,
+		   differs ? differs : "no expectations");
 }
 
 static void host(const void *unused, void *out)
@@ -72,7 +73,7 @@ static void host(const void *unused, void *out)
 
 	(void)unused;
 	LIVE_CHECK(getpid() == 1, "the host is not the first of its namespace");
-	expectation_host_level = 1; /* one below /proc, for all children */
+	expectation_host_level = 1; /* one below that of /proc, also for all children */
 	tracer = live_open(NULL);
 	live_attach(tracer, &session, SESSION_ID);
 
@@ -86,7 +87,7 @@ static void host(const void *unused, void *out)
 		   "ns_pid %u, ns_tgid %u of a second thread of %d", e->ns_pid, e->ns_tgid,
 		   (int)worker.pid);
 	trace(tracer, &worker, deeper, "in a deeper PID namespace");
-	/* not 1, which it is to itself, and one that the host could kill */
+	/* the number in the host's namespace, not 1, which getpid() returns there */
 	LIVE_CHECK(e->ns_tgid > (uint32_t)worker.pid, "ns_tgid is %u", e->ns_tgid);
 	live_worker_stop(&worker);
 	live_close(tracer);
@@ -111,11 +112,11 @@ START_TEST(host_in_a_new_pid_namespace)
 }
 END_TEST
 
-/* ---- a process that the host's namespace does not hold ------------------- */
+/* ---- a process that is not in the host's namespace ----------------------- */
 
 static struct agentsh_ebpf_tracer *deep_tracer;
 
-/* A host in two halves, so that a process of another namespace can act in between. */
+/* The host runs in two halves, so that a process of another namespace can act in between. */
 static void host_begins(const void *unused, void *out)
 {
 	(void)unused;
@@ -137,9 +138,9 @@ static void host_ends(const void *arg, void *out)
 }
 
 /*
- * All of it in one helper process, because its unshare() counts for all of its
- * later children. beside: the traced process is as deep as the host, but in
- * another namespace, whose numbers mean nothing to the host.
+ * Runs in a helper process, because unshare() applies to all later children of its caller.
+ * beside: the traced process is as deep as the host, but in another namespace, whose numbers
+ * mean nothing to the host.
  */
 static void stranger_calls(const void *beside, void *out)
 {
@@ -155,7 +156,7 @@ static void stranger_calls(const void *beside, void *out)
 	live_worker_call(&deep, host_begins, NULL, 0, &pid, sizeof(pid));
 	LIVE_CHECK(pid == 1, "the host is process %d", pid);
 	if (*(const bool *)beside) {
-		/* back, because one process can't unshare twice */
+		/* back to the first namespace: a process cannot unshare twice in a row */
 		LIVE_CHECK(!setns(own, CLONE_NEWPID) && !unshare(CLONE_NEWPID), "setns: %s",
 			   strerror(errno));
 		live_worker_start(&stranger, &session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Hosts with fewer rights than root: what is refused says what is missing, and
- * what works without them is right. Each host is a process of its own.
+ * Hosts with fewer privileges than root: a refused open names what is missing, and the events
+ * of hosts that can trace are correct. Each host is a separate process.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,12 +29,12 @@ enum { NO_PPID_ETC = 1, NO_NS_PID = 2, MAYBE_NO_COMM = 4 };
 
 struct host {
 	const char *name;
-	uint64_t caps; /* those that it keeps */
+	uint64_t caps; /* the capabilities that it keeps */
 	int (*before)(void);
-	int ret;	   /* what open must give */
-	const char *words; /* in its message */
-	int without;	   /* what events come without */
-	const char *path;  /* hidden from it */
+	int ret;	   /* expected result of open */
+	const char *words; /* in the message of open */
+	int without;	   /* what its events lack */
+	const char *path;  /* hidden from the host */
 };
 
 static struct live_cgroup cgroup;
@@ -42,7 +42,7 @@ static struct call_expectations expectations;
 static struct agentsh_ebpf_tracer *tracer; /* of the host */
 static struct agentsh_ebpf_session *session;
 
-/* ---- taking rights away -------------------------------------------------- */
+/* ---- taking privileges away ---------------------------------------------- */
 
 static int refuse_bpf(uint32_t error)
 {
@@ -68,7 +68,7 @@ static int seccomp_enosys(void)
 	return refuse_bpf(ENOSYS);
 }
 
-/* All capabilities, but those of a namespace of its own: as in a rootless container. */
+/* All capabilities of a new user namespace, as in a rootless container. */
 static int own_userns(void)
 {
 	int fd, ret = unshare(CLONE_NEWUSER);
@@ -84,7 +84,7 @@ static int unmapped_userns(void)
 	return unshare(CLONE_NEWUSER);
 }
 
-/* An empty directory instead, for this process only. */
+/* Mounts an empty directory over path, for this process only. */
 static int hide(const char *path)
 {
 	return unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
@@ -117,7 +117,7 @@ static const struct host hosts[] = {
 struct opened {
 	int ret;
 	bool out_is_null;
-	int said; /* lines of on_log that tell what is left out */
+	int omissions; /* lines of on_log that say what is left out */
 	struct agentsh_ebpf_error err;
 };
 
@@ -135,7 +135,7 @@ static void host_opens(const void *index, void *out)
 		.size = sizeof(options),
 		.on_event = live_on_event,
 		.on_log = count_omissions,
-		.log_ctx = &o->said,
+		.log_ctx = &o->omissions,
 	};
 
 	privileges_memlock_unlimited();
@@ -151,7 +151,7 @@ static void host_opens(const void *index, void *out)
 		session = live_attach(tracer, &cgroup, SESSION_ID);
 }
 
-/* Returns 1 for events with a comm, 0 for those without. */
+/* Returns 1 if the events have a comm, otherwise 0. */
 static void host_compares(const void *arg, void *out)
 {
 	const char *differs;
@@ -208,7 +208,7 @@ START_TEST(host_with)
 	live_cgroup_make(&cgroup, NULL);
 	live_worker_start(&host, NULL);
 	live_worker_call(&host, host_opens, &_i, sizeof(_i), &opened, sizeof(opened));
-	LIVE_CHECK(opened.ret == hosts[_i].ret, "%s: open gives %d (%s), should be %d",
+	LIVE_CHECK(opened.ret == hosts[_i].ret, "%s: open returned %d (%s), expected %d",
 		   hosts[_i].name, opened.ret, opened.err.message, hosts[_i].ret);
 	live_expect_message(&opened.err, hosts[_i].words);
 	ck_assert_int_eq(opened.err.code, opened.ret);
@@ -216,7 +216,7 @@ START_TEST(host_with)
 	if (opened.ret) {
 		ck_assert_uint_eq(opened.err.step, AGENTSH_EBPF_STEP_OBJECT_LOAD);
 	} else {
-		ck_assert_int_eq(opened.said != 0,
+		ck_assert_int_eq(opened.omissions != 0,
 				 kernel_hides_tasks() || hosts[_i].without & NO_PPID_ETC);
 		expect_events(&host, hosts[_i].without);
 	}
@@ -224,7 +224,7 @@ START_TEST(host_with)
 }
 END_TEST
 
-/* A host that had its capabilities switched off at its first try is not marked by that. */
+/* An open without capabilities does not affect a later one with them. */
 static void open_twice(const void *unused, void *out)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Probe and open with the same things taken for missing; and one after the other. */
+/* Probe and open agree if both simulate the same missing features, also one after the other. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,7 @@ static struct agentsh_ebpf_capabilities probe(uint64_t simulate)
 	return caps;
 }
 
-/* The event of one connect, in a session of the tracer. */
+/* Makes one connect in a session of the tracer and returns its event. */
 static struct agentsh_ebpf_event one_event(struct agentsh_ebpf_tracer *tracer)
 {
 	struct agentsh_ebpf_session *session = live_attach(tracer, &cgroup, 1);
@@ -50,7 +50,7 @@ static struct agentsh_ebpf_event one_event(struct agentsh_ebpf_tracer *tracer)
 	return live_seen.list[0];
 }
 
-/* 0 or what open gave, with which its message, code and step must agree. */
+/* Returns the result of open, with which the message, code and step must agree. */
 static int same_as_probe(uint64_t simulate, uint32_t *hooks)
 {
 	const struct agentsh_ebpf_capabilities caps = probe(simulate);
@@ -62,7 +62,7 @@ static int same_as_probe(uint64_t simulate, uint32_t *hooks)
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	int ret = agentsh_ebpf_tracer_open(&options, &tracer, &err);
 
-	LIVE_CHECK((ret == 0) == caps.usable, "0x%llx: open gives %d, usable is %u",
+	LIVE_CHECK((ret == 0) == caps.usable, "0x%llx: open returned %d, usable is %u",
 		   (unsigned long long)simulate, ret, caps.usable);
 	LIVE_CHECK(!strcmp(err.message, caps.reason), "open says '%s', the probe '%s'", err.message,
 		   caps.reason);
@@ -103,7 +103,7 @@ START_TEST(all_at_once)
 }
 END_TEST
 
-/* Without an optional one, exactly that is lacking. */
+/* Without one optional feature, events lack exactly what depends on it. */
 START_TEST(optional_ones)
 {
 	static const uint32_t optional[] = {
@@ -140,14 +140,14 @@ START_TEST(optional_ones)
 }
 END_TEST
 
-/* Which hooks stop an open is the options' word. */
+/* The options decide whether a missing hook makes the open fail. */
 static const struct {
 	uint32_t mode, hooks, required;
 	uint64_t simulate;
 	int ret;
 	uint32_t got;
 	const char *words;
-} wishes[] = {
+} requests[] = {
 	{0, 0, 0, ALL_SENDS, 0, CONNECT_HOOK, NULL},
 	{0, 0, UDP_HOOK, ALL_CONNECTS, 0, UDP_HOOK, NULL},
 	{0, 0, UDP_HOOK, BIT(AGENTSH_EBPF_CHECK_CONNECT6), 0, UDP_HOOK, NULL},
@@ -174,10 +174,10 @@ START_TEST(required_hooks)
 {
 	const struct agentsh_ebpf_tracer_options options = {
 		.size = sizeof(options),
-		.mode = wishes[_i].mode,
-		.hooks = wishes[_i].hooks,
-		.required_hooks = wishes[_i].required,
-		.simulate_missing = wishes[_i].simulate,
+		.mode = requests[_i].mode,
+		.hooks = requests[_i].hooks,
+		.required_hooks = requests[_i].required,
+		.simulate_missing = requests[_i].simulate,
 	};
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_error err = LIVE_ERROR;
@@ -185,17 +185,17 @@ START_TEST(required_hooks)
 	uint32_t got = agentsh_ebpf_tracer_hooks(tracer);
 
 	agentsh_ebpf_tracer_close(tracer);
-	LIVE_CHECK(ret == wishes[_i].ret && got == wishes[_i].got,
-		   "%d: open gives %d, hooks 0x%x: %s", _i, ret, got, err.message);
+	LIVE_CHECK(ret == requests[_i].ret && got == requests[_i].got,
+		   "%d: open returned %d, hooks 0x%x: %s", _i, ret, got, err.message);
 	if (ret)
-		live_expect_message(&err, wishes[_i].words);
+		live_expect_message(&err, requests[_i].words);
 }
 END_TEST
 
 /* ---- nothing stays in the process --------------------------------------- */
 
-/* All of it works: programs have their names, events their parents. */
-static void expect_whole(uint32_t marker)
+/* Everything works: programs have their names, and events a ppid. */
+static void expect_complete(uint32_t marker)
 {
 	const struct agentsh_ebpf_tracer_options options = {.max_sessions = marker};
 	static struct kernel_ids ids;
@@ -223,13 +223,14 @@ static void limited_first(const void *marker, void *unused)
 		caps = probe(0);
 		LIVE_CHECK(caps.usable == (left >= 64), "%u descriptors left: usable is %u: %s",
 			   left, caps.usable, caps.reason);
-		/* libbpf raises it where it finds the kernel older than 5.11, or no descriptor */
+		/* libbpf raises the limit if it takes the kernel for older than 5.11, also for lack
+		 * of a descriptor */
 		LIVE_CHECK(!getrlimit(RLIMIT_MEMLOCK, &now) &&
 				   (caps.usable || now.rlim_cur == after.rlim_cur),
 			   "RLIMIT_MEMLOCK was changed");
 		LIVE_CHECK(!setrlimit(RLIMIT_NOFILE, &before), "setrlimit");
 	}
-	expect_whole(*(const uint32_t *)marker);
+	expect_complete(*(const uint32_t *)marker);
 }
 
 static void powerless_first(const void *marker, void *unused)
@@ -238,7 +239,7 @@ static void powerless_first(const void *marker, void *unused)
 	LIVE_CHECK(!host_switch_caps(0), "capset: %s", strerror(errno));
 	LIVE_CHECK(!probe(0).usable && !probe(BIT(AGENTSH_EBPF_CHECK_BTF)).usable, "usable");
 	LIVE_CHECK(!host_switch_caps(1), "capset: %s", strerror(errno));
-	expect_whole(*(const uint32_t *)marker);
+	expect_complete(*(const uint32_t *)marker);
 }
 
 static void simulated_first(const void *marker, void *unused)
@@ -246,14 +247,14 @@ static void simulated_first(const void *marker, void *unused)
 	(void)unused;
 	for (int i = 0; i < CHECKS; i++)
 		probe(BIT(i));
-	expect_whole(*(const uint32_t *)marker);
+	expect_complete(*(const uint32_t *)marker);
 }
 
 #define SPARE 12
 
 static struct live_cgroup spare[SPARE];
 
-/* As many sessions as it promised; one more where the tracer itself takes less than it may. */
+/* As many sessions as promised, or one more if the tracer needs fewer descriptors than reserved. */
 static void count_sessions(const void *unused, void *unused_out)
 {
 	const struct agentsh_ebpf_tracer_options options = {
@@ -278,7 +279,7 @@ static void count_sessions(const void *unused, void *unused_out)
 							    NULL);
 		live_close(tracer);
 		LIVE_CHECK((got == promised || got == promised + 1) && got < SPARE,
-			   "%u descriptors: %u sessions, promised were %u", left, got, promised);
+			   "%u descriptors: %u sessions, promised %u", left, got, promised);
 		LIVE_CHECK(!setrlimit(RLIMIT_NOFILE, &before), "setrlimit");
 	}
 }
@@ -316,7 +317,7 @@ int main(void)
 	tcase_add_loop_test(tcase, each_alone_and_in_pairs, 0, CHECKS);
 	tcase_add_test(tcase, all_at_once);
 	tcase_add_test(tcase, optional_ones);
-	tcase_add_loop_test(tcase, required_hooks, 0, LIVE_COUNT(wishes));
+	tcase_add_loop_test(tcase, required_hooks, 0, LIVE_COUNT(requests));
 	tcase_add_loop_test(tcase, process, 0, LIVE_COUNT(processes));
 	return live_main(suite);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tracer holds, and that all of it is given back. */
+/* Which resources a tracer holds, and that it releases all of them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -16,14 +16,15 @@
 #define ATTACH_ROUNDS 1000
 #define OPEN_ROUNDS 50
 #define ATTACH_WARM_UP 5
-#define OPEN_WARM_UP 70 /* malloc's caches count as memory in use, and fill slowly */
-/* of check and stdio; a leak in each round is far above it */
+#define OPEN_WARM_UP 70 /* malloc counts its caches as memory in use, and they fill slowly */
+/* Memory of check and stdio. A leak in each round is far larger. */
 #define MEMORY_SLACK 2048
 #define PROGRAMS 4
 #define FDS 1024
 
 static struct live_cgroup cgroup;
-static uint32_t marker; /* what the kernel still frees of an earlier test does not count */
+static uint32_t
+	marker; /* new per test, so that objects which the kernel still frees do not count */
 
 static void setup(void)
 {
@@ -31,7 +32,7 @@ static void setup(void)
 	live_cgroup_make(&cgroup, NULL);
 }
 
-/* Lines of a file of /proc/self with this text in them; value: the first number behind it. */
+/* Counts the lines that contain text; *value receives the number after the first one. */
 static int lines_with(const char *path, const char *text, int *value)
 {
 	FILE *file = fopen(path, "re");
@@ -116,7 +117,8 @@ START_TEST(open_and_close_rounds)
 		live_attach(tracer, &cgroup, 1);
 		ck_assert_int_eq(threads(), 1);
 		kernel_ids(marker, &ids[i]);
-		ck_assert_uint_ge(ids[i].programs, PROGRAMS); /* one before may still be going */
+		ck_assert_uint_ge(ids[i].programs,
+				  PROGRAMS); /* those of the previous round may still exist */
 		ck_assert_uint_ge(ids[i].links, PROGRAMS);
 		ck_assert_uint_gt(ids[i].maps, 2);
 		live_close(tracer); /* the session too */
@@ -131,11 +133,11 @@ START_TEST(open_and_close_rounds)
 	ck_assert_int_eq(bpf_mappings(), 0);
 	ck_assert_int_eq(threads(), 1);
 	for (int i = 0; i < OPEN_ROUNDS; i++)
-		ck_assert_msg(kernel_gone(&ids[i]), "of round %d something is left", i);
+		ck_assert_msg(kernel_gone(&ids[i]), "something of round %d is left", i);
 }
 END_TEST
 
-/* Programs are loaded once a tracer, not once a session. */
+/* Programs are loaded once per tracer, not once per session. */
 START_TEST(a_session_costs_its_links)
 {
 	struct agentsh_ebpf_tracer *tracer = open_marked();
@@ -166,7 +168,7 @@ START_TEST(a_session_costs_its_links)
 }
 END_TEST
 
-/* A child that was forked and lives on holds copies of the descriptors. */
+/* A forked child that is still alive holds copies of the descriptors. */
 START_TEST(detach_while_a_child_has_copies)
 {
 	struct agentsh_ebpf_tracer *tracer = open_marked();
@@ -195,7 +197,7 @@ static void *detach_without_bpf(void *session)
 	return NULL;
 }
 
-/* Then its programs run on, and nobody else gets the counters to which they add. */
+/* The programs then run on, and no other session gets the counters to which they add. */
 START_TEST(detach_without_privilege_while_a_child_has_copies)
 {
 	const struct agentsh_ebpf_tracer_options options = {.max_sessions = 1};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program that gains rights by being executed (set-user-ID) does not listen to
- * the environment of whoever started it. For the kernel, a process with another
- * real than effective user that executes anything is such a one.
+ * A program that gains privileges by execve(2), such as a set-user-ID program, ignores the
+ * environment of its caller. The kernel treats an execve() by a process whose real and
+ * effective user differ in the same way.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 
 enum { IGNORED = 10, READ = 11, WRONG = 12, PLAIN = 20 };
 
-/* The executed side: whether it is a secure execution, and what was read. */
+/* Runs after execve(): returns whether the execution is secure, and what was read. */
 static int read_environment(void)
 {
 	uint32_t mode = MODE_BEFORE;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which session an event belongs to, and from when to when. */
+/* Which session an event belongs to, and when a session begins and ends. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,20 +16,20 @@ static void setup(void)
 	live_cgroup_make(&other, NULL);
 }
 
-/* ---- whose -------------------------------------------------------------- */
+/* ---- which session ------------------------------------------------------ */
 
 START_TEST(nested_sessions_get_one_event_each)
 {
-	const uint64_t tags[] = {1001, 1002, 1003};
+	const uint64_t ids[] = {1001, 1002, 1003};
 	struct live_cgroup middle, inner;
 	struct live_worker worker;
 	int seen[3] = {0};
 
 	live_cgroup_make(&middle, &one);
 	live_cgroup_make(&inner, &middle);
-	live_attach(tracer, &middle, tags[1]); /* not in the order of depth */
-	live_attach(tracer, &one, tags[0]);
-	live_attach(tracer, &inner, tags[2]);
+	live_attach(tracer, &middle, ids[1]); /* not in the order of depth */
+	live_attach(tracer, &one, ids[0]);
+	live_attach(tracer, &inner, ids[2]);
 	live_worker_start(&worker, &inner);
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 1));
 	traffic_of(&worker, SENDS(.first = 1, .count = 1));
@@ -39,22 +39,22 @@ START_TEST(nested_sessions_get_one_event_each)
 		const struct agentsh_ebpf_event *e = &live_seen.list[i];
 
 		for (int j = 0; j < 3; j++)
-			seen[j] += e->session_id == tags[j] ? (int)e->kind : 0;
+			seen[j] += e->session_id == ids[j] ? (int)e->kind : 0;
 		ck_assert_uint_eq(e->cgroup_id, inner.id);
 		ck_assert_uint_eq(e->socket_cookie, live_seen.list[0].socket_cookie);
 	}
-	/* kinds 1 and 2 once each */
+	/* kinds 1 and 2, once each */
 	ck_assert_int_eq(seen[0], 3);
 	ck_assert_int_eq(seen[1], 3);
 	ck_assert_int_eq(seen[2], 3);
 
-	/* the middle one alone: the others are above and below it */
+	/* a process in the middle cgroup: only the sessions at and above it see it */
 	live_worker_start(&worker, &middle);
 	traffic_of(&worker, CONNECTS(.first = 2, .count = 1));
 	live_worker_stop(&worker);
 	ck_assert_uint_eq(live_drain(tracer), 2);
-	ck_assert_uint_ne(live_seen.list[6].session_id, tags[2]);
-	ck_assert_uint_ne(live_seen.list[7].session_id, tags[2]);
+	ck_assert_uint_ne(live_seen.list[6].session_id, ids[2]);
+	ck_assert_uint_ne(live_seen.list[7].session_id, ids[2]);
 }
 END_TEST
 
@@ -67,7 +67,8 @@ START_TEST(two_sessions_without_crosstalk)
 	live_worker_start(&a, &one);
 	live_worker_start(&b, &other);
 	for (uint32_t i = 0; i < 20; i++) {
-		uint32_t number = 1 + 10 * i; /* new destinations, for the datagrams' sake */
+		uint32_t number =
+			1 + 10 * i; /* new destinations, because repeated datagrams are no events */
 
 		traffic_of(&a, (struct traffic){.how = i % 2, .first = number, .count = 3});
 		live_drain(tracer);
@@ -113,7 +114,7 @@ static void leave(const void *cgroup, void *unused)
 	live_cgroup_enter(cgroup);
 }
 
-/* A socket belongs to the cgroup in which it was made, the caller to where it is. */
+/* A socket belongs to the cgroup in which it was made, even if its process has left it. */
 START_TEST(socket_made_inside_process_gone)
 {
 	struct live_worker worker;
@@ -123,7 +124,7 @@ START_TEST(socket_made_inside_process_gone)
 	traffic_of(&worker, CONNECTS(.socket = 0, .first = 1, .count = 1));
 	live_worker_call(&worker, leave, &other, sizeof(other), NULL, 0);
 	traffic_of(&worker, CONNECTS(.socket = 0, .first = 2, .count = 1));
-	/* a new socket is of the new cgroup */
+	/* a new socket belongs to the new cgroup */
 	traffic_of(&worker, CONNECTS(.socket = 1, .first = 3, .count = 1));
 	live_worker_stop(&worker);
 	live_drain(tracer);
@@ -154,9 +155,9 @@ START_TEST(two_tracers_on_one_cgroup)
 }
 END_TEST
 
-/* ---- from when to when --------------------------------------------------- */
+/* ---- begin and end -------------------------------------------------------- */
 
-START_TEST(detach_ends_it_and_keeps_what_is_pending)
+START_TEST(detach_ends_the_session_and_keeps_pending_events)
 {
 	struct agentsh_ebpf_session *session = live_attach(tracer, &one, 1);
 	struct live_worker worker;
@@ -174,7 +175,7 @@ START_TEST(detach_ends_it_and_keeps_what_is_pending)
 }
 END_TEST
 
-START_TEST(attach_again_with_another_tag)
+START_TEST(attach_again_with_another_id)
 {
 	struct live_worker worker;
 	size_t from = 0;
@@ -185,7 +186,7 @@ START_TEST(attach_again_with_another_tag)
 		struct agentsh_ebpf_stats stats;
 
 		traffic_of(&worker, CONNECTS(.first = round, .count = 3));
-		if (round % 2) /* else its events are read when the next one is there */
+		if (round % 2) /* otherwise its events are read after the detach */
 			live_drain(tracer);
 		stats = live_session_stats(s);
 		ck_assert_uint_eq(stats.delivered, round % 2 ? 3 : 0);
@@ -202,7 +203,7 @@ START_TEST(attach_again_with_another_tag)
 }
 END_TEST
 
-START_TEST(pending_events_of_an_earlier_session_keep_its_tag)
+START_TEST(pending_events_of_an_earlier_session_keep_its_id)
 {
 	struct agentsh_ebpf_session *session = live_attach(tracer, &one, 1);
 	struct live_worker worker;
@@ -217,7 +218,7 @@ START_TEST(pending_events_of_an_earlier_session_keep_its_tag)
 	ck_assert_uint_eq(live_seen.count, 3);
 	ck_assert_uint_eq(live_seen.list[1].session_id, 1);
 	ck_assert_uint_eq(live_seen.list[2].session_id, 2);
-	/* and are not counted as the new one's */
+	/* they do not count for the new session */
 	ck_assert_uint_eq(live_session_stats(session).delivered, 1);
 }
 END_TEST
@@ -233,7 +234,7 @@ START_TEST(attach_twice)
 	ck_assert_int_eq(err.code, -EEXIST);
 	ck_assert_uint_eq(live_tracer_stats(tracer).attach_failures, 1);
 	ck_assert_uint_eq(live_tracer_stats(tracer).sessions, 1);
-	/* the first one is as it was */
+	/* the first session works as before */
 	live_worker_start(&worker, &one);
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 2));
 	traffic_of(&worker, SENDS(.first = 3, .count = 1));
@@ -265,7 +266,7 @@ START_TEST(cgroup_removed_while_attached)
 	LIVE_CHECK(ret == -ENOENT && !again && strstr(err.message, "removed"), "%d: %s", ret,
 		   err.message);
 	close(fd);
-	live_attach(tracer, &other, 2); /* still good for others */
+	live_attach(tracer, &other, 2); /* other cgroups can still be attached */
 }
 END_TEST
 
@@ -303,9 +304,9 @@ int main(void)
 	tcase_add_test(tcase, outside_is_not_seen);
 	tcase_add_test(tcase, socket_made_inside_process_gone);
 	tcase_add_test(tcase, two_tracers_on_one_cgroup);
-	tcase_add_test(tcase, detach_ends_it_and_keeps_what_is_pending);
-	tcase_add_test(tcase, attach_again_with_another_tag);
-	tcase_add_test(tcase, pending_events_of_an_earlier_session_keep_its_tag);
+	tcase_add_test(tcase, detach_ends_the_session_and_keeps_pending_events);
+	tcase_add_test(tcase, attach_again_with_another_id);
+	tcase_add_test(tcase, pending_events_of_an_earlier_session_keep_its_id);
 	tcase_add_test(tcase, attach_twice);
 	tcase_add_test(tcase, cgroup_removed_while_attached);
 	tcase_add_test(tcase, cgroup_removed_and_tracer_closed);

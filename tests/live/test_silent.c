@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nothing is written to the host's stdout and stderr; what there is to say goes to on_log. */
+/* The library writes nothing to the host's stdout and stderr; messages go to on_log. */
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@ static int lines;
 
 static void count_line(void *ctx, int level, const char *line)
 {
-	LIVE_CHECK(ctx == &lines, "on_log got a context that is not its own");
+	LIVE_CHECK(ctx == &lines, "on_log got a wrong context");
 	LIVE_CHECK(level >= AGENTSH_EBPF_LOG_WARN && level <= AGENTSH_EBPF_LOG_DEBUG, "level %d",
 		   level);
 	LIVE_CHECK(*line && line[strlen(line) - 1] != '\n', "an empty or unfinished line: '%s'",
@@ -33,7 +33,7 @@ static void open_once(struct agentsh_ebpf_tracer_options options, int want)
 
 	options.size = sizeof(options);
 	ret = agentsh_ebpf_tracer_open(&options, &tracer, NULL);
-	LIVE_CHECK(ret == want, "open: %d, should be %d", ret, want);
+	LIVE_CHECK(ret == want, "open: %d, expected %d", ret, want);
 	if (ret)
 		return;
 	ret = agentsh_ebpf_session_attach(tracer, cgroup.fd, NULL, &session, NULL);
@@ -54,7 +54,7 @@ static void switch_capabilities(bool on)
 	LIVE_CHECK(!syscall(SYS_capset, &header, data), "capset: %s", strerror(errno));
 }
 
-/* All ways, each with and without on_log; the number of lines for it in *out. */
+/* Successful and failing opens, with and without on_log; *out receives the number of lines. */
 static void open_in_silence(const void *unused, void *out)
 {
 	struct agentsh_ebpf_tracer_options plain = {0};
@@ -69,7 +69,7 @@ static void open_in_silence(const void *unused, void *out)
 	open_once(plain, 0);
 	open_once(logging, 0);
 	LIVE_CHECK(lines, "libbpf said nothing to on_log");
-	/* libbpf has something to say about these */
+	/* libbpf prints messages in these cases */
 	switch_capabilities(false);
 	open_once(plain, -EPERM);
 	open_once(logging, -EPERM);

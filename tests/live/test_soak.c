@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions that come and go under mixed load, for SOAK_SECONDS: what was made is
- * delivered, lost or deduplicated, to the last one, and nothing grows.
+ * Attaches and detaches sessions under mixed load for SOAK_SECONDS: every event is delivered,
+ * lost or deduplicated, and memory, descriptors and kernel objects do not grow.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -16,7 +16,7 @@
 
 #define WORKERS 6
 #define SECONDS 4 /* in an ordinary test run */
-#define ROUNDS 40 /* between two looks at what is held */
+#define ROUNDS 40 /* between two counts of what is held */
 #define REPORT_S 60
 #define MEMORY_SLACK 4096
 #define RING 65536 /* small, so that some are lost */
@@ -25,7 +25,7 @@ static struct member {
 	struct live_cgroup cgroup;
 	struct live_worker worker;
 	struct agentsh_ebpf_session *session;
-	uint64_t made; /* in this session */
+	uint64_t made; /* events of this session */
 	bool busy;
 } members[WORKERS];
 
@@ -64,11 +64,11 @@ static void begin_traffic(struct member *m)
 		.repeat = 1 + below(3),
 	};
 
-	t.socket = t.how; /* a connected one would refuse other destinations' sends */
+	t.socket = t.how; /* a connected socket could not send to other destinations */
 	traffic_begin(&m->worker, t);
 	m->busy = true;
 	if (!m->session)
-		return; /* of no session: no event */
+		return; /* without a session there is no event */
 	m->made += (uint64_t)t.count * t.repeat;
 	made += (uint64_t)t.count * t.repeat;
 }
@@ -103,7 +103,7 @@ static void one_round(void)
 
 		if (m->session ? !below(3) : !below(2)) {
 			if (m->session) {
-				detach(m, below(2)); /* or leave its events unread */
+				detach(m, below(2)); /* or leaves its events unread */
 			} else {
 				m->session = live_attach(tracer, &m->cgroup, (uint64_t)i + 1);
 				m->made = 0;
@@ -125,7 +125,7 @@ struct held {
 	size_t programs, maps, links;
 };
 
-/* With no session attached; what was made must add up. */
+/* Detaches all sessions; then the counts must add up. */
 static struct held settle(uint32_t marker)
 {
 	static struct kernel_ids ids;
@@ -169,8 +169,8 @@ START_TEST(soak)
 		.ring_size = RING,
 		.on_event = on_event,
 	};
-	const char *wish = getenv("SOAK_SECONDS");
-	time_t start = time(NULL), end = start + (wish ? atoi(wish) : SECONDS), next = start;
+	const char *seconds = getenv("SOAK_SECONDS");
+	time_t start = time(NULL), end = start + (seconds ? atoi(seconds) : SECONDS), next = start;
 	struct held first, now;
 
 	made = seen = sessions = 0;
@@ -179,7 +179,7 @@ START_TEST(soak)
 		live_cgroup_make(&members[i].cgroup, NULL);
 		live_worker_start(&members[i].worker, &members[i].cgroup);
 	}
-	for (int i = 0; i < ROUNDS; i++) /* what fills once */
+	for (int i = 0; i < ROUNDS; i++) /* fills caches that are kept */
 		one_round();
 	first = settle(marker);
 	do {
@@ -198,7 +198,8 @@ START_TEST(soak)
 		}
 	} while (time(NULL) < end);
 	report(time(NULL) - start, &now);
-	ck_assert_uint_gt(live_tracer_stats(tracer).lost, 0); /* else that was not tried */
+	ck_assert_uint_gt(live_tracer_stats(tracer).lost,
+			  0); /* otherwise the ring never was full */
 	ck_assert_uint_gt(live_tracer_stats(tracer).deduplicated, 0);
 }
 END_TEST

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * No event stays in the ring: each one comes, also when nothing follows it that
- * would push it out. Pauses are at random around the moderation delay, where the
- * reader changes between being woken and looking by itself.
+ * No event gets stuck in the ring: each one is delivered even if no other event follows. The
+ * random pauses are close to the moderation delay, where the reader changes between waiting
+ * for wake-ups and polling by timer.
  */
 #include <errno.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static int read_some(uint32_t n, int timeout_ms)
 	return ret;
 }
 
-/* ---- each way to wait, with nothing behind the last event ---------------- */
+/* ---- each way to wait, with no event after the last one ------------------ */
 
 enum { BY_POLL, BY_READ, BY_LEVEL, BY_EDGE, WAYS };
 
@@ -88,7 +88,7 @@ static void wait_for_one(int path, uint32_t *seed)
 	case BY_READ:
 		read_some(1 + pace_random(seed, 8), -1);
 		break;
-	case BY_LEVEL: /* one call each time, and now and then one that nobody asked for */
+	case BY_LEVEL: /* one read per wait, and sometimes one without a wait */
 		if (pace_random(seed, 4))
 			waited(epoll_wait(loop, &event, 1, -1));
 		read_some(1 + pace_random(seed, 2), 0);
@@ -100,11 +100,12 @@ static void wait_for_one(int path, uint32_t *seed)
 	}
 }
 
-START_TEST(last_one_comes)
+START_TEST(last_event_arrives)
 {
 	int path = _i % WAYS;
 	uint32_t delay = delays[_i / WAYS], seed = (uint32_t)_i;
-	/* about a second of pauses */
+	/* Pauses of about a second in total: 300 to 4000 chances for the race between the
+	 * reader that goes idle and an event. */
 	uint32_t count = 1500000 / delay < 4000 ? 1500000 / delay : 4000;
 	const struct agentsh_ebpf_tracer_options options = {.wakeup_delay_us = delay};
 
@@ -126,8 +127,8 @@ START_TEST(last_one_comes)
 }
 END_TEST
 
-/* The same by looking all the time and never waiting. */
-START_TEST(looks_without_pause)
+/* A reader that polls all the time and never waits. */
+START_TEST(polls_without_pause)
 {
 	const uint32_t count = 3000;
 	int64_t end = pace_now_us() + LIVE_DEADLINE_MS * 1000;
@@ -146,13 +147,13 @@ START_TEST(looks_without_pause)
 }
 END_TEST
 
-/* What a small array left is there at once, not only when the timer says so. */
+/* Events that did not fit into the array are readable at once, not only after the timer. */
 START_TEST(leftovers_are_readable)
 {
 	struct epoll_event event;
 
 	begin((struct agentsh_ebpf_tracer_options){.wakeup_delay_us = 1000000}, EPOLLIN);
-	traffic_of(&worker, CONNECTS(.first = 1, .count = 2)); /* it flows */
+	traffic_of(&worker, CONNECTS(.first = 1, .count = 2)); /* the reader polls from now on */
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, -1), 2);
 	for (uint32_t round = 0; round < 2; round++) {
 		traffic_of(&worker, CONNECTS(.first = 3 + 50 * round, .count = 50));
@@ -169,7 +170,7 @@ START_TEST(leftovers_are_readable)
 }
 END_TEST
 
-/* ---- two processors flat out, then silence -------------------------------- */
+/* ---- a flood from two processors, then silence ---------------------------- */
 
 static int just_count(void *ctx, const struct agentsh_ebpf_event *event)
 {
@@ -178,7 +179,7 @@ static int just_count(void *ctx, const struct agentsh_ebpf_event *event)
 	return 0;
 }
 
-START_TEST(flat_out_then_silence)
+START_TEST(flood_then_silence)
 {
 	const uint32_t each = 40000;
 	const struct agentsh_ebpf_tracer_options options = {
@@ -221,9 +222,9 @@ int main(void)
 	TCase *tcase = live_case(suite, "nothing stays in the ring");
 
 	tcase_add_checked_fixture(tcase, NULL, teardown);
-	tcase_add_loop_test(tcase, last_one_comes, 0, WAYS * (int)LIVE_COUNT(delays));
-	tcase_add_test(tcase, looks_without_pause);
+	tcase_add_loop_test(tcase, last_event_arrives, 0, WAYS * (int)LIVE_COUNT(delays));
+	tcase_add_test(tcase, polls_without_pause);
 	tcase_add_test(tcase, leftovers_are_readable);
-	tcase_add_test(tcase, flat_out_then_silence);
+	tcase_add_test(tcase, flood_then_silence);
 	return live_main(suite);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything that any thread may do at any time, done at the same time. What it
- * is worth shows under ThreadSanitizer (-DAGENTSH_EBPF_SANITIZE=thread).
+ * Calls at the same time everything that any thread may call at any time. ThreadSanitizer
+ * (-DAGENTSH_EBPF_SANITIZE=thread) then finds data races.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ static struct live_cgroup busy, churn[ATTACHERS];
 static struct agentsh_ebpf_session *session;
 static _Atomic int stop, failures;
 
-/* check's assertions belong to the main thread */
+/* check's assertions work only in the main thread */
 #define COUNT_UNLESS(condition)                                                                    \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -74,14 +74,14 @@ static void *polling(void *unused)
 START_TEST(all_at_once)
 {
 	pthread_t attacher[ATTACHERS], watcher, poller;
-	/* room for all of it, should the poller not run for a while */
+	/* room for all events, in case the poller does not run for a while */
 	const struct agentsh_ebpf_tracer_options options = {.ring_quota = 100};
 	struct live_worker worker;
 	uint32_t made = 0;
 
 	stop = failures = 0;
 	live_cgroup_make(&busy, NULL);
-	/* before the threads: a fork copies only one */
+	/* forked before the threads start, because fork() copies only one thread */
 	live_worker_start(&worker, &busy);
 	tracer = live_open(&options);
 	session = live_attach(tracer, &busy, 1);
@@ -113,7 +113,7 @@ START_TEST(all_at_once)
 }
 END_TEST
 
-/* Tracers are independent, but libbpf's print hook is one for all. */
+/* Tracers are independent, but share libbpf's print hook. */
 static void *opening(void *unused)
 {
 	(void)unused;

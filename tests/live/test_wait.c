@@ -74,7 +74,7 @@ START_TEST(event_ends_an_endless_wait)
 }
 END_TEST
 
-/* Whether a thread sleeps in a system call, and so, here, in the wait. */
+/* Waits until the thread sleeps, which it only does inside the poll. */
 static void until_asleep(pid_t tid)
 {
 	int64_t end = now_ms() + LIVE_DEADLINE_MS;
@@ -94,7 +94,7 @@ static void until_asleep(pid_t tid)
 
 struct poller {
 	pthread_t thread;
-	int tid[2]; /* pipe: the thread's number */
+	int tid[2]; /* pipe that passes the thread id */
 	int timeout_ms;
 	int ret;
 };
@@ -110,7 +110,7 @@ static void *poller_run(void *arg)
 	return NULL;
 }
 
-/* A thread that is inside poll when this returns. */
+/* Starts a thread and waits until it is inside agentsh_ebpf_poll(). */
 static pid_t poller_start(struct poller *p, int timeout_ms)
 {
 	pid_t tid = 0;
@@ -141,7 +141,7 @@ START_TEST(wake_from_another_thread)
 		ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 		ck_assert_int_eq(poller_join(&poller), 0);
 	}
-	/* used up: the next one waits again */
+	/* the wake is consumed: the next call waits again */
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 20), 0);
 	poller_start(&poller, -1);
 	agentsh_ebpf_wake(tracer);
@@ -149,7 +149,7 @@ START_TEST(wake_from_another_thread)
 }
 END_TEST
 
-/* A wake that comes before the wait is not lost, and three are one. */
+/* A wake before the wait is not lost, and three wakes count as one. */
 START_TEST(wake_in_advance)
 {
 	struct agentsh_ebpf_event event;
@@ -164,7 +164,7 @@ START_TEST(wake_in_advance)
 	ck_assert_int_ge(now_ms() - start, 29);
 	agentsh_ebpf_wake(tracer);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &event, 1, -1), 0);
-	/* events that are there go first; the wake is for the next one that would wait */
+	/* pending events come first; the wake ends the next call that would wait */
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 2));
 	agentsh_ebpf_wake(tracer);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, -1), 2);
@@ -197,7 +197,7 @@ START_TEST(signal_ends_a_wait)
 	poller_start(&poller, LIVE_DEADLINE_MS);
 	pthread_kill(poller.thread, SIGUSR1);
 	ck_assert_int_eq(poller_join(&poller), -EINTR);
-	/* a handler may wake: the wait ends now or the next one at once */
+	/* a handler may call wake: the signal ends this wait, and the wake the next one */
 	action.sa_handler = on_signal_wake;
 	sigaction(SIGUSR1, &action, NULL);
 	poller_start(&poller, -1);
@@ -205,7 +205,7 @@ START_TEST(signal_ends_a_wait)
 	ck_assert_int_eq(poller_join(&poller), -EINTR);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, -1), 0);
 	sigaction(SIGUSR1, &old, NULL);
-	/* and nothing is lost by it */
+	/* no event is lost */
 	traffic_of(&worker, CONNECTS(.first = 1, .count = 3));
 	live_drain(tracer);
 	traffic_expect(0, 1, 1, 3);
@@ -252,7 +252,7 @@ START_TEST(callback_that_stops_loses_nothing)
 }
 END_TEST
 
-/* At the fifth event: what is in the ring by then comes all the same. */
+/* Detaches at the fifth event: the events in the ring are still delivered. */
 static int detach_at_the_fifth(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	live_on_event(ctx, event);
@@ -298,7 +298,7 @@ START_TEST(calls_in_the_callback)
 }
 END_TEST
 
-START_TEST(at_most_4096_a_call)
+START_TEST(at_most_4096_per_call)
 {
 	const struct agentsh_ebpf_tracer_options options = {.ring_size = 4U << 20};
 
@@ -328,6 +328,6 @@ int main(void)
 	tcase_add_test(callbacks, callback_that_stops_loses_nothing);
 	tcase_add_test(callbacks, detach_and_attach_in_the_callback);
 	tcase_add_test(callbacks, calls_in_the_callback);
-	tcase_add_test(callbacks, at_most_4096_a_call);
+	tcase_add_test(callbacks, at_most_4096_per_call);
 	return live_main(suite);
 }

@@ -46,7 +46,7 @@ static struct address address_of(int domain, const char *text, uint16_t port)
 	return a;
 }
 
-/* As an event tells it: a mapped address is plain IPv4. */
+/* The address as an event has it: a mapped one as IPv4. */
 static void end_of(const struct address *a, uint8_t addr[16], uint16_t *port)
 {
 	memset(addr, 0, 16);
@@ -101,7 +101,7 @@ static int prepare(const struct call *call, struct address *to, int *listener)
 	return fd;
 }
 
-/* One message of each address; with CALL_PKTINFO it names its source. */
+/* Sends one message to each address; with CALL_PKTINFO it names its source. */
 static int send_messages(const struct call *call, int fd, struct address *to, int count)
 {
 	union {
@@ -160,7 +160,7 @@ static int act(const struct call *call, int fd, struct address *to, int count)
 	}
 }
 
-/* What a message's own source does to the local address. */
+/* The source address in a message becomes the local address of the event. */
 static void want_pktinfo(struct expectation *t, int domain)
 {
 	memset(t->want.local_addr, 0, sizeof(t->want.local_addr));
@@ -193,11 +193,11 @@ static size_t call_on(const struct call *call, int fd, struct address *to, struc
 	error = act(call, fd, to, count);
 	for (int i = 0; i < count; i++)
 		expectation_clocks(&list[i], 1);
-	LIVE_CHECK(call->error == CALL_ANY_ERROR || error == call->error, "%s: %s, should be %s",
+	LIVE_CHECK(call->error == CALL_ANY_ERROR || error == call->error, "%s: %s instead of %s",
 		   call->name, strerror(error), strerror(call->error));
 	for (int i = 0; i < count; i++) {
 		list[i].error = error;
-		if (!connects) /* the send chose a port first */
+		if (!connects) /* the kernel chose the port before the hook ran */
 			want_local(&list[i], fd);
 		if (call->flags & CALL_PKTINFO)
 			want_pktinfo(&list[i], call->domain);
@@ -251,9 +251,8 @@ void calls_make_all(const void *unused, void *call_expectations)
 #define UDP SOCK_DGRAM, IPPROTO_UDP
 
 /*
- * Addresses and ports whose bytes all differ, so that an order or offset that is
- * wrong shows. Nobody listens at the ports of TCP; where somebody does, it is
- * the same event.
+ * All bytes of the addresses and ports differ, so that a wrong byte order or offset shows.
+ * Nothing is expected to listen on the TCP ports; a listener would not change the events.
  */
 const struct call calls_all[] = {
 	{"tcp4 connect", AF_INET, TCP, CALL_CONNECT, "127.1.2.3", 4660, NULL, 0, CALL_ANY_ERROR},

@@ -73,7 +73,7 @@ int connection_accept(int listener)
 	return fd;
 }
 
-/* As an event tells it: a mapped address is plain IPv4. */
+/* The address as an event has it: a mapped one as IPv4. */
 static void end_of(const struct connection_address *a, uint8_t addr[16], uint16_t *port)
 {
 	bool mapped = a->sa.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->sa.v6.sin6_addr);
@@ -115,7 +115,7 @@ void connection_before(struct connection *connection, int fd, const struct conne
 	expectation_task(&connection->connect);
 	expectation_socket(&connection->connect, fd);
 	if (protocol_of(fd) == IPPROTO_MPTCP)
-		want->socket_cookie = 0; /* no system call tells that of a subflow */
+		want->socket_cookie = 0; /* no system call returns that of a subflow */
 	want->kind = AGENTSH_EBPF_EVENT_CONNECT;
 	want->family = v6 && !mapped ? AF_INET6 : AF_INET;
 	want->flags = mapped ? AGENTSH_EBPF_FLAG_V4_MAPPED : 0;
@@ -189,7 +189,7 @@ void connection_ended_info(struct connection *connection, int fd)
 	connection->known |= CONNECTION_END_RTT | CONNECTION_RETRANSMITS;
 }
 
-static void step(void)
+static void sleep_step(void)
 {
 	const struct timespec pause = {.tv_nsec = STEP_NS};
 
@@ -201,9 +201,9 @@ void connection_wait_state(int fd, int state)
 	for (int i = 0; i < LIVE_DEADLINE_MS / 2; i++) {
 		if (connection_info(fd).tcpi_state == state)
 			return;
-		step();
+		sleep_step();
 	}
-	LIVE_FAIL("TCP state is %u, should become %d", connection_info(fd).tcpi_state, state);
+	LIVE_FAIL("TCP state is %u, expected %d", connection_info(fd).tcpi_state, state);
 }
 
 void connection_wait_arrived(int listener)
@@ -213,15 +213,15 @@ void connection_wait_arrived(int listener)
 	LIVE_CHECK(poll(&poll_fd, 1, LIVE_DEADLINE_MS) == 1, "no connection has arrived");
 }
 
-/* Two buffers, and one a thread: a connection's ends may read and write at once. */
-static const char given[65536];
-static _Thread_local char taken[65536];
+/* Threads may read at the same time, so each has its own buffer. */
+static const char zeros[65536];
+static _Thread_local char received[65536];
 
 void connection_write(int fd, size_t size)
 {
 	while (size) {
 		ssize_t n =
-			send(fd, given, size < sizeof(given) ? size : sizeof(given), MSG_NOSIGNAL);
+			send(fd, zeros, size < sizeof(zeros) ? size : sizeof(zeros), MSG_NOSIGNAL);
 
 		LIVE_CHECK(n > 0, "send: %s", strerror(errno));
 		size -= (size_t)n;
@@ -231,7 +231,7 @@ void connection_write(int fd, size_t size)
 void connection_read(int fd, size_t size)
 {
 	while (size) {
-		ssize_t n = read(fd, taken, size < sizeof(taken) ? size : sizeof(taken));
+		ssize_t n = read(fd, received, size < sizeof(received) ? size : sizeof(received));
 
 		LIVE_CHECK(n > 0, "read: %zd, %s", n, strerror(errno));
 		size -= (size_t)n;
@@ -243,7 +243,7 @@ size_t connection_read_end(int fd)
 	size_t size = 0;
 	ssize_t n;
 
-	while ((n = read(fd, taken, sizeof(taken))) > 0)
+	while ((n = read(fd, received, sizeof(received))) > 0)
 		size += (size_t)n;
 	LIVE_CHECK(n == 0, "read: %s", strerror(errno));
 	return size;

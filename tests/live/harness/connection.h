@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a process knows of the connections that it makes, and the events from
- * connect() to the end that must say the same.
+ * What a process knows about the connections that it makes, and the comparison with their
+ * events from connect() to the end.
  */
 #ifndef CONNECTION_H
 #define CONNECTION_H
@@ -31,25 +31,25 @@ struct connection_address {
 	socklen_t size;
 };
 
-/* One attempt to connect, as its process saw it. */
+/* One attempt to connect, as its process saw it, and the events expected of it. */
 struct connection {
-	struct expectation connect; /* its event; who, socket, remote end, clocks around the call */
+	struct expectation connect; /* CONNECT: task, socket, remote end, clocks around the call */
 	uint16_t local_port;	    /* getsockname() */
-	uint8_t local_addr[16];	    /* likewise */
-	uint32_t connected;	    /* whether there is an event CONNECTED */
-	uint64_t connected_ns;	    /* boot time after it */
-	uint32_t rtt_us;	    /* tcpi_rtt then */
-	uint32_t end;		    /* the event that ends it; 0: none */
-	uint64_t end_ns[2];	    /* boot time around it */
-	uint32_t flags;		    /* of the end */
-	int32_t error;		    /* likewise */
+	uint8_t local_addr[16];	    /* getsockname() */
+	uint32_t connected;	    /* 1: a CONNECTED event is expected */
+	uint64_t connected_ns;	    /* boot time after the handshake */
+	uint32_t rtt_us;	    /* tcpi_rtt after the handshake */
+	uint32_t end;		    /* kind of the last event; 0: none is expected */
+	uint64_t end_ns[2];	    /* boot time before and after the end */
+	uint32_t flags;		    /* of the last event */
+	int32_t error;		    /* of the last event */
 	uint64_t sent, received;
-	uint32_t known; /* LIFE_ */
+	uint32_t known; /* CONNECTION_RTT and so on */
 	uint32_t end_rtt_us;
 	uint32_t retransmits;
 };
 
-/* What of the end is known exactly. */
+/* Members of struct connection that are known exactly and compared. */
 enum {
 	CONNECTION_RTT = 1,
 	CONNECTION_END_RTT = 2,
@@ -57,11 +57,11 @@ enum {
 	CONNECTION_LOCAL = 8
 };
 
-/* Also in workers, where check's own assertions must not fail. */
+/* An assertion that also works in workers, unlike those of check. */
 #define CONNECTION_SAME(is, should)                                                                \
 	do {                                                                                       \
 		long long is_ = (long long)(is), should_ = (long long)(should);                    \
-		LIVE_CHECK(is_ == should_, #is " is %lld, should be %lld (" #should ")", is_,      \
+		LIVE_CHECK(is_ == should_, #is " is %lld, expected %lld (" #should ")", is_,       \
 			   should_);                                                               \
 	} while (0)
 
@@ -69,50 +69,50 @@ uint64_t connection_now(void);
 
 struct connection_address connection_loopback(enum connection_family family, uint16_t port);
 int connection_socket(enum connection_family family, int protocol);
-/* A listener at loopback, at a free port that goes into at; outside of what is traced or not. */
+/* A loopback listener on a free port; *at receives its address. */
 int connection_listen(enum connection_family family, int protocol, int backlog,
 		      struct connection_address *at);
 int connection_accept(int listener);
 
-/* connect() with the truth around it; its errno. */
+/* Calls connect() and records the expectation; returns its errno value. */
 int connection_connect(struct connection *connection, int fd, const struct connection_address *to,
 		       const char *name);
-/* In three parts, for other ways to connect. */
+/* The parts of connection_connect(), for other calls that connect. */
 void connection_before(struct connection *connection, int fd, const struct connection_address *to,
 		       const char *name);
 void connection_after(struct connection *connection, int fd);
-/* The handshake is done: there is an event. */
+/* Records that the handshake is done, so that CONNECTED is expected. */
 void connection_is_connected(struct connection *connection, int fd);
 struct tcp_info connection_info(int fd);
-/* The end comes between these two. */
+/* The connection ends between these two calls. */
 void connection_ending(struct connection *connection);
 void connection_ended(struct connection *connection, uint32_t kind, uint32_t flags, int error);
-/* What the kernel still says of a socket that ended, but is open. */
+/* Records TCP_INFO of a socket whose connection has ended but which is still open. */
 void connection_ended_info(struct connection *connection, int fd);
 
-/* Waits until the TCP state is this one, or fails. */
+/* Waits until the TCP state is state, or fails. */
 void connection_wait_state(int fd, int state);
-/* connect() may be done before its last ACK has taken a place in the listener's queue. */
+/* connect() may return before the connection is in the listener's queue: waits until it is. */
 void connection_wait_arrived(int listener);
 
-/* Exactly size bytes, blocking. */
+/* Writes or reads exactly size bytes, blocking. */
 void connection_write(int fd, size_t size);
 void connection_read(int fd, size_t size);
-/* Reads to the end; how many there were. */
+/* Reads to the end of the stream; returns the number of bytes. */
 size_t connection_read_end(int fd);
 void connection_close_hard(int fd); /* SO_LINGER 0 */
 
 /*
- * live_seen, less the events of inbound connections, against the list, in order for
- * each socket, and nothing more. Fails the test. Errors of events are as when the tracer cannot
- * read them: hidden.
+ * Compares live_seen with the list: the same events per socket, in order, and no others.
+ * Events of inbound connections are ignored. A difference fails the test.
  */
 void connection_expect(const struct connection *list, size_t count);
-/* The same, but leaves out events of other sessions. */
+/* Like connection_expect(), but ignores events of other sessions. */
 void connection_expect_of(uint64_t session_id, const struct connection *list, size_t count);
+/* Set by the functions that open: the tracer cannot read the error and the task's details. */
 extern bool connection_errors_hidden;
 
-/* live_drain_until() for what is expected of the list. */
+/* Reads until the expected events of the list are there, then what else there is. */
 void connection_drain(struct agentsh_ebpf_tracer *tracer, const struct connection *list,
 		      size_t count);
 
@@ -120,10 +120,11 @@ void connection_drain(struct agentsh_ebpf_tracer *tracer, const struct connectio
 const struct agentsh_ebpf_event *connection_find(uint32_t kind, size_t n);
 size_t connection_count(uint32_t kind);
 
+/* Kept tracers that require these hooks and have a ring with room for all events of a test. */
 struct agentsh_ebpf_tracer *connection_open(uint32_t hooks);
 struct agentsh_ebpf_tracer *connection_open_without_btf(uint32_t hooks);
 
-/* Writes into a file below /proc/sys; false: there is none. */
+/* Writes to a file below /proc/sys; false if the file does not exist. */
 bool connection_sysctl(const char *name, const char *value);
 
 #endif

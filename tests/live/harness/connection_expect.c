@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Events against what their process saw. */
+/* Compares events with what their process saw. */
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static struct agentsh_ebpf_tracer *open_without(uint32_t hooks, uint64_t missing
 	};
 
 	connection_errors_hidden = missing || kernel_hides_tasks();
-	return live_open(&options);
+	return live_open_kept(&options);
 }
 
 struct agentsh_ebpf_tracer *connection_open(uint32_t hooks)
@@ -47,7 +47,7 @@ const struct agentsh_ebpf_event *connection_find(uint32_t kind, size_t n)
 	return NULL;
 }
 
-/* The other side of a connection; tests of those look at them for themselves. */
+/* Whether the event is of the accepting side, which other tests compare. */
 static bool inbound(const struct agentsh_ebpf_event *e)
 {
 	return e->flags & AGENTSH_EBPF_FLAG_INBOUND;
@@ -74,7 +74,7 @@ void connection_drain(struct agentsh_ebpf_tracer *tracer, const struct connectio
 	live_drain(tracer);
 }
 
-/* What the calling thread knew, less what a tracer without BTF can't say. */
+/* What the process knew, without what a tracer without BTF cannot report. */
 static struct expectation visible(const struct connection *connection,
 				  const struct agentsh_ebpf_event *e)
 {
@@ -93,7 +93,7 @@ static struct expectation visible(const struct connection *connection,
 static void within(const struct connection *connection, const char *what, uint64_t is,
 		   uint64_t from, uint64_t to)
 {
-	LIVE_CHECK(is >= from && is <= to, "%s: %s is %llu, should be %llu to %llu",
+	LIVE_CHECK(is >= from && is <= to, "%s: %s is %llu, expected %llu to %llu",
 		   connection->connect.name, what, (unsigned long long)is, (unsigned long long)from,
 		   (unsigned long long)to);
 }
@@ -101,11 +101,11 @@ static void within(const struct connection *connection, const char *what, uint64
 static void equal(const struct connection *connection, const char *what, uint64_t is,
 		  uint64_t should)
 {
-	LIVE_CHECK(is == should, "%s: %s is %llu, should be %llu", connection->connect.name, what,
+	LIVE_CHECK(is == should, "%s: %s is %llu, expected %llu", connection->connect.name, what,
 		   (unsigned long long)is, (unsigned long long)should);
 }
 
-/* What all events of the socket share: who connected, from which socket, where to. */
+/* Compares what all events of a socket share: task, socket and both ends. */
 static void same_socket(const struct connection *connection, const struct agentsh_ebpf_event *e)
 {
 	struct agentsh_ebpf_event rest = *e;
@@ -117,7 +117,7 @@ static void same_socket(const struct connection *connection, const struct agents
 		LIVE_CHECK(!memcmp(e->local_addr, connection->local_addr, 16), "%s: %s: local_addr",
 			   connection->connect.name, agentsh_ebpf_kind_name(e->kind));
 	}
-	/* what differs from the event of the call is compared elsewhere */
+	/* the members that differ from CONNECT are compared elsewhere */
 	memcpy(rest.local_addr, want.want.local_addr, sizeof(rest.local_addr));
 	rest.local_port = want.want.local_port;
 	rest.kind = want.want.kind;
@@ -143,7 +143,7 @@ static void is_connect(const struct connection *connection, const struct agentsh
 	LIVE_CHECK(!differs, "%s", differs);
 }
 
-/* Since connect() was called: the program's clock stood between these two then. */
+/* The program read the clock for CONNECT between the two times around the call. */
 static void duration(const struct connection *connection, const struct agentsh_ebpf_event *e)
 {
 	const uint64_t *called = connection->connect.boot_ns;
@@ -192,19 +192,19 @@ static void is_end(const struct connection *connection, const struct agentsh_ebp
 		equal(connection, "rtt_us of the end", e->rtt_us, connection->end_rtt_us);
 }
 
-/* The next event of the socket that was not looked at. */
+/* The next event of the socket that has not been compared yet. */
 static const struct agentsh_ebpf_event *next_of(const struct connection *connection,
-						uint64_t session_id, bool *taken)
+						uint64_t session_id, bool *compared)
 {
 	uint64_t cookie = connection->connect.want.socket_cookie;
 
 	for (size_t i = 0; i < live_seen.count; i++) {
 		const struct agentsh_ebpf_event *e = &live_seen.list[i];
 
-		if (taken[i] || inbound(e) || (cookie && e->socket_cookie != cookie) ||
+		if (compared[i] || inbound(e) || (cookie && e->socket_cookie != cookie) ||
 		    (session_id && e->session_id != session_id))
 			continue;
-		taken[i] = true;
+		compared[i] = true;
 		return e;
 	}
 	LIVE_FAIL("%s: an event is missing, of %zu", connection->connect.name, live_seen.count);
@@ -212,21 +212,21 @@ static const struct agentsh_ebpf_event *next_of(const struct connection *connect
 
 void connection_expect_of(uint64_t session_id, const struct connection *list, size_t count)
 {
-	static bool taken[LIVE_EVENTS_MAX];
+	static bool compared[LIVE_EVENTS_MAX];
 
-	memset(taken, 0, sizeof(taken));
+	memset(compared, 0, sizeof(compared));
 	for (size_t i = 0; i < count; i++) {
-		is_connect(&list[i], next_of(&list[i], session_id, taken));
+		is_connect(&list[i], next_of(&list[i], session_id, compared));
 		if (list[i].connected)
-			is_connected(&list[i], next_of(&list[i], session_id, taken));
+			is_connected(&list[i], next_of(&list[i], session_id, compared));
 		if (list[i].end)
-			is_end(&list[i], next_of(&list[i], session_id, taken));
+			is_end(&list[i], next_of(&list[i], session_id, compared));
 	}
 	for (size_t i = 0; i < live_seen.count; i++) {
 		const struct agentsh_ebpf_event *e = &live_seen.list[i];
 
-		LIVE_CHECK(taken[i] || inbound(e) || (session_id && e->session_id != session_id),
-			   "%s: one event too many: %s, flags %u, error %d", list[0].connect.name,
+		LIVE_CHECK(compared[i] || inbound(e) || (session_id && e->session_id != session_id),
+			   "%s: an unexpected event: %s, flags %u, error %d", list[0].connect.name,
 			   agentsh_ebpf_kind_name(e->kind), e->flags, e->error);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Taking rights away from the calling process, which is a worker of the test. */
+/* Takes privileges away from the calling process, which is a worker of the test. */
 #ifndef DROP_PRIVILEGES_H
 #define DROP_PRIVILEGES_H
 
@@ -17,12 +17,15 @@
 #define PRIVILEGES_BIT(capability) (1ULL << (capability))
 #define PRIVILEGES_BPF_AND_NET (PRIVILEGES_BIT(CAP_BPF) | PRIVILEGES_BIT(CAP_NET_ADMIN))
 
-/* Of the permitted capabilities only these; 0 or -1 and errno. */
+/* Keeps only these permitted capabilities; returns 0, or -1 and errno. */
 int privileges_keep(uint64_t caps);
-/* Another user, with the capabilities; 0 or -1 and errno. */
+/* Becomes another user with the same permitted capabilities; returns 0, or -1 and errno. */
 int privileges_become_nobody(void);
 
-/* Before 5.11 hosts with few rights need it from whoever starts them; later it is no matter. */
+/*
+ * Removes the limit of locked memory. Before 5.11 maps count against it, and whoever starts a
+ * host without CAP_SYS_RESOURCE has to do this for it; from 5.11 on, maps do not count.
+ */
 void privileges_memlock_unlimited(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@
 
 struct live_cgroup egress_cgroup;
 
-#define WAY(name) AGENTSH_EBPF_COVERAGE_##name
+#define PATH(name) AGENTSH_EBPF_COVERAGE_##name
 #define TCP SOCK_STREAM, IPPROTO_TCP
 #define UDP SOCK_DGRAM, IPPROTO_UDP
 #define LITE SOCK_DGRAM, IPPROTO_UDPLITE
@@ -36,70 +37,72 @@ struct live_cgroup egress_cgroup;
 #define REFUSED EGRESS_ANY_ERROR
 
 const struct egress_path egress_paths[] = {
-	{WAY(TCP_CONNECT), "tcp4", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
-	{WAY(TCP_CONNECT), "tcp6", AF_INET6, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
-	{WAY(TCP_FASTOPEN), "MSG_FASTOPEN", AF_INET, TCP, GO_FASTOPEN_SEND, 0, REFUSED, NULL, 0},
-	{WAY(TCP_FASTOPEN), "MSG_FASTOPEN v6", AF_INET6, TCP, GO_FASTOPEN_SEND, 0, REFUSED, NULL,
+	{PATH(TCP_CONNECT), "tcp4", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
+	{PATH(TCP_CONNECT), "tcp6", AF_INET6, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
+	{PATH(TCP_FASTOPEN), "MSG_FASTOPEN", AF_INET, TCP, GO_FASTOPEN_SEND, 0, REFUSED, NULL, 0},
+	{PATH(TCP_FASTOPEN), "MSG_FASTOPEN v6", AF_INET6, TCP, GO_FASTOPEN_SEND, 0, REFUSED, NULL,
 	 0},
-	{WAY(TCP_FASTOPEN), "TCP_FASTOPEN_CONNECT", AF_INET, TCP, GO_FASTOPEN_CONNECT, 0, REFUSED,
+	{PATH(TCP_FASTOPEN), "TCP_FASTOPEN_CONNECT", AF_INET, TCP, GO_FASTOPEN_CONNECT, 0, REFUSED,
 	 NULL, 0},
-	{WAY(MPTCP_CONNECT), "mptcp4", AF_INET, SOCK_STREAM, IPPROTO_MPTCP, GO_CONNECT, 0,
+	{PATH(MPTCP_CONNECT), "mptcp4", AF_INET, SOCK_STREAM, IPPROTO_MPTCP, GO_CONNECT, 0,
 	 REFUSED | EGRESS_NO_COOKIE, "MPTCP", 0},
-	{WAY(MPTCP_CONNECT), "mptcp6", AF_INET6, SOCK_STREAM, IPPROTO_MPTCP, GO_CONNECT, 0,
+	{PATH(MPTCP_CONNECT), "mptcp6", AF_INET6, SOCK_STREAM, IPPROTO_MPTCP, GO_CONNECT, 0,
 	 REFUSED | EGRESS_NO_COOKIE, "MPTCPv6", 0},
-	{WAY(UDP_CONNECT), "udp4", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(UDP_CONNECT), "udp6", AF_INET6, UDP, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(UDP_SEND), "sendto", AF_INET, UDP, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(UDP_SEND), "sendto v6", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(UDP_SEND), "sendmsg", AF_INET, UDP, GO_SENDMSG, 0, 0, NULL, 0},
-	{WAY(UDP_SEND), "sendmmsg", AF_INET6, UDP, GO_SENDMMSG, 0, 0, NULL, 0},
-	{WAY(UDP_SEND_CONNECTED), "send", AF_INET, UDP, GO_SEND, 0, 0, NULL, 0},
-	{WAY(UDP_SEND_CONNECTED), "send v6", AF_INET6, UDP, GO_SEND, 0, 0, NULL, 0},
-	{WAY(UDPLITE_CONNECT), "udplite4", AF_INET, LITE, GO_CONNECT, 0, 0, "UDP-Lite", 0},
-	{WAY(UDPLITE_CONNECT), "udplite6", AF_INET6, LITE, GO_CONNECT, 0, 0, "UDPLITEv6", 0},
-	{WAY(UDPLITE_SEND), "udplite4 sendto", AF_INET, LITE, GO_SENDTO, 0, 0, "UDP-Lite", 0},
-	{WAY(UDPLITE_SEND), "udplite6 sendto", AF_INET6, LITE, GO_SENDTO, 0, 0, "UDPLITEv6", 0},
-	{WAY(PING_CONNECT), "ping4", AF_INET, PING4, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(PING_CONNECT), "ping6", AF_INET6, PING6, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(PING_SEND), "ping4 sendto", AF_INET, PING4, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(PING_SEND), "ping6 sendto", AF_INET6, PING6, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(SCTP), "sctp connect", AF_INET, SOCK_STREAM, IPPROTO_SCTP, GO_CONNECT, 0, REFUSED,
+	{PATH(UDP_CONNECT), "udp4", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(UDP_CONNECT), "udp6", AF_INET6, UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(UDP_SEND), "sendto", AF_INET, UDP, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(UDP_SEND), "sendto v6", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(UDP_SEND), "sendmsg", AF_INET, UDP, GO_SENDMSG, 0, 0, NULL, 0},
+	{PATH(UDP_SEND), "sendmmsg", AF_INET6, UDP, GO_SENDMMSG, 0, 0, NULL, 0},
+	{PATH(UDP_SEND_CONNECTED), "send", AF_INET, UDP, GO_SEND, 0, 0, NULL, 0},
+	{PATH(UDP_SEND_CONNECTED), "send v6", AF_INET6, UDP, GO_SEND, 0, 0, NULL, 0},
+	{PATH(UDPLITE_CONNECT), "udplite4", AF_INET, LITE, GO_CONNECT, 0, 0, "UDP-Lite", 0},
+	{PATH(UDPLITE_CONNECT), "udplite6", AF_INET6, LITE, GO_CONNECT, 0, 0, "UDPLITEv6", 0},
+	{PATH(UDPLITE_SEND), "udplite4 sendto", AF_INET, LITE, GO_SENDTO, 0, 0, "UDP-Lite", 0},
+	{PATH(UDPLITE_SEND), "udplite6 sendto", AF_INET6, LITE, GO_SENDTO, 0, 0, "UDPLITEv6", 0},
+	{PATH(PING_CONNECT), "ping4", AF_INET, PING4, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(PING_CONNECT), "ping6", AF_INET6, PING6, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(PING_SEND), "ping4 sendto", AF_INET, PING4, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(PING_SEND), "ping6 sendto", AF_INET6, PING6, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(SCTP), "sctp connect", AF_INET, SOCK_STREAM, IPPROTO_SCTP, GO_CONNECT, 0, REFUSED,
 	 "SCTP", 0},
-	{WAY(SCTP), "sctp sendto", AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP, GO_SENDTO, 0, REFUSED,
+	{PATH(SCTP), "sctp sendto", AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP, GO_SENDTO, 0, REFUSED,
 	 "SCTP", 0},
-	{WAY(RAW), "raw4 sendto", AF_INET, SOCK_RAW, IPPROTO_ICMP, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(RAW), "raw4 udp sendto", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(RAW), "raw4 connect", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(RAW), "raw6 sendto", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(RAW), "raw6 connect", AF_INET6, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(PACKET), "packet sendto", AF_PACKET, SOCK_DGRAM, 0, GO_PACKET, 0, 0, "PACKET", 0},
-	{WAY(IO_URING_CONNECT), "inline", AF_INET, UDP, GO_URING_CONNECT, URING_INLINE, 0, NULL, 0},
-	{WAY(IO_URING_CONNECT), "tcp6 inline", AF_INET6, TCP, GO_URING_CONNECT, URING_INLINE,
-	 REFUSED, NULL, 0},
-	{WAY(IO_URING_CONNECT), "worker", AF_INET, UDP, GO_URING_CONNECT, URING_WORKER, 0, NULL, 0},
-	{WAY(IO_URING_CONNECT), "polled", AF_INET6, UDP, GO_URING_CONNECT, URING_POLLED, 0, NULL,
+	{PATH(RAW), "raw4 sendto", AF_INET, SOCK_RAW, IPPROTO_ICMP, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(RAW), "raw4 udp sendto", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(RAW), "raw4 connect", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(RAW), "raw6 sendto", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(RAW), "raw6 connect", AF_INET6, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(PACKET), "packet sendto", AF_PACKET, SOCK_DGRAM, 0, GO_PACKET, 0, 0, "PACKET", 0},
+	{PATH(IO_URING_CONNECT), "inline", AF_INET, UDP, GO_URING_CONNECT, URING_INLINE, 0, NULL,
 	 0},
-	{WAY(IO_URING_SEND), "inline", AF_INET, UDP, GO_URING_SEND, URING_INLINE, 0, NULL, 0},
-	{WAY(IO_URING_SEND), "worker", AF_INET6, UDP, GO_URING_SEND, URING_WORKER, 0, NULL, 0},
-	{WAY(IO_URING_SEND), "polled", AF_INET, UDP, GO_URING_SEND, URING_POLLED, 0, NULL, 0},
-	{WAY(UNIX), "unix", AF_UNIX, SOCK_STREAM, 0, GO_UNIX, 0, 0, NULL, 0},
-	{WAY(VSOCK), "vsock", AF_VSOCK, SOCK_STREAM, 0, GO_VSOCK, 0, REFUSED, "AF_VSOCK", 0},
-	{WAY(EARLIER_SOCKET), "udp", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_EARLIER},
-	{WAY(EARLIER_SOCKET), "tcp", AF_INET6, TCP, GO_CONNECT, 0, REFUSED, NULL, FROM_EARLIER},
-	{WAY(PASSED_SOCKET), "fork", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_PARENT},
-	{WAY(PASSED_SOCKET), "tcp fork", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, FROM_PARENT},
-	{WAY(PASSED_SOCKET), "SCM_RIGHTS", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_MESSAGE},
-	{WAY(LEFT_SOCKET), "udp4", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
-	{WAY(LEFT_SOCKET), "udp6", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
-	{WAY(TCP_OUTCOME), "refused", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
-	{WAY(TCP_OUTCOME), "accepted", AF_INET, TCP, GO_ACCEPT, 0, 0, NULL, 0},
-	{WAY(DATAGRAM_CLOSE), "connected", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
-	{WAY(DATAGRAM_CLOSE), "sent", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
-	{WAY(TCP_ACCEPT), "accept", AF_INET6, TCP, GO_ACCEPT, 0, 0, NULL, 0},
+	{PATH(IO_URING_CONNECT), "tcp6 inline", AF_INET6, TCP, GO_URING_CONNECT, URING_INLINE,
+	 REFUSED, NULL, 0},
+	{PATH(IO_URING_CONNECT), "worker", AF_INET, UDP, GO_URING_CONNECT, URING_WORKER, 0, NULL,
+	 0},
+	{PATH(IO_URING_CONNECT), "polled", AF_INET6, UDP, GO_URING_CONNECT, URING_POLLED, 0, NULL,
+	 0},
+	{PATH(IO_URING_SEND), "inline", AF_INET, UDP, GO_URING_SEND, URING_INLINE, 0, NULL, 0},
+	{PATH(IO_URING_SEND), "worker", AF_INET6, UDP, GO_URING_SEND, URING_WORKER, 0, NULL, 0},
+	{PATH(IO_URING_SEND), "polled", AF_INET, UDP, GO_URING_SEND, URING_POLLED, 0, NULL, 0},
+	{PATH(UNIX), "unix", AF_UNIX, SOCK_STREAM, 0, GO_UNIX, 0, 0, NULL, 0},
+	{PATH(VSOCK), "vsock", AF_VSOCK, SOCK_STREAM, 0, GO_VSOCK, 0, REFUSED, "AF_VSOCK", 0},
+	{PATH(EARLIER_SOCKET), "udp", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_EARLIER},
+	{PATH(EARLIER_SOCKET), "tcp", AF_INET6, TCP, GO_CONNECT, 0, REFUSED, NULL, FROM_EARLIER},
+	{PATH(PASSED_SOCKET), "fork", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_PARENT},
+	{PATH(PASSED_SOCKET), "tcp fork", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, FROM_PARENT},
+	{PATH(PASSED_SOCKET), "SCM_RIGHTS", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_MESSAGE},
+	{PATH(LEFT_SOCKET), "udp4", AF_INET, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
+	{PATH(LEFT_SOCKET), "udp6", AF_INET6, UDP, GO_BOTH, 0, 0, NULL, FROM_LEAVER},
+	{PATH(TCP_OUTCOME), "refused", AF_INET, TCP, GO_CONNECT, 0, REFUSED, NULL, 0},
+	{PATH(TCP_OUTCOME), "accepted", AF_INET, TCP, GO_ACCEPT, 0, 0, NULL, 0},
+	{PATH(DATAGRAM_CLOSE), "connected", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(DATAGRAM_CLOSE), "sent", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
+	{PATH(TCP_ACCEPT), "accept", AF_INET6, TCP, GO_ACCEPT, 0, 0, NULL, 0},
 };
 const uint32_t egress_path_count = LIVE_COUNT(egress_paths);
 
-static int passed = -1, pair[2] = {-1, -1}; /* of the row that runs */
+static int passed = -1, pair[2] = {-1, -1}; /* of the current row */
 
 static int make_socket(const struct egress_path *w)
 {
@@ -193,7 +196,7 @@ static socklen_t address_of(const struct egress_attempt *t, union address *a)
 	return sizeof(a->v6);
 }
 
-/* Another for each row; the port tells IPv6 ones apart, which have one address. */
+/* Differs per row. IPv6 rows share one address and differ in the port. */
 static void choose_destination(struct egress_attempt *t, const struct egress_path *w)
 {
 	const uint8_t v4[] = {127, 77, (uint8_t)w->number, (uint8_t)t->row};
@@ -208,9 +211,9 @@ static void choose_destination(struct egress_attempt *t, const struct egress_pat
 		t->addr[15] = 1;
 }
 
-static int fd = -1; /* the worker's */
+static int fd = -1; /* the worker's socket */
 
-static void say_absent(struct egress_attempt *t, const char *what)
+static void set_absent(struct egress_attempt *t, const char *what)
 {
 	snprintf(t->absent, sizeof(t->absent), "%s: %s", what, strerror(errno));
 }
@@ -228,14 +231,14 @@ void egress_prepare(const void *row, void *tried)
 	     : w->place == FROM_MESSAGE ? receive_fd()
 					: make_socket(w);
 	if (fd < 0) {
-		say_absent(t, "socket");
+		set_absent(t, "socket");
 		return;
 	}
 	LIVE_CHECK(!getsockopt(fd, SOL_SOCKET, SO_COOKIE, &t->cookie, &size), "SO_COOKIE: %s",
 		   strerror(errno));
 	if (w->how == GO_FASTOPEN_CONNECT &&
 	    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int)))
-		say_absent(t, "TCP_FASTOPEN_CONNECT");
+		set_absent(t, "TCP_FASTOPEN_CONNECT");
 	if (w->place == FROM_EARLIER)
 		live_cgroup_enter(&egress_cgroup);
 	if (w->place == FROM_LEAVER)
@@ -263,7 +266,7 @@ static int go_unix(void)
 	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
 	socklen_t size = sizeof(at);
 
-	/* a name that the kernel chooses, and no file */
+	/* the kernel chooses an abstract name: no file is made */
 	if (bind(listener, (const struct sockaddr *)&at, sizeof(sa_family_t)) ||
 	    listen(listener, 1) || getsockname(listener, (struct sockaddr *)&at, &size) ||
 	    connect(fd, (const struct sockaddr *)&at, size) || send(fd, "x", 1, 0) != 1)
@@ -274,13 +277,16 @@ static int go_unix(void)
 
 static int go_vsock(void)
 {
-	/* nobody listens there, and most machines have no loopback of this kind */
+	/* Nobody listens there, and most machines have no vsock loopback: do not wait 2 s for it.
+	 */
 	const struct sockaddr_vm to = {.svm_family = AF_VSOCK, .svm_cid = 1, .svm_port = 9};
+	const struct timeval timeout = {.tv_usec = 50000};
 
+	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof(timeout));
 	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) ? errno : 0;
 }
 
-/* To a listener of its own, at the row's destination. */
+/* Connects to a listener of this process at the row's destination. */
 static int go_accept(const struct egress_path *w, const union address *to, socklen_t size)
 {
 	int listener = make_socket(w), accepted = -1, error = 0;
@@ -294,7 +300,7 @@ static int go_accept(const struct egress_path *w, const union address *to, sockl
 	return error;
 }
 
-/* An echo request to those that take only such, and anything to the others. */
+/* Sends an echo request, because ping sockets accept nothing else; other sockets take it, too. */
 static int go(const struct egress_path *w, struct egress_attempt *t)
 {
 	char echo[8] = {w->domain == AF_INET ? 8 : (char)128};
@@ -330,7 +336,7 @@ static int go(const struct egress_path *w, struct egress_attempt *t)
 				 ? uring_sendmsg((enum uring_how)w->option, fd, &m.msg_hdr)
 				 : uring_connect((enum uring_how)w->option, fd, &to.any, size);
 		if (result == URING_ABSENT)
-			say_absent(t, "io_uring_setup");
+			set_absent(t, "io_uring_setup");
 		return result < 0 ? -result : 0;
 	case GO_ACCEPT:
 		return go_accept(w, &to, size);

@@ -27,18 +27,18 @@
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO */
 #define LEVELS 8
 #define NS_PER_SECOND 1000000000ULL
-/* boot time and wall clock are slewed against each other in between */
+/* the two clocks may be slewed against each other meanwhile */
 #define REALTIME_SLACK_NS 1000000
 
 int expectation_host_level;
 
-/* One thread's or process's numbers from its own namespace of /proc inwards. */
+/* Numbers of one thread or process, from the namespace of /proc inwards. */
 struct numbers {
 	int count;
 	uint32_t list[LEVELS];
 };
 
-/* /proc is the one of the first namespace of the test, wherever the caller is. */
+/* From /proc, which belongs to the PID namespace in which the test was started. */
 struct status {
 	uint32_t ppid;
 	struct numbers pid;
@@ -78,8 +78,8 @@ static struct status read_status(void)
 }
 
 /*
- * Only of the initial namespace does /proc have the numbers that an event has;
- * asked before any fork, for the program that sees itself there lives there.
+ * Events have the numbers of the initial PID namespace, so /proc shows the same numbers only
+ * if it belongs to that namespace. Found out before any fork.
  */
 static bool proc_is_initial;
 
@@ -101,7 +101,7 @@ static uint64_t read_start_ticks(void)
 	n = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
 	text[n] = '\0';
-	/* the name may hold anything, so count from its closing bracket: field 3 is next */
+	/* the name may contain anything, so count from its closing bracket, before field 3 */
 	LIVE_CHECK(strrchr(text, ')') &&
 			   sscanf(strrchr(text, ')') + 1,
 				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
@@ -122,7 +122,7 @@ void expectation_task(struct expectation *t)
 	LIVE_CHECK(status.pid.list[last] == tid && status.tgid.list[last] == pid,
 		   "/proc says %u/%u, the system calls say %u/%u", status.pid.list[last],
 		   status.tgid.list[last], tid, pid);
-	/* without namespaces in between the process's own word counts */
+	/* if there is no namespace in between, the process's own numbers are those of /proc */
 	t->want.pid = last ? status.pid.list[0] : tid;
 	t->want.tgid = last ? status.tgid.list[0] : pid;
 	t->want.ppid = last ? status.ppid : (uint32_t)getppid();
@@ -153,7 +153,7 @@ void expectation_socket(struct expectation *t, int fd)
 	failed = socket_option(fd, SO_COOKIE, &t->want.socket_cookie, sizeof(uint64_t));
 	LIVE_CHECK(!failed && t->want.socket_cookie, "SO_COOKIE: %s", strerror(failed));
 	failed = socket_option(fd, SO_NETNS_COOKIE, &t->want.netns_cookie, sizeof(uint64_t));
-	/* before 5.14 programs know the cookie, but processes can't ask for it */
+	/* before 5.14 eBPF programs can read the cookie, but getsockopt() cannot */
 	LIVE_CHECK(failed ? failed == ENOPROTOOPT : t->want.netns_cookie != 0,
 		   "SO_NETNS_COOKIE: %s", strerror(failed));
 	LIVE_CHECK(!stat("/proc/thread-self/ns/net", &st), "ns/net: %s", strerror(errno));
@@ -176,7 +176,7 @@ static uint64_t clock_ns(clockid_t clock)
 
 void expectation_clocks(struct expectation *t, int end)
 {
-	/* wall clock outside, so that its range holds the other whatever comes between */
+	/* the wall clock is read first and last, so that its range contains the other one */
 	if (end)
 		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
 	t->real_ns[end] = clock_ns(CLOCK_REALTIME);
@@ -186,8 +186,8 @@ void expectation_clocks(struct expectation *t, int end)
 
 static char text[512];
 
-__attribute__((format(printf, 2, 3))) static const char *say(const struct expectation *t,
-							     const char *format, ...)
+__attribute__((format(printf, 2, 3))) static const char *describe(const struct expectation *t,
+								  const char *format, ...)
 {
 	int n = snprintf(text, sizeof(text), "%s: ", t->name);
 	va_list args;
@@ -208,17 +208,18 @@ static const char *bytes(char *to, const void *from, size_t size)
 #define NUMBER(field)                                                                              \
 	do {                                                                                       \
 		if (e->field != w->field)                                                          \
-			return say(t, #field " is %llu, should be %llu",                           \
-				   (unsigned long long)e->field, (unsigned long long)w->field);    \
+			return describe(t, #field " is %llu, expected %llu",                       \
+					(unsigned long long)e->field,                              \
+					(unsigned long long)w->field);                             \
 	} while (0)
 
 #define BYTES(field)                                                                               \
 	do {                                                                                       \
 		char is[2 * sizeof(e->field) + 1], should[2 * sizeof(e->field) + 1];               \
 		if (memcmp(e->field, w->field, sizeof(e->field)))                                  \
-			return say(t, #field " is %s, should be %s",                               \
-				   bytes(is, e->field, sizeof(e->field)),                          \
-				   bytes(should, w->field, sizeof(e->field)));                     \
+			return describe(t, #field " is %s, expected %s",                           \
+					bytes(is, e->field, sizeof(e->field)),                     \
+					bytes(should, w->field, sizeof(e->field)));                \
 	} while (0)
 
 static const char *identity_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
@@ -250,11 +251,11 @@ static const char *socket_differs(const struct expectation *t, const struct agen
 	if (w->socket_cookie)
 		NUMBER(socket_cookie);
 	else if (!e->socket_cookie)
-		return say(t, "socket_cookie is 0");
+		return describe(t, "socket_cookie is 0");
 	if (w->netns_cookie)
 		NUMBER(netns_cookie);
 	else if (!e->netns_cookie)
-		return say(t, "netns_cookie is 0");
+		return describe(t, "netns_cookie is 0");
 	NUMBER(family);
 	NUMBER(protocol);
 	NUMBER(socket_type);
@@ -277,22 +278,23 @@ static const char *times_differ(const struct expectation *t, const struct agents
 	uint64_t tick_ns = NS_PER_SECOND / (uint64_t)sysconf(_SC_CLK_TCK), real = 0;
 
 	if (e->timestamp_ns < t->boot_ns[0] || e->timestamp_ns > t->boot_ns[1])
-		return say(t, "timestamp_ns is %llu, should be %llu to %llu",
-			   (unsigned long long)e->timestamp_ns, (unsigned long long)t->boot_ns[0],
-			   (unsigned long long)t->boot_ns[1]);
+		return describe(t, "timestamp_ns is %llu, expected %llu to %llu",
+				(unsigned long long)e->timestamp_ns,
+				(unsigned long long)t->boot_ns[0],
+				(unsigned long long)t->boot_ns[1]);
 	if (e->process_start_ns / tick_ns != t->start_ticks)
-		return say(t, "process_start_ns is %llu, should be tick %llu",
-			   (unsigned long long)e->process_start_ns,
-			   (unsigned long long)t->start_ticks);
+		return describe(t, "process_start_ns is %llu, expected tick %llu",
+				(unsigned long long)e->process_start_ns,
+				(unsigned long long)t->start_ticks);
 	real = agentsh_ebpf_event_realtime_ns(e);
 	if (real + REALTIME_SLACK_NS < t->real_ns[0] || real > t->real_ns[1] + REALTIME_SLACK_NS)
-		return say(t, "realtime_ns is %llu, should be %llu to %llu",
-			   (unsigned long long)real, (unsigned long long)t->real_ns[0],
-			   (unsigned long long)t->real_ns[1]);
+		return describe(t, "realtime_ns is %llu, expected %llu to %llu",
+				(unsigned long long)real, (unsigned long long)t->real_ns[0],
+				(unsigned long long)t->real_ns[1]);
 	return NULL;
 }
 
-/* Without what this kernel does not let programs see. */
+/* The expectation without what eBPF programs cannot read on this kernel. */
 static struct expectation visible(const struct expectation *t)
 {
 	struct expectation v = *t;
@@ -318,16 +320,16 @@ const char *expectation_differs(const struct expectation *t, const struct agents
 	return what ? what : times_differ(&v, e);
 }
 
-/* Where the cookies are not known, there still is one for each namespace. */
+/* Even if the cookies are not known, each namespace must have exactly one. */
 static const char *netns_differs(const struct expectation *list, size_t count)
 {
 	for (size_t i = 1; i < count && i < live_seen.count; i++) {
 		const struct agentsh_ebpf_event *e = &live_seen.list[i], *first = live_seen.list;
 
 		if ((list[i].netns == list[0].netns) != (e->netns_cookie == first->netns_cookie))
-			return say(&list[i], "netns_cookie %llu, and %llu of %s",
-				   (unsigned long long)e->netns_cookie,
-				   (unsigned long long)first->netns_cookie, list[0].name);
+			return describe(&list[i], "netns_cookie %llu, and %llu of %s",
+					(unsigned long long)e->netns_cookie,
+					(unsigned long long)first->netns_cookie, list[0].name);
 	}
 	return NULL;
 }
@@ -341,7 +343,7 @@ const char *expectation_all_differ(const struct expectation *list, size_t count)
 	if (!what)
 		what = netns_differs(list, count);
 	if (!what && live_seen.count != count) {
-		snprintf(text, sizeof(text), "%zu events, should be %zu (last call: %s)",
+		snprintf(text, sizeof(text), "%zu events, expected %zu (last call: %s)",
 			 live_seen.count, count, count ? list[count - 1].name : "none");
 		what = text;
 	}

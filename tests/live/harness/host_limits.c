@@ -128,7 +128,7 @@ int host_userns(void)
 	return ret;
 }
 
-/* With no hole below the highest one, which may be anybody's, so that left is exact. */
+/* First fills all unused numbers below the highest open one, so that left is exact. */
 int host_descriptors(unsigned int left)
 {
 	struct rlimit limit;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a host may lack: each function takes something away from the calling process. */
+/* Restrictions of a host: each function applies one to the calling process. */
 #ifndef HOST_LIMITS_H
 #define HOST_LIMITS_H
 
@@ -16,31 +16,35 @@
 #define CAP(name) (1ULL << (name))
 #define CAPS_ALL (~0ULL)
 
-/* 0, or -1 and errno, all of them. */
+/* All functions return 0, or -1 and errno. */
 
-/* Keeps these capabilities only. */
+/* Keeps only these capabilities. */
 int host_keep_caps(uint64_t caps);
-/* Switches all off, and what is permitted on again. */
+/* Makes all permitted capabilities effective (1) or ineffective (0). */
 int host_switch_caps(int on);
-int host_nobody(void); /* with the capabilities that root has */
+int host_nobody(void); /* becomes another user with root's capabilities */
 
-/* Every bpf(2), or one command of it (the number), fails with this errno. */
+/* Makes every bpf(2), or one command of bpf(2), fail with this errno value. */
 int host_refuse_bpf(int error);
 int host_refuse_bpf_command(int command, int error);
 
-/* In a mount namespace of its own: an empty directory, or /dev/null, over path. */
+/* Enters a new mount namespace and mounts an empty directory, or /dev/null, over path. */
 int host_hide(const char *path);
 int host_hide_file(const char *path);
 int host_own_mounts(void);
 
-int host_userns(void); /* with a map: as in a rootless container */
+int host_userns(void); /* with a uid_map, as in a rootless container */
 int host_userns_unmapped(void);
 
-/* RLIMIT_NOFILE such that this many descriptors are free. */
+/* Sets RLIMIT_MEMLOCK to one page. */
 int host_little_memlock(void);
+/* Lowers RLIMIT_NOFILE until this many descriptors are left. */
 int host_descriptors(unsigned int left);
 
-/* One program that does nothing at this cgroup's hook; flags of BPF_PROG_ATTACH. Its descriptor. */
+/*
+ * Attaches a program that does nothing to the cgroup, with these flags of BPF_PROG_ATTACH.
+ * Returns the program's descriptor, or -1 and errno.
+ */
 int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
 
 #endif

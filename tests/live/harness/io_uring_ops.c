@@ -22,7 +22,7 @@
 struct uring {
 	int fd;
 	struct io_uring_params params;
-	char *rings; /* both, IORING_FEAT_SINGLE_MMAP */
+	char *rings; /* submission and completion ring, IORING_FEAT_SINGLE_MMAP */
 	struct io_uring_sqe *entries;
 	size_t rings_size, entries_size;
 };
@@ -60,7 +60,7 @@ static uint32_t *word(const struct uring *r, uint32_t offset)
 	return (void *)(r->rings + offset);
 }
 
-/* The thread that looks for entries may be asleep, or not yet be awake. */
+/* The polling thread may be asleep, so wake it. */
 static void submit(struct uring *r, enum uring_how how)
 {
 	const struct io_sqring_offsets *at = &r->params.sq_off;
@@ -104,7 +104,7 @@ static int run(enum uring_how how, const struct io_uring_sqe *operation)
 	if (!uring_open(&r, how))
 		return URING_ABSENT;
 	r.entries[0] = *operation;
-	if (how == URING_POLLED) { /* before 5.11 it takes registered files only */
+	if (how == URING_POLLED) { /* before 5.11 only registered files are accepted */
 		LIVE_CHECK(!syscall(SYS_io_uring_register, r.fd, IORING_REGISTER_FILES,
 				    &operation->fd, 1),
 			   "io_uring_register: %s", strerror(errno));

@@ -20,7 +20,7 @@ static int bpf(int command, union bpf_attr *attr)
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
 }
 
-/* The id after this one, or 0 at the end. */
+/* The next id, or 0 at the end of the list. */
 static uint32_t next_id(int command, uint32_t id)
 {
 	union bpf_attr attr;
@@ -33,14 +33,14 @@ static uint32_t next_id(int command, uint32_t id)
 	return 0;
 }
 
-/* -1: gone meanwhile. */
+/* Returns -1 if the object is gone meanwhile. */
 static int open_id(int command, uint32_t id)
 {
 	union bpf_attr attr;
 	int fd;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.prog_id = id; /* the same place for all three */
+	attr.prog_id = id; /* prog_id, map_id and link_id share one place */
 	fd = bpf(command, &attr);
 	LIVE_CHECK(fd >= 0 || errno == ENOENT || errno == EAGAIN, "bpf(%d): %s", command,
 		   strerror(errno));
@@ -146,7 +146,7 @@ uint32_t kernel_new_marker(void)
 {
 	static uint32_t calls;
 
-	/* 16 for each process, so that two runs at once hardly ever agree */
+	/* 16 numbers per process, so that two simultaneous runs hardly ever collide */
 	return 1000 + ((uint32_t)getpid() * 16 + calls++) % 64000;
 }
 
@@ -155,7 +155,7 @@ void kernel_ids(uint32_t marker, struct kernel_ids *ids)
 	memset(ids, 0, sizeof(*ids));
 	for (uint32_t id = 0; (id = next_id(BPF_PROG_GET_NEXT_ID, id));)
 		add_program(ids, id, marker);
-	/* a map that no program holds any more */
+	/* maps that no program holds any more */
 	for (uint32_t id = 0; (id = next_id(BPF_MAP_GET_NEXT_ID, id));)
 		if (map_entries(id) == marker)
 			add(ids->map, &ids->maps, id);
@@ -267,7 +267,7 @@ bool kernel_counts_memlock(void)
 	return false;
 }
 
-int kernel_refuse_at(int cgroup_fd, uint32_t hook)
+int kernel_refuse_at(int cgroup_fd, uint32_t attach_type)
 {
 	const struct bpf_insn code[] = {
 		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
@@ -278,7 +278,7 @@ int kernel_refuse_at(int cgroup_fd, uint32_t hook)
 
 	memset(&attr, 0, sizeof(attr));
 	attr.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-	attr.expected_attach_type = hook;
+	attr.expected_attach_type = attach_type;
 	attr.insns = (uintptr_t)code;
 	attr.insn_cnt = LIVE_COUNT(code);
 	attr.license = (uintptr_t) "";
@@ -288,7 +288,7 @@ int kernel_refuse_at(int cgroup_fd, uint32_t hook)
 	memset(&attr, 0, sizeof(attr));
 	attr.link_create.prog_fd = (uint32_t)prog;
 	attr.link_create.target_fd = (uint32_t)cgroup_fd;
-	attr.link_create.attach_type = hook;
+	attr.link_create.attach_type = attach_type;
 	link = bpf(BPF_LINK_CREATE, &attr);
 	LIVE_CHECK(link >= 0, "BPF_LINK_CREATE: %s", strerror(errno));
 	close(prog);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kernel's own list of programs, maps and links, by bpf(2), and which of
- * them are one tracer's. Other tracers of the machine must not count, so a test
- * marks its own with a max_sessions that nobody else has: the size of a map.
+ * The kernel's lists of programs, maps and links, read with bpf(2), and which of them belong
+ * to one tracer. To tell its tracers from others on the machine, a test gives them a
+ * max_sessions that no other tracer has: it is the size of a map.
  */
 #ifndef KERNEL_H
 #define KERNEL_H
@@ -20,38 +20,38 @@ struct kernel_ids {
 	uint32_t link[KERNEL_IDS_MAX];
 };
 
-/* A number that marks the tracers of one test: another at each call. */
+/* Returns a number that marks the tracers of one test; each call returns a different one. */
 uint32_t kernel_new_marker(void);
 
-/* Programs that use a map of marker entries, all their maps, and their links. */
+/* Finds the programs that use a map of marker entries, all their maps, and their links. */
 void kernel_ids(uint32_t marker, struct kernel_ids *ids);
 
-/* How many maps have this name. */
+/* Number of maps with this name. */
 size_t kernel_maps_named(const char *name);
 
-/* Whether all of them are gone; the kernel frees late, so waits for a while. */
+/* Whether all of them are freed. The kernel frees asynchronously, so this waits for a while. */
 bool kernel_gone(const struct kernel_ids *ids);
-/* Whether the tracer's links become this many, likewise. */
+/* Whether the tracer's number of links becomes count; waits for a while. */
 bool kernel_links_become(uint32_t marker, size_t count);
 
-/* Programs attached to the cgroup itself at its four hooks. */
+/* Number of programs attached to the cgroup itself, at connect and sendmsg. */
 unsigned int kernel_attached(int cgroup_fd);
 
 /*
- * Why programs cannot read the calling task's structure here, whatever the host's
- * rights; NULL: they can. Events lack ppid, process_start_ns, ns_pid and ns_tgid
- * then, and MPTCP shows as TCP.
+ * Why eBPF programs cannot read the structure of the calling task here, regardless of
+ * privileges; NULL: they can. If they cannot, events lack ppid, process_start_ns, ns_pid and
+ * ns_tgid, and MPTCP appears as TCP.
  */
 const char *kernel_hides_tasks(void);
 
 /*
- * A program that refuses every call at this hook (BPF_CGROUP_INET4_CONNECT and the like) of
- * the cgroup, with EPERM; a descriptor to close. Tells where the kernel runs hooks at
- * all, without the library.
+ * Attaches a program to the cgroup that refuses every call at this attach type
+ * (BPF_CGROUP_INET4_CONNECT and the like) with EPERM. Shows without the library whether the
+ * kernel runs a hook. Returns a descriptor to close.
  */
-int kernel_refuse_at(int cgroup_fd, uint32_t hook);
+int kernel_refuse_at(int cgroup_fd, uint32_t attach_type);
 
-/* Whether maps count against RLIMIT_MEMLOCK, tried with one that is too large for it. */
+/* Whether maps count against RLIMIT_MEMLOCK; tries to make a map that exceeds it. */
 bool kernel_counts_memlock(void);
 
 #endif

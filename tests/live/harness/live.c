@@ -12,10 +12,19 @@
 #include "live_internal.h"
 
 #define TRACERS_MAX 8
+#define SESSIONS_MAX 16
 
 struct live_events live_seen;
 
-static struct agentsh_ebpf_tracer *tracers[TRACERS_MAX];
+static struct {
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_tracer_options options;
+	bool kept;   /* for later tests */
+	bool in_use; /* by the running test */
+} tracers[TRACERS_MAX];
+
+/* Sessions of kept tracers: teardown() detaches them. */
+static struct agentsh_ebpf_session *kept_sessions[SESSIONS_MAX];
 static bool in_child;
 
 void live_fail(const char *file, int line, const char *format, ...)
@@ -28,7 +37,7 @@ void live_fail(const char *file, int line, const char *format, ...)
 	va_end(args);
 	if (!in_child) {
 		ck_abort_msg("%s:%d: %s", file, line, text);
-		abort(); /* not reached, but not every check says so */
+		abort(); /* not reached, but some versions of check do not declare that */
 	}
 	fprintf(stderr, "%s:%d: in a worker: %s\n", file, line, text);
 	_exit(99);
@@ -44,19 +53,44 @@ void live_is_child(void)
 static void setup(void)
 {
 	live_seen.count = 0;
-	/* not earlier: check takes these signals when it begins to run, and its handler ends our
-	 * whole process group */
+	/* Not earlier: check installs handlers for these signals when it begins to run, and they
+	 * kill the whole process group. */
 	live_cgroups_catch();
+}
+
+/* Drops the unread events of a kept tracer; false if the tracer cannot be used again. */
+static bool tracer_reset(struct agentsh_ebpf_tracer *tracer)
+{
+	int ret;
+
+	do {
+		live_seen.count = 0;
+		ret = agentsh_ebpf_poll(tracer, 0);
+	} while (ret > 0);
+	return ret == 0;
 }
 
 static void teardown(void)
 {
-	for (int i = 0; i < TRACERS_MAX; i++) {
-		agentsh_ebpf_tracer_close(tracers[i]);
-		tracers[i] = NULL;
-	}
 	live_workers_end();
+	for (int i = 0; i < SESSIONS_MAX; i++) {
+		if (kept_sessions[i])
+			agentsh_ebpf_session_detach(kept_sessions[i]);
+		kept_sessions[i] = NULL;
+	}
+	for (int i = 0; i < TRACERS_MAX; i++) {
+		tracers[i].in_use = false;
+		if (tracers[i].tracer && !(tracers[i].kept && tracer_reset(tracers[i].tracer)))
+			live_close(tracers[i].tracer);
+	}
 	live_cgroups_end();
+}
+
+static void close_kept(void)
+{
+	for (int i = 0; i < TRACERS_MAX; i++)
+		if (tracers[i].tracer)
+			live_close(tracers[i].tracer);
 }
 
 TCase *live_case(Suite *suite, const char *name)
@@ -88,9 +122,10 @@ int live_main(Suite *suite)
 		return live_skip("no cgroup v2 is mounted");
 	live_cgroups_begin();
 	runner = srunner_create(suite);
-	/* after a failure the fixture has to run, and it does only without the fork */
+	/* The fixture has to run after a failure, too, which it does only without check's fork. */
 	srunner_set_fork_status(runner, CK_NOFORK);
 	srunner_run_all(runner, CK_ENV);
+	close_kept();
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -106,31 +141,63 @@ int live_on_event(void *ctx, const struct agentsh_ebpf_event *event)
 	return 0;
 }
 
-struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *change)
+static struct agentsh_ebpf_tracer *open_in_slot(const struct agentsh_ebpf_tracer_options *wanted,
+						bool keep)
 {
 	struct agentsh_ebpf_tracer_options options = {0};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	int slot = 0, ret;
 
-	if (change)
-		options = *change;
+	if (wanted)
+		options = *wanted;
 	options.size = sizeof(options);
 	if (!options.on_event)
 		options.on_event = live_on_event;
-	while (slot < TRACERS_MAX && tracers[slot])
+	for (int i = 0; keep && i < TRACERS_MAX; i++) {
+		if (tracers[i].kept && !tracers[i].in_use &&
+		    !memcmp(&tracers[i].options, &options, sizeof(options))) {
+			tracers[i].in_use = true;
+			return tracers[i].tracer;
+		}
+	}
+	while (slot < TRACERS_MAX && tracers[slot].tracer)
 		slot++;
 	LIVE_CHECK(slot < TRACERS_MAX, "too many tracers for the fixture");
-	ret = agentsh_ebpf_tracer_open(&options, &tracers[slot], &err);
-	LIVE_CHECK(ret == 0 && tracers[slot], "open: %d, step %s: %s", ret,
+	ret = agentsh_ebpf_tracer_open(&options, &tracers[slot].tracer, &err);
+	LIVE_CHECK(ret == 0 && tracers[slot].tracer, "open: %d, step %s: %s", ret,
 		   agentsh_ebpf_step_name(err.step), err.message);
-	return tracers[slot];
+	tracers[slot].options = options;
+	tracers[slot].kept = keep;
+	tracers[slot].in_use = true;
+	return tracers[slot].tracer;
+}
+
+struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *wanted)
+{
+	return open_in_slot(wanted, false);
+}
+
+struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *wanted)
+{
+	return open_in_slot(wanted, true);
+}
+
+static bool is_kept(const struct agentsh_ebpf_tracer *tracer)
+{
+	for (int i = 0; i < TRACERS_MAX; i++)
+		if (tracers[i].tracer == tracer)
+			return tracers[i].kept;
+	return false;
 }
 
 void live_close(struct agentsh_ebpf_tracer *tracer)
 {
-	for (int i = 0; i < TRACERS_MAX; i++)
-		if (tracers[i] == tracer)
-			tracers[i] = NULL;
+	for (int i = 0; i < TRACERS_MAX; i++) {
+		if (tracers[i].tracer == tracer) {
+			tracers[i].tracer = NULL;
+			tracers[i].kept = false;
+		}
+	}
 	agentsh_ebpf_tracer_close(tracer);
 }
 
@@ -143,11 +210,27 @@ struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
 	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_session *session = NULL;
-	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err);
+	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err), i = 0;
 
 	LIVE_CHECK(ret == 0 && session, "attach: %d, step %s: %s", ret,
 		   agentsh_ebpf_step_name(err.step), err.message);
+	if (is_kept(tracer)) {
+		while (i < SESSIONS_MAX && kept_sessions[i])
+			i++;
+		LIVE_CHECK(i < SESSIONS_MAX, "too many sessions for the fixture");
+		kept_sessions[i] = session;
+	}
 	return session;
+}
+
+void live_detach(struct agentsh_ebpf_session *session)
+{
+	int ret = agentsh_ebpf_session_detach(session);
+
+	for (int i = 0; i < SESSIONS_MAX; i++)
+		if (kept_sessions[i] == session)
+			kept_sessions[i] = NULL;
+	LIVE_CHECK(!ret, "detach: %d", ret);
 }
 
 size_t live_drain(struct agentsh_ebpf_tracer *tracer)
@@ -225,7 +308,7 @@ int live_open_fds(void)
 	while (readdir(dir))
 		count++;
 	closedir(dir);
-	return count - 3; /* . and .. and the directory's own */
+	return count - 3; /* ., .. and the descriptor of the directory itself */
 }
 
 void live_expect_message(const struct agentsh_ebpf_error *err, const char *words)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cgroups named agentsh-test-PID-N, below the machine's cgroup v2 mount. */
+/* Makes and removes cgroups named agentsh-test-PID-N below the machine's cgroup v2 mount. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +20,11 @@
 #define REMOVE_TRIES 2000
 
 static char root[128];	    /* mount point */
-static char root_path[128]; /* which part of the hierarchy is mounted there */
+static char root_path[128]; /* path within the hierarchy that is mounted there */
 static char made[CGROUPS_MAX][200];
 static int made_count;
-static unsigned int serial;
-static pid_t owner; /* forked hosts share the table, but only one process removes */
+static unsigned int last_number;
+static pid_t owner; /* forked hosts have copies of the table, but only this process removes */
 
 static void find_root(void)
 {
@@ -59,8 +59,8 @@ const char *live_cgroup_root(void)
 }
 
 /*
- * After an interruption a worker's child, or a worker too young to be in the
- * table, may still run there. Called in a signal handler too.
+ * After an interruption, a child of a worker may still run in the cgroup, or a worker that
+ * is not in the table yet. Also called in a signal handler.
  */
 static void kill_inside(const char *path)
 {
@@ -83,7 +83,7 @@ static void kill_inside(const char *path)
 	}
 }
 
-/* A process that has just ended may still be counted for a moment. */
+/* The kernel may count a process for a moment after it has ended, so retry on EBUSY. */
 static int remove_path(const char *path)
 {
 	const struct timespec moment = {.tv_nsec = 1000000};
@@ -107,7 +107,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return 0;
 }
 
-/* Of an earlier run that was killed, with what it made below. */
+/* Removes the cgroups that a killed earlier run left behind. */
 static void sweep(void)
 {
 	struct dirent **list;
@@ -129,7 +129,7 @@ static void sweep(void)
 	free(list);
 }
 
-/* ctest's time limit and Ctrl-C shall leave nothing behind either. */
+/* Cleans up after ctest's time limit and Ctrl-C. */
 static void ended_by_signal(int signal)
 {
 	if (getpid() == owner) {
@@ -171,12 +171,12 @@ void live_cgroup_make(struct live_cgroup *cg, const struct live_cgroup *parent)
 {
 	struct stat st;
 	int n = snprintf(cg->path, sizeof(cg->path), "%s/" PREFIX "%d-%u",
-			 parent ? parent->path : live_cgroup_root(), (int)owner, ++serial);
+			 parent ? parent->path : live_cgroup_root(), (int)owner, ++last_number);
 
 	LIVE_CHECK(n > 0 && (size_t)n < sizeof(cg->path) && made_count < CGROUPS_MAX,
-		   "no room for one more cgroup");
+		   "too many cgroups");
 	strcpy(made[made_count], cg->path);
-	made_count++; /* before it is made: a signal may come in between */
+	made_count++; /* before mkdir(): a signal may arrive in between */
 	LIVE_CHECK(!mkdir(cg->path, 0755), "mkdir %s: %s", cg->path, strerror(errno));
 	cg->fd = open(cg->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	LIVE_CHECK(cg->fd >= 0 && !fstat(cg->fd, &st), "open %s: %s", cg->path, strerror(errno));

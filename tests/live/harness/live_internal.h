@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of the support library only. */
+/* Internals of the harness. */
 #ifndef LIVE_INTERNAL_H
 #define LIVE_INTERNAL_H
 
-void live_is_child(void); /* after a fork */
+void live_is_child(void); /* called in a child after fork() */
 void live_cgroups_begin(void);
-void live_cgroups_catch(void); /* SIGTERM, SIGINT and SIGHUP remove them too */
-void live_cgroups_end(void);   /* removes what the test made */
-void live_workers_end(void);   /* kills what the test started */
+void live_cgroups_catch(void); /* SIGTERM, SIGINT and SIGHUP remove the cgroups, too */
+void live_cgroups_end(void);   /* removes the test's cgroups */
+void live_workers_end(void);   /* kills the test's workers */
 
 #endif

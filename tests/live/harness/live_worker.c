@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Workers. They are forked, so a function's address means the same there. The
- * socket pair is AF_UNIX, which no hook looks at.
+ * Workers are forked, so that a function has the same address in them. The socket pair is
+ * AF_UNIX, for which no hook runs.
  */
 #include <errno.h>
 #include <net/if.h>
@@ -57,7 +57,7 @@ static bool write_all(int fd, const void *from, size_t size)
 	return true;
 }
 
-static void note(pid_t from, pid_t to)
+static void replace_running(pid_t from, pid_t to)
 {
 	for (int i = 0; i < WORKERS_MAX; i++) {
 		if (running[i] == from) {
@@ -65,10 +65,10 @@ static void note(pid_t from, pid_t to)
 			return;
 		}
 	}
-	LIVE_FAIL("the table of workers is full or does not know %d", (int)from);
+	LIVE_FAIL("the table of workers is full or lacks process %d", (int)from);
 }
 
-/* In the child, whatever its parent had is not its own. */
+/* Forgets the workers of the parent in a child, which must not end them. */
 static void become_child(void)
 {
 	live_is_child();
@@ -111,13 +111,13 @@ void live_worker_start(struct live_worker *worker, const struct live_cgroup *cgr
 		become_child();
 		if (cgroup)
 			live_cgroup_enter(cgroup);
-		if (!write_all(pair[1], "!", 1)) /* entered */
+		if (!write_all(pair[1], "!", 1)) /* is in the cgroup */
 			_exit(98);
 		serve(pair[1]);
 	}
 	close(pair[1]);
 	worker->sock = pair[0];
-	note(0, worker->pid);
+	replace_running(0, worker->pid);
 	live_worker_receive(worker, NULL, 0);
 }
 
@@ -163,11 +163,11 @@ void live_worker_stop(struct live_worker *worker)
 {
 	int status;
 
-	/* not only close: workers that were forked later hold a copy */
+	/* close() alone would not do: workers that were forked later hold copies */
 	shutdown(worker->sock, SHUT_RDWR);
 	close(worker->sock);
 	status = reap(worker->pid);
-	note(worker->pid, 0);
+	replace_running(worker->pid, 0);
 	LIVE_CHECK(status == 0, "worker %d ended with status 0x%x", (int)worker->pid, status);
 }
 
@@ -175,7 +175,7 @@ void live_worker_kill(struct live_worker *worker)
 {
 	kill(worker->pid, SIGKILL);
 	reap(worker->pid);
-	note(worker->pid, 0);
+	replace_running(worker->pid, 0);
 	close(worker->sock);
 }
 

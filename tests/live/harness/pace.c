@@ -9,7 +9,7 @@
 
 #include "pace.h"
 
-#define SPIN_US 100 /* a sleep takes longer than asked for by about this */
+#define SPIN_US 100 /* a sleep takes about this much longer than requested */
 
 struct pace_shared *pace_share(void)
 {
@@ -49,7 +49,7 @@ static void wait_until_us(int64_t end)
 			usleep((useconds_t)(left - SPIN_US));
 }
 
-/* Whether to go on. */
+/* Returns false if the worker has to stop. */
 static bool wait_until_seen(const struct pace *p)
 {
 	while (atomic_load(&p->shared->made) - atomic_load(&p->shared->seen) > p->unseen) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Numbered connects at a chosen pace, by a worker that may wait for the reader. */
+/* Numbered connects at a chosen pace, made by a worker that may wait for the reader. */
 #ifndef PACE_H
 #define PACE_H
 
@@ -9,9 +9,9 @@
 
 #define PACE_NEVER UINT32_MAX
 
-/* In memory that the worker and the reader share. */
+/* In memory shared by worker and reader. */
 struct pace_shared {
-	_Atomic uint32_t seen; /* by the reader, who counts */
+	_Atomic uint32_t seen; /* counted by the reader */
 	_Atomic uint32_t made;
 	_Atomic bool stop;
 };
@@ -19,24 +19,24 @@ struct pace_shared {
 struct pace {
 	struct pace_shared *shared;
 	uint32_t count;
-	uint32_t burst;	   /* so many at most, at random, then a pause; 0: one */
-	uint32_t pause_us; /* at most, at random, where burst is set; else exactly */
-	uint32_t unseen;   /* goes on when no more than so many are; PACE_NEVER: does not wait */
+	uint32_t burst;	   /* at most this many connects before a pause, at random; 0: one */
+	uint32_t pause_us; /* with burst the longest pause, at random; else the exact pause */
+	uint32_t unseen;   /* waits while more than this are unread; PACE_NEVER: never waits */
 };
 
-/* Zeroed; before the worker starts. */
+/* Returns zeroed shared memory. Call it before the worker starts. */
 struct pace_shared *pace_share(void);
 void pace_unshare(struct pace_shared *shared);
 void pace_begin(struct live_worker *worker, struct pace pace);
-/* The same on every call, from a seed. */
+/* A pseudo-random number below a limit; the same seed gives the same sequence. */
 uint32_t pace_random(uint32_t *seed, uint32_t below);
 int64_t pace_now_us(void);
 
-/* Calls of this thread end with EINTR after the deadline: a wait for ever that would. */
+/* Makes a system call that still waits at the deadline end with EINTR. */
 void pace_deadline(void);
 void pace_deadline_over(void);
 
-/* voluntary_ctxt_switches of a thread of this process: how often it went to sleep. */
+/* How often a thread of this process went to sleep: its voluntary_ctxt_switches. */
 unsigned long pace_sleeps(pid_t tid);
 
 #endif

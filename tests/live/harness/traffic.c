@@ -10,7 +10,7 @@
 #define LOOPBACK_NET 0x7f000000U
 #define PORT_DISCARD 9
 
-static int sockets[TRAFFIC_SOCKETS]; /* of the worker; 0: not made yet */
+static int sockets[TRAFFIC_SOCKETS]; /* of this worker; 0: not made yet */
 
 void traffic_make(const void *arg, void *unused)
 {
@@ -28,7 +28,7 @@ void traffic_make(const void *arg, void *unused)
 	for (uint32_t i = 0; i < t->count; i++) {
 		to.sin_addr.s_addr = htonl(LOOPBACK_NET | (t->first + i));
 		for (uint32_t j = 0; j < (t->repeat ? t->repeat : 1); j++) {
-			/* an event is one whether the call succeeds or not */
+			/* a call that fails causes the same event */
 			if (t->how == TRAFFIC_CONNECT)
 				(void)!connect(*fd, (void *)&to, sizeof(to));
 			else
@@ -58,15 +58,15 @@ uint32_t traffic_number(const struct agentsh_ebpf_event *event)
 
 void traffic_expect(size_t from, uint64_t session_id, uint32_t first, uint32_t count)
 {
-	LIVE_CHECK(live_seen.count == from + count, "%zu events, should be %zu", live_seen.count,
+	LIVE_CHECK(live_seen.count == from + count, "%zu events, expected %zu", live_seen.count,
 		   from + count);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct agentsh_ebpf_event *e = &live_seen.list[from + i];
 
-		LIVE_CHECK(traffic_number(e) == first + i, "event %zu has number %u, should be %u",
+		LIVE_CHECK(traffic_number(e) == first + i, "event %zu has number %u, expected %u",
 			   from + i, traffic_number(e), first + i);
 		LIVE_CHECK(e->session_id == session_id,
-			   "event %zu is of session %llu, should be %llu", from + i,
+			   "event %zu is of session %llu, expected %llu", from + i,
 			   (unsigned long long)e->session_id, (unsigned long long)session_id);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many numbered events from one worker: the number is in the destination's address. */
+/* Many numbered events from one worker: the destination address contains the number. */
 #ifndef TRAFFIC_H
 #define TRAFFIC_H
 
@@ -9,32 +9,32 @@
 
 enum { TRAFFIC_CONNECT, TRAFFIC_SEND };
 
-#define TRAFFIC_SOCKETS 2 /* of each worker; they stay open */
+#define TRAFFIC_SOCKETS 2 /* per worker; they stay open */
 
 struct traffic {
 	uint32_t how;	 /* TRAFFIC_ */
-	uint32_t socket; /* which one */
+	uint32_t socket; /* index below TRAFFIC_SOCKETS */
 	uint32_t first;	 /* number of the first event, from 1 */
 	uint32_t count;
-	uint32_t repeat; /* each that often, one after the other; 0: once */
-	uint32_t port;	 /* 0: the port "discard" */
+	uint32_t repeat; /* how often to make each call in a row; 0: once */
+	uint32_t port;	 /* 0: discard */
 };
 
 #define CONNECTS(...) ((struct traffic){.how = TRAFFIC_CONNECT, __VA_ARGS__})
 #define SENDS(...) ((struct traffic){.how = TRAFFIC_SEND, __VA_ARGS__})
 
-/* live_fn: takes a struct traffic; IPv4 datagram sockets on loopback. */
+/* live_fn: makes the calls of a struct traffic with IPv4 datagram sockets on loopback. */
 void traffic_make(const void *traffic, void *unused);
 
-/* The same on a worker, and back when all of it has been done. */
+/* Runs traffic_make() on the worker and waits for it. */
 void traffic_of(struct live_worker *worker, struct traffic traffic);
-/* The same, but back at once; live_worker_receive(worker, NULL, 0) waits. */
+/* Starts traffic_make() on the worker; live_worker_receive(worker, NULL, 0) waits for it. */
 void traffic_begin(struct live_worker *worker, struct traffic traffic);
 
 /* The event's number. */
 uint32_t traffic_number(const struct agentsh_ebpf_event *event);
 
-/* live_seen from a place on: these numbers, in order, all of this session. */
+/* Checks that live_seen holds, from this index on, exactly these numbers of this session. */
 void traffic_expect(size_t from, uint64_t session_id, uint32_t first, uint32_t count);
 
 #endif

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "failing_ops.h"
+
+struct live_cgroup op_cgroup;
+bool op_synthetic;
+bool op_without_btf;
+
+static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	struct host *h = ctx;
+
+	h->seen += event->session_id == 7;
+	return 0;
+}
+
+static int op_probe(struct host *h)
+{
+	static struct agentsh_ebpf_capabilities caps;
+
+	(void)h;
+	caps.size = sizeof(caps);
+	if (agentsh_ebpf_capability_probe(&caps))
+		return -1; /* it never fails: it reports what is forbidden */
+	for (uint32_t i = 0; i < caps.count; i++)
+		LIVE_CHECK(!strstr(caps.checks[i].detail, "Success"), "check %u: %s", i,
+			   caps.checks[i].detail);
+	LIVE_CHECK(caps.usable == !caps.reason[0], "usable %u: %s", caps.usable, caps.reason);
+	return 0;
+}
+
+int op_open(struct host *h)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.size = sizeof(options),
+		.mode = op_synthetic ? AGENTSH_EBPF_MODE_SYNTHETIC : AGENTSH_EBPF_MODE_AUTO,
+		.on_event = on_event,
+		.event_ctx = h,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+			 AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.simulate_missing = op_without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
+	};
+
+	h->tracer = (void *)h; /* must be overwritten */
+	return agentsh_ebpf_tracer_open(&options, &h->tracer, &h->err);
+}
+
+int op_attach(struct host *h)
+{
+	const struct agentsh_ebpf_session_options options = {
+		.size = sizeof(options),
+		.session_id = 7,
+	};
+
+	h->session = (void *)h;
+	return agentsh_ebpf_session_attach(h->tracer, op_cgroup.fd, &options, &h->session, &h->err);
+}
+
+int op_detach(struct host *h)
+{
+	int ret = agentsh_ebpf_session_detach(h->session);
+
+	h->session = NULL;
+	return ret;
+}
+
+static int op_poll(struct host *h)
+{
+	int ret = agentsh_ebpf_poll(h->tracer, 100);
+
+	return ret < 0 ? ret : 0;
+}
+
+static int op_read(struct host *h)
+{
+	int ret = agentsh_ebpf_read(h->tracer, h->events, 4, 100);
+
+	for (int i = 0; i < ret; i++)
+		on_event(h, &h->events[i]);
+	return ret < 0 ? ret : 0;
+}
+
+int op_close(struct host *h)
+{
+	agentsh_ebpf_tracer_close(h->tracer);
+	h->tracer = NULL;
+	h->session = NULL;
+	return 0;
+}
+
+const struct op ops[] = {
+	{.name = "probe", .run = op_probe, .must_not_fail = true},
+	{.name = "open", .run = op_open, .has_error = true},
+	{.name = "attach", .run = op_attach, .opened = 1, .has_error = true},
+	{.name = "poll", .run = op_poll, .opened = 1, .attached = 1, .events = 3},
+	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
+	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
+	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
+	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},
+};
+const size_t op_count = LIVE_COUNT(ops);
