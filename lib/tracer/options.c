@@ -93,11 +93,10 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 	else if (!o->required_hooks)
 		o->required_hooks = o->hooks & AGENTSH_EBPF_HOOK_CONNECT;
 	if (o->required_hooks & ~built || !(o->hooks & built))
-		return agentsh_fail(
-			err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
-			"hooks is 0x%x and required_hooks is 0x%x, but this library "
-			"was built with 0x%x only (CMake option AGENTSH_EBPF_UDP)",
-			o->hooks, o->required_hooks, built);
+		return agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
+				    "hooks is 0x%x and required_hooks is 0x%x, but this library "
+				    "was built with 0x%x only (CMake option AGENTSH_EBPF_UDP)",
+				    o->hooks, o->required_hooks, built);
 	return 0;
 }
 
