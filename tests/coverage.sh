@@ -23,7 +23,7 @@ run_tests() {
 		exit 1
 	fi
 	find "$build" -name '*.gcda' -delete
-	GCOV_ERROR_FILE=$build/gcov.log ctest --test-dir "$build" --output-on-failure \
+	ctest --test-dir "$build" --output-on-failure \
 		-R '^(unit|live|fuzz)-' "${labels[@]}" "$@" >"$build/ctest.log" 2>&1 || {
 		tail -n 60 "$build/ctest.log" >&2
 		exit 1
