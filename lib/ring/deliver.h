@@ -17,9 +17,9 @@ struct agentsh_batch {
 };
 
 /*
- * Delivers one record to the ring's batch; the signature is libbpf's
+ * Delivers one record to the batch of ctx, a struct agentsh_ring; the signature is libbpf's
  * ring_buffer_sample_fn. A negative return value stops the drain after this record.
  */
-int agentsh_deliver_record(void *ring, void *data, size_t size);
+int agentsh_deliver_record(void *ctx, void *data, size_t size);
 
 #endif
