@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "ring/deliver.h"
 #include "ring/moderator.h"
-#include "ring/synthetic.h"
 #include "ring/ring.h"
+#include "ring/synthetic.h"
 
 /* The most events per poll or read, so that neither can run forever. */
 #define BATCH_MAX 4096

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/low_fds.h"
 #include "load/load.h"
-#include "ring/moderator.h"
 #include "ring/synthetic.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
