@@ -18,7 +18,8 @@
 
 static int consume(struct agentsh_ring *ring)
 {
-	int ret = ring->synth ? agentsh_synth_drain(ring) : ring_buffer__consume(ring->buffer);
+	int ret = ring->synthetic ? agentsh_synthetic_drain(ring)
+				  : ring_buffer__consume(ring->buffer);
 
 	return ret < 0 && !ring->batch->full ? ret : 0;
 }
