@@ -17,7 +17,7 @@ static __always_inline int remember_listener(struct bpf_sock_addr *ctx,
 
 	if (!session_slot(session) || ctx->type != SOCK_STREAM || !sk)
 		return 1;
-	/* The call will fail, because the socket is in use; the state that it has stays true. */
+	/* The call will fail, because the socket is in use, so the socket's state is kept. */
 	if (sk->state != BPF_TCP_CLOSE || sk->src_port)
 		return 1;
 	sock = sock_state_of_caller(ctx);

@@ -11,8 +11,7 @@ struct agentsh_control {
 	__u32 suppress_wakeup; /* the reader polls, so a record does not wake it */
 	__u32 pad_user[15];
 	/* set by the programs, cleared by the library */
-	__u32 wakeup_sent; /* the watermark has woken the reader, which has not drained the ring yet
-			    */
+	__u32 wakeup_sent; /* the watermark has woken the reader, and no drain has followed */
 	__u32 pad_kernel[15];
 };
 

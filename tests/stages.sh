@@ -45,7 +45,8 @@ stages_kill() {
 }
 
 # stages_limited NAME SECONDS RESULT-FILE COMMAND...: runs the command, which may be a function,
-# in a process group and records the result; fails if the command does.
+# in a process group and records the result; fails if the command does. "set -e" has no effect in
+# the function, because stages are started in conditions, so it must check each status itself.
 stages_limited() {
 	local name=$1 limit=$2 result=$3 begin=$SECONDS status=0 verdict=passed left
 	shift 3
@@ -56,6 +57,8 @@ stages_limited() {
 		printf '%s\t0\tNOT STARTED, no time left\n' "$name" >"$result"
 		return 1
 	fi
+	# Replaced at the end of the stage. If the run is ended before, the table names the stage.
+	printf '%s\t-\tINTERRUPTED\n' "$name" >"$result"
 	set -m
 	("$@") </dev/null &
 	stages_current=$!
@@ -137,7 +140,7 @@ stages_end() {
 	printf '%-34s %7s  %s\n' stage seconds result
 	for file in "$stages_dir"/*.result; do
 		[ -e "$file" ] || continue
-		awk -F'\t' '{ printf "%-34s %7d  %s\n", $1, $2, $3 }' "$file"
+		awk -F'\t' '{ printf "%-34s %7s  %s\n", $1, $2, $3 }' "$file"
 	done
 	printf '%-34s %7d\n' 'in all (stages overlap)' "$SECONDS"
 	if [ -s "$stages_dir/skipped" ]; then

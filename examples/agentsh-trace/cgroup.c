@@ -110,8 +110,7 @@ static void move_processes(const char *directory)
 	if (!file)
 		return;
 	while (fscanf(file, "%d", &pid) == 1)
-		/* 0 is a process that our PID namespace cannot name; writing 0 would move us.
-		 */
+		/* 0: a process that our PID namespace cannot name; writing 0 would move us */
 		if (pid > 0 && move_out(pid))
 			removal.moved++;
 	fclose(file);

@@ -35,7 +35,7 @@
  *
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
- * sessions of the parent as they are; attach, poll and read return -EPERM.
+ * sessions of the parent as they are; attach, poll, read and inject return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -955,8 +955,9 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
  * delivers it like a real one. The library sets session_id and session_lost, and
  * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT;
  * -ENOBUFS if the event did not fit and was counted as lost, which lets a test fill
- * the ring; -EOPNOTSUPP for any other tracer; -ERANGE if kind exceeds 255 or flags
- * exceed 16 bits. Any thread, the callback included.
+ * the ring; -EOPNOTSUPP for any other tracer; -EPERM in a forked child of the process
+ * that opened the tracer; -ERANGE if kind exceeds 255 or flags exceed 16 bits. Any
+ * thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
 					 const struct agentsh_ebpf_event *event);

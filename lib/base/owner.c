@@ -15,25 +15,25 @@ int agentsh_owner_init(struct agentsh_owner *owner)
 	void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	owner->pid = getpid();
-	owner->mark = NULL;
+	owner->is_owner = NULL;
 	if (page == MAP_FAILED)
 		return -errno;
 	if (madvise(page, size, MADV_WIPEONFORK)) {
-		munmap(page, size); /* an emulator: the process id has to do */
+		munmap(page, size); /* under some emulators: the process id has to do */
 		return 0;
 	}
-	owner->mark = page;
-	*owner->mark = 1;
+	owner->is_owner = page;
+	*owner->is_owner = 1;
 	return 0;
 }
 
 void agentsh_owner_free(struct agentsh_owner *owner)
 {
-	if (owner->mark)
-		munmap(owner->mark, (size_t)sysconf(_SC_PAGESIZE));
+	if (owner->is_owner)
+		munmap(owner->is_owner, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 bool agentsh_owner_is_caller(const struct agentsh_owner *owner)
 {
-	return owner->mark ? *owner->mark : owner->pid == getpid();
+	return owner->is_owner ? *owner->is_owner : owner->pid == getpid();
 }

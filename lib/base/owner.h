@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 struct agentsh_owner {
-	unsigned char *mark; /* a page that the kernel clears in forked children; NULL: none */
+	unsigned char *is_owner; /* a page that the kernel clears in forked children; NULL: none */
 	pid_t pid;
 };
 

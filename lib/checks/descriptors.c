@@ -42,8 +42,8 @@ static uint64_t open_descriptors(void)
 	struct stat st;
 	int lowest;
 
-	if (!stat("/proc/self/fd", &st) &&
-	    st.st_size > 0) /* the number of open descriptors, kernel 6.2 */
+	/* since kernel 6.2 the size is the number of open descriptors */
+	if (!stat("/proc/self/fd", &st) && st.st_size > 0)
 		return (uint64_t)st.st_size;
 	/* descriptors below the lowest free one are open; few are above it */
 	lowest = eventfd(0, EFD_CLOEXEC);

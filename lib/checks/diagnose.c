@@ -14,8 +14,8 @@
 #include <bpf/bpf.h>
 
 #include "base/error.h"
-#include "base/system.h"
 #include "base/programs.h"
+#include "base/system.h"
 #include "checks/checks.h"
 #include "checks/process.h"
 
@@ -30,10 +30,7 @@ static bool not_permitted(int errnum, char *text, size_t size)
 		snprintf(text, size, "%s", caps.reason);
 		return true;
 	}
-	/*
-	 * before kernel 5.11 (97306be45fbe) charging a map fails with EPERM; EACCES comes from the
-	 * verifier
-	 */
+	/* before kernel 5.11 charging a map fails with EPERM; EACCES comes from the verifier */
 	if (errnum == EPERM && agentsh_kernel_charges_memlock() &&
 	    !getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY) {
 		snprintf(text, size,

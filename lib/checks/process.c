@@ -128,7 +128,6 @@ static void probe_lockdown(struct agentsh_ebpf_capabilities *caps)
 static void probe_btf(struct agentsh_ebpf_capabilities *caps)
 {
 	const uint32_t check = AGENTSH_EBPF_CHECK_BTF;
-
 	int fd = open(AGENTSH_BTF_PATH, O_RDONLY | O_CLOEXEC);
 	uint16_t magic = 0;
 

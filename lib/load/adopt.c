@@ -12,10 +12,9 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/programs.h"
 #include "control.h"
-#include "base/programs.h"
 #include "ring/deliver.h"
-#include "base/programs.h"
 #include "ring/ring.h"
 
 static int copy_fd(int fd)

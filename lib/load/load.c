@@ -9,15 +9,14 @@
 #include <bpf/libbpf.h>
 
 #include "base/error.h"
-#include "load/adopt.h"
-#include "load/configure.h"
-#include "load/libbpf_print.h"
-#include "checks/memlock.h"
 #include "base/programs.h"
 #include "checks/checks.h"
 #include "checks/diagnose.h"
+#include "checks/memlock.h"
+#include "load/adopt.h"
+#include "load/configure.h"
+#include "load/libbpf_print.h"
 #include "settings.h"
-#include "base/programs.h"
 
 #include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
 #include "agentsh_task.skel.h"
@@ -116,7 +115,7 @@ static int load_best(struct load *l, uint32_t wanted)
 	return ret;
 }
 
-/* ---- hooks that this kernel lacks ---------------------------------------  */
+/* ---- hooks that this kernel lacks --------------------------------------- */
 
 /* Returns the programs of these hooks, without the programs that are simulated as missing. */
 static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
@@ -161,8 +160,8 @@ static void find_unloadable(const struct load *all, uint32_t wanted, int *errors
 }
 
 /*
- * Loads those of the hooks that this kernel supports into l->obj; -EOPNOTSUPP if a
- * required one is missing.
+ * Loads the programs of the hooks that this kernel supports into l->obj. If a required hook
+ * is missing, returns the error of the load that failed.
  */
 static int load_hooks(struct load *l)
 {
@@ -196,8 +195,7 @@ static int load_failed(const struct agentsh_print_capture *log, int ret, uint32_
 	char why[sizeof(err->message)];
 
 	if (ret == -EACCES && !log->verifier[0])
-		ret = -EPERM; /* one errno for "not permitted"; the verifier's own errors are
-				 EACCES, too */
+		ret = -EPERM; /* one errno for "not permitted"; EACCES is the verifier's */
 	if (agentsh_diagnose(-ret, why, sizeof(why)))
 		return agentsh_fail(err, ret, step, "%s: %s", strerror(-ret), why);
 	return agentsh_fail(err, ret, step, "%s: %s; %.120s", strerror(-ret), why, said);

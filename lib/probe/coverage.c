@@ -139,7 +139,7 @@ int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_eb
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	if (t->ring.synth)
+	if (t->ring.synthetic)
 		return -EOPNOTSUPP;
 	for (size_t i = 0; i < ROWS; i++) {
 		if (is_seen(t, table[i].rule))

@@ -13,8 +13,8 @@
 #include <bpf/bpf.h>
 
 #include "base/system.h"
-#include "checks/memlock.h"
 #include "checks/checks.h"
+#include "checks/memlock.h"
 #include "session_state.h"
 #include "tracer/options.h"
 

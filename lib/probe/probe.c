@@ -7,8 +7,8 @@
 #include "base/result.h"
 #include "checks/cgroup_path.h"
 #include "checks/checks.h"
-#include "probe/kernel.h"
 #include "checks/process.h"
+#include "probe/kernel.h"
 
 #define AVAILABLE AGENTSH_EBPF_STATUS_AVAILABLE
 #define MISSING AGENTSH_EBPF_STATUS_MISSING

@@ -69,8 +69,8 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 
 	if (size != sizeof(*full) && size != sizeof(full->base))
 		return -EBADMSG;
-	if ((uintptr_t)data %
-	    _Alignof(struct agentsh_record_outcome)) { /* records in the ring are aligned */
+	/* records in the ring are aligned */
+	if ((uintptr_t)data % _Alignof(struct agentsh_record_outcome)) {
 		memcpy(&aligned, data, size);
 		full = &aligned;
 	}

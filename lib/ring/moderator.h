@@ -12,8 +12,8 @@
 struct agentsh_control;
 
 struct agentsh_moderator {
-	uint64_t delay_ns; /* between two drains while polling; 0: every record may wake the reader
-			    */
+	/* between two drains while polling; 0: every record may wake the reader */
+	uint64_t delay_ns;
 	uint32_t state;
 	uint32_t empty_drains;	   /* consecutive, while polling */
 	bool has_more;		   /* the last drain while polling left records */

@@ -10,15 +10,16 @@
 #include "base/clock.h"
 #include "ring/deliver.h"
 #include "ring/moderator.h"
-#include "ring/synthetic.h"
 #include "ring/ring.h"
+#include "ring/synthetic.h"
 
 /* The most events per poll or read, so that neither can run forever. */
 #define BATCH_MAX 4096
 
 static int consume(struct agentsh_ring *ring)
 {
-	int ret = ring->synth ? agentsh_synth_drain(ring) : ring_buffer__consume(ring->buffer);
+	int ret = ring->synthetic ? agentsh_synthetic_drain(ring)
+				  : ring_buffer__consume(ring->buffer);
 
 	return ret < 0 && !ring->batch->full ? ret : 0;
 }

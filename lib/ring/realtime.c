@@ -53,7 +53,9 @@ static uint64_t boot_realtime_ns(void)
 	struct bounds now = compare_clocks();
 	uint64_t fresh = now.low + (now.high - now.low) / 2;
 
-	if (value + TOLERANCE_NS >= now.low && value <= now.high + TOLERANCE_NS)
+	/* signed, because without a clock chip the Unix time of boot is 0, or just below */
+	if ((int64_t)(value - now.low) >= -TOLERANCE_NS &&
+	    (int64_t)(now.high - value) >= -TOLERANCE_NS)
 		return value;
 	/* if another thread was faster, its value is used */
 	if (atomic_compare_exchange_strong_explicit(&kept, &value, fresh, memory_order_relaxed,

@@ -54,8 +54,9 @@ int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
 	if (!ret)
 		ret = add_to_epoll(ring->epoll_fd, ring->wake_fd);
 	if (!ret)
-		ret = add_to_epoll(ring->epoll_fd, ring->synth ? agentsh_synth_fd(ring) : ring->fd);
-	if (!ret && !ring->synth)
+		ret = add_to_epoll(ring->epoll_fd,
+				   ring->synthetic ? agentsh_synthetic_fd(ring) : ring->fd);
+	if (!ret && !ring->synthetic)
 		ret = agentsh_moderator_open(&ring->moderator, ring->epoll_fd, ring->fd);
 	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD,
 				       "eventfd, epoll and timerfd")
@@ -72,6 +73,6 @@ void agentsh_ring_close(struct agentsh_ring *ring)
 	ring_buffer__free(ring->buffer);
 	if (ring->fd >= 0)
 		close(ring->fd);
-	agentsh_synth_close(ring);
+	agentsh_synthetic_close(ring);
 	agentsh_slots_free(&ring->slots);
 }

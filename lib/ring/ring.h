@@ -14,7 +14,7 @@
 #include "ring/slots.h"
 
 struct agentsh_batch;
-struct agentsh_synth;
+struct agentsh_synthetic;
 struct ring_buffer;
 
 struct agentsh_ring {
@@ -26,7 +26,7 @@ struct agentsh_ring {
 
 	struct ring_buffer *buffer; /* libbpf's reader */
 	int fd;
-	struct agentsh_synth *synth; /* in place of buffer */
+	struct agentsh_synthetic *synthetic; /* in place of buffer */
 
 	int epoll_fd;
 	int wake_fd;

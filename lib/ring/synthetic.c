@@ -25,7 +25,7 @@ struct entry {
 	uint32_t size;
 };
 
-struct agentsh_synth {
+struct agentsh_synthetic {
 	pthread_mutex_t lock;
 	int fd; /* readable while there are entries */
 	struct entry *entries;
@@ -37,76 +37,77 @@ struct agentsh_synth {
 	uint64_t quota_bytes;
 };
 
-int agentsh_synth_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
+int agentsh_synthetic_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
 {
-	struct agentsh_synth *synth = calloc(1, sizeof(*synth));
+	struct agentsh_synthetic *synthetic = calloc(1, sizeof(*synthetic));
 
 	ring->slots.counters = calloc(ring->slots.max, sizeof(*ring->slots.counters));
-	if (synth) {
-		synth->ring_bytes = ring->size;
-		synth->quota_bytes = ring->quota_bytes;
-		synth->capacity =
+	if (synthetic) {
+		synthetic->ring_bytes = ring->size;
+		synthetic->quota_bytes = ring->quota_bytes;
+		synthetic->capacity =
 			ring->size / (uint32_t)AGENTSH_RECORD_RING_BYTES(struct agentsh_record);
-		synth->entries = calloc(synth->capacity, sizeof(*synth->entries));
+		synthetic->entries = calloc(synthetic->capacity, sizeof(*synthetic->entries));
 	}
-	if (!synth || !synth->entries || !ring->slots.counters) {
-		if (synth)
-			free(synth->entries);
-		free(synth);
+	if (!synthetic || !synthetic->entries || !ring->slots.counters) {
+		if (synthetic)
+			free(synthetic->entries);
+		free(synthetic);
 		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a ring of %u bytes; lower ring_size",
 				    ring->size);
 	}
-	pthread_mutex_init(&synth->lock, NULL);
-	ring->synth = synth;
-	synth->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	return synth->fd < 0 ? agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd")
-			     : 0;
+	pthread_mutex_init(&synthetic->lock, NULL);
+	ring->synthetic = synthetic;
+	synthetic->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return synthetic->fd < 0
+		       ? agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_EVENT_FD, "eventfd")
+		       : 0;
 }
 
-void agentsh_synth_close(struct agentsh_ring *ring)
+void agentsh_synthetic_close(struct agentsh_ring *ring)
 {
-	struct agentsh_synth *synth = ring->synth;
+	struct agentsh_synthetic *synthetic = ring->synthetic;
 
-	if (!synth)
+	if (!synthetic)
 		return;
-	if (synth->fd >= 0)
-		close(synth->fd);
-	pthread_mutex_destroy(&synth->lock);
-	free(synth->entries);
-	free(synth);
+	if (synthetic->fd >= 0)
+		close(synthetic->fd);
+	pthread_mutex_destroy(&synthetic->lock);
+	free(synthetic->entries);
+	free(synthetic);
 }
 
-int agentsh_synth_fd(const struct agentsh_ring *ring)
+int agentsh_synthetic_fd(const struct agentsh_ring *ring)
 {
-	return ring->synth->fd;
+	return ring->synthetic->fd;
 }
 
 /* Follows ringbuf_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
-static bool reserve(struct agentsh_synth *synth, struct agentsh_slot *slot, uint64_t bytes)
+static bool reserve(struct agentsh_synthetic *synthetic, struct agentsh_slot *slot, uint64_t bytes)
 {
 	int64_t held =
 		(int64_t)(agentsh_counter(&slot->produced) - agentsh_counter(&slot->consumed));
 
-	if (synth->held >= synth->quota_bytes && held >= (int64_t)synth->quota_bytes) {
+	if (synthetic->held >= synthetic->quota_bytes && held >= (int64_t)synthetic->quota_bytes) {
 		__atomic_fetch_add(&slot->lost_quota, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
 		return false;
 	}
-	if (synth->held + bytes > synth->ring_bytes - 1) {
+	if (synthetic->held + bytes > synthetic->ring_bytes - 1) {
 		__atomic_fetch_add(&slot->lost, 1, __ATOMIC_RELAXED);
 		return false;
 	}
 	__atomic_fetch_add(&slot->produced, bytes, __ATOMIC_RELAXED);
-	synth->held += bytes;
+	synthetic->held += bytes;
 	return true;
 }
 
-int agentsh_synth_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
-			 const struct agentsh_ebpf_event *event)
+int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			     const struct agentsh_ebpf_event *event)
 {
 	struct agentsh_slot *slot = &ring->slots.counters[state->slot];
-	struct agentsh_synth *synth = ring->synth;
+	struct agentsh_synthetic *synthetic = ring->synthetic;
 	struct agentsh_ebpf_event copy = *event;
 	struct entry entry;
 	bool fits;
@@ -114,46 +115,47 @@ int agentsh_synth_inject(struct agentsh_ring *ring, const struct agentsh_session
 	if (!copy.timestamp_ns)
 		copy.timestamp_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
 
-	pthread_mutex_lock(&synth->lock);
+	pthread_mutex_lock(&synthetic->lock);
 	copy.session_lost = agentsh_counter(&slot->lost) - state->lost_base;
 	entry.size = (uint32_t)agentsh_encode(&copy, state, &entry.record);
-	fits = reserve(synth, slot, AGENTSH_RING_BYTES(entry.size));
+	fits = reserve(synthetic, slot, AGENTSH_RING_BYTES(entry.size));
 	if (fits) {
 		const uint64_t one = 1;
 
-		synth->entries[(synth->head + synth->count++) % synth->capacity] = entry;
-		if (synth->count == 1)
-			(void)!write(synth->fd, &one, sizeof(one));
+		synthetic->entries[(synthetic->head + synthetic->count++) % synthetic->capacity] =
+			entry;
+		if (synthetic->count == 1)
+			(void)!write(synthetic->fd, &one, sizeof(one));
 	}
-	pthread_mutex_unlock(&synth->lock);
+	pthread_mutex_unlock(&synthetic->lock);
 	return fits ? 0 : -ENOBUFS;
 }
 
 /* Removes the oldest entry, and releases the lock before the host's callback runs. */
-static bool pop(struct agentsh_synth *synth, struct entry *entry)
+static bool pop(struct agentsh_synthetic *synthetic, struct entry *entry)
 {
 	uint64_t count;
 	bool any;
 
-	pthread_mutex_lock(&synth->lock);
-	any = synth->count;
+	pthread_mutex_lock(&synthetic->lock);
+	any = synthetic->count;
 	if (any) {
-		*entry = synth->entries[synth->head];
-		synth->head = (synth->head + 1) % synth->capacity;
-		synth->held -= AGENTSH_RING_BYTES(entry->size);
+		*entry = synthetic->entries[synthetic->head];
+		synthetic->head = (synthetic->head + 1) % synthetic->capacity;
+		synthetic->held -= AGENTSH_RING_BYTES(entry->size);
 		/* like the kernel's ring, not readable once the last entry is removed */
-		if (!--synth->count)
-			(void)!read(synth->fd, &count, sizeof(count));
+		if (!--synthetic->count)
+			(void)!read(synthetic->fd, &count, sizeof(count));
 	}
-	pthread_mutex_unlock(&synth->lock);
+	pthread_mutex_unlock(&synthetic->lock);
 	return any;
 }
 
-int agentsh_synth_drain(struct agentsh_ring *ring)
+int agentsh_synthetic_drain(struct agentsh_ring *ring)
 {
 	struct entry entry;
 
-	while (pop(ring->synth, &entry)) {
+	while (pop(ring->synthetic, &entry)) {
 		int ret = agentsh_deliver_record(ring, &entry.record, entry.size);
 
 		if (ret < 0)

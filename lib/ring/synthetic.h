@@ -8,14 +8,14 @@ struct agentsh_ebpf_event;
 struct agentsh_ring;
 struct agentsh_session_state;
 
-int agentsh_synth_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
-void agentsh_synth_close(struct agentsh_ring *ring);
+int agentsh_synthetic_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
+void agentsh_synthetic_close(struct agentsh_ring *ring);
 /* Readable while the ring has records. */
-int agentsh_synth_fd(const struct agentsh_ring *ring);
+int agentsh_synthetic_fd(const struct agentsh_ring *ring);
 /* Delivers all records, like libbpf's ring_buffer__consume(). */
-int agentsh_synth_drain(struct agentsh_ring *ring);
+int agentsh_synthetic_drain(struct agentsh_ring *ring);
 /* Puts an event in, as the kernel programs would. -ENOBUFS: counted as lost. */
-int agentsh_synth_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
-			 const struct agentsh_ebpf_event *event);
+int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			     const struct agentsh_ebpf_event *event);
 
 #endif

@@ -8,7 +8,6 @@
 #include "base/error.h"
 #include "base/low_fds.h"
 #include "load/load.h"
-#include "ring/moderator.h"
 #include "ring/synthetic.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
@@ -25,7 +24,7 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a tracer");
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
-		ret = agentsh_synth_open(&t->ring, err);
+		ret = agentsh_synthetic_open(&t->ring, err);
 	else
 		ret = agentsh_load(&t->programs, &t->ring, &t->opts, process, err);
 	return ret ? ret : agentsh_ring_open(&t->ring, err);

@@ -3,13 +3,14 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include <agentsh/ebpf.h>
+
 #include "base/error.h"
 #include "base/programs.h"
 #include "checks/checks.h"
 #include "checks/process.h"
 #include "tracer/create.h"
 #include "tracer/options.h"
-#include "tracer/tracer.h"
 
 /*
  * Runs before libbpf is called: what libbpf finds missing because this process has no
@@ -88,9 +89,7 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 	ret = agentsh_tracer_create(&checked, &process, out, err);
 	if (ret && checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
 		return explain_open_failure(&checked, ret, err);
-	if (!ret &&
-	    !(*out)->programs
-		     .hooks) { /* NOLINT(clang-analyzer-core.NullDereference): 0 sets *out */
+	if (!ret && !agentsh_ebpf_tracer_hooks(*out)) {
 		agentsh_ebpf_tracer_close(*out);
 		*out = NULL;
 		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,

@@ -45,9 +45,12 @@ int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebp
 {
 	if (!s || !event)
 		return -EFAULT;
-	if (!s->tracer->ring.synth)
+	if (!s->tracer->ring.synthetic)
 		return -EOPNOTSUPP;
+	/* the event would be in the child's memory, and the parent's descriptor readable */
+	if (!agentsh_owner_is_caller(&s->tracer->owner))
+		return -EPERM;
 	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
 		return -ERANGE;
-	return agentsh_synth_inject(&s->tracer->ring, &s->state, event);
+	return agentsh_synthetic_inject(&s->tracer->ring, &s->state, event);
 }

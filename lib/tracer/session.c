@@ -61,7 +61,7 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 				    t->opts.max_sessions);
 	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
-	if (!t->ring.synth)
+	if (!t->ring.synthetic)
 		ret = agentsh_session_link(s, cgroup_fd, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
@@ -84,7 +84,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
-	if (!ret && (!t->ring.synth || fcntl(cgroup_fd, F_GETFD) < 0))
+	if (!ret && (!t->ring.synthetic || fcntl(cgroup_fd, F_GETFD) < 0))
 		ret = check_cgroup(cgroup_fd, &cgroup_id, err);
 	if (ret)
 		return ret;

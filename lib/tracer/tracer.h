@@ -24,7 +24,7 @@ struct agentsh_ebpf_session {
 };
 
 struct agentsh_ebpf_tracer {
-	struct agentsh_owner owner; /* a forked child only releases what is its own */
+	struct agentsh_owner owner; /* a forked child only releases its copies */
 	struct agentsh_ebpf_tracer_options opts;
 	pthread_mutex_t lock; /* protects sessions and the ring's slots */
 	struct agentsh_ebpf_session *sessions;

@@ -72,7 +72,7 @@ static int trace(char **argv, const char *cgroup)
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_session *session;
 	struct agentsh_ebpf_tracer *tracer;
-	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), go, status = 0, quiet = 0;
+	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), go, status = 0;
 	char procs[256];
 	pid_t child;
 
@@ -88,7 +88,7 @@ static int trace(char **argv, const char *cgroup)
 	close(go);
 	while (!waitpid(child, &status, WNOHANG))
 		agentsh_ebpf_poll(tracer, 20);
-	for (quiet = 0; quiet < LIVE_DEADLINE_MS / 20 && open_connections; quiet++)
+	for (int i = 0; i < LIVE_DEADLINE_MS / 20 && open_connections; i++)
 		agentsh_ebpf_poll(tracer, 20);
 	agentsh_ebpf_poll(tracer, 0);
 	agentsh_ebpf_tracer_close(tracer);

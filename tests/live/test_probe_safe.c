@@ -18,6 +18,7 @@
 
 #include "kernel.h"
 #include "live.h"
+#include "live_internal.h"
 #include "traffic.h"
 
 #define THREADS 8
@@ -253,6 +254,7 @@ START_TEST(killed_at_any_moment)
 		pid = fork();
 		LIVE_CHECK(pid >= 0, "fork: %s", strerror(errno));
 		if (!pid) {
+			live_is_child();
 			live_cgroup_enter(&cgroup);
 			if (write(ready[1], "!", 1) != 1)
 				_exit(1);

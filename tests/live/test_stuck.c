@@ -77,11 +77,11 @@ enum { BY_POLL, BY_READ, BY_LEVEL, BY_EDGE, WAYS };
 
 static const uint32_t delays[] = {50, 200, 1000, 5000};
 
-static void wait_for_one(int path, uint32_t *seed)
+static void wait_for_one(int way, uint32_t *seed)
 {
 	struct epoll_event event;
 
-	switch (path) {
+	switch (way) {
 	case BY_POLL:
 		waited(agentsh_ebpf_poll(tracer, -1));
 		break;
@@ -102,14 +102,14 @@ static void wait_for_one(int path, uint32_t *seed)
 
 START_TEST(last_event_arrives)
 {
-	int path = _i % WAYS;
+	int way = _i % WAYS;
 	uint32_t delay = delays[_i / WAYS], seed = (uint32_t)_i;
 	/* Pauses of about a second in total: 300 to 4000 chances for the race between the
 	 * reader that goes idle and an event. */
 	uint32_t count = 1500000 / delay < 4000 ? 1500000 / delay : 4000;
 	const struct agentsh_ebpf_tracer_options options = {.wakeup_delay_us = delay};
 
-	begin(options, path == BY_EDGE ? EPOLLIN | EPOLLET : EPOLLIN);
+	begin(options, way == BY_EDGE ? EPOLLIN | EPOLLET : EPOLLIN);
 	pace_begin(&worker, (struct pace){
 				    .shared = shared,
 				    .count = count,
@@ -118,7 +118,7 @@ START_TEST(last_event_arrives)
 			    });
 	while (atomic_load(&shared->seen) < count) {
 		pace_deadline();
-		wait_for_one(path, &seed);
+		wait_for_one(way, &seed);
 	}
 	live_worker_receive(&worker, NULL, 0);
 	live_worker_stop(&worker);

@@ -2,8 +2,10 @@
 /* Attach and detach: limits, many rounds, and events that are unread at the end. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "unit.h"
@@ -159,6 +161,27 @@ START_TEST(close_leaves_nothing)
 }
 END_TEST
 
+/* The ring of a forked child is a copy, but the descriptors are the parent's. */
+START_TEST(inject_in_forked_child)
+{
+	struct agentsh_ebpf_tracer *tracer = unit_open(NULL);
+	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
+	struct pollfd poll_fd = {.fd = agentsh_ebpf_fd(tracer), .events = POLLIN};
+	pid_t pid = fork();
+	int status;
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid)
+		_exit(unit_inject(session, 1) == -EPERM ? 0 : 1);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	ck_assert_int_eq(unit_inject(session, 2), 0);
+	ck_assert_uint_eq(unit_drain(tracer), 1);
+	agentsh_ebpf_tracer_close(tracer);
+}
+END_TEST
+
 /* A host forks and executes commands, and none of them may inherit the tracer. */
 START_TEST(close_on_exec)
 {
@@ -248,6 +271,7 @@ int main(void)
 	tcase_add_test(tcase, descriptors);
 	tcase_add_test(tcase, close_leaves_nothing);
 	tcase_add_test(tcase, close_on_exec);
+	tcase_add_test(tcase, inject_in_forked_child);
 	tcase_add_test(tcase, out_of_descriptors);
 	tcase_add_test(tcase, out_of_memory);
 	return unit_main(suite);

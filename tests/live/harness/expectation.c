@@ -27,7 +27,7 @@
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO */
 #define LEVELS 8
 #define NS_PER_SECOND 1000000000ULL
-/* the two clocks may be slewed against each other meanwhile */
+/* the library keeps one difference of the two clocks, which may be off by 0.1 ms */
 #define REALTIME_SLACK_NS 1000000
 
 int expectation_host_level;
