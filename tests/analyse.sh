@@ -30,6 +30,7 @@ run_clang_format() {
 	version=$(clang-format --version | sed -nE 's/.*version ([0-9]+).*/\1/p')
 	if [ "$version" != $format_version ]; then
 		echo "left out: clang-format $version is installed, the sources are formatted by $format_version"
+		[ -z "${STAGES_DIR:-}" ] || echo "clang-format (version $version, not $format_version)" >>"$STAGES_DIR/skipped"
 		return 0
 	fi
 	# In a source tree without git all C files are ours, too.

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/low_fds.h"
 #include "base/result.h"
 #include "checks/cgroup_path.h"
 #include "checks/checks.h"
@@ -53,6 +54,7 @@ static void probe_cgroup2(struct agentsh_ebpf_capabilities *caps)
 int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *out)
 {
 	struct agentsh_ebpf_capabilities caps;
+	struct agentsh_low_fds low;
 	uint64_t simulate = 0;
 
 	if (!out)
@@ -63,6 +65,7 @@ int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *out)
 		simulate = out->simulate_missing;
 	if (simulate >> AGENTSH_CHECK_COUNT)
 		return -EINVAL;
+	agentsh_low_fds_hold(&low);
 	agentsh_checks_begin(&caps, simulate);
 	agentsh_probe_process(&caps);
 	probe_cgroup2(&caps);
@@ -70,6 +73,7 @@ int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *out)
 	agentsh_probe_maps(&caps);
 	agentsh_probe_hooks(&caps);
 	agentsh_checks_summarize(&caps);
+	agentsh_low_fds_release(&low);
 	agentsh_copy_result(out, &caps, sizeof(caps));
 	return 0;
 }

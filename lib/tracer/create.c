@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "base/low_fds.h"
 #include "load/load.h"
 #include "ring/synthetic.h"
 #include "tracer/session.h"
@@ -35,7 +34,6 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 			  struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = calloc(1, sizeof(*t));
-	struct agentsh_low_fds low;
 	int ret;
 
 	*out = NULL;
@@ -46,9 +44,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
 	t->programs.state_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
-	agentsh_low_fds_hold(&low);
 	ret = set_up(t, process, err);
-	agentsh_low_fds_release(&low);
 	if (ret)
 		agentsh_ebpf_tracer_close(t);
 	else

@@ -6,6 +6,7 @@
 #include <agentsh/ebpf.h>
 
 #include "base/error.h"
+#include "base/low_fds.h"
 #include "base/programs.h"
 #include "checks/checks.h"
 #include "checks/process.h"
@@ -63,11 +64,35 @@ static int explain_open_failure(const struct agentsh_ebpf_tracer_options *opts, 
 	return ret;
 }
 
+static int open_checked(const struct agentsh_ebpf_tracer_options *opts,
+			struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_capabilities process;
+	int ret = 0;
+
+	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC)
+		ret = check_process(opts, &process, err);
+	if (ret)
+		return ret;
+	ret = agentsh_tracer_create(opts, &process, out, err);
+	if (ret && opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC)
+		return explain_open_failure(opts, ret, err);
+	if (!ret && !agentsh_ebpf_tracer_hooks(*out)) {
+		agentsh_ebpf_tracer_close(*out);
+		*out = NULL;
+		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,
+				   "none of hooks 0x%x works on this kernel; see "
+				   "agentsh_ebpf_capability_probe()",
+				   opts->hooks);
+	}
+	return ret;
+}
+
 int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 			     struct agentsh_ebpf_tracer **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer_options checked;
-	struct agentsh_ebpf_capabilities process;
+	struct agentsh_low_fds low;
 	int ret;
 
 	if (out)
@@ -82,20 +107,8 @@ int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_options *opts,
 	if (checked.mode == AGENTSH_EBPF_MODE_DISABLED)
 		return agentsh_fail(err, -ECANCELED, AGENTSH_EBPF_STEP_OPTIONS,
 				    "mode is %u (DISABLED): tracing is switched off", checked.mode);
-	if (checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
-		ret = check_process(&checked, &process, err);
-	if (ret)
-		return ret;
-	ret = agentsh_tracer_create(&checked, &process, out, err);
-	if (ret && checked.mode != AGENTSH_EBPF_MODE_SYNTHETIC)
-		return explain_open_failure(&checked, ret, err);
-	if (!ret && !agentsh_ebpf_tracer_hooks(*out)) {
-		agentsh_ebpf_tracer_close(*out);
-		*out = NULL;
-		ret = agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OBJECT_LOAD,
-				   "none of hooks 0x%x works on this kernel; see "
-				   "agentsh_ebpf_capability_probe()",
-				   checked.hooks);
-	}
+	agentsh_low_fds_hold(&low);
+	ret = open_checked(&checked, out, err);
+	agentsh_low_fds_release(&low);
 	return ret;
 }

@@ -8,8 +8,8 @@
 #include <sys/resource.h>
 
 #include "kernel.h"
+#include "host_limits.h"
 #include "live.h"
-#include "drop_privileges.h"
 
 #define SESSION_ID 9
 
@@ -42,9 +42,9 @@ static void open_required(const void *hooks, void *out)
 	};
 	struct opened *o = out;
 
-	privileges_memlock_unlimited();
-	LIVE_CHECK(!privileges_become_nobody() && !privileges_keep(PRIVILEGES_BPF_AND_NET),
-		   "caps: %s", strerror(errno));
+	host_memlock_unlimited();
+	LIVE_CHECK(!host_nobody() && !host_keep_caps(CAPS_BPF_AND_NET), "caps: %s",
+		   strerror(errno));
 	o->err.size = sizeof(o->err);
 	o->ret = agentsh_ebpf_tracer_open(&options, &tracer, &o->err);
 	if (!o->ret)
@@ -87,10 +87,10 @@ static void opens_with_memlock(const void *arg, void *out)
 	const struct memlock *m = arg;
 	struct opened *o = out;
 
-	privileges_memlock_unlimited();
+	host_memlock_unlimited();
 	memlock(m->soft, m->hard);
-	LIVE_CHECK(!privileges_become_nobody() && !privileges_keep(PRIVILEGES_BPF_AND_NET),
-		   "caps: %s", strerror(errno));
+	LIVE_CHECK(!host_nobody() && !host_keep_caps(CAPS_BPF_AND_NET), "caps: %s",
+		   strerror(errno));
 	o->counts = kernel_counts_memlock();
 	o->err.size = sizeof(o->err);
 	o->ret = agentsh_ebpf_tracer_open(NULL, &tracer, &o->err);

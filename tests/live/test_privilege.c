@@ -19,8 +19,8 @@
 
 #include "calls.h"
 #include "kernel.h"
+#include "host_limits.h"
 #include "live.h"
-#include "drop_privileges.h"
 
 #define ALL_CAPS (~0ULL)
 #define SESSION_ID 3
@@ -94,22 +94,21 @@ static int hide(const char *path)
 /* ---- hosts -------------------------------------------------------------- */
 
 static const struct host hosts[] = {
-	{"nobody", 0, privileges_become_nobody, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
+	{"nobody", 0, host_nobody, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
 	{"root without capabilities", 0, NULL, -EPERM, "CAP_BPF,CAP_NET_ADMIN,missing", 0, NULL},
-	{"without CAP_NET_ADMIN", PRIVILEGES_BIT(CAP_BPF) | PRIVILEGES_BIT(CAP_PERFMON), NULL,
-	 -EPERM, "CAP_NET_ADMIN is missing", 0, NULL},
-	{"without CAP_BPF", PRIVILEGES_BIT(CAP_NET_ADMIN) | PRIVILEGES_BIT(CAP_PERFMON), NULL,
-	 -EPERM, "CAP_BPF is missing", 0, NULL},
+	{"without CAP_NET_ADMIN", CAP(CAP_BPF) | CAP(CAP_PERFMON), NULL, -EPERM,
+	 "CAP_NET_ADMIN is missing", 0, NULL},
+	{"without CAP_BPF", CAP(CAP_NET_ADMIN) | CAP(CAP_PERFMON), NULL, -EPERM,
+	 "CAP_BPF is missing", 0, NULL},
 	{"in a user namespace", ALL_CAPS, own_userns, -EPERM, "user namespace", 0, NULL},
 	{"in a user namespace without a map", ALL_CAPS, unmapped_userns, -EPERM, "user namespace",
 	 0, NULL},
 	{"bpf(2) gives EPERM", ALL_CAPS, seccomp_eperm, -EPERM, "bpf(2),seccomp", 0, NULL},
 	{"bpf(2) gives ENOSYS", ALL_CAPS, seccomp_enosys, -ENOSYS, "bpf(2),seccomp", 0, NULL},
-	{"CAP_BPF and CAP_NET_ADMIN", PRIVILEGES_BPF_AND_NET, privileges_become_nobody, 0, "",
+	{"CAP_BPF and CAP_NET_ADMIN", CAPS_BPF_AND_NET, host_nobody, 0, "",
 	 NO_PPID_ETC | NO_NS_PID | MAYBE_NO_COMM, NULL},
-	{"and CAP_PERFMON", PRIVILEGES_BPF_AND_NET | PRIVILEGES_BIT(CAP_PERFMON),
-	 privileges_become_nobody, 0, "", 0, NULL},
-	{"CAP_SYS_ADMIN", PRIVILEGES_BIT(CAP_SYS_ADMIN), privileges_become_nobody, 0, "", 0, NULL},
+	{"and CAP_PERFMON", CAPS_BPF_AND_NET | CAP(CAP_PERFMON), host_nobody, 0, "", 0, NULL},
+	{"CAP_SYS_ADMIN", CAP(CAP_SYS_ADMIN), host_nobody, 0, "", 0, NULL},
 	{"no BTF", ALL_CAPS, NULL, 0, "", NO_PPID_ETC | NO_NS_PID, "/sys/kernel/btf"},
 	{"no /proc", ALL_CAPS, NULL, 0, "", NO_NS_PID, "/proc"},
 };
@@ -138,10 +137,10 @@ static void host_opens(const void *index, void *out)
 		.log_ctx = &o->omissions,
 	};
 
-	privileges_memlock_unlimited();
+	host_memlock_unlimited();
 	LIVE_CHECK(!host->path || !hide(host->path), "hide %s: %s", host->path, strerror(errno));
 	LIVE_CHECK(!host->before || !host->before(), "before: %s", strerror(errno));
-	LIVE_CHECK(host->caps == ALL_CAPS || !privileges_keep(host->caps), "caps: %s",
+	LIVE_CHECK(host->caps == ALL_CAPS || !host_keep_caps(host->caps), "caps: %s",
 		   strerror(errno));
 	o->err.size = sizeof(o->err);
 	tracer = (void *)&expectations;

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "host_limits.h"
 #include "live.h"
 
 static struct live_cgroup cgroup;
@@ -43,17 +44,6 @@ static void open_once(struct agentsh_ebpf_tracer_options options, int want)
 	agentsh_ebpf_tracer_close(tracer);
 }
 
-static void switch_capabilities(bool on)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[2];
-
-	LIVE_CHECK(!syscall(SYS_capget, &header, data), "capget: %s", strerror(errno));
-	for (int i = 0; i < 2; i++)
-		data[i].effective = on ? data[i].permitted : 0;
-	LIVE_CHECK(!syscall(SYS_capset, &header, data), "capset: %s", strerror(errno));
-}
-
 /* Successful and failing opens, with and without on_log; *out receives the number of lines. */
 static void open_in_silence(const void *unused, void *out)
 {
@@ -70,10 +60,10 @@ static void open_in_silence(const void *unused, void *out)
 	open_once(logging, 0);
 	LIVE_CHECK(lines, "libbpf said nothing to on_log");
 	/* libbpf prints messages in these cases */
-	switch_capabilities(false);
+	LIVE_CHECK(!host_switch_caps(0), "capset: %s", strerror(errno));
 	open_once(plain, -EPERM);
 	open_once(logging, -EPERM);
-	switch_capabilities(true);
+	LIVE_CHECK(!host_switch_caps(1), "capset: %s", strerror(errno));
 	getrlimit(RLIMIT_NOFILE, &many);
 	few = many;
 	few.rlim_cur = (rlim_t)error + 4;

@@ -183,3 +183,11 @@ int host_little_memlock(void)
 
 	return setrlimit(RLIMIT_MEMLOCK, &little);
 }
+
+void host_memlock_unlimited(void)
+{
+	const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	LIVE_CHECK(!setrlimit(RLIMIT_MEMLOCK, &none) || errno == EPERM, "setrlimit: %s",
+		   strerror(errno));
+}

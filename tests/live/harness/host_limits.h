@@ -15,6 +15,7 @@
 
 #define CAP(name) (1ULL << (name))
 #define CAPS_ALL (~0ULL)
+#define CAPS_BPF_AND_NET (CAP(CAP_BPF) | CAP(CAP_NET_ADMIN))
 
 /* All functions return 0, or -1 and errno. */
 
@@ -46,5 +47,11 @@ int host_descriptors(unsigned int left);
  * Returns the program's descriptor, or -1 and errno.
  */
 int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
+
+/*
+ * Removes the limit of locked memory; a failure fails the test. Before 5.11 maps count against
+ * the limit, and whoever starts a host without CAP_SYS_RESOURCE has to do this for it.
+ */
+void host_memlock_unlimited(void);
 
 #endif
