@@ -171,8 +171,8 @@ struct agentsh_ebpf_event {
 	/*
 	 * Number of this session's events lost since attach, up to this event. It never
 	 * decreases; the difference between two consecutive events is the number of
-	 * events lost between them. With several CPUs the position of the gap is only as exact as
-	 * the event order.
+	 * events lost between them. With several CPUs the position of the gap is only as
+	 * exact as the event order.
 	 */
 	uint64_t session_lost;
 	/* cgroup v2 of the process: the inode number of the cgroup's directory. */
