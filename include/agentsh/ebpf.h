@@ -40,8 +40,8 @@
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
  * take their defaults. In a newer, larger options struct the bytes that this
- * library does not know must be zero. In a newer result struct they are set to
- * zero, so size must never exceed the real size of the buffer. No struct contains
+ * library does not know must be zero. In a newer result struct the library sets such
+ * bytes to zero, so size must never exceed the real size of the buffer. No struct contains
  * padding, bit-fields or unions.
  */
 #ifndef AGENTSH_EBPF_H
@@ -523,9 +523,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_o
 AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
 
 /*
- * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those requested, without those
- * that this kernel or this build of the library lacks. 0 if tracer is NULL. Any
- * thread.
+ * AGENTSH_EBPF_HOOK_ bits of the hooks that the tracer has: the requested hooks,
+ * without those that this kernel or this build of the library lacks. 0 if tracer is
+ * NULL. Any thread.
  */
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
 
