@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a host tests its own event handling, without privileges and without a network:
+ * Shows how a host tests its own event handling without privileges and without a network:
  * a synthetic tracer delivers the events that the test injects.
  */
 #include <arpa/inet.h>

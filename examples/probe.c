@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reports whether this machine can trace connections, and what to do if not. Needs no
- * privilege to run, but without privilege it reports that privilege is missing.
+ * Reports whether this machine can trace connections, and what to do if it cannot. The
+ * program runs without privileges, but then reports that privileges are missing.
  */
 #include <stdio.h>
 

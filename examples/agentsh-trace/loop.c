@@ -111,7 +111,7 @@ static void take_events(struct state *s)
 	for (int i = 0; i < n; i++)
 		presenter_event(loop->presenter, &events[i]);
 	if (n < 0) {
-		warn_user("reading events: %s; no more are shown", strerror(-n));
+		warn_user("reading events: %s; no further events are shown", strerror(-n));
 		s->read_failed = true;
 	}
 	s->drain = n > 0;

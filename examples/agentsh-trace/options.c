@@ -24,12 +24,13 @@ static const char help[] =
 	"  or:  agentsh-trace [OPTION]... --cgroup PATH\n"
 	"  or:  agentsh-trace --probe [--json]\n"
 	"Show the network connections of COMMAND and of every process that it starts,\n"
-	"or those of the processes in a cgroup.\n"
+	"or the network connections of the processes in a cgroup.\n"
 	"\n"
 	"      --cgroup PATH         trace an existing cgroup v2 until SIGINT or SIGTERM\n"
 	"      --cgroup-parent PATH  create the cgroup of COMMAND below this one\n"
-	"      --ebpf=WHEN           if tracing is impossible: auto runs COMMAND untraced,\n"
-	"                            required fails; off: never trace (default: auto)\n"
+	"      --ebpf=WHEN           if tracing is impossible, auto runs COMMAND\n"
+	"                            untraced, and required fails; off never traces\n"
+	"                            (default: auto)\n"
 	"      --events=LIST         show these events: connect, udp_send, connected,\n"
 	"                            connect_failed, closed, accepted, or all (default:\n"
 	"                            all except accepted)\n"
@@ -42,9 +43,10 @@ static const char help[] =
 	"  -h, --help                show this help and exit\n"
 	"  -V, --version             show the version and exit\n"
 	"\n"
-	"Tracing needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON and a cgroup that\n"
-	"may be written to. Exit status: that of COMMAND, or 125 if agentsh-trace fails.\n"
-	"See agentsh-trace(1) for the events, the JSON members and the environment.\n";
+	"Tracing needs root, or CAP_BPF, CAP_NET_ADMIN and a writable cgroup; with\n"
+	"CAP_PERFMON events have more details. The exit status is that of COMMAND, or 125\n"
+	"if agentsh-trace itself fails. See agentsh-trace(1) for the events, the JSON\n"
+	"members and the environment.\n";
 
 enum {
 	OPT_CGROUP = 256,

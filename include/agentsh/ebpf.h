@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libagentsh-ebpf reports each outbound network connection of the processes in a
- * cgroup v2 as one event. agentsh-ebpf(7) is the overview; every function has a
- * manual page.
+ * libagentsh-ebpf reports the network connections of the processes in a cgroup v2 as
+ * events. agentsh-ebpf(7) is the overview; every function has a manual page.
  *
  * A tracer is a set of loaded eBPF programs and one ring buffer. A session is one
  * attached cgroup, including its descendants. agentsh_ebpf_poll() and
@@ -10,8 +9,9 @@
  * struct agentsh_ebpf_event.
  *
  * Errors: a call that can fail returns 0 or a count on success and a negative
- * errno value on failure. The errno variable is not set. Open and attach also fill
- * a struct agentsh_ebpf_error. These argument errors are common to all calls:
+ * errno value on failure. The errno variable is not set. A call with the parameter
+ * err also fills a struct agentsh_ebpf_error. These argument errors are common to all
+ * calls:
  *
  *   -EFAULT  A pointer that must not be NULL is NULL.
  *   -EINVAL  The size of a struct is less than 4, or a value is malformed.
@@ -19,8 +19,8 @@
  *            that it does not know are not zero: the caller needs a newer library.
  *   -ERANGE  A number is out of range.
  *
- * Threads: only one thread at a time may poll or read a tracer; a second one gets
- * -EBUSY. Attach, detach, inject, wake and both stats calls may be made from any
+ * Threads: only one thread at a time may poll or read a tracer; a second thread
+ * gets -EBUSY. Attach, detach, inject, wake and both stats calls may be made from any
  * thread at any time, the callback included. No call may use a tracer whose close
  * has begun or a session whose detach has begun. Tracers are independent of each
  * other.
@@ -28,7 +28,7 @@
  * Process: the library creates no threads, installs no signal handlers and writes
  * nothing to stdout or stderr. Only agentsh_ebpf_mode_from_env() reads the
  * environment. The following state is shared by the whole process: libbpf's print
- * hook, which open and probe replace while they run (agentsh_ebpf_tracer_open());
+ * callback, which open and probe replace while they run (agentsh_ebpf_tracer_open());
  * libbpf's cache of kernel features; the clock difference of
  * agentsh_ebpf_event_realtime_ns(); and, before kernel 5.11, RLIMIT_MEMLOCK, which
  * open and probe raise. All descriptors are close-on-exec and 3 or above.
@@ -40,8 +40,8 @@
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
  * take their defaults. In a newer, larger options struct the bytes that this
- * library does not know must be zero. In a newer result struct they are set to
- * zero, so size must never exceed the real size of the buffer. No struct contains
+ * library does not know must be zero. In a newer result struct the library sets such
+ * bytes to zero, so size must never exceed the real size of the buffer. No struct contains
  * padding, bit-fields or unions.
  */
 #ifndef AGENTSH_EBPF_H
@@ -81,8 +81,8 @@ enum {
 	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
 	 * reports as seen. The result of the call is not known yet. If other eBPF
 	 * programs are attached to the cgroup, the event shows the destination as
-	 * rewritten by those that ran earlier. Programs that run later may still
-	 * rewrite it or reject the call.
+	 * rewritten by the programs that ran earlier. Programs that run later may
+	 * still rewrite it or reject the call.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
@@ -91,7 +91,7 @@ enum {
 	 * With AGENTSH_EBPF_HOOK_LIFECYCLE: the TCP handshake is complete, and the
 	 * local address is known. Each TCP attempt that sent a SYN ends with exactly
 	 * one event, either CONNECT_FAILED or, after CONNECTED, CLOSED, unless the
-	 * session is detached first.
+	 * session is detached first or the event is lost.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECTED = 3,
 	/*
@@ -102,7 +102,7 @@ enum {
 	AGENTSH_EBPF_EVENT_CONNECT_FAILED = 4,
 	/*
 	 * With AGENTSH_EBPF_HOOK_LIFECYCLE: a connection ended, or a datagram socket
-	 * that had an event was closed. With AGENTSH_EBPF_HOOK_ACCEPT: an inbound
+	 * with an earlier event was closed. With AGENTSH_EBPF_HOOK_ACCEPT: an inbound
 	 * connection ended.
 	 */
 	AGENTSH_EBPF_EVENT_CLOSED = 5,
@@ -152,9 +152,9 @@ enum {
  * in host byte order. pid, tgid, ppid, uid and gid are numbers of the initial
  * namespaces, as in the kernel's log messages.
  *
- * pid to comm identify the process that made the call. For CONNECTED,
- * CONNECT_FAILED and CLOSED that is the process that called connect(); for a
- * datagram socket, the process behind its first event.
+ * process_start_ns, pid to ns_tgid, and comm identify the process that made the call.
+ * In CONNECTED, CONNECT_FAILED and CLOSED they identify the process that called
+ * connect(); for a datagram socket, the process of its first event.
  */
 struct agentsh_ebpf_event {
 	/* AGENTSH_EBPF_EVENT_ value */
@@ -166,13 +166,13 @@ struct agentsh_ebpf_event {
 	 * agentsh_ebpf_event_realtime_ns() converts them to Unix time.
 	 */
 	uint64_t timestamp_ns;
-	/* The host's own number from agentsh_ebpf_session_options. */
+	/* The number that the host chose in agentsh_ebpf_session_options. */
 	uint64_t session_id;
 	/*
 	 * Number of this session's events lost since attach, up to this event. It never
-	 * decreases; the difference between two consecutive events is what was lost
-	 * between them. With several CPUs the position of the gap is only as exact as
-	 * the event order.
+	 * decreases; the difference between two consecutive events is the number of
+	 * events lost between them. With several CPUs the position of the gap is only as
+	 * exact as the event order.
 	 */
 	uint64_t session_lost;
 	/* cgroup v2 of the process: the inode number of the cgroup's directory. */
@@ -187,8 +187,8 @@ struct agentsh_ebpf_event {
 	uint64_t netns_cookie;
 	/*
 	 * Start time of the process in nanoseconds of CLOCK_BOOTTIME in the initial
-	 * time namespace, as in field 22 of /proc/PID/stat there. 0 if BTF or
-	 * CAP_PERFMON is missing.
+	 * time namespace: the time that field 22 of /proc/PID/stat shows in that
+	 * namespace. 0 if BTF or CAP_PERFMON is missing.
 	 */
 	uint64_t process_start_ns;
 	/* Thread, as gettid(2) returns it. */
@@ -208,7 +208,7 @@ struct agentsh_ebpf_event {
 	uint32_t ns_pid;
 	/*
 	 * tgid as numbered in the same PID namespace: the number that kill(2) and /proc
-	 * of the opener accept. 0 as for ns_pid.
+	 * of the opener accept. 0 in the same cases as ns_pid.
 	 */
 	uint32_t ns_tgid;
 	/* AF_INET or AF_INET6, for both addresses. */
@@ -357,13 +357,13 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_step_name(uint32_t step);
 /* agentsh_ebpf_tracer_options.mode */
 enum {
 	/*
-	 * Trace, and leave out the hooks that this kernel or this build of the library
-	 * lacks, unless they are required.
+	 * Trace. Hooks that this kernel or this build of the library lacks are left
+	 * out; if one of them is required, open fails.
 	 */
 	AGENTSH_EBPF_MODE_AUTO = 0,
 	/*
-	 * Do not trace: open returns -ECANCELED. Lets a host pass an operator's "off"
-	 * straight through.
+	 * Do not trace: open returns -ECANCELED. A host can thus pass on an operator's
+	 * "off" unchanged.
 	 */
 	AGENTSH_EBPF_MODE_DISABLED = 1,
 	/* As AUTO, but all bits of hooks are required. */
@@ -385,7 +385,7 @@ enum {
 	/*
 	 * The outcome of each connection: sock_ops, and cgroup/sock_release for datagram
 	 * sockets. Before kernel 5.9, which added sock_release, datagram sockets have no
-	 * CLOSED event. Requires CONNECT.
+	 * CLOSED event. LIFECYCLE requires CONNECT.
 	 */
 	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
 	/*
@@ -439,7 +439,7 @@ struct agentsh_ebpf_tracer_options {
 	 * AGENTSH_EBPF_HOOK_ bits; default CONNECT, and UDP if it is built in. A hook
 	 * that is not selected costs nothing. A hook that this kernel or this build
 	 * lacks is left out. Open returns -EOPNOTSUPP if such a hook is required, or if
-	 * none of hooks remains.
+	 * no hook remains.
 	 */
 	uint32_t hooks;
 	/* AGENTSH_EBPF_OPEN_ bits */
@@ -475,13 +475,13 @@ struct agentsh_ebpf_tracer_options {
 	/* For tests: mask of checks (1 << AGENTSH_EBPF_CHECK_) to treat as missing. */
 	uint64_t simulate_missing;
 	/*
-	 * When events arrive faster than this, the reader is woken once per interval
-	 * instead of once per event. Microseconds, 50 to 1000000; default 1000.
+	 * Interval in microseconds, 50 to 1000000; default 1000. If events arrive closer
+	 * together, the reader is woken once per interval instead of once per event.
 	 */
 	uint32_t wakeup_delay_us;
 	/*
-	 * The bits of hooks without which open fails; default CONNECT if it is one of
-	 * hooks.
+	 * AGENTSH_EBPF_HOOK_ bits without which open fails, a subset of hooks; default
+	 * CONNECT if hooks contains it.
 	 */
 	uint32_t required_hooks;
 };
@@ -498,10 +498,10 @@ struct agentsh_ebpf_tracer_options {
  * call raises the limit: to infinity with CAP_SYS_RESOURCE, otherwise to the hard
  * limit.
  *
- * libbpf has one print hook per process. The library replaces it, under a lock,
- * while it loads programs, and then restores it. Messages that other threads cause
- * in the meantime still go to the previous hook. A host that calls
- * libbpf_set_print() must not do so while a tracer is being opened.
+ * libbpf has one print callback per process. The library replaces it, under a lock,
+ * while it loads programs, and then restores it. Messages that other threads cause in
+ * the meantime still go to the previous callback. A host must not call
+ * libbpf_set_print() while a tracer is being opened or a probe is running.
  *
  * If this machine cannot trace, the error carries the same code and message as
  * agentsh_ebpf_capability_probe(). Unlike the probe, open does not require a visible
@@ -523,9 +523,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_o
 AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
 
 /*
- * The AGENTSH_EBPF_HOOK_ bits that the tracer has: those requested, without those
- * that this kernel or this build of the library lacks. 0 if tracer is NULL. Any
- * thread.
+ * AGENTSH_EBPF_HOOK_ bits of the hooks that the tracer has: the requested hooks,
+ * without those that this kernel or this build of the library lacks. 0 if tracer is
+ * NULL. Any thread.
  */
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tracer *tracer);
 
@@ -552,7 +552,7 @@ struct agentsh_ebpf_session_options {
 	uint32_t size;
 	/* must be 0 */
 	uint32_t reserved;
-	/* The host's own number, repeated in every event; need not be unique. */
+	/* A number that the host chooses, repeated in every event; need not be unique. */
 	uint64_t session_id;
 };
 
@@ -573,7 +573,7 @@ struct agentsh_ebpf_session_options {
  * already traces the same cgroup), -ENOSPC (max_sessions is reached, or the kernel's
  * limit of 64 programs per cgroup and attach type), -EPERM (not permitted, or a forked
  * child of the process that opened the tracer), -ENOMEM, -EMFILE, or an error of
- * bpf(2). The tracer stays usable.
+ * bpf(2). After a failure the tracer stays usable.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tracer, int cgroup_fd,
 						 const struct agentsh_ebpf_session_options *opts,
@@ -586,9 +586,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
  * polls. A cgroup that was removed in the meantime is not an error. Returns 0, or
  * -EFAULT if session is NULL. Any thread, the callback included.
  *
- * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without it
- * the programs run on while a child that was forked without exec holds copies of the
- * descriptors, and the session still counts against max_sessions.
+ * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without
+ * CAP_BPF the programs run on while a child that was forked without exec holds copies
+ * of the descriptors, and the session still counts against max_sessions.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
 
@@ -608,7 +608,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_poll(struct agentsh_ebpf_tracer *tracer, int t
 /*
  * Delivers the same events without a callback: copies up to n of them into buf,
  * which the caller owns, and returns their number. n must be at least 1 (-ERANGE);
- * more than 4096 count as 4096. In all other respects like agentsh_ebpf_poll().
+ * more than 4096 count as 4096. In all other respects the call is like
+ * agentsh_ebpf_poll().
  */
 AGENTSH_EBPF_API int agentsh_ebpf_read(struct agentsh_ebpf_tracer *tracer,
 				       struct agentsh_ebpf_event *buf, size_t n, int timeout_ms);
@@ -631,8 +632,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *tracer);
 /* ---- Statistics --------------------------------------------------------- */
 
 /*
- * Numbers of events, counted since the tracer was opened or since the session was
- * attached. The caller owns the struct.
+ * The counters of a tracer since it was opened, or of a session since it was attached.
+ * The caller owns the struct.
  */
 struct agentsh_ebpf_stats {
 	/* in: sizeof(struct agentsh_ebpf_stats) */
@@ -644,11 +645,11 @@ struct agentsh_ebpf_stats {
 	/* Events dropped because they did not fit into the ring or the quota. */
 	uint64_t lost;
 	/*
-	 * Of lost: events dropped because the session had used up its share of the ring
-	 * (ring_quota), although the ring had space.
+	 * The part of lost that was dropped because the session had used up its quota of
+	 * the ring (ring_quota), although the ring had space.
 	 */
 	uint64_t lost_quota;
-	/* Datagrams not reported because their socket and destination were known. */
+	/* Datagrams not reported because they repeat a known socket and destination. */
 	uint64_t deduplicated;
 	/* Failed calls to attach; 0 for a session. */
 	uint64_t attach_failures;
@@ -671,10 +672,10 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_stats(const struct agentsh_ebpf_sessio
 /* ---- What this machine can do ------------------------------------------- */
 
 /*
- * The checks of agentsh_ebpf_capability_probe(): an index into
- * agentsh_ebpf_capabilities.checks, and the number of a bit in its masks. Later
- * versions may add checks, but never renumber one. A check is required unless it is
- * marked as optional.
+ * The checks of agentsh_ebpf_capability_probe(). Each value is an index into
+ * agentsh_ebpf_capabilities.checks and the number of a bit in the masks of that
+ * struct. Later versions may add checks, but never renumber one. A check is required
+ * unless it is marked as optional.
  */
 enum {
 	/* Optional: the kernel release. Features decide, not this number. */
@@ -709,7 +710,7 @@ enum {
 	AGENTSH_EBPF_CHECK_NOFILE = 14,
 	/* Optional: eBPF programs are compiled to machine code. */
 	AGENTSH_EBPF_CHECK_JIT = 15,
-	/* From here on, one check per attach type: its program loads and can be attached. */
+	/* From here on, one check per attach type: its program can be loaded and attached. */
 	AGENTSH_EBPF_CHECK_CONNECT4 = 16,
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
 	/* Optional from here on. */
@@ -726,11 +727,11 @@ enum {
 	/* The check could not be made, or does not apply; detail says why. */
 	AGENTSH_EBPF_STATUS_UNKNOWN = 0,
 	AGENTSH_EBPF_STATUS_AVAILABLE = 1,
-	/* The machine lacks it. */
+	/* The machine or the process lacks the feature or privilege. */
 	AGENTSH_EBPF_STATUS_MISSING = 2,
-	/* The machine has it, but this process may not use it. */
+	/* The machine has the feature, but this process may not use it. */
 	AGENTSH_EBPF_STATUS_FORBIDDEN = 3,
-	/* Treated as missing because of simulate_missing. */
+	/* The check is treated as missing because of simulate_missing. */
 	AGENTSH_EBPF_STATUS_SIMULATED = 4
 };
 
@@ -750,7 +751,7 @@ struct agentsh_ebpf_check {
 	uint32_t status;
 	/* Positive errno value; 0 if there was no error. */
 	int32_t error;
-	/* 1 if nothing can be traced without it. */
+	/* 1 if nothing can be traced when this check fails. */
 	uint32_t required;
 	uint32_t reserved;
 	/*
@@ -812,7 +813,7 @@ struct agentsh_ebpf_capabilities {
  * written. The call requires no privilege: a missing privilege is part of the
  * result. Returns 0 even if nothing works, or an argument error; -EINVAL also for an
  * unknown bit in simulate_missing. Any thread, any number of times. The call takes
- * about 40 ms. It replaces libbpf's print hook while it runs, as
+ * about 40 ms. It replaces libbpf's print callback while it runs, as
  * agentsh_ebpf_tracer_open() does.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
@@ -856,8 +857,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_checks_parse(const char *names, uint64_t *mask
 AGENTSH_EBPF_API int agentsh_ebpf_cgroup_path(char *path, size_t size);
 
 /*
- * Reads an operator's wish from the environment, for hosts that support one.
- * AGENTSH_EBPF=off, auto or required sets *mode to DISABLED, AUTO or REQUIRED.
+ * Reads the mode that an operator has chosen in the environment. AGENTSH_EBPF=off,
+ * auto or required sets *mode to DISABLED, AUTO or REQUIRED.
  * AGENTSH_EBPF_SIMULATE_MISSING=names sets *simulate_missing. A variable that is
  * unset or empty leaves its value unchanged. The variables are read with
  * secure_getenv(3), so a set-user-ID program ignores them. simulate_missing and err
@@ -870,9 +871,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_mode_from_env(uint32_t *mode, uint64_t *simula
 /* ---- What a tracer sees -------------------------------------------------- */
 
 /*
- * Paths to the network, and events beyond the attempt: the number of a bit in the
- * masks of agentsh_ebpf_coverage. Later versions may add paths, but never renumber
- * one.
+ * Paths to the network, and events after the attempt. Each value is the number of a
+ * bit in the masks of struct agentsh_ebpf_coverage. Later versions may add paths, but
+ * never renumber one.
  */
 enum {
 	AGENTSH_EBPF_COVERAGE_TCP_CONNECT = 0,

@@ -40,9 +40,10 @@ static const struct {
 	[AGENTSH_EBPF_CHECK_BTF] = {"btf", 0, ENOENT, "/sys/kernel/btf/vmlinux is missing",
 				    "run a kernel with CONFIG_DEBUG_INFO_BTF=y and mount sysfs at "
 				    "/sys"},
-	[AGENTSH_EBPF_CHECK_CGROUP2] = {"cgroup2", 1, ENODEV, "no cgroup v2 is mounted",
-					"mount one: mount -t cgroup2 none /sys/fs/cgroup/unified "
-					"(containers: mount the host's /sys/fs/cgroup)"},
+	[AGENTSH_EBPF_CHECK_CGROUP2] =
+		{"cgroup2", 1, ENODEV, "no cgroup v2 is mounted",
+		 "mount cgroup v2: mount -t cgroup2 none /sys/fs/cgroup/unified "
+		 "(containers: mount the host's /sys/fs/cgroup)"},
 	[AGENTSH_EBPF_CHECK_RINGBUF] = {"ringbuf", 1, EINVAL, "there is no ring buffer map", NEWER},
 	[AGENTSH_EBPF_CHECK_ARRAY_MMAP] = {"array_mmap", 1, EINVAL,
 					   "array maps cannot be mapped into memory", NEWER},
@@ -50,13 +51,13 @@ static const struct {
 					       "there is no cgroup storage map", CGROUP_BPF},
 	[AGENTSH_EBPF_CHECK_CGROUP_LINK] = {"cgroup_link", 1, EINVAL,
 					    "programs cannot be linked to cgroups", CGROUP_BPF},
-	[AGENTSH_EBPF_CHECK_MEMLOCK] = {"memlock", 1, EPERM,
-					"RLIMIT_MEMLOCK is too low for the ring",
-					"raise it (ulimit -l, systemd: LimitMEMLOCK=infinity), "
-					"grant CAP_SYS_RESOURCE, or lower ring_size"},
+	[AGENTSH_EBPF_CHECK_MEMLOCK] =
+		{"memlock", 1, EPERM, "RLIMIT_MEMLOCK is too low for the ring",
+		 "raise RLIMIT_MEMLOCK (ulimit -l, systemd: LimitMEMLOCK=infinity), "
+		 "grant CAP_SYS_RESOURCE, or lower ring_size"},
 	[AGENTSH_EBPF_CHECK_NOFILE] = {"nofile", 1, EMFILE,
 				       "RLIMIT_NOFILE leaves too few descriptors",
-				       "raise it (ulimit -n, systemd: LimitNOFILE=)"},
+				       "raise RLIMIT_NOFILE (ulimit -n, systemd: LimitNOFILE=)"},
 	[AGENTSH_EBPF_CHECK_JIT] = {"jit", 0, 0, "programs are interpreted, which is slow",
 				    "set sysctl net.core.bpf_jit_enable=1"},
 	[AGENTSH_EBPF_CHECK_CONNECT4] = {"connect4", 1, EINVAL, "cgroup/connect4 does not work",

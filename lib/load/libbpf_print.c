@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libbpf has one print hook per process, without a context pointer. It is taken under a
+ * libbpf has one print callback per process, without a context pointer. It is taken under a
  * lock for the duration of one call. A thread-local pointer tells the messages of this
- * call from those that other threads cause meanwhile, which still go to the earlier hook.
+ * call from those that other threads cause meanwhile, which still go to the previous callback.
  */
 #include "load/libbpf_print.h"
 

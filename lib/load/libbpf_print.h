@@ -12,7 +12,7 @@ struct agentsh_print_capture {
 	char verifier[256]; /* the verifier's last lines */
 };
 
-/* Takes libbpf's print hook for this thread until agentsh_print_capture_end(); holds a lock. */
+/* Takes libbpf's print callback for this thread until agentsh_print_capture_end(); holds a lock. */
 void agentsh_print_capture_begin(struct agentsh_print_capture *capture);
 void agentsh_print_capture_end(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which ways to the network a tracer sees. */
+/* Which paths to the network a tracer sees. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_TCP_CONNECT] = {"tcp_connect", BY_CONNECT,
 					       "one CONNECT per attempt"},
 	[AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN] = {"tcp_fastopen", BY_CONNECT,
-						"CONNECT, also if a send makes the connection"},
+						"CONNECT, also if sendto() opens the connection"},
 	[AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT] = {"mptcp_connect", BY_CONNECT,
 						 "CONNECT, for the first subflow"},
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
@@ -39,35 +39,40 @@ static const struct {
 		{"udp_send", BY_UDP,
 		 "one UDP_SEND per socket and destination, or one per datagram"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
-		{"udp_send_connected", IMPLIED, "no event; the connect() before it was reported"},
-	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] = {"udplite_connect", UNSEEN,
-						   "the kernel runs no hook for it"},
+		{"udp_send_connected", IMPLIED,
+		 "no event; the connect() of the socket was reported"},
+	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] =
+		{"udplite_connect", UNSEEN, "the kernel runs no connect or sendmsg program for it"},
 	[AGENTSH_EBPF_COVERAGE_UDPLITE_SEND] = {"udplite_send", BY_UDP, "like udp_send"},
 	[AGENTSH_EBPF_COVERAGE_PING_CONNECT] = {"ping_connect", BY_PING,
 						"CONNECT since kernel 6.1"},
-	[AGENTSH_EBPF_COVERAGE_PING_SEND] = {"ping_send", UNSEEN, "the kernel runs no hook for it"},
-	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN, "the kernel runs no hook for it"},
-	[AGENTSH_EBPF_COVERAGE_RAW] =
-		{"raw", UNSEEN, "the kernel runs no hook for it; drop CAP_NET_RAW to prevent it"},
-	[AGENTSH_EBPF_COVERAGE_PACKET] =
-		{"packet", UNSEEN,
-		 "the kernel runs no hook for it; drop CAP_NET_RAW to prevent it"},
+	[AGENTSH_EBPF_COVERAGE_PING_SEND] =
+		{"ping_send", UNSEEN, "the kernel runs no connect or sendmsg program for it"},
+	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN,
+					"the kernel runs no connect or sendmsg program for it"},
+	[AGENTSH_EBPF_COVERAGE_RAW] = {"raw", UNSEEN,
+				       "the kernel runs no connect or sendmsg program for it; drop "
+				       "CAP_NET_RAW to close this path"},
+	[AGENTSH_EBPF_COVERAGE_PACKET] = {"packet", UNSEEN,
+					  "the kernel runs no connect or sendmsg program for it; "
+					  "drop CAP_NET_RAW to close this path"},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT] =
 		{"io_uring_connect", BY_CONNECT,
 		 "like connect(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_SEND] =
 		{"io_uring_send", BY_UDP, "like sendmsg(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_UNIX] = {"unix", UNSEEN,
-					"not a network; keep the sockets of proxies out of reach"},
-	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN, "the kernel runs no hook for it"},
+					"not a network; keep sockets of proxies out of reach"},
+	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN,
+					 "the kernel runs no connect or sendmsg program for it"},
 	[AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET] =
 		{"earlier_socket", UNSEEN,
 		 "a socket belongs to the cgroup in which it was created"},
 	[AGENTSH_EBPF_COVERAGE_PASSED_SOCKET] =
 		{"passed_socket", UNSEEN, "a socket belongs to the cgroup in which it was created"},
-	[AGENTSH_EBPF_COVERAGE_LEFT_SOCKET] =
-		{"left_socket", BY_ANY,
-		 "like others of its kind: a socket belongs to the cgroup in which it was created"},
+	[AGENTSH_EBPF_COVERAGE_LEFT_SOCKET] = {"left_socket", BY_ANY,
+					       "like other sockets of its type: a socket belongs "
+					       "to the cgroup in which it was created"},
 	[AGENTSH_EBPF_COVERAGE_TCP_OUTCOME] =
 		{"tcp_outcome", BY_LIFECYCLE,
 		 "CONNECTED, CONNECT_FAILED and CLOSED, with the hook LIFECYCLE"},

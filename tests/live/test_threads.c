@@ -113,7 +113,7 @@ START_TEST(all_at_once)
 }
 END_TEST
 
-/* Tracers are independent, but share libbpf's print hook. */
+/* Tracers are independent, but share libbpf's print callback. */
 static void *opening(void *unused)
 {
 	(void)unused;

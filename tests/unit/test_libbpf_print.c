@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libbpf's print hook: which callback gets which message, and what is kept of a verifier
+ * libbpf's print callback: which callback gets which message, and what is kept of a verifier
  * log. An invalid ELF image makes libbpf warn.
  */
 #include <errno.h>
