@@ -39,11 +39,13 @@ run_clang_format() {
 		xargs -0 clang-format --dry-run -Werror
 }
 
-# clang also compiles everything here, because it warns of other things than gcc does.
+# The build of tests/run.sh for the thread sanitizer, in which clang compiles everything: it warns
+# of other things than gcc does.
 run_clang_tidy() {
-	build clang -DCMAKE_C_COMPILER=clang -DAGENTSH_EBPF_TESTS=ON || return 1
+	build threads -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
+		-DAGENTSH_EBPF_SANITIZE=thread || return 1
 	find lib examples tests/fuzz -name '*.c' -print0 |
-		xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$root/clang" --quiet 2>/dev/null
+		xargs -0 -P "$(nproc)" -n 4 clang-tidy -p "$root/threads" --quiet 2>/dev/null
 }
 
 run_cppcheck() {

@@ -139,7 +139,7 @@ build_others() {
 	build command -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
 		-DAGENTSH_EBPF_SANITIZE=address,undefined -- lib/all examples/all || return 1
 	build threads -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Debug -DAGENTSH_EBPF_TESTS=ON \
-		-DAGENTSH_EBPF_EXAMPLES=OFF -DAGENTSH_EBPF_SANITIZE=thread || return 1
+		-DAGENTSH_EBPF_SANITIZE=thread || return 1
 	build no-udp -DAGENTSH_EBPF_UDP=OFF -DAGENTSH_EBPF_EXAMPLES=OFF -DAGENTSH_EBPF_TESTS=ON -- \
 		lib/all test-unit-arguments test-live-no_udp
 }
@@ -205,7 +205,7 @@ unit_tests() {
 }
 
 live_tests() {
-	run_ctest "$root/main" -L live -E '^live-failing$' "${options[@]}"
+	run_ctest "$root/main" -j2 -L live -E '^live-failing$' "${options[@]}"
 }
 
 [ "$vm" -eq 0 ] || stage_beside 'virtual machines' 2700 "$top/tests/vm/run.sh" --ci
