@@ -190,6 +190,8 @@ void unit_expect_event(const struct agentsh_ebpf_event *got, const struct agents
 	want.comm[sizeof(want.comm) - 1] = '\0';
 	want.reserved0 = 0;
 	memset(want.reserved, 0, sizeof(want.reserved));
+	if (!memcmp(got, &want, sizeof(want))) /* an assertion per byte takes minutes */
+		return;
 	for (size_t i = 0; i < sizeof(want); i++)
 		ck_assert_msg(a[i] == b[i], "byte %zu of the event is 0x%02x, not 0x%02x", i, a[i],
 			      b[i]);
