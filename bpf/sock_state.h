@@ -15,8 +15,8 @@
 enum {
 	PHASE_ATTEMPT = 1, /* connect() was called */
 	PHASE_SYN = 2,	   /* a SYN was sent, at least */
-	PHASE_CROSSED =
-		3, /* the SYN met one of the peer (simultaneous open), so no listener is involved */
+	/* the SYN met one of the peer (simultaneous open), so no listener is involved */
+	PHASE_CROSSED = 3,
 	PHASE_BOUND = 4,    /* bind() was called: the socket may become a listener */
 	PHASE_ACCEPTED = 5, /* the socket is a listener's child */
 };

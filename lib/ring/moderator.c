@@ -12,10 +12,12 @@
 #include "control.h"
 
 enum {
-	IDLE,	 /* each record may wake the reader */
-	POLLING, /* records do not wake the reader; the timer starts each drain */
-	REARMING /* records wake the reader again, but a producer may still see the old flag: one
-		    more drain */
+	/* each record may wake the reader */
+	IDLE,
+	/* records do not wake the reader; the timer starts each drain */
+	POLLING,
+	/* records wake the reader again; one more drain, as a producer may see the old flag */
+	REARMING
 };
 
 #define EMPTY_DRAINS 2 /* consecutive empty drains that end polling */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 
 #define TRIES 10
+#define FIRST_TRIES 1000 /* a later and better value would change the order of events */
 
 /*
  * How precisely the first comparison must find the difference of the two clocks, and by
@@ -25,11 +26,11 @@ struct bounds {
  * Reads the wall clock between two readings of the boot clock, which bound the difference.
  * The thread may be preempted in between, so the narrowest of a few tries is used.
  */
-static struct bounds compare_clocks(void)
+static struct bounds compare_clocks(int tries)
 {
 	struct bounds best = {0, UINT64_MAX};
 
-	for (int i = 0; i < TRIES && best.high - best.low > TOLERANCE_NS; i++) {
+	for (int i = 0; i < tries && best.high - best.low > TOLERANCE_NS; i++) {
 		uint64_t before = agentsh_clock_ns(CLOCK_BOOTTIME);
 		uint64_t real = agentsh_clock_ns(CLOCK_REALTIME);
 		uint64_t after = agentsh_clock_ns(CLOCK_BOOTTIME);
@@ -50,7 +51,7 @@ static uint64_t boot_realtime_ns(void)
 {
 	static _Atomic uint64_t kept;
 	uint64_t value = atomic_load_explicit(&kept, memory_order_relaxed);
-	struct bounds now = compare_clocks();
+	struct bounds now = compare_clocks(value ? TRIES : FIRST_TRIES);
 	uint64_t fresh = now.low + (now.high - now.low) / 2;
 
 	/* signed, because without a clock chip the Unix time of boot is 0, or just below */
