@@ -37,8 +37,7 @@ static void probe_kernel(struct agentsh_ebpf_capabilities *caps)
 		agentsh_check_set(caps, check, AVAILABLE, 0, "Linux %s", caps->kernel_release);
 	else
 		agentsh_check_set(caps, check, UNKNOWN, 0,
-				  "Linux %s; 5.8 is the oldest release known to work",
-				  caps->kernel_release);
+				  "Linux %s; the library needs 5.8 or later", caps->kernel_release);
 	caps->checks[check].value = caps->kernel_version;
 }
 
