@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define AGENTSH_RECORD_VERSION 2
+#define AGENTSH_RECORD_VERSION 3
 
 /* Bytes of the header that the kernel puts in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
@@ -44,14 +44,14 @@ struct agentsh_record {
 	__u8 version;
 	__u8 kind;
 	__u16 flags;
-	__u32 slot;
 	__u32 generation;
+	__u16 slot; /* max_sessions is at most 65536 */
 	__u16 family;
 	__u16 protocol;
 	__u16 socket_type;
 	__u16 local_port;
 	__u16 remote_port;
-	__u16 zero;
+	__u32 ifindex;
 	__u64 timestamp_ns;
 	__u64 session_id;
 	__u64 session_lost;

@@ -21,9 +21,9 @@ static __always_inline void record_begin(struct agentsh_record *rec,
 	rec->version = AGENTSH_RECORD_VERSION;
 	rec->kind = kind;
 	rec->flags = 0;
-	rec->slot = session->slot;
 	rec->generation = session->generation;
-	rec->zero = 0;
+	rec->slot = (__u16)session->slot;
+	rec->ifindex = 0;
 	rec->timestamp_ns = bpf_ktime_get_boot_ns();
 	rec->session_id = session->session_id;
 	rec->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;

@@ -37,7 +37,8 @@ class Event(ctypes.Structure):
         ("remote_port", c_uint16), ("reserved0", c_uint16), ("error", c_int32), ("rtt_us", c_uint32),
         ("duration_ns", c_uint64), ("bytes_sent", c_uint64), ("bytes_received", c_uint64),
         ("local_addr", c_uint8 * 16), ("remote_addr", c_uint8 * 16), ("comm", c_char * 16),
-        ("retransmits", c_uint32), ("datagrams", c_uint32), ("reserved", c_uint8 * 64),
+        ("retransmits", c_uint32), ("datagrams", c_uint32), ("ifindex", c_uint32),
+        ("reserved", c_uint8 * 60),
     ]
 
     def remote(self):
@@ -62,19 +63,21 @@ class TracerOptions(ctypes.Structure):
                 ("ring_size", c_uint32), ("ring_quota", c_uint32), ("max_sessions", c_uint32),
                 ("udp_dedup_entries", c_uint32), ("on_event", EVENT_FN), ("event_ctx", c_void_p),
                 ("on_log", LOG_FN), ("log_ctx", c_void_p), ("simulate_missing", c_uint64),
-                ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32)]
+                ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32), ("max_sockets", c_uint32),
+                ("check_interval_ms", c_uint32)]
 
 
 class SessionOptions(ctypes.Structure):
     c_name = "agentsh_ebpf_session_options"
-    _fields_ = [("size", c_uint32), ("reserved", c_uint32), ("session_id", c_uint64)]
+    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("session_id", c_uint64),
+                ("max_sockets", c_uint32), ("reserved", c_uint32)]
 
 
 class Stats(ctypes.Structure):
     c_name = "agentsh_ebpf_stats"
     _fields_ = [("size", c_uint32), ("sessions", c_uint32), ("delivered", c_uint64), ("lost", c_uint64),
                 ("lost_quota", c_uint64), ("deduplicated", c_uint64), ("attach_failures", c_uint64),
-                ("malformed", c_uint64)]
+                ("malformed", c_uint64), ("untracked", c_uint64)]
 
 
 def load(path):

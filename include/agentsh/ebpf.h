@@ -110,7 +110,15 @@ enum {
 	 * With AGENTSH_EBPF_HOOK_ACCEPT: a peer connected to a listening socket of the
 	 * session.
 	 */
-	AGENTSH_EBPF_EVENT_ACCEPTED = 6
+	AGENTSH_EBPF_EVENT_ACCEPTED = 6,
+	/*
+	 * The session no longer sees everything that it was attached for.
+	 * agentsh_ebpf_session_check() tells what is missing. poll and read deliver this
+	 * event once per session, at the latest check_interval_ms after the loss. Only
+	 * kind, timestamp_ns, session_id, session_lost, cgroup_id (of the session) and
+	 * error (of struct agentsh_ebpf_session_check) are set.
+	 */
+	AGENTSH_EBPF_EVENT_SESSION_BLIND = 7
 };
 
 /* agentsh_ebpf_event.flags */
@@ -139,7 +147,23 @@ enum {
 	 * connection ended with a reset, a timeout or an abort.
 	 */
 	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
-	AGENTSH_EBPF_FLAG_REMOTE_CLOSED = 32
+	AGENTSH_EBPF_FLAG_REMOTE_CLOSED = 32,
+	/*
+	 * The socket has a routing header (IPV6_RTHDR, ipv6(7)) or a source route
+	 * (IP_OPTIONS, ip(7)). remote_addr is the first hop, to which the packets go, and
+	 * not the address that the process named.
+	 */
+	AGENTSH_EBPF_FLAG_SOURCE_ROUTED = 64,
+	/*
+	 * The process named 0.0.0.0 or ::, which means this machine. remote_addr is the
+	 * address that the kernel takes in its place.
+	 */
+	AGENTSH_EBPF_FLAG_UNSPECIFIED = 128,
+	/*
+	 * The table of sockets had no room for the socket (max_sockets), so its later
+	 * events may be missing.
+	 */
+	AGENTSH_EBPF_FLAG_UNTRACKED = 256
 };
 
 /*
@@ -266,7 +290,15 @@ struct agentsh_ebpf_event {
 	 * threads send at the same time.
 	 */
 	uint32_t datagrams;
-	uint8_t reserved[64];
+	/*
+	 * Index of the network interface, netdevice(7), that the process has chosen: the
+	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
+	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF), or the interface to which the socket is
+	 * bound (SO_BINDTODEVICE, socket(7)). 0 if there is none. For a link-local
+	 * destination the address alone does not tell which host is meant.
+	 */
+	uint32_t ifindex;
+	uint8_t reserved[60];
 };
 
 /*
@@ -484,6 +516,17 @@ struct agentsh_ebpf_tracer_options {
 	 * CONNECT if hooks contains it.
 	 */
 	uint32_t required_hooks;
+	/*
+	 * Number of sockets whose state the hooks LIFECYCLE and ACCEPT keep, in all sessions
+	 * together, 16 to 4194304; default 65536.
+	 */
+	uint32_t max_sockets;
+	/*
+	 * Interval in milliseconds, 100 to 86400000, at which poll and read check whether each
+	 * session still sees everything (AGENTSH_EBPF_EVENT_SESSION_BLIND); default 10000.
+	 * UINT32_MAX: never.
+	 */
+	uint32_t check_interval_ms;
 };
 
 /*
@@ -543,6 +586,15 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
 /* ---- Sessions ----------------------------------------------------------- */
 
+/* agentsh_ebpf_session_options.flags */
+enum {
+	/*
+	 * Attach even if a program of somebody else, attached to a cgroup above with
+	 * BPF_F_ALLOW_OVERRIDE, then no longer runs for this cgroup.
+	 */
+	AGENTSH_EBPF_ATTACH_DISPLACE = 1
+};
+
 /*
  * Options of agentsh_ebpf_session_attach(). The caller owns the struct, which is
  * not used after the call.
@@ -550,10 +602,18 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 struct agentsh_ebpf_session_options {
 	/* sizeof(struct agentsh_ebpf_session_options) */
 	uint32_t size;
-	/* must be 0 */
-	uint32_t reserved;
+	/* AGENTSH_EBPF_ATTACH_ bits */
+	uint32_t flags;
 	/* A number that the host chooses, repeated in every event; need not be unique. */
 	uint64_t session_id;
+	/*
+	 * Number of sockets of this session whose state the hooks LIFECYCLE and ACCEPT keep
+	 * at a time; default a quarter of the tracer's max_sockets, which is also the
+	 * largest useful value.
+	 */
+	uint32_t max_sockets;
+	/* must be 0 */
+	uint32_t reserved;
 };
 
 /*
@@ -655,6 +715,11 @@ struct agentsh_ebpf_stats {
 	uint64_t attach_failures;
 	/* Records skipped because they could not be decoded; 0 for a session. */
 	uint64_t malformed;
+	/*
+	 * Calls whose socket found no room in the table of sockets (max_sockets), so that its
+	 * later events may be missing.
+	 */
+	uint64_t untracked;
 };
 
 /*

@@ -34,6 +34,8 @@ const char *agentsh_ebpf_kind_name(uint32_t kind)
 		return "closed";
 	case AGENTSH_EBPF_EVENT_ACCEPTED:
 		return "accepted";
+	case AGENTSH_EBPF_EVENT_SESSION_BLIND:
+		return "session_blind";
 	default:
 		return UNKNOWN;
 	}

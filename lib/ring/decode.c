@@ -45,7 +45,8 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	memcpy(event->remote_addr, rec->remote_addr, sizeof(event->remote_addr));
 	memcpy(event->comm, rec->task.comm, sizeof(event->comm));
 	event->comm[sizeof(event->comm) - 1] = '\0';
-	ZERO(event, retransmits, reserved);
+	ZERO(event, retransmits, ifindex);
+	event->ifindex = rec->ifindex;
 	memset(event->reserved, 0, sizeof(event->reserved));
 }
 
@@ -109,9 +110,10 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 		.version = AGENTSH_RECORD_VERSION,
 		.kind = (uint8_t)event->kind,
 		.flags = (uint16_t)event->flags,
-		.slot = state->slot,
+		.slot = (uint16_t)state->slot,
 		.generation = state->generation,
 		.timestamp_ns = event->timestamp_ns,
+		.ifindex = event->ifindex,
 		.session_id = state->session_id,
 		.session_lost = event->session_lost,
 		.socket_cookie = event->socket_cookie,

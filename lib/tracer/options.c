@@ -18,6 +18,12 @@
 #define WAKEUP_DELAY_DEFAULT 1000
 #define WAKEUP_DELAY_MIN 50
 #define WAKEUP_DELAY_MAX 1000000
+#define MAX_SOCKETS_DEFAULT 65536
+#define MAX_SOCKETS_MIN 16
+#define MAX_SOCKETS_MAX (1U << 22)
+#define CHECK_INTERVAL_DEFAULT 10000
+#define CHECK_INTERVAL_MIN 100
+#define CHECK_INTERVAL_MAX 86400000
 
 /*
  * Copies a struct that begins with its size into known bytes; members that from lacks
@@ -150,6 +156,12 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 	if (!ret)
 		ret = check_range(&to->wakeup_delay_us, WAKEUP_DELAY_DEFAULT, WAKEUP_DELAY_MIN,
 				  WAKEUP_DELAY_MAX, "wakeup_delay_us", err);
+	if (!ret)
+		ret = check_range(&to->max_sockets, MAX_SOCKETS_DEFAULT, MAX_SOCKETS_MIN,
+				  MAX_SOCKETS_MAX, "max_sockets", err);
+	if (!ret && to->check_interval_ms != UINT32_MAX)
+		ret = check_range(&to->check_interval_ms, CHECK_INTERVAL_DEFAULT,
+				  CHECK_INTERVAL_MIN, CHECK_INTERVAL_MAX, "check_interval_ms", err);
 	return ret;
 }
 
@@ -159,5 +171,7 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 {
 	int ret = sized_copy(to, sizeof(*to), from, "session_options", err);
 
+	if (!ret)
+		ret = check_bits(to->flags, AGENTSH_EBPF_ATTACH_DISPLACE, "flags", err);
 	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
 }

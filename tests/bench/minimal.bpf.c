@@ -62,7 +62,7 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	sk = ctx->sk;
 	rec->local_port = sk ? sk->src_port : 0;
 	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
-	rec->zero = 0;
+	rec->ifindex = 0;
 	rec->task.zero = 0;
 	rec->local_addr[0] = sk ? sk->src_ip4 : 0;
 	rec->local_addr[1] = 0;

@@ -126,7 +126,8 @@ START_TEST(all_ones)
 		ck_assert_uint_eq(event.flags, 0xffff);
 		ck_assert_uint_eq(event.session_lost, UINT64_MAX);
 		ck_assert_uint_eq(strlen(event.comm), sizeof(event.comm) - 1);
-		ck_assert_uint_eq(origin.slot, UINT32_MAX);
+		ck_assert_uint_eq(origin.slot, UINT16_MAX);
+		ck_assert_uint_eq(event.ifindex, UINT32_MAX);
 		/* members that no record has are zero, whatever the record contains */
 		ck_assert_uint_eq(event.reserved0, 0);
 		for (size_t i = 0; i < sizeof(event.reserved); i++)
@@ -183,7 +184,7 @@ static int feed(void *ctx, const struct agentsh_ebpf_event *event)
 	ck_assert_uint_eq(events, 2);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 0);
 	for (uint32_t i = 0; i < 3; i++) {
-		static const uint32_t slots[] = {4, 0x80000000, UINT32_MAX};
+		static const uint16_t slots[] = {4, 0x8000, UINT16_MAX};
 
 		record.base.slot = slots[i];
 		ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);

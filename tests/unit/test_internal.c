@@ -206,6 +206,8 @@ START_TEST(defaults)
 		ck_assert_uint_eq(to.max_sessions, 4096);
 		ck_assert_uint_eq(to.udp_dedup_entries, 8192);
 		ck_assert_uint_eq(to.wakeup_delay_us, 1000);
+		ck_assert_uint_eq(to.max_sockets, 65536);
+		ck_assert_uint_eq(to.check_interval_ms, 10000);
 		ck_assert(!to.on_event);
 		ck_assert_ptr_null(to.event_ctx);
 		ck_assert(!to.on_log);
@@ -228,6 +230,8 @@ START_TEST(largest)
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_SENDMSG6,
+		.max_sockets = 1 << 22,
+		.check_interval_ms = UINT32_MAX,
 	};
 	struct agentsh_ebpf_tracer_options to;
 

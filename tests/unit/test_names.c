@@ -18,6 +18,7 @@ static const struct named kinds[] = {
 	{AGENTSH_EBPF_EVENT_CONNECT_FAILED, "connect_failed"},
 	{AGENTSH_EBPF_EVENT_CLOSED, "closed"},
 	{AGENTSH_EBPF_EVENT_ACCEPTED, "accepted"},
+	{AGENTSH_EBPF_EVENT_SESSION_BLIND, "session_blind"},
 };
 
 static const struct named protocols[] = {
