@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * An inbound connection is made in softirq, on a socket that no process has called yet,
- * and is attributed to the process of its listener. bind() stores that process with the
- * listener, and the kernel copies the socket's state to each child.
+ * and is attributed to the process of its listener, which called bind().
  */
-#include "sock_state.h"
+#include "listener.h"
 
 AGENTSH_STATE_MAP(agentsh_state_bind4);
 AGENTSH_STATE_MAP(agentsh_state_bind6);
@@ -12,17 +11,19 @@ AGENTSH_STATE_MAP(agentsh_state_bind6);
 static __always_inline int remember_listener(struct bpf_sock_addr *ctx,
 					     const struct agentsh_session_state *session)
 {
+	struct agentsh_slot *slot = session_slot(session);
 	struct bpf_sock *sk = ctx->sk;
-	struct sock_state *sock;
+	struct agentsh_record rec = {};
 
-	if (!session_slot(session) || ctx->type != SOCK_STREAM || !sk)
+	if (!slot || ctx->type != SOCK_STREAM || !sk)
 		return 1;
 	/* The call will fail, because the socket is in use, so the socket's state is kept. */
 	if (sk->state != BPF_TCP_CLOSE || sk->src_port)
 		return 1;
-	sock = sock_state_of_caller(ctx);
-	if (sock)
-		sock_state_begin(sock, ctx, NULL, PHASE_BOUND);
+	record_begin(&rec, session, 0);
+	task_fill(&rec.task);
+	record_socket(&rec, ctx);
+	listener_add(&rec, session, slot, sk);
 	return 1;
 }
 

@@ -4,18 +4,40 @@
  * checks the address, so attempts that fail at once are seen, too. The local port is known
  * only for a bound socket; others get their port after the hook.
  */
+#include "interface.h"
+#include "mptcp.h"
 #include "sock_state.h"
 
 AGENTSH_STATE_MAP(agentsh_state_connect4);
 AGENTSH_STATE_MAP(agentsh_state_connect6);
 
-static __always_inline void connect4_sock_state(struct bpf_sock_addr *ctx,
-						const struct agentsh_task *task)
+/*
+ * Keeps the socket's state for its later events. Each attempt of a stream socket starts a
+ * new state; a datagram socket keeps its state from its first event.
+ */
+static __always_inline void keep_state(struct agentsh_record *rec,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot)
 {
-	struct sock_state *sock = sock_state_connect(ctx, task);
+	struct agentsh_sock_key key = sock_key_of(rec);
+	struct sock_state *sock = sock_state_find(&key);
 
-	if (sock)
-		sock_state_set_remote4(sock, ctx);
+	if (!sock) {
+		sock_state_add(session, slot, &key, rec, PHASE_ATTEMPT);
+		return;
+	}
+	if (rec->socket_type == SOCK_STREAM)
+		sock_state_begin(sock, rec, PHASE_ATTEMPT);
+	sock_state_set_remote(sock, rec);
+}
+
+static __always_inline void report(struct agentsh_record *rec,
+				   const struct agentsh_session_state *session,
+				   struct agentsh_slot *slot)
+{
+	if (agentsh_settings.lifecycle)
+		keep_state(rec, session, slot);
+	ringbuf_write(slot, session, rec, sizeof(*rec));
 }
 
 SEC("cgroup/connect4")
@@ -23,37 +45,21 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect4, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record *rec;
-	struct reservation reservation;
+	struct agentsh_record rec;
 	struct bpf_sock *sk;
 
 	if (!slot)
 		return 1;
-	reservation = record_reserve(slot);
-	rec = reservation.rec;
-	if (!rec) {
-		connect4_sock_state(ctx, NULL);
-		return 1;
-	}
-
-	record_begin(rec, session, slot, AGENTSH_KIND_CONNECT);
-	task_fill(&rec->task);
-	connect4_sock_state(ctx, &rec->task);
-	record_socket(rec, ctx);
-	record_remote4(rec, ctx);
+	record_begin(&rec, session, AGENTSH_KIND_CONNECT);
+	task_fill(&rec.task);
+	record_socket(&rec, ctx);
+	mptcp_owner(&rec, ctx);
+	record_ports(&rec, ctx);
+	rec.ifindex = interface4(ctx);
 	sk = ctx->sk;
-	set_addr4(rec->local_addr, sk ? sk->src_ip4 : 0);
-	ringbuf_submit(&reservation);
+	record_ends4(&rec, ctx, sk ? sk->src_ip4 : 0);
+	report(&rec, session, slot);
 	return 1;
-}
-
-static __always_inline void connect6_sock_state(struct bpf_sock_addr *ctx,
-						const struct agentsh_task *task)
-{
-	struct sock_state *sock = sock_state_connect(ctx, task);
-
-	if (sock)
-		sock_state_set_remote6(sock, ctx);
 }
 
 SEC("cgroup/connect6")
@@ -61,30 +67,25 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect6, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record *rec;
-	struct reservation reservation;
+	struct agentsh_record rec;
 	struct bpf_sock *sk;
 	__u32 local[4] = {}, remote[4];
 
 	if (!slot)
 		return 1;
-	reservation = record_reserve(slot);
-	rec = reservation.rec;
-	if (!rec) {
-		connect6_sock_state(ctx, NULL);
-		return 1;
-	}
-
-	record_begin(rec, session, slot, AGENTSH_KIND_CONNECT);
-	task_fill(&rec->task);
-	connect6_sock_state(ctx, &rec->task);
-	record_socket(rec, ctx);
+	record_begin(&rec, session, AGENTSH_KIND_CONNECT);
+	task_fill(&rec.task);
+	record_socket(&rec, ctx);
+	mptcp_owner(&rec, ctx);
+	record_ports(&rec, ctx);
+	rec.ifindex = interface6(ctx);
 	sk = ctx->sk;
 	if (sk)
 		COPY_ADDR6(local, sk->src_ip6);
 	COPY_ADDR6(remote, ctx->user_ip6);
-	record_ends6(rec, remote, local);
-	ringbuf_submit(&reservation);
+	resolve_unspecified6(&rec, remote, local);
+	record_ends6(&rec, remote, local);
+	report(&rec, session, slot);
 	return 1;
 }
 

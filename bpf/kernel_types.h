@@ -30,6 +30,7 @@ struct pid {
 };
 
 struct task_struct {
+	unsigned int flags;
 	__u32 tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
@@ -37,9 +38,14 @@ struct task_struct {
 	__u64 start_boottime; /* since kernel 5.5 (cf25e24db61c) */
 };
 
+typedef struct {
+	__s64 counter;
+} atomic64_t;
+
 struct sock_common {
 	__u16 skc_num; /* local port, host order */
 	unsigned long skc_flags;
+	atomic64_t skc_cookie;
 };
 
 struct sock {
@@ -48,18 +54,40 @@ struct sock {
 	int sk_err_soft;
 };
 
+struct ipv6_pinfo {
+	int mcast_oif;
+};
+
 struct inet_sock {
 	struct sock sk;
+	struct ipv6_pinfo *pinet6;
+	int mc_index;
 };
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	void *icsk_ulp_data;
 };
 
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 write_seq;
 	_Bool is_mptcp; /* with CONFIG_MPTCP */
+};
+
+struct mptcp_sock {
+	struct sock *first; /* the first subflow */
+};
+
+struct mptcp_subflow_context {
+	struct sock *conn; /* the MPTCP socket */
+};
+
+/* What the context of a sock_addr program really is. */
+struct bpf_sock_addr_kern {
+	struct sock *sk;
+	void *uaddr;	/* struct sockaddr */
+	__u32 uaddrlen; /* since kernel 6.7 (fefba7d1ae19) */
 };
 
 #pragma clang attribute pop

@@ -9,25 +9,31 @@
 #include "task.h"
 
 #define V4_MAPPED_WORD bpf_htonl(0x0000ffff)
+#define LOOPBACK4 bpf_htonl(0x7f000001)
 
 #define PROTOCOL_TCP 6
 #define PROTOCOL_MPTCP 262
 
 /* Sets the members that depend on neither the hook nor the task. */
 static __always_inline void record_begin(struct agentsh_record *rec,
-					 const struct agentsh_session_state *session,
-					 const struct agentsh_slot *slot, __u8 kind)
+					 const struct agentsh_session_state *session, __u8 kind)
 {
 	rec->version = AGENTSH_RECORD_VERSION;
 	rec->kind = kind;
 	rec->flags = 0;
 	rec->generation = session->generation;
 	rec->slot = (__u16)session->slot;
-	rec->ifindex = 0;
-	rec->timestamp_ns = bpf_ktime_get_boot_ns();
 	rec->session_id = session->session_id;
-	rec->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;
+	rec->session_lost = 0; /* set once the record has its place in the ring */
 }
+
+#ifdef AGENTSH_TASK
+/* The kernel's socket; the verifier does not let a program read one from ctx->sk. */
+static __always_inline struct sock *kernel_socket(struct bpf_sock_addr *ctx)
+{
+	return BPF_CORE_READ((struct bpf_sock_addr_kern *)ctx, sk);
+}
+#endif
 
 /*
  * MPTCP connects through an internal TCP socket (a subflow), and the hook sees the
@@ -49,14 +55,20 @@ static __always_inline __u16 socket_protocol(struct bpf_sock_addr *ctx)
 	return protocol;
 }
 
+/* Sets what tells the socket from others, and the time. */
 static __always_inline void record_socket(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
 {
-	struct bpf_sock *sk = ctx->sk;
-
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->netns_cookie = bpf_get_netns_cookie(ctx);
 	rec->protocol = socket_protocol(ctx);
 	rec->socket_type = ctx->type;
+	rec->timestamp_ns = bpf_ktime_get_boot_ns();
+}
+
+static __always_inline void record_ports(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
 	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
 	rec->local_port = sk ? sk->src_port : 0; /* in host order */
 }
@@ -70,14 +82,53 @@ static __always_inline void set_addr4(__u32 *addr, __u32 word)
 }
 
 /*
- * Sets the destination at an IPv4 hook, which also sees an IPv6 socket's send to a mapped
- * address.
+ * The address that the kernel takes for 0.0.0.0 (ip_route_output_key_hash_rcu()): the
+ * socket's own, else the loopback address; for a socket that is bound to an interface, an
+ * address of that interface, which is not known here.
  */
-static __always_inline void record_remote4(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+static __always_inline __u32 this_host4(const struct agentsh_record *rec, __u32 local)
 {
+	if (local)
+		return local;
+	return rec->ifindex ? 0 : LOOPBACK4;
+}
+
+/*
+ * Sets both ends at an IPv4 hook, which also sees an IPv6 socket's send to a mapped
+ * address. rec->ifindex must be set.
+ */
+static __always_inline void record_ends4(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
+					 __u32 local)
+{
+	__u32 remote = ctx->user_ip4;
+
 	rec->family = AF_INET;
 	rec->flags |= ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
-	set_addr4(rec->remote_addr, ctx->user_ip4);
+	rec->flags |= remote ? 0 : AGENTSH_FLAG_UNSPECIFIED;
+	set_addr4(rec->remote_addr, remote ? remote : this_host4(rec, local));
+	set_addr4(rec->local_addr, local);
+}
+
+/*
+ * Replaces :: and ::ffff:0.0.0.0 by the address that the kernel takes: ::1, or
+ * ::ffff:127.0.0.1 if the socket is bound to a mapped address (tcp_v6_connect()).
+ */
+static __always_inline void resolve_unspecified6(struct agentsh_record *rec, __u32 remote[4],
+						 const __u32 local[4])
+{
+	int local_mapped = !local[0] && !local[1] && local[2] == V4_MAPPED_WORD;
+
+	if (remote[0] || remote[1] || remote[3] || (remote[2] && remote[2] != V4_MAPPED_WORD))
+		return;
+	rec->flags |= AGENTSH_FLAG_UNSPECIFIED;
+	if (remote[2]) {
+		remote[3] = this_host4(rec, local_mapped ? local[3] : 0);
+	} else if (local_mapped) {
+		remote[2] = V4_MAPPED_WORD;
+		remote[3] = LOOPBACK4;
+	} else {
+		remote[3] = bpf_htonl(1);
+	}
 }
 
 /*

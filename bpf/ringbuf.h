@@ -1,78 +1,75 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Reserves space in the ring buffer, counts lost records, and submits finished ones. */
+/* Copies finished records into the ring buffer, and counts lost ones. */
 #ifndef AGENTSH_RINGBUF_H
 #define AGENTSH_RINGBUF_H
 
 #include "maps.h"
 #include "record.h"
 
-/* The space of a record that is being written. */
-struct reservation {
-	void *rec;    /* NULL: the reservation was refused */
-	__u64 before; /* bytes in the ring before this reservation */
-	__u64 size;
-};
-
 /*
- * Reserves the space for one record, or counts the record as lost. A session that holds
- * its quota is refused only while the whole ring holds at least one quota; until then
- * there is space for every session.
+ * Whether the session may not add a record. A session that holds its quota is refused
+ * only while the whole ring holds at least one quota; until then there is space for every
+ * session.
  */
-static __always_inline struct reservation ringbuf_reserve(struct agentsh_slot *slot,
-							  const __u64 size)
+static __always_inline int quota_used_up(const struct agentsh_slot *slot, __u64 in_ring)
 {
-	struct reservation reservation = {
-		.before = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA),
-		.size = AGENTSH_RING_BYTES(size),
-	};
 	__u64 quota = agentsh_settings.quota_bytes;
 
-	if (reservation.before >= quota) {
-		__s64 held =
-			*(volatile __u64 *)&slot->produced - *(volatile __u64 *)&slot->consumed;
-
-		if (held >= (__s64)quota) {
-			__sync_fetch_and_add(&slot->lost_quota, 1);
-			__sync_fetch_and_add(&slot->lost, 1);
-			return reservation;
-		}
-	}
-
-	reservation.rec = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
-	if (reservation.rec)
-		__sync_fetch_and_add(&slot->produced, reservation.size);
-	else
-		__sync_fetch_and_add(&slot->lost, 1);
-	return reservation;
-}
-
-static __always_inline struct reservation record_reserve(struct agentsh_slot *slot)
-{
-	return ringbuf_reserve(slot, sizeof(struct agentsh_record));
+	return in_ring >= quota && (__s64)(*(volatile __u64 *)&slot->produced -
+					   *(volatile __u64 *)&slot->consumed) >= (__s64)quota;
 }
 
 /*
- * The flag is read after the reservation, which the reader checks for before it sleeps:
+ * The flags for the submission of a record that is reserved already. The reader checks
+ * for reservations before it sleeps, so the flag must be read after the reservation:
  * docs/ARCHITECTURE.md shows that no wake-up is lost. Above the watermark one record wakes
  * the reader (or a few, on several CPUs at once), and no other does until the reader has
  * drained the ring, because a wake-up costs more than the rest of the program.
  */
-static __always_inline void ringbuf_submit(const struct reservation *reservation)
+static __always_inline __u64 wakeup_flags(__u64 in_ring)
 {
 	struct agentsh_control *control;
-	__u64 flags = 0;
 	__u32 zero = 0;
 
 	control = bpf_map_lookup_elem(&agentsh_control, &zero);
-	if (control && *(volatile __u32 *)&control->suppress_wakeup) {
-		flags = BPF_RB_NO_WAKEUP;
-		if (reservation->before + reservation->size >= agentsh_settings.wakeup_watermark &&
-		    !*(volatile __u32 *)&control->wakeup_sent) {
-			*(volatile __u32 *)&control->wakeup_sent = 1;
-			flags = BPF_RB_FORCE_WAKEUP;
-		}
+	if (!control || !*(volatile __u32 *)&control->suppress_wakeup)
+		return 0;
+	if (in_ring < agentsh_settings.wakeup_watermark ||
+	    *(volatile __u32 *)&control->wakeup_sent)
+		return BPF_RB_NO_WAKEUP;
+	*(volatile __u32 *)&control->wakeup_sent = 1;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/*
+ * Writes the record to the ring, or counts it as lost. Returns whether it was written. A
+ * reservation that is not submitted yet blocks all later records, also those of other
+ * sessions. The record is therefore filled before it gets here, so that as little as
+ * possible happens in between: a thread may lose its CPU at any time.
+ */
+static __always_inline int ringbuf_write(struct agentsh_slot *slot,
+					 const struct agentsh_session_state *session,
+					 const struct agentsh_record *rec, const __u64 size)
+{
+	const __u64 bytes = AGENTSH_RING_BYTES(size);
+	__u64 in_ring = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA);
+	struct agentsh_record *to;
+
+	if (quota_used_up(slot, in_ring)) {
+		__sync_fetch_and_add(&slot->lost_quota, 1);
+		__sync_fetch_and_add(&slot->lost, 1);
+		return 0;
 	}
-	bpf_ringbuf_submit(reservation->rec, flags);
+	to = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
+	if (!to) {
+		__sync_fetch_and_add(&slot->lost, 1);
+		return 0;
+	}
+	__builtin_memcpy(to, rec, size);
+	to->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;
+	__sync_fetch_and_add(&slot->produced, bytes);
+	bpf_ringbuf_submit(to, wakeup_flags(in_ring + bytes));
+	return 1;
 }
 
 #endif

@@ -17,6 +17,8 @@ struct agentsh_session_state {
 	__u64 lost_base;
 	__u32 slot;
 	__u32 generation;
+	__u32 max_sockets; /* of this session in the table of sockets */
+	__u32 zero;
 };
 
 /*
@@ -30,7 +32,9 @@ struct agentsh_slot {
 	__u64 lost_quota;
 	__u64 deduplicated;
 	__u64 produced;
-	__u64 pad_kernel[4];
+	__u64 sockets;	 /* of this session in the table of sockets now */
+	__u64 untracked; /* how often a socket found no room there */
+	__u64 pad_kernel[2];
 	/* written by the library */
 	__u64 consumed;
 	__u64 delivered;

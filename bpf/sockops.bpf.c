@@ -4,7 +4,7 @@
  * questions with this hook (time-outs, windows). The program answers none of them, and
  * keeps the reply that another program may have given.
  */
-#include "sock_state.h"
+#include "listener.h"
 
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
@@ -17,7 +17,6 @@ AGENTSH_STATE_MAP(agentsh_state_sockops);
 #define SOCK_DONE_BIT 1
 
 #define ECANCELED 125
-#define IPPROTO_TCP 6
 
 /* The socket's error as a positive errno value; negative: this build cannot read it. */
 static __always_inline int socket_error(struct bpf_sock_ops *ctx, int soft)
@@ -97,9 +96,11 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 {
 	__u32 local[4] = {0, 0, V4_MAPPED_WORD}, remote[4] = {0, 0, V4_MAPPED_WORD};
 	__u32 family = ctx->family;
+	struct bpf_sock *sk = ctx->sk;
 
 	rec->local_port = (__u16)ctx->local_port;	       /* host order */
 	rec->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
+	rec->ifindex = sk ? sk->bound_dev_if : 0; /* connect() binds to the scope of an address */
 	if (family == AF_INET6) {
 		COPY_ADDR6(local, ctx->local_ip6);
 		COPY_ADDR6(remote, ctx->remote_ip6);
@@ -112,36 +113,55 @@ static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_s
 		rec->flags = 0;
 }
 
-/* Begins a record of the task that the socket's state names. */
-static __always_inline struct agentsh_record_outcome *
-outcome_begin(struct bpf_sock_ops *ctx, const struct sock_state *sock,
-	      const struct agentsh_session_state *session, struct agentsh_slot *slot, __u8 kind,
-	      struct reservation *reservation)
+/* Begins a record of the socket. The task is not set. */
+static __always_inline void outcome_begin(struct agentsh_record_outcome *out,
+					  struct bpf_sock_ops *ctx,
+					  const struct agentsh_session_state *session, __u8 kind)
 {
-	struct agentsh_record_outcome *out;
-	struct agentsh_record *rec;
+	struct agentsh_record *rec = &out->base;
 
-	*reservation = ringbuf_reserve(slot, sizeof(*out));
-	out = reservation->rec;
-	if (!out)
-		return NULL;
-	rec = &out->base;
-	record_begin(rec, session, slot, kind);
+	record_begin(rec, session, kind);
 	record_ends(rec, ctx);
+	rec->timestamp_ns = bpf_ktime_get_boot_ns();
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->socket_type = SOCK_STREAM;
-	rec->task = sock->task; /* all zero if it is unattributed */
-	rec->netns_cookie = sock->netns_cookie;
-	rec->protocol = sock->protocol;
-	rec->flags |= sock->unattributed ? AGENTSH_FLAG_UNATTRIBUTED : 0;
-	out->duration_ns = rec->timestamp_ns - sock->start_ns;
+	out->duration_ns = 0;
 	out->error = 0;
 	out->rtt_us = ctx->srtt_us >> 3;
 	out->bytes_sent = 0;
 	out->bytes_received = 0;
 	out->retransmits = ctx->total_retrans;
 	out->datagrams = 0;
-	return out;
+}
+
+/* Sets the task, and what else only the socket's state tells. */
+static __always_inline void outcome_from_state(struct agentsh_record_outcome *out,
+					       const struct sock_state *sock)
+{
+	struct agentsh_record *rec = &out->base;
+
+	rec->task = sock->task; /* all zero if it is unattributed */
+	rec->netns_cookie = sock->netns_cookie;
+	rec->protocol = sock->protocol;
+	rec->flags |= sock->flags & AGENTSH_FLAG_UNATTRIBUTED;
+	out->duration_ns = rec->timestamp_ns - sock->start_ns;
+}
+
+static __always_inline void outcome_without_task(struct agentsh_record_outcome *out)
+{
+	struct agentsh_record *rec = &out->base;
+
+	__builtin_memset(&rec->task, 0, sizeof(rec->task));
+	rec->netns_cookie = 0;
+	rec->protocol = PROTOCOL_TCP;
+	rec->flags |= AGENTSH_FLAG_UNATTRIBUTED;
+}
+
+static __always_inline void outcome_write(struct agentsh_record_outcome *out,
+					  const struct agentsh_session_state *session,
+					  struct agentsh_slot *slot)
+{
+	ringbuf_write(slot, session, &out->base, sizeof(*out));
 }
 
 /* Requests a call at each change of state, in addition to what other programs have requested. */
@@ -150,78 +170,58 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
-/* Creates the state of a connection whose beginning was not seen. */
-static __always_inline struct sock_state *sock_state_unattributed(struct bpf_sock *sk, __u32 phase)
-{
-	struct sock_state *sock =
-		bpf_sk_storage_get(&agentsh_sock_states, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-	if (sock) {
-		sock->start_ns = bpf_ktime_get_boot_ns();
-		sock->protocol = IPPROTO_TCP;
-		sock->phase = phase;
-		sock->unattributed = 1;
-	}
-	return sock;
-}
-
-static __always_inline void established(struct bpf_sock_ops *ctx, struct sock_state *sock,
+/* Without a state the beginning of the connection was not seen, or the table was full. */
+static __always_inline void established(struct bpf_sock_ops *ctx,
 					const struct agentsh_session_state *session,
-					struct agentsh_slot *slot)
+					struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
-	struct agentsh_record_outcome *out;
-	struct reservation reservation;
+	struct agentsh_record_outcome out;
+	struct sock_state *sock = sock_state_find(key);
 
-	if (sock->phase == PHASE_ATTEMPT)
-		sock->phase = PHASE_SYN; /* the SYN was sent before a session was attached */
-	watch_states(ctx);
-	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CONNECTED, &reservation);
-	if (!out)
-		return;
-	out->duration_ns = out->base.flags & AGENTSH_FLAG_UNATTRIBUTED ? 0 : out->duration_ns;
-	ringbuf_submit(&reservation);
-}
-
-/* The socket's state is a copy of its listener's, if bind() made one. */
-static __always_inline void accepted(struct bpf_sock_ops *ctx, struct sock_state *sock,
-				     const struct agentsh_session_state *session,
-				     struct agentsh_slot *slot)
-{
-	struct agentsh_record_outcome *out;
-	struct reservation reservation;
-
-	if (sock->phase != PHASE_ACCEPTED) {
-		sock->phase = PHASE_ACCEPTED;
-		sock->start_ns = bpf_ktime_get_boot_ns();
-		sock->closer = 0;
-		sock->received = 0;
+	outcome_begin(&out, ctx, session, AGENTSH_KIND_CONNECTED);
+	if (sock) {
+		sock->phase = PHASE_SYN; /* the SYN may have been sent before the attach */
+		outcome_from_state(&out, sock);
+		if (out.base.flags & AGENTSH_FLAG_UNATTRIBUTED)
+			out.duration_ns = 0;
+	} else {
+		outcome_without_task(&out);
+		sock_state_add(session, slot, key, &out.base, PHASE_SYN);
 	}
 	watch_states(ctx);
-	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_ACCEPTED, &reservation);
-	if (!out)
-		return;
-	out->base.flags |= AGENTSH_FLAG_INBOUND;
-	out->duration_ns = 0;
-	ringbuf_submit(&reservation);
+	outcome_write(&out, session, slot);
+}
+
+static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+				     const struct agentsh_session_state *session,
+				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+{
+	struct agentsh_record_outcome out;
+
+	outcome_begin(&out, ctx, session, AGENTSH_KIND_ACCEPTED);
+	if (!listener_owner(&out.base, sk))
+		outcome_without_task(&out);
+	out.base.flags |= AGENTSH_FLAG_INBOUND;
+	sock_state_add(session, slot, key, &out.base, PHASE_ACCEPTED);
+	watch_states(ctx);
+	outcome_write(&out, session, slot);
 }
 
 static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 				   const struct agentsh_session_state *session,
 				   struct agentsh_slot *slot)
 {
-	struct agentsh_record_outcome *out;
-	struct reservation reservation;
+	struct agentsh_record_outcome out;
 	int error = socket_error(ctx, 1);
 
-	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CONNECT_FAILED, &reservation);
-	if (!out)
-		return;
-	out->rtt_us = 0;
+	outcome_begin(&out, ctx, session, AGENTSH_KIND_CONNECT_FAILED);
+	outcome_from_state(&out, sock);
+	out.rtt_us = 0;
 	if (error < 0)
-		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
+		out.base.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
-		out->error = error ? error : ECANCELED; /* no error: the process gave up */
-	ringbuf_submit(&reservation);
+		out.error = error ? error : ECANCELED; /* no error: the process gave up */
+	outcome_write(&out, session, slot);
 }
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
@@ -229,46 +229,42 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_s
 				   struct agentsh_slot *slot, __u32 old)
 {
 	int inbound = sock->phase == PHASE_ACCEPTED;
-	struct agentsh_record_outcome *out;
-	struct reservation reservation;
+	struct agentsh_record_outcome out;
 	__u64 received = ctx->bytes_received, fin;
 	int error = socket_error(ctx, 0);
 
-	out = outcome_begin(ctx, sock, session, slot, AGENTSH_KIND_CLOSED, &reservation);
-	if (!out)
-		return;
+	outcome_begin(&out, ctx, session, AGENTSH_KIND_CLOSED);
+	outcome_from_state(&out, sock);
 	if (inbound)
-		out->base.flags |= AGENTSH_FLAG_INBOUND;
+		out.base.flags |= AGENTSH_FLAG_INBOUND;
 	if (sock->closer == BPF_TCP_FIN_WAIT1)
-		out->base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
+		out.base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
 	else if (sock->closer == BPF_TCP_CLOSE_WAIT)
-		out->base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
+		out.base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
 	if (error < 0)
-		out->base.flags |= AGENTSH_FLAG_NO_ERROR;
+		out.base.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
-		out->error = error;
-	out->bytes_sent = bytes_sent(ctx, old, inbound);
+		out.error = error;
+	out.bytes_sent = bytes_sent(ctx, old, inbound);
 	/* the kernel does not count a FIN that came with the SYN-ACK of a Fast Open */
 	fin = fin_received(ctx, sock, old);
-	out->bytes_received = received > fin ? received - fin : 0;
-	ringbuf_submit(&reservation);
+	out.bytes_received = received > fin ? received - fin : 0;
+	outcome_write(&out, session, slot);
 }
 
 /*
  * The state callback runs for every socket for which any attached program requested it,
- * including sockets that this session does not report.
+ * including sockets that this session does not report: they have no state.
  */
-static __always_inline void changed(struct bpf_sock_ops *ctx, struct sock_state *sock,
+static __always_inline void changed(struct bpf_sock_ops *ctx,
 				    const struct agentsh_session_state *session,
-				    struct agentsh_slot *slot)
+				    struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	__u32 old = ctx->args[0], new = ctx->args[1];
-	__u32 phase = sock->phase;
+	struct sock_state *sock = sock_state_find(key);
 
-	if (phase != PHASE_SYN && phase != PHASE_CROSSED && phase != PHASE_ACCEPTED)
+	if (!sock || sock->phase == PHASE_ATTEMPT)
 		return;
-	if (old == BPF_TCP_SYN_SENT && new == BPF_TCP_SYN_RECV)
-		sock->phase = PHASE_CROSSED;
 	if ((new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !sock->closer)
 		sock->closer = new;
 	if (new == BPF_TCP_FIN_WAIT2)
@@ -276,10 +272,22 @@ static __always_inline void changed(struct bpf_sock_ops *ctx, struct sock_state 
 	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
 		return;
 	/* with TCP Fast Open a child may have data before its handshake is done */
-	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && phase != PHASE_ACCEPTED))
+	if (old == BPF_TCP_SYN_SENT ||
+	    (old == BPF_TCP_SYN_RECV && sock->phase != PHASE_ACCEPTED))
 		failed(ctx, sock, session, slot);
 	else
 		closed(ctx, sock, session, slot, old);
+	sock_state_forget(slot, key);
+}
+
+static __always_inline void syn_sent(struct bpf_sock_ops *ctx, const struct agentsh_sock_key *key)
+{
+	struct sock_state *sock = sock_state_find(key);
+
+	if (!sock) /* connect() was not reported, so its outcome is not reported either */
+		return;
+	sock->phase = PHASE_SYN;
+	watch_states(ctx);
 }
 
 /* Most op codes are questions of the kernel that this program does not answer. */
@@ -297,7 +305,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	struct agentsh_session_state *session;
 	struct agentsh_slot *slot;
 	struct bpf_sock *sk;
-	struct sock_state *sock;
+	struct agentsh_sock_key key = {};
 
 	if (!is_handled(op))
 		return 1;
@@ -306,30 +314,21 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	sk = ctx->sk;
 	if (!slot || !sk)
 		return 1;
-	sock = bpf_sk_storage_get(&agentsh_sock_states, sk, 0, 0);
-	if (!sock) {
-		/* a socket without state was not reported, so its end is not reported either */
-		if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_STATE_CB)
-			return 1;
-		if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !agentsh_settings.accept)
-			return 1;
-		sock = sock_state_unattributed(
-			sk, op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB ? PHASE_SYN : PHASE_ACCEPTED);
-		if (!sock) { /* no memory */
-			__sync_fetch_and_add(&slot->lost, 1);
-			return 1;
-		}
-	}
-	/* sock is not NULL from here on; some verifiers do not accept a second test */
+	key.cookie = bpf_get_socket_cookie(ctx);
+	key.generation = session->generation;
 	if (op == BPF_SOCK_OPS_STATE_CB) {
-		changed(ctx, sock, session, slot);
+		changed(ctx, session, slot, &key);
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-		sock->phase = PHASE_SYN;
-		watch_states(ctx);
-	} else if (op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || sock->phase == PHASE_CROSSED) {
-		established(ctx, sock, session, slot);
-	} else if (agentsh_settings.accept) {
-		accepted(ctx, sock, session, slot);
+		syn_sent(ctx, &key);
+	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !ctx->bytes_acked) {
+		if (agentsh_settings.accept)
+			accepted(ctx, sk, session, slot, &key);
+	} else if (agentsh_settings.lifecycle) {
+		/*
+		 * A passive socket of which the peer has acknowledged a byte has sent a SYN:
+		 * it has met the SYN of the peer (simultaneous open), or its own.
+		 */
+		established(ctx, session, slot, &key);
 	}
 	return 1;
 }

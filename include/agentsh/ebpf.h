@@ -415,14 +415,14 @@ enum {
 	/* sendto(2) and related calls: cgroup/sendmsg4 and cgroup/sendmsg6, kernel 4.18 */
 	AGENTSH_EBPF_HOOK_UDP = 2,
 	/*
-	 * The outcome of each connection: sock_ops, and cgroup/sock_release for datagram
-	 * sockets. Before kernel 5.9, which added sock_release, datagram sockets have no
-	 * CLOSED event. LIFECYCLE requires CONNECT.
+	 * The outcome of each connection: sock_ops and cgroup/sock_release. Kernel 5.10
+	 * (92acdc58ab11), which made socket cookies unique among network namespaces.
+	 * LIFECYCLE requires CONNECT.
 	 */
 	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
 	/*
-	 * Inbound TCP connections and their end: sock_ops, cgroup/bind4 and
-	 * cgroup/bind6.
+	 * Inbound TCP connections and their end: sock_ops, cgroup/sock_release,
+	 * cgroup/bind4 and cgroup/bind6. Kernel 5.10, as LIFECYCLE.
 	 */
 	AGENTSH_EBPF_HOOK_ACCEPT = 8
 };
@@ -608,8 +608,8 @@ struct agentsh_ebpf_session_options {
 	uint64_t session_id;
 	/*
 	 * Number of sockets of this session whose state the hooks LIFECYCLE and ACCEPT keep
-	 * at a time; default a quarter of the tracer's max_sockets, which is also the
-	 * largest useful value.
+	 * at a time; default a quarter of the tracer's max_sockets. All sessions together
+	 * cannot have more than the tracer's max_sockets, whatever this value is.
 	 */
 	uint32_t max_sockets;
 	/* must be 0 */
@@ -716,8 +716,8 @@ struct agentsh_ebpf_stats {
 	/* Records skipped because they could not be decoded; 0 for a session. */
 	uint64_t malformed;
 	/*
-	 * Calls whose socket found no room in the table of sockets (max_sockets), so that its
-	 * later events may be missing.
+	 * How often a socket found no room in the table of sockets (max_sockets), so that its
+	 * later events may be missing. A call on such a socket looks for room again.
 	 */
 	uint64_t untracked;
 };

@@ -29,6 +29,13 @@ bool agentsh_kernel_charges_memlock(void)
 	return version && version < AGENTSH_KERNEL(5, 11);
 }
 
+bool agentsh_kernel_has_unique_cookies(void)
+{
+	uint32_t version = agentsh_kernel_version(NULL, 0);
+
+	return !version || version >= AGENTSH_KERNEL(5, 10);
+}
+
 uint64_t agentsh_effective_capabilities(void)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};

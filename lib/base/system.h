@@ -26,6 +26,12 @@ uint32_t agentsh_kernel_version(char *release, size_t size);
 bool agentsh_kernel_charges_memlock(void);
 
 /*
+ * Whether no two sockets of the machine have the same cookie: since 5.10 (92acdc58ab11).
+ * Earlier, this was true within a network namespace only.
+ */
+bool agentsh_kernel_has_unique_cookies(void);
+
+/*
  * Returns the calling thread's effective capabilities, 1 << CAP_; they are valid in its
  * own user namespace.
  */

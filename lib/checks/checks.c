@@ -68,10 +68,11 @@ static const struct {
 					 HOOK},
 	[AGENTSH_EBPF_CHECK_SENDMSG6] = {"sendmsg6", 0, EINVAL, "cgroup/sendmsg6 does not work",
 					 HOOK},
-	[AGENTSH_EBPF_CHECK_SOCK_OPS] = {"sock_ops", 0, EINVAL, "sock_ops does not work", HOOK},
+	[AGENTSH_EBPF_CHECK_SOCK_OPS] = {"sock_ops", 0, EINVAL, "sock_ops does not work",
+				     "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},
 	[AGENTSH_EBPF_CHECK_SOCK_RELEASE] = {"sock_release", 0, EINVAL,
 					     "cgroup/sock_release does not work",
-					     "run Linux 5.9 or later with CONFIG_CGROUP_BPF=y"},
+					     "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},
 	[AGENTSH_EBPF_CHECK_BIND4] = {"bind4", 0, EINVAL, "cgroup/bind4 does not work", HOOK},
 	[AGENTSH_EBPF_CHECK_BIND6] = {"bind6", 0, EINVAL, "cgroup/bind6 does not work", HOOK},
 };

@@ -52,6 +52,15 @@ static int adopt_programs(struct agentsh_programs *programs, struct bpf_object *
 	return 0;
 }
 
+/* Only the hooks that fill the table of sockets have the program that empties it. */
+static int adopt_sockets(struct agentsh_programs *programs, struct bpf_object *obj)
+{
+	if (!(programs->hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT)))
+		return 0;
+	programs->sockets_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, "agentsh_sock_states"));
+	return programs->sockets_fd < 0 ? programs->sockets_fd : 0;
+}
+
 static int adopt_slots(struct agentsh_ring *ring, struct bpf_object *obj)
 {
 	void *at = mmap(NULL, ring->slots.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -89,6 +98,8 @@ int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
 {
 	int ret = adopt_programs(programs, obj);
 
+	if (!ret)
+		ret = adopt_sockets(programs, obj);
 	if (ret)
 		return ret;
 	*step = AGENTSH_EBPF_STEP_COUNTERS_MAP;

@@ -90,20 +90,14 @@ static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 }
 
 /*
- * Configures the map of socket states, which only lifecycle and accept events fill. The
- * map, which is small while it is empty, is created for every tracer: without CAP_PERFMON
- * older kernels need the maps of unreachable code, too.
+ * The size of the table of sockets, which only lifecycle and accept events fill. The map is
+ * created for every tracer: without CAP_PERFMON older kernels need the maps of unreachable
+ * code, too.
  */
-static int set_sock_states(struct bpf_object *obj, uint32_t hooks)
+static uint32_t table_size(uint32_t hooks, const struct agentsh_ebpf_tracer_options *opts)
 {
-	struct bpf_map *map = bpf_object__find_map_by_name(obj, "agentsh_sock_states");
-	uint32_t flags = BPF_F_NO_PREALLOC;
-
-	if (!map)
-		return -ENOENT;
-	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
-		flags |= BPF_F_CLONE; /* a listener's state is copied to its children */
-	return bpf_map__set_map_flags(map, flags);
+	return hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT) ? opts->max_sockets
+										: 1;
 }
 
 /*
@@ -137,7 +131,7 @@ int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ri
 	if (!ret)
 		ret = set_settings(ring, programs->hooks, opts->flags, obj, variant);
 	if (!ret)
-		ret = set_sock_states(obj, programs->hooks);
+		ret = set_entries(obj, "agentsh_sock_states", table_size(programs->hooks, opts));
 	if (!ret)
 		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
 	if (!ret)

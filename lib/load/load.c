@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/programs.h"
+#include "base/system.h"
 #include "checks/checks.h"
 #include "checks/diagnose.h"
 #include "checks/memlock.h"
@@ -117,10 +118,16 @@ static int load_best(struct load *l, uint32_t wanted)
 
 /* ---- hooks that this kernel lacks --------------------------------------- */
 
-/* Returns the programs of these hooks, without the programs that are simulated as missing. */
+/*
+ * Returns the programs of these hooks, without the programs that are simulated as missing.
+ * The table of sockets needs unique cookies; sock_ops stands for all hooks that use it.
+ */
 static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
 {
 	uint32_t wanted = 0;
+
+	if (!agentsh_kernel_has_unique_cookies())
+		simulate |= 1ULL << AGENTSH_EBPF_CHECK_SOCK_OPS;
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		if (!(hooks & agentsh_program_descs[i].wanted_by))
@@ -171,8 +178,10 @@ static int load_hooks(struct load *l)
 	int ret;
 
 	programs->hooks = hooks_of(programs->hooks, programs->errors);
-	ret = wanted ? load_best(l, wanted) : -EOPNOTSUPP;
-	if (is_retryable(ret) && wanted) {
+	if (!wanted || l->opts->required_hooks & ~programs->hooks)
+		return -EOPNOTSUPP;
+	ret = load_best(l, wanted);
+	if (is_retryable(ret)) {
 		find_unloadable(l, wanted, programs->errors);
 		programs->hooks = hooks_of(programs->hooks, programs->errors);
 		if (programs->hooks && !(l->opts->required_hooks & ~programs->hooks)) {
@@ -237,6 +246,8 @@ void agentsh_unload(struct agentsh_programs *programs)
 {
 	if (programs->state_fd >= 0)
 		close(programs->state_fd);
+	if (programs->sockets_fd >= 0)
+		close(programs->sockets_fd);
 	for (uint32_t i = 0; i < programs->count; i++) {
 		close(programs->list[i].fd);
 		close(programs->list[i].state_fd);

@@ -18,7 +18,6 @@ enum rule {
 	IMPLIED,    /* an earlier connect() was reported */
 	BY_PING,    /* needs the connect hook, and a kernel that runs it for ping sockets */
 	BY_LIFECYCLE,
-	BY_RELEASE, /* needs the lifecycle hook, and a kernel that reports the end of a socket */
 	BY_ACCEPT,
 	BY_ANY /* seen like other sockets of its kind */
 };
@@ -77,7 +76,7 @@ static const struct {
 		{"tcp_outcome", BY_LIFECYCLE,
 		 "CONNECTED, CONNECT_FAILED and CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] =
-		{"datagram_close", BY_RELEASE, "CLOSED, with the hook LIFECYCLE, since kernel 5.9"},
+		{"datagram_close", BY_LIFECYCLE, "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
 					      "ACCEPTED, with the hook ACCEPT"},
 };
@@ -106,14 +105,6 @@ static bool ping_hooked(void)
 	return found < 0 ? agentsh_kernel_version(NULL, 0) >= AGENTSH_KERNEL(6, 1) : found;
 }
 
-static bool has_program(const struct agentsh_ebpf_tracer *t, uint32_t check)
-{
-	for (uint32_t i = 0; i < t->programs.count; i++)
-		if (t->programs.list[i].desc->check == check)
-			return true;
-	return false;
-}
-
 static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 {
 	switch (rule) {
@@ -127,8 +118,6 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 		return t->programs.hooks & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
 	case BY_LIFECYCLE:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
-	case BY_RELEASE:
-		return has_program(t, AGENTSH_EBPF_CHECK_SOCK_RELEASE);
 	case BY_ACCEPT:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_ACCEPT;
 	default:

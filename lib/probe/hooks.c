@@ -72,6 +72,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 		.ring_quota = 100,
 		.max_sessions = 1,
 		.udp_dedup_entries = 16,
+		.max_sockets = 16,
 		.simulate_missing = caps->simulate_missing,
 	};
 	struct agentsh_ebpf_tracer *t;

@@ -42,7 +42,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 				    "out of memory for a tracer");
 	t->opts = *opts;
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
-	t->programs.state_fd = -1;
+	t->programs.state_fd = t->programs.sockets_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	ret = set_up(t, process, err);
 	if (ret)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "tracer/links.h"
 #include "tracer/options.h"
+#include "tracer/sockets.h"
 #include "tracer/stats.h"
 #include "tracer/tracer.h"
 
@@ -95,6 +96,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	s->tracer = t;
 	s->cgroup_id = cgroup_id;
 	s->state.session_id = o.session_id;
+	s->state.max_sockets = o.max_sockets ? o.max_sockets : t->opts.max_sockets / 4;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		s->links[i] = -1;
 
@@ -150,7 +152,10 @@ static void take_out(struct agentsh_ebpf_session *s)
 
 static void detach_locked(struct agentsh_ebpf_session *s)
 {
-	give_slot(s, agentsh_session_unlink(s));
+	bool silenced = agentsh_session_unlink(s);
+
+	agentsh_sockets_forget(s);
+	give_slot(s, silenced);
 	take_out(s);
 }
 

@@ -12,6 +12,7 @@ void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_slot 
 	to->lost += agentsh_counter(&slot->lost);
 	to->lost_quota += agentsh_counter(&slot->lost_quota);
 	to->deduplicated += agentsh_counter(&slot->deduplicated);
+	to->untracked += agentsh_counter(&slot->untracked);
 }
 
 int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_stats *out)
@@ -48,6 +49,7 @@ int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agen
 	stats.lost -= s->base.lost;
 	stats.lost_quota -= s->base.lost_quota;
 	stats.deduplicated -= s->base.deduplicated;
+	stats.untracked -= s->base.untracked;
 	agentsh_copy_result(out, &stats, sizeof(stats));
 	return 0;
 }

@@ -22,7 +22,7 @@
 
 static const char NAME[] = "open";
 
-enum { TIMES = 5, RING = 1 << 20, SLOTS = 4096, PAIRS = 8192 };
+enum { TIMES = 5, RING = 1 << 20, SLOTS = 4096, PAIRS = 8192, SOCKETS = 65536 };
 
 /* Programs of the object, in groups of hooks. */
 static const struct {
@@ -109,13 +109,9 @@ static void set_programs(struct bpf_object *obj, uint32_t hooks, int storage)
 	}
 }
 
-static int set_sock_states(struct bpf_map *map, uint32_t hooks)
+static uint32_t sockets_of(uint32_t hooks)
 {
-	uint32_t flags = BPF_F_NO_PREALLOC;
-
-	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
-		flags |= BPF_F_CLONE;
-	return bpf_map__set_map_flags(map, flags);
+	return hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT) ? SOCKETS : 1;
 }
 
 static uint64_t bare(uint32_t hooks)
@@ -130,7 +126,7 @@ static uint64_t bare(uint32_t hooks)
 		die("bare skeleton: %m");
 	set_settings(bpf_object__find_map_by_name(skel->obj, ".rodata.settings"), hooks);
 	set_programs(skel->obj, hooks, storage);
-	if (set_sock_states(skel->maps.agentsh_sock_states, hooks) ||
+	if (bpf_map__set_max_entries(skel->maps.agentsh_sock_states, sockets_of(hooks)) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_ring, RING) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_slots, SLOTS) ||
 	    bpf_map__set_max_entries(skel->maps.agentsh_udp_seen, PAIRS) ||

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of sockets, in which the programs keep what later events need. */
+#ifndef AGENTSH_TRACER_SOCKETS_H
+#define AGENTSH_TRACER_SOCKETS_H
+
+struct agentsh_ebpf_session;
+
+/* Removes the sockets of a session whose programs no longer run. */
+void agentsh_sockets_forget(const struct agentsh_ebpf_session *s);
+
+#endif
