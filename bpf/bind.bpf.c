@@ -13,16 +13,17 @@ static __always_inline int remember_listener(struct bpf_sock_addr *ctx,
 {
 	struct agentsh_slot *slot = session_slot(session);
 	struct bpf_sock *sk = ctx->sk;
-	struct agentsh_record rec = {};
+	struct fields f = {};
+	struct agentsh_record rec;
 
 	if (!slot || ctx->type != SOCK_STREAM || !sk)
 		return 1;
 	/* The call will fail, because the socket is in use, so the socket's state is kept. */
 	if (sk->state != BPF_TCP_CLOSE || sk->src_port)
 		return 1;
-	record_begin(&rec, session, 0);
+	fields_of(&f, ctx);
+	record_fill(&rec, &f, session, 0);
 	task_fill(&rec.task);
-	record_socket(&rec, ctx);
 	listener_add(&rec, session, slot, sk);
 	return 1;
 }

@@ -19,25 +19,31 @@ static __always_inline void keep_state(struct agentsh_record *rec,
 				       const struct agentsh_session_state *session,
 				       struct agentsh_slot *slot)
 {
-	struct agentsh_sock_key key = sock_key_of(rec);
+	struct agentsh_sock_key key = sock_key_of(rec, session);
 	struct sock_state *sock = sock_state_find(&key);
 
 	if (!sock) {
 		sock_state_add(session, slot, &key, rec, PHASE_ATTEMPT);
 		return;
 	}
-	if (rec->socket_type == SOCK_STREAM)
+	if (sock->head.socket_type == SOCK_STREAM)
 		sock_state_begin(sock, rec, PHASE_ATTEMPT);
-	sock_state_set_remote(sock, rec);
+	else
+		sock_state_set_call(sock, rec);
 }
 
-static __always_inline void report(struct agentsh_record *rec,
+static __always_inline void report(struct bpf_sock_addr *ctx, const struct fields *f,
 				   const struct agentsh_session_state *session,
 				   struct agentsh_slot *slot)
 {
+	struct agentsh_record rec;
+
+	record_fill(&rec, f, session, AGENTSH_KIND_CONNECT);
+	task_fill(&rec.task);
+	mptcp_owner(&rec, ctx, session);
 	if (agentsh_settings.lifecycle)
-		keep_state(rec, session, slot);
-	ringbuf_write(slot, session, rec, sizeof(*rec));
+		keep_state(&rec, session, slot);
+	ringbuf_write(slot, session, &rec, sizeof(rec));
 }
 
 SEC("cgroup/connect4")
@@ -45,20 +51,16 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect4, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record rec;
 	struct bpf_sock *sk;
+	struct fields f;
 
 	if (!slot)
 		return 1;
-	record_begin(&rec, session, AGENTSH_KIND_CONNECT);
-	task_fill(&rec.task);
-	record_socket(&rec, ctx);
-	mptcp_owner(&rec, ctx);
-	record_ports(&rec, ctx);
-	rec.ifindex = interface4(ctx);
+	fields_of(&f, ctx);
+	f.ifindex = interface4(ctx);
 	sk = ctx->sk;
-	record_ends4(&rec, ctx, sk ? sk->src_ip4 : 0);
-	report(&rec, session, slot);
+	set_ends4(&f, ctx, sk ? sk->src_ip4 : 0);
+	report(ctx, &f, session, slot);
 	return 1;
 }
 
@@ -67,25 +69,21 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect6, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record rec;
 	struct bpf_sock *sk;
-	__u32 local[4] = {}, remote[4];
+	struct fields f;
 
 	if (!slot)
 		return 1;
-	record_begin(&rec, session, AGENTSH_KIND_CONNECT);
-	task_fill(&rec.task);
-	record_socket(&rec, ctx);
-	mptcp_owner(&rec, ctx);
-	record_ports(&rec, ctx);
-	rec.ifindex = interface6(ctx);
+	fields_of(&f, ctx);
+	f.ifindex = interface6(ctx);
+	set_addr4(f.local, 0);
 	sk = ctx->sk;
 	if (sk)
-		COPY_ADDR6(local, sk->src_ip6);
-	COPY_ADDR6(remote, ctx->user_ip6);
-	resolve_unspecified6(&rec, remote, local);
-	record_ends6(&rec, remote, local);
-	report(&rec, session, slot);
+		COPY_ADDR6(f.local, sk->src_ip6);
+	COPY_ADDR6(f.remote, ctx->user_ip6);
+	resolve_unspecified6(&f);
+	unmap_ends6(&f);
+	report(ctx, &f, session, slot);
 	return 1;
 }
 

@@ -23,7 +23,8 @@ struct {
 
 static __always_inline struct agentsh_sock_key listener_key(__u64 cookie, __u64 generation)
 {
-	return (struct agentsh_sock_key){.cookie = cookie, .generation = generation | AGENTSH_KEY_LISTENER};
+	return (struct agentsh_sock_key){.cookie = cookie,
+					 .generation = generation | AGENTSH_KEY_LISTENER};
 }
 
 /* Stores the task of the record as the owner of the socket. */
@@ -31,7 +32,7 @@ static __always_inline void listener_add(struct agentsh_record *rec,
 					 const struct agentsh_session_state *session,
 					 struct agentsh_slot *slot, struct bpf_sock *sk)
 {
-	struct agentsh_sock_key key = listener_key(rec->socket_cookie, rec->generation);
+	struct agentsh_sock_key key = listener_key(rec->socket_cookie, session->generation);
 	struct sock_state *sock = sock_state_find(&key);
 	struct listener_ref *ref;
 
@@ -54,7 +55,9 @@ static __always_inline void listener_add(struct agentsh_record *rec,
  * last session that asks frees the copy, so that accepted sockets do not hold memory that
  * nothing limits.
  */
-static __always_inline int listener_owner(struct agentsh_record *rec, struct bpf_sock *sk)
+static __always_inline int listener_owner(struct agentsh_task *task, struct fields *f,
+					  const struct agentsh_session_state *session,
+					  struct bpf_sock *sk)
 {
 	struct listener_ref *ref = bpf_sk_storage_get(&agentsh_listeners, sk, 0, 0);
 	struct sock_state *listener;
@@ -62,7 +65,7 @@ static __always_inline int listener_owner(struct agentsh_record *rec, struct bpf
 
 	if (!ref)
 		return 0;
-	key = listener_key(ref->cookie, rec->generation);
+	key = listener_key(ref->cookie, session->generation);
 	if (ref->sessions > 1)
 		ref->sessions--;
 	else
@@ -70,9 +73,9 @@ static __always_inline int listener_owner(struct agentsh_record *rec, struct bpf
 	listener = sock_state_find(&key);
 	if (!listener)
 		return 0;
-	rec->task = listener->task;
-	rec->netns_cookie = listener->netns_cookie;
-	rec->protocol = listener->protocol;
+	*task = listener->task;
+	f->netns_cookie = listener->netns_cookie;
+	f->protocol = listener->head.protocol;
 	return 1;
 }
 

@@ -36,31 +36,34 @@ static __always_inline __u64 first_subflow(struct bpf_sock_addr *ctx)
 }
 
 /* Replaces a kernel thread by the process that it works for, or by none. */
-static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
+					const struct agentsh_session_state *session)
 {
-	struct agentsh_sock_key key = {.generation = rec->generation};
+	struct agentsh_sock_key key = {.generation = session->generation};
 	struct sock_state *first = NULL;
 
 	if (!is_kernel_thread())
 		return;
-	if (rec->protocol == PROTOCOL_MPTCP && agentsh_settings.lifecycle) {
+	if (rec->head.protocol == PROTOCOL_MPTCP && agentsh_settings.lifecycle) {
 		key.cookie = first_subflow(ctx);
 		first = sock_state_find(&key);
 	}
 	if (first) {
-		rec->task = first->task;
+		__builtin_memcpy(&rec->task, &first->task, sizeof(rec->task));
 	} else {
 		__builtin_memset(&rec->task, 0, sizeof(rec->task));
-		rec->flags |= AGENTSH_FLAG_UNATTRIBUTED;
+		record_flag(rec, AGENTSH_FLAG_UNATTRIBUTED);
 	}
 }
 
 #else
 
-static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
+					const struct agentsh_session_state *session)
 {
 	(void)rec;
 	(void)ctx;
+	(void)session;
 }
 
 #endif

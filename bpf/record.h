@@ -25,22 +25,18 @@
 struct agentsh_task {
 	__u32 pid;
 	__u32 tgid;
+	__u32 uid;
+	__u32 gid;
 	__u32 ppid;
 	__u32 ns_pid;
 	__u32 ns_tgid;
-	__u32 uid;
-	__u32 gid;
 	__u32 zero;
 	__u64 cgroup_id;
 	__u64 process_start_ns;
 	char comm[AGENTSH_COMM_LEN];
 };
 
-/*
- * As in struct agentsh_ebpf_event, addresses are in network order, IPv4 in the first four
- * bytes with the rest zero, and ports are in host order.
- */
-struct agentsh_record {
+struct agentsh_record_head {
 	__u8 version;
 	__u8 kind;
 	__u16 flags;
@@ -52,6 +48,14 @@ struct agentsh_record {
 	__u16 local_port;
 	__u16 remote_port;
 	__u32 ifindex;
+};
+
+/*
+ * As in struct agentsh_ebpf_event, addresses are in network order, IPv4 in the first four
+ * bytes with the rest zero, and ports are in host order.
+ */
+struct agentsh_record {
+	struct agentsh_record_head head;
 	__u64 timestamp_ns;
 	__u64 session_id;
 	__u64 session_lost;

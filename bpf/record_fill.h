@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Fills a record: first the members that every hook knows, then those of a bpf_sock_addr. */
+/* What a hook tells about a socket and its two ends, and how it gets into a record. */
 #ifndef AGENTSH_RECORD_FILL_H
 #define AGENTSH_RECORD_FILL_H
 
@@ -7,6 +7,7 @@
 #include "constants.h"
 #include "ringbuf.h"
 #include "task.h"
+#include "words.h"
 
 #define V4_MAPPED_WORD bpf_htonl(0x0000ffff)
 #define LOOPBACK4 bpf_htonl(0x7f000001)
@@ -14,18 +15,54 @@
 #define PROTOCOL_TCP 6
 #define PROTOCOL_MPTCP 262
 
-/* Sets the members that depend on neither the hook nor the task. */
-static __always_inline void record_begin(struct agentsh_record *rec,
-					 const struct agentsh_session_state *session, __u8 kind)
+/*
+ * The members of a record while they are being found out. No function takes the address of
+ * one, so the compiler keeps them in registers.
+ */
+struct fields {
+	__u64 timestamp_ns;
+	__u64 socket_cookie;
+	__u64 netns_cookie;
+	__u32 flags;
+	__u32 family;
+	__u32 protocol;
+	__u32 socket_type;
+	__u32 local_port;
+	__u32 remote_port;
+	__u32 ifindex;
+	__u32 local[4];
+	__u32 remote[4];
+};
+
+/* Fills the record except for the task. */
+static __always_inline void record_fill(struct agentsh_record *rec, const struct fields *f,
+					const struct agentsh_session_state *session, __u8 kind)
 {
-	rec->version = AGENTSH_RECORD_VERSION;
-	rec->kind = kind;
-	rec->flags = 0;
-	rec->generation = session->generation;
-	rec->slot = (__u16)session->slot;
+	__u32 begin = half_of(quarter_of(AGENTSH_RECORD_VERSION, kind), f->flags);
+
+	SET_WORD(rec->head.version, word_of(begin, session->generation));
+	SET_WORD(rec->head.slot,
+		 word_of(half_of(session->slot, f->family), half_of(f->protocol, f->socket_type)));
+	SET_WORD(rec->head.local_port, word_of(half_of(f->local_port, f->remote_port), f->ifindex));
+	rec->timestamp_ns = f->timestamp_ns;
 	rec->session_id = session->session_id;
 	rec->session_lost = 0; /* set once the record has its place in the ring */
+	rec->socket_cookie = f->socket_cookie;
+	rec->netns_cookie = f->netns_cookie;
+	set_words(rec->local_addr, f->local);
+	set_words(rec->remote_addr, f->remote);
+	barrier(); /* frees the registers: from here on the values are in the record only */
 }
+
+/* Sets a flag in a finished record. */
+static __always_inline void record_flag(struct agentsh_record *rec, __u16 flag)
+{
+	__u64 *first = (__u64 *)&rec->head;
+
+	*first |= word_of(half_of(0, flag), 0);
+}
+
+/* ---- from a bpf_sock_addr ------------------------------------------------- */
 
 #ifdef AGENTSH_TASK
 /* The kernel's socket; the verifier does not let a program read one from ctx->sk. */
@@ -39,7 +76,7 @@ static __always_inline struct sock *kernel_socket(struct bpf_sock_addr *ctx)
  * MPTCP connects through an internal TCP socket (a subflow), and the hook sees the
  * subflow. Only struct tcp_sock tells it from a plain TCP socket.
  */
-static __always_inline __u16 socket_protocol(struct bpf_sock_addr *ctx)
+static __always_inline __u32 socket_protocol(struct bpf_sock_addr *ctx)
 {
 	__u32 protocol = ctx->protocol;
 
@@ -55,25 +92,22 @@ static __always_inline __u16 socket_protocol(struct bpf_sock_addr *ctx)
 	return protocol;
 }
 
-/* Sets what tells the socket from others, and the time. */
-static __always_inline void record_socket(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
-{
-	rec->socket_cookie = bpf_get_socket_cookie(ctx);
-	rec->netns_cookie = bpf_get_netns_cookie(ctx);
-	rec->protocol = socket_protocol(ctx);
-	rec->socket_type = ctx->type;
-	rec->timestamp_ns = bpf_ktime_get_boot_ns();
-}
-
-static __always_inline void record_ports(struct agentsh_record *rec, struct bpf_sock_addr *ctx)
+/* Finds out everything but the addresses and the interface. */
+static __always_inline void fields_of(struct fields *f, struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
-	rec->local_port = sk ? sk->src_port : 0; /* in host order */
+	f->socket_cookie = bpf_get_socket_cookie(ctx);
+	f->netns_cookie = bpf_get_netns_cookie(ctx);
+	f->flags = 0;
+	f->protocol = socket_protocol(ctx);
+	f->socket_type = ctx->type;
+	f->remote_port = bpf_ntohs((__u16)ctx->user_port);
+	f->local_port = sk ? sk->src_port : 0; /* in host order */
+	f->timestamp_ns = bpf_ktime_get_boot_ns();
 }
 
-static __always_inline void set_addr4(__u32 *addr, __u32 word)
+static __always_inline void set_addr4(__u32 addr[4], __u32 word)
 {
 	addr[0] = word;
 	addr[1] = 0;
@@ -86,73 +120,65 @@ static __always_inline void set_addr4(__u32 *addr, __u32 word)
  * socket's own, else the loopback address; for a socket that is bound to an interface, an
  * address of that interface, which is not known here.
  */
-static __always_inline __u32 this_host4(const struct agentsh_record *rec, __u32 local)
+static __always_inline __u32 this_host4(const struct fields *f, __u32 local)
 {
 	if (local)
 		return local;
-	return rec->ifindex ? 0 : LOOPBACK4;
+	return f->ifindex ? 0 : LOOPBACK4;
 }
 
 /*
  * Sets both ends at an IPv4 hook, which also sees an IPv6 socket's send to a mapped
- * address. rec->ifindex must be set.
+ * address. f->ifindex must be set.
  */
-static __always_inline void record_ends4(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
-					 __u32 local)
+static __always_inline void set_ends4(struct fields *f, struct bpf_sock_addr *ctx, __u32 local)
 {
 	__u32 remote = ctx->user_ip4;
 
-	rec->family = AF_INET;
-	rec->flags |= ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
-	rec->flags |= remote ? 0 : AGENTSH_FLAG_UNSPECIFIED;
-	set_addr4(rec->remote_addr, remote ? remote : this_host4(rec, local));
-	set_addr4(rec->local_addr, local);
+	f->family = AF_INET;
+	f->flags |= ctx->family == AF_INET6 ? AGENTSH_FLAG_V4_MAPPED : 0;
+	f->flags |= remote ? 0 : AGENTSH_FLAG_UNSPECIFIED;
+	set_addr4(f->remote, remote ? remote : this_host4(f, local));
+	set_addr4(f->local, local);
 }
 
 /*
  * Replaces :: and ::ffff:0.0.0.0 by the address that the kernel takes: ::1, or
  * ::ffff:127.0.0.1 if the socket is bound to a mapped address (tcp_v6_connect()).
  */
-static __always_inline void resolve_unspecified6(struct agentsh_record *rec, __u32 remote[4],
-						 const __u32 local[4])
+static __always_inline void resolve_unspecified6(struct fields *f)
 {
-	int local_mapped = !local[0] && !local[1] && local[2] == V4_MAPPED_WORD;
+	int local_mapped = !f->local[0] && !f->local[1] && f->local[2] == V4_MAPPED_WORD;
+	__u32 word = f->remote[2];
 
-	if (remote[0] || remote[1] || remote[3] || (remote[2] && remote[2] != V4_MAPPED_WORD))
+	if (f->remote[0] || f->remote[1] || f->remote[3] || (word && word != V4_MAPPED_WORD))
 		return;
-	rec->flags |= AGENTSH_FLAG_UNSPECIFIED;
-	if (remote[2]) {
-		remote[3] = this_host4(rec, local_mapped ? local[3] : 0);
+	f->flags |= AGENTSH_FLAG_UNSPECIFIED;
+	if (word) {
+		f->remote[3] = this_host4(f, local_mapped ? f->local[3] : 0);
 	} else if (local_mapped) {
-		remote[2] = V4_MAPPED_WORD;
-		remote[3] = LOOPBACK4;
+		f->remote[2] = V4_MAPPED_WORD;
+		f->remote[3] = LOOPBACK4;
 	} else {
-		remote[3] = bpf_htonl(1);
+		f->remote[3] = bpf_htonl(1);
 	}
 }
 
 /*
- * Sets both ends of an IPv6 socket. A connection to ::ffff:a.b.c.d is an IPv4 connection
- * and is reported as such, with the flag. Its local end is converted, too, because the
- * event has one family for both ends. Each word is stored once, whatever the family:
- * without CAP_PERFMON the verifier refuses what compilers make of stores in two branches.
+ * Sets the family of an IPv6 socket's two ends. A connection to ::ffff:a.b.c.d is an IPv4
+ * connection and is reported as such, with the flag. Its local end is converted, too,
+ * because the event has one family for both ends.
  */
-static __always_inline void record_ends6(struct agentsh_record *rec, const __u32 remote[4],
-					 const __u32 local[4])
+static __always_inline void unmap_ends6(struct fields *f)
 {
-	int mapped = !remote[0] && !remote[1] && remote[2] == V4_MAPPED_WORD;
-	__u32 local4 = local[2] == V4_MAPPED_WORD ? local[3] : 0;
+	int mapped = !f->remote[0] && !f->remote[1] && f->remote[2] == V4_MAPPED_WORD;
 
-	rec->family = mapped ? AF_INET : AF_INET6;
-	rec->flags |= mapped ? AGENTSH_FLAG_V4_MAPPED : 0;
-	rec->remote_addr[0] = mapped ? remote[3] : remote[0];
-	rec->remote_addr[1] = mapped ? 0 : remote[1];
-	rec->remote_addr[2] = mapped ? 0 : remote[2];
-	rec->remote_addr[3] = mapped ? 0 : remote[3];
-	rec->local_addr[0] = mapped ? local4 : local[0];
-	rec->local_addr[1] = mapped ? 0 : local[1];
-	rec->local_addr[2] = mapped ? 0 : local[2];
-	rec->local_addr[3] = mapped ? 0 : local[3];
+	f->family = mapped ? AF_INET : AF_INET6;
+	if (!mapped)
+		return;
+	f->flags |= AGENTSH_FLAG_V4_MAPPED;
+	set_addr4(f->remote, f->remote[3]);
+	set_addr4(f->local, f->local[2] == V4_MAPPED_WORD ? f->local[3] : 0);
 }
 
 /* Copies word by word, because a member of the context has no address that could be passed on. */

@@ -4,6 +4,7 @@
  * stream socket that has no connection. sockops.bpf.c reports the end of a connection.
  */
 #include "listener.h"
+#include "outcome.h"
 
 AGENTSH_STATE_MAP(agentsh_state_release);
 
@@ -38,30 +39,25 @@ static __always_inline void datagram_closed(struct bpf_sock *ctx, const struct s
 					    struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome out;
-	struct agentsh_record *rec = &out.base;
+	struct outcome outcome = {.datagrams = sock->datagrams};
+	struct fields f = {
+		.timestamp_ns = bpf_ktime_get_boot_ns(),
+		.socket_cookie = bpf_get_socket_cookie(ctx),
+		.netns_cookie = sock->netns_cookie,
+		.flags = sock->head.flags,
+		.family = sock->head.family,
+		.protocol = sock->head.protocol,
+		.socket_type = sock->head.socket_type,
+		.local_port = local_port(ctx),
+		.remote_port = sock->head.remote_port,
+		.ifindex = sock->head.ifindex,
+	};
 
-	record_begin(rec, session, AGENTSH_KIND_CLOSED);
-	rec->timestamp_ns = bpf_ktime_get_boot_ns();
-	rec->task = sock->task;
-	rec->socket_cookie = bpf_get_socket_cookie(ctx);
-	rec->netns_cookie = sock->netns_cookie;
-	rec->protocol = sock->protocol;
-	rec->socket_type = sock->socket_type;
-	rec->local_port = local_port(ctx);
-	rec->remote_port = sock->remote_port;
-	rec->family = sock->family;
-	rec->flags = sock->flags;
-	rec->ifindex = sock->ifindex;
-	COPY_ADDR6(rec->remote_addr, sock->remote_addr);
-	set_addr4(rec->local_addr, 0);
-	out.error = 0;
-	out.rtt_us = 0;
-	out.duration_ns = rec->timestamp_ns - sock->start_ns;
-	out.bytes_sent = 0;
-	out.bytes_received = 0;
-	out.retransmits = 0;
-	out.datagrams = sock->datagrams;
-	ringbuf_write(slot, session, rec, sizeof(out));
+	COPY_ADDR6(f.remote, sock->remote_addr);
+	outcome.duration_ns = f.timestamp_ns - sock->start_ns;
+	out.base.task = sock->task;
+	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);
+	outcome_write(&out, &outcome, session, slot);
 }
 
 SEC("cgroup/sock_release")

@@ -34,8 +34,7 @@ static __always_inline __u64 wakeup_flags(__u64 in_ring)
 	control = bpf_map_lookup_elem(&agentsh_control, &zero);
 	if (!control || !*(volatile __u32 *)&control->suppress_wakeup)
 		return 0;
-	if (in_ring < agentsh_settings.wakeup_watermark ||
-	    *(volatile __u32 *)&control->wakeup_sent)
+	if (in_ring < agentsh_settings.wakeup_watermark || *(volatile __u32 *)&control->wakeup_sent)
 		return BPF_RB_NO_WAKEUP;
 	*(volatile __u32 *)&control->wakeup_sent = 1;
 	return BPF_RB_FORCE_WAKEUP;

@@ -15,8 +15,7 @@ AGENTSH_STATE_MAP(agentsh_state_sendmsg6);
  * cookie is unique only within its network namespace. The interface is part of a link-local
  * destination.
  *
- * Every member is a whole 64-bit word: without CAP_PERFMON older kernels refuse a program
- * that writes the second half of a word on the stack after a number in the first.
+ * Every member is a whole 64-bit word: see words.h.
  */
 struct destination {
 	__u64 socket_cookie;
@@ -26,11 +25,6 @@ struct destination {
 	__u64 ifindex;
 };
 
-static __always_inline __u64 word(__u32 low, __u32 high)
-{
-	return low | (__u64)high << 32;
-}
-
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* the library sets the real size */
@@ -38,52 +32,67 @@ struct {
 	__type(value, __u8);
 } agentsh_udp_seen SEC(".maps");
 
+static __always_inline void set_destination(struct destination *dst,
+					    const struct agentsh_record *rec,
+					    const struct agentsh_session_state *session)
+{
+	dst->socket_cookie = rec->socket_cookie;
+	dst->netns_cookie = rec->netns_cookie;
+	__builtin_memcpy(dst->addr, rec->remote_addr, sizeof(dst->addr));
+	/* the event's family, because a caller may write AF_UNSPEC for AF_INET */
+	dst->generation_port_family =
+		word_of(session->generation, half_of(rec->head.remote_port, rec->head.family));
+	dst->ifindex = rec->head.ifindex;
+}
+
 /*
  * Whether this destination is new. If two threads send at once, BPF_NOEXIST lets only one
  * of them report it.
  */
-static __always_inline int first_seen(struct agentsh_slot *slot, const struct destination *dst)
+static __always_inline int first_seen(const struct agentsh_record *rec,
+				      const struct agentsh_session_state *session,
+				      struct agentsh_slot *slot)
 {
+	struct destination dst;
 	__u8 one = 1;
 
-	if (bpf_map_lookup_elem(&agentsh_udp_seen, dst) ||
-	    bpf_map_update_elem(&agentsh_udp_seen, dst, &one, BPF_NOEXIST) == -17 /* EEXIST */) {
+	set_destination(&dst, rec, session);
+	if (bpf_map_lookup_elem(&agentsh_udp_seen, &dst) ||
+	    bpf_map_update_elem(&agentsh_udp_seen, &dst, &one, BPF_NOEXIST) == -17 /* EEXIST */) {
 		__sync_fetch_and_add(&slot->deduplicated, 1);
 		return 0;
 	}
 	return 1;
 }
 
-static __always_inline void set_destination(struct destination *dst,
-					    const struct agentsh_record *rec)
+/* Makes the destination new again, because it could not be reported. */
+static __always_inline void forget(const struct agentsh_record *rec,
+				   const struct agentsh_session_state *session)
 {
-	dst->socket_cookie = rec->socket_cookie;
-	dst->netns_cookie = rec->netns_cookie;
-	dst->addr[0] = word(rec->remote_addr[0], rec->remote_addr[1]);
-	dst->addr[1] = word(rec->remote_addr[2], rec->remote_addr[3]);
-	/* the event's family, because a caller may write AF_UNSPEC for AF_INET */
-	dst->generation_port_family =
-		word(rec->remote_port | (__u32)rec->family << 16, rec->generation);
-	dst->ifindex = rec->ifindex;
+	struct destination dst;
+
+	set_destination(&dst, rec, session);
+	bpf_map_delete_elem(&agentsh_udp_seen, &dst);
 }
 
 /* Whether the datagram must be reported in spite of deduplication. */
-static __always_inline int is_unknown_interface(const struct agentsh_record *rec)
+static __always_inline int is_unknown_interface(const struct fields *f)
 {
-	return rec->family == AF_INET6 && !rec->ifindex && is_scoped6(rec->remote_addr[0]);
+	return f->family == AF_INET6 && !f->ifindex && is_scoped6(f->remote[0]);
 }
 
 static __always_inline void count_datagram(struct sock_state *sock,
 					   const struct agentsh_record *rec)
 {
-	sock_state_set_remote(sock, rec);
+	sock_state_set_call(sock, rec);
 	__sync_fetch_and_add(&sock->datagrams, 1);
 }
 
 /* Creates the socket's state with its first datagram. */
 static __always_inline void first_datagram(struct agentsh_record *rec,
 					   const struct agentsh_session_state *session,
-					   struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+					   struct agentsh_slot *slot,
+					   const struct agentsh_sock_key *key)
 {
 	struct sock_state *sock;
 
@@ -94,35 +103,30 @@ static __always_inline void first_datagram(struct agentsh_record *rec,
 		count_datagram(sock, rec);
 }
 
-/*
- * Reports a datagram whose record has socket and addresses. If the ring refuses the
- * record, the destination is forgotten again, so that the next datagram is reported.
- */
-static __always_inline void report(struct agentsh_record *rec,
+static __always_inline void report(const struct fields *f,
 				   const struct agentsh_session_state *session,
 				   struct agentsh_slot *slot)
 {
-	struct agentsh_sock_key key = sock_key_of(rec);
+	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(f);
+	struct agentsh_sock_key key;
 	struct sock_state *sock = NULL;
-	struct destination dst;
-	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(rec);
-	int known = 0;
+	struct agentsh_record rec;
+	int known;
 
-	if (dedup) {
-		set_destination(&dst, rec);
-		known = !first_seen(slot, &dst);
-	}
+	record_fill(&rec, f, session, AGENTSH_KIND_UDP_SEND);
+	key = sock_key_of(&rec, session);
+	known = dedup && !first_seen(&rec, session, slot);
 	if (agentsh_settings.lifecycle)
 		sock = sock_state_find(&key);
 	if (sock)
-		count_datagram(sock, rec);
+		count_datagram(sock, &rec);
 	if (known && (sock || !agentsh_settings.lifecycle))
 		return;
-	task_fill(&rec->task); /* not from the state: another process may send */
+	task_fill(&rec.task); /* not from the state: another process may send */
 	if (!sock && agentsh_settings.lifecycle)
-		first_datagram(rec, session, slot, &key);
-	if (!known && !ringbuf_write(slot, session, rec, sizeof(*rec)) && dedup)
-		bpf_map_delete_elem(&agentsh_udp_seen, &dst);
+		first_datagram(&rec, session, slot, &key);
+	if (!known && !ringbuf_write(slot, session, &rec, sizeof(rec)) && dedup)
+		forget(&rec, session);
 }
 
 SEC("cgroup/sendmsg4")
@@ -130,16 +134,14 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg4, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record rec;
+	struct fields f;
 
 	if (!slot)
 		return 1;
-	record_begin(&rec, session, AGENTSH_KIND_UDP_SEND);
-	record_socket(&rec, ctx);
-	record_ports(&rec, ctx);
-	rec.ifindex = interface4(ctx);
-	record_ends4(&rec, ctx, ctx->msg_src_ip4);
-	report(&rec, session, slot);
+	fields_of(&f, ctx);
+	f.ifindex = interface4(ctx);
+	set_ends4(&f, ctx, ctx->msg_src_ip4);
+	report(&f, session, slot);
 	return 1;
 }
 
@@ -148,20 +150,17 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg6, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_record rec;
-	__u32 local[4], remote[4];
+	struct fields f;
 
 	if (!slot)
 		return 1;
-	record_begin(&rec, session, AGENTSH_KIND_UDP_SEND);
-	record_socket(&rec, ctx);
-	record_ports(&rec, ctx);
-	rec.ifindex = interface6(ctx);
-	COPY_ADDR6(local, ctx->msg_src_ip6);
-	COPY_ADDR6(remote, ctx->user_ip6);
-	resolve_unspecified6(&rec, remote, local);
-	record_ends6(&rec, remote, local);
-	report(&rec, session, slot);
+	fields_of(&f, ctx);
+	f.ifindex = interface6(ctx);
+	COPY_ADDR6(f.local, ctx->msg_src_ip6);
+	COPY_ADDR6(f.remote, ctx->user_ip6);
+	resolve_unspecified6(&f);
+	unmap_ends6(&f);
+	report(&f, session, slot);
 	return 1;
 }
 

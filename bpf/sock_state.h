@@ -24,18 +24,14 @@ struct sock_state {
 	struct agentsh_task task;
 	__u64 start_ns; /* time of connect(), of the first datagram, or of the end of a handshake */
 	__u64 netns_cookie;
-	__u64 received;	      /* bytes received when FIN_WAIT2 began */
-	__u32 remote_addr[4]; /* from here to flags: as in the record of a datagram's last call */
-	__u32 ifindex;
-	__u16 remote_port;
-	__u16 family;
-	__u16 flags;
-	__u16 protocol;
-	__u16 socket_type;
+	__u64 received; /* bytes received when FIN_WAIT2 began */
+	/* of the record of the socket's last call */
+	struct agentsh_record_head head;
+	__u32 remote_addr[4];
 	__u8 phase;  /* PHASE_ */
 	__u8 closer; /* TCP state after the first FIN */
+	__u16 zero;
 	__u32 datagrams;
-	__u32 zero;
 };
 
 struct {
@@ -58,49 +54,39 @@ static __always_inline void sock_state_forget(struct agentsh_slot *slot,
 		__sync_fetch_and_add(&slot->sockets, -1);
 }
 
-/* Starts a state with the task and the socket of the record. */
+/* Keeps what the record of a call says of the socket and its destination. */
+static __always_inline void sock_state_set_call(struct sock_state *sock,
+						const struct agentsh_record *rec)
+{
+	__builtin_memcpy(&sock->head, &rec->head, sizeof(sock->head));
+	__builtin_memcpy(sock->remote_addr, rec->remote_addr, sizeof(sock->remote_addr));
+}
+
+/* Starts the state of a socket anew. */
 static __always_inline void sock_state_begin(struct sock_state *sock,
 					     const struct agentsh_record *rec, __u8 phase)
 {
-	sock->task = rec->task;
+	__builtin_memcpy(&sock->task, &rec->task, sizeof(sock->task));
 	sock->start_ns = rec->timestamp_ns;
 	sock->netns_cookie = rec->netns_cookie;
 	sock->received = 0;
-	sock->protocol = rec->protocol;
-	sock->socket_type = rec->socket_type;
-	sock->phase = phase;
-	sock->closer = 0;
-	sock->datagrams = 0;
-	sock->zero = 0;
-}
-
-/* Stores the destination of the record. */
-static __always_inline void sock_state_set_remote(struct sock_state *sock,
-						  const struct agentsh_record *rec)
-{
-	sock->remote_addr[0] = rec->remote_addr[0];
-	sock->remote_addr[1] = rec->remote_addr[1];
-	sock->remote_addr[2] = rec->remote_addr[2];
-	sock->remote_addr[3] = rec->remote_addr[3];
-	sock->ifindex = rec->ifindex;
-	sock->remote_port = rec->remote_port;
-	sock->family = rec->family;
-	sock->flags = rec->flags;
+	sock_state_set_call(sock, rec);
+	SET_WORD(sock->phase, word_of(half_of(quarter_of(phase, 0), 0), 0));
 }
 
 /*
- * Adds a state to the table. Without room it counts the socket, marks the record and
+ * Adds a state to the table. Without room it counts the socket, sets the flag and
  * returns 0. Another thread may have added the state in the meantime.
  */
 static __always_inline int sock_state_add(const struct agentsh_session_state *session,
-					  struct agentsh_slot *slot, const struct agentsh_sock_key *key,
+					  struct agentsh_slot *slot,
+					  const struct agentsh_sock_key *key,
 					  struct agentsh_record *rec, __u8 phase)
 {
 	struct sock_state sock;
 	long ret = -1;
 
 	sock_state_begin(&sock, rec, phase);
-	sock_state_set_remote(&sock, rec);
 	if (*(volatile __u64 *)&slot->sockets < session->max_sockets)
 		ret = bpf_map_update_elem(&agentsh_sock_states, key, &sock, BPF_NOEXIST);
 	if (!ret)
@@ -108,13 +94,17 @@ static __always_inline int sock_state_add(const struct agentsh_session_state *se
 	if (!ret || ret == -17 /* EEXIST */)
 		return 1;
 	__sync_fetch_and_add(&slot->untracked, 1);
-	rec->flags |= AGENTSH_FLAG_UNTRACKED;
+	record_flag(rec, AGENTSH_FLAG_UNTRACKED);
 	return 0;
 }
 
-static __always_inline struct agentsh_sock_key sock_key_of(const struct agentsh_record *rec)
+static __always_inline struct agentsh_sock_key
+sock_key_of(const struct agentsh_record *rec, const struct agentsh_session_state *session)
 {
-	return (struct agentsh_sock_key){.cookie = rec->socket_cookie, .generation = rec->generation};
+	return (struct agentsh_sock_key){
+		.cookie = rec->socket_cookie,
+		.generation = session->generation,
+	};
 }
 
 #endif

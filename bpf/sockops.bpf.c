@@ -5,6 +5,7 @@
  * keeps the reply that another program may have given.
  */
 #include "listener.h"
+#include "outcome.h"
 
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
@@ -91,77 +92,61 @@ static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int
 	return acked > other ? acked - other : 0;
 }
 
-/* Sets both ends. Those of an IPv4 socket are handled like mapped ones, but without the flag. */
-static __always_inline void record_ends(struct agentsh_record *rec, struct bpf_sock_ops *ctx)
+/*
+ * Finds out what the hook tells about the socket. The ends of an IPv4 socket are handled
+ * like mapped ones, but without the flag.
+ */
+static __always_inline void fields_of_ops(struct fields *f, struct bpf_sock_ops *ctx)
 {
-	__u32 local[4] = {0, 0, V4_MAPPED_WORD}, remote[4] = {0, 0, V4_MAPPED_WORD};
-	__u32 family = ctx->family;
 	struct bpf_sock *sk = ctx->sk;
+	__u32 family = ctx->family;
 
-	rec->local_port = (__u16)ctx->local_port;	       /* host order */
-	rec->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
-	rec->ifindex = sk ? sk->bound_dev_if : 0; /* connect() binds to the scope of an address */
+	f->timestamp_ns = bpf_ktime_get_boot_ns();
+	f->socket_cookie = bpf_get_socket_cookie(ctx);
+	f->flags = 0;
+	f->socket_type = SOCK_STREAM;
+	f->local_port = (__u16)ctx->local_port;		     /* host order */
+	f->remote_port = (__u16)bpf_ntohl(ctx->remote_port); /* network order */
+	f->ifindex = sk ? sk->bound_dev_if : 0; /* connect() binds to the scope of an address */
 	if (family == AF_INET6) {
-		COPY_ADDR6(local, ctx->local_ip6);
-		COPY_ADDR6(remote, ctx->remote_ip6);
+		COPY_ADDR6(f->local, ctx->local_ip6);
+		COPY_ADDR6(f->remote, ctx->remote_ip6);
+		unmap_ends6(f);
 	} else {
-		local[3] = ctx->local_ip4;
-		remote[3] = ctx->remote_ip4;
+		f->family = AF_INET;
+		set_addr4(f->local, ctx->local_ip4);
+		set_addr4(f->remote, ctx->remote_ip4);
 	}
-	record_ends6(rec, remote, local);
-	if (family != AF_INET6)
-		rec->flags = 0;
 }
 
-/* Begins a record of the socket. The task is not set. */
-static __always_inline void outcome_begin(struct agentsh_record_outcome *out,
-					  struct bpf_sock_ops *ctx,
-					  const struct agentsh_session_state *session, __u8 kind)
+static __always_inline void outcome_of_ops(struct outcome *o, struct bpf_sock_ops *ctx)
 {
-	struct agentsh_record *rec = &out->base;
-
-	record_begin(rec, session, kind);
-	record_ends(rec, ctx);
-	rec->timestamp_ns = bpf_ktime_get_boot_ns();
-	rec->socket_cookie = bpf_get_socket_cookie(ctx);
-	rec->socket_type = SOCK_STREAM;
-	out->duration_ns = 0;
-	out->error = 0;
-	out->rtt_us = ctx->srtt_us >> 3;
-	out->bytes_sent = 0;
-	out->bytes_received = 0;
-	out->retransmits = ctx->total_retrans;
-	out->datagrams = 0;
+	o->duration_ns = 0;
+	o->bytes_sent = 0;
+	o->bytes_received = 0;
+	o->error = 0;
+	o->rtt_us = ctx->srtt_us >> 3;
+	o->retransmits = ctx->total_retrans;
+	o->datagrams = 0;
 }
 
 /* Sets the task, and what else only the socket's state tells. */
-static __always_inline void outcome_from_state(struct agentsh_record_outcome *out,
-					       const struct sock_state *sock)
+static __always_inline void owner_from_state(struct agentsh_task *task, struct fields *f,
+					     struct outcome *o, const struct sock_state *sock)
 {
-	struct agentsh_record *rec = &out->base;
-
-	rec->task = sock->task; /* all zero if it is unattributed */
-	rec->netns_cookie = sock->netns_cookie;
-	rec->protocol = sock->protocol;
-	rec->flags |= sock->flags & AGENTSH_FLAG_UNATTRIBUTED;
-	out->duration_ns = rec->timestamp_ns - sock->start_ns;
+	*task = sock->task; /* all zero if it is unattributed */
+	f->netns_cookie = sock->netns_cookie;
+	f->protocol = sock->head.protocol;
+	f->flags |= sock->head.flags & AGENTSH_FLAG_UNATTRIBUTED;
+	o->duration_ns = f->timestamp_ns - sock->start_ns;
 }
 
-static __always_inline void outcome_without_task(struct agentsh_record_outcome *out)
+static __always_inline void owner_unknown(struct agentsh_task *task, struct fields *f)
 {
-	struct agentsh_record *rec = &out->base;
-
-	__builtin_memset(&rec->task, 0, sizeof(rec->task));
-	rec->netns_cookie = 0;
-	rec->protocol = PROTOCOL_TCP;
-	rec->flags |= AGENTSH_FLAG_UNATTRIBUTED;
-}
-
-static __always_inline void outcome_write(struct agentsh_record_outcome *out,
-					  const struct agentsh_session_state *session,
-					  struct agentsh_slot *slot)
-{
-	ringbuf_write(slot, session, &out->base, sizeof(*out));
+	__builtin_memset(task, 0, sizeof(*task));
+	f->netns_cookie = 0;
+	f->protocol = PROTOCOL_TCP;
+	f->flags |= AGENTSH_FLAG_UNATTRIBUTED;
 }
 
 /* Requests a call at each change of state, in addition to what other programs have requested. */
@@ -173,23 +158,29 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 /* Without a state the beginning of the connection was not seen, or the table was full. */
 static __always_inline void established(struct bpf_sock_ops *ctx,
 					const struct agentsh_session_state *session,
-					struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+					struct agentsh_slot *slot,
+					const struct agentsh_sock_key *key)
 {
 	struct agentsh_record_outcome out;
 	struct sock_state *sock = sock_state_find(key);
+	struct outcome o;
+	struct fields f;
 
-	outcome_begin(&out, ctx, session, AGENTSH_KIND_CONNECTED);
+	fields_of_ops(&f, ctx);
+	outcome_of_ops(&o, ctx);
 	if (sock) {
 		sock->phase = PHASE_SYN; /* the SYN may have been sent before the attach */
-		outcome_from_state(&out, sock);
-		if (out.base.flags & AGENTSH_FLAG_UNATTRIBUTED)
-			out.duration_ns = 0;
+		owner_from_state(&out.base.task, &f, &o, sock);
+		if (f.flags & AGENTSH_FLAG_UNATTRIBUTED)
+			o.duration_ns = 0;
 	} else {
-		outcome_without_task(&out);
-		sock_state_add(session, slot, key, &out.base, PHASE_SYN);
+		owner_unknown(&out.base.task, &f);
 	}
+	record_fill(&out.base, &f, session, AGENTSH_KIND_CONNECTED);
+	if (!sock)
+		sock_state_add(session, slot, key, &out.base, PHASE_SYN);
 	watch_states(ctx);
-	outcome_write(&out, session, slot);
+	outcome_write(&out, &o, session, slot);
 }
 
 static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
@@ -197,14 +188,18 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	struct agentsh_record_outcome out;
+	struct outcome o;
+	struct fields f;
 
-	outcome_begin(&out, ctx, session, AGENTSH_KIND_ACCEPTED);
-	if (!listener_owner(&out.base, sk))
-		outcome_without_task(&out);
-	out.base.flags |= AGENTSH_FLAG_INBOUND;
+	fields_of_ops(&f, ctx);
+	outcome_of_ops(&o, ctx);
+	if (!listener_owner(&out.base.task, &f, session, sk))
+		owner_unknown(&out.base.task, &f);
+	f.flags |= AGENTSH_FLAG_INBOUND;
+	record_fill(&out.base, &f, session, AGENTSH_KIND_ACCEPTED);
 	sock_state_add(session, slot, key, &out.base, PHASE_ACCEPTED);
 	watch_states(ctx);
-	outcome_write(&out, session, slot);
+	outcome_write(&out, &o, session, slot);
 }
 
 static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
@@ -212,16 +207,20 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_s
 				   struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome out;
+	struct outcome o;
+	struct fields f;
 	int error = socket_error(ctx, 1);
 
-	outcome_begin(&out, ctx, session, AGENTSH_KIND_CONNECT_FAILED);
-	outcome_from_state(&out, sock);
-	out.rtt_us = 0;
+	fields_of_ops(&f, ctx);
+	outcome_of_ops(&o, ctx);
+	owner_from_state(&out.base.task, &f, &o, sock);
+	o.rtt_us = 0;
 	if (error < 0)
-		out.base.flags |= AGENTSH_FLAG_NO_ERROR;
+		f.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
-		out.error = error ? error : ECANCELED; /* no error: the process gave up */
-	outcome_write(&out, session, slot);
+		o.error = error ? error : ECANCELED; /* no error: the process gave up */
+	record_fill(&out.base, &f, session, AGENTSH_KIND_CONNECT_FAILED);
+	outcome_write(&out, &o, session, slot);
 }
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
@@ -230,26 +229,30 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_s
 {
 	int inbound = sock->phase == PHASE_ACCEPTED;
 	struct agentsh_record_outcome out;
+	struct outcome o;
+	struct fields f;
 	__u64 received = ctx->bytes_received, fin;
 	int error = socket_error(ctx, 0);
 
-	outcome_begin(&out, ctx, session, AGENTSH_KIND_CLOSED);
-	outcome_from_state(&out, sock);
+	fields_of_ops(&f, ctx);
+	outcome_of_ops(&o, ctx);
+	owner_from_state(&out.base.task, &f, &o, sock);
 	if (inbound)
-		out.base.flags |= AGENTSH_FLAG_INBOUND;
+		f.flags |= AGENTSH_FLAG_INBOUND;
 	if (sock->closer == BPF_TCP_FIN_WAIT1)
-		out.base.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
+		f.flags |= AGENTSH_FLAG_LOCAL_CLOSED;
 	else if (sock->closer == BPF_TCP_CLOSE_WAIT)
-		out.base.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
+		f.flags |= AGENTSH_FLAG_REMOTE_CLOSED;
 	if (error < 0)
-		out.base.flags |= AGENTSH_FLAG_NO_ERROR;
+		f.flags |= AGENTSH_FLAG_NO_ERROR;
 	else
-		out.error = error;
-	out.bytes_sent = bytes_sent(ctx, old, inbound);
+		o.error = error;
+	o.bytes_sent = bytes_sent(ctx, old, inbound);
 	/* the kernel does not count a FIN that came with the SYN-ACK of a Fast Open */
 	fin = fin_received(ctx, sock, old);
-	out.bytes_received = received > fin ? received - fin : 0;
-	outcome_write(&out, session, slot);
+	o.bytes_received = received > fin ? received - fin : 0;
+	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);
+	outcome_write(&out, &o, session, slot);
 }
 
 /*
@@ -272,8 +275,7 @@ static __always_inline void changed(struct bpf_sock_ops *ctx,
 	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
 		return;
 	/* with TCP Fast Open a child may have data before its handshake is done */
-	if (old == BPF_TCP_SYN_SENT ||
-	    (old == BPF_TCP_SYN_RECV && sock->phase != PHASE_ACCEPTED))
+	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && sock->phase != PHASE_ACCEPTED))
 		failed(ctx, sock, session, slot);
 	else
 		closed(ctx, sock, session, slot, old);

@@ -9,6 +9,7 @@
 
 #include "maps.h"
 #include "record.h"
+#include "words.h"
 
 #ifdef AGENTSH_TASK
 
@@ -48,22 +49,31 @@ static __always_inline __u32 pid_in_namespace(struct pid *pid, unsigned int leve
 	return 0;
 }
 
+/* What the kernel's task structure tells beyond the helpers. */
+struct task_facts {
+	__u64 process_start_ns;
+	__u32 ppid;
+	__u32 ns_pid;
+	__u32 ns_tgid;
+	int is_leader; /* in: the thread is the first of its process */
+};
+
 /* Reads the task on every kernel with BTF, with one helper call per pointer. */
-static __always_inline void task_read_copied(struct agentsh_task *task, __u32 inode)
+static __always_inline void task_read_copied(struct task_facts *facts, __u32 inode)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(current, group_leader);
 
-	task->ppid = BPF_CORE_READ(current, real_parent, tgid);
-	task->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	facts->ppid = BPF_CORE_READ(current, real_parent, tgid);
+	facts->process_start_ns = BPF_CORE_READ(leader, start_boottime);
 	if (inode) {
 		struct pid *pid = BPF_CORE_READ(current, thread_pid);
 		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
 
-		task->ns_pid = pid_in_namespace(pid, BPF_CORE_READ(pid, level), inode, 0);
-		task->ns_tgid =
-			task->pid == task->tgid
-				? task->ns_pid
+		facts->ns_pid = pid_in_namespace(pid, BPF_CORE_READ(pid, level), inode, 0);
+		facts->ns_tgid =
+			facts->is_leader
+				? facts->ns_pid
 				: pid_in_namespace(tgid, BPF_CORE_READ(tgid, level), inode, 0);
 	}
 }
@@ -78,41 +88,48 @@ static __always_inline __u32 pid_in_namespace_direct(struct task_struct *task, _
 }
 
 /* Reads the task with plain loads, which the verifier allows from bpf_get_current_task_btf(). */
-static __always_inline void task_read_direct(struct agentsh_task *task, __u32 inode)
+static __always_inline void task_read_direct(struct task_facts *facts, __u32 inode)
 {
 	struct task_struct *current = bpf_get_current_task_btf();
 	struct task_struct *leader = current->group_leader;
 
-	task->ppid = current->real_parent->tgid;
-	task->process_start_ns = leader->start_boottime;
+	facts->ppid = current->real_parent->tgid;
+	facts->process_start_ns = leader->start_boottime;
 	if (inode) {
-		task->ns_pid = pid_in_namespace_direct(current, inode);
-		task->ns_tgid = task->pid == task->tgid ? task->ns_pid
-							: pid_in_namespace_direct(leader, inode);
+		facts->ns_pid = pid_in_namespace_direct(current, inode);
+		facts->ns_tgid =
+			facts->is_leader ? facts->ns_pid : pid_in_namespace_direct(leader, inode);
 	}
 }
 
-static __always_inline void task_read(struct agentsh_task *task)
+static __always_inline void task_read(struct agentsh_task *task, __u32 pid, __u32 tgid)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
 	__u32 nested_inode = inode == PIDNS_INITIAL ? 0 : inode;
+	struct task_facts facts = {
+		.ns_pid = inode == PIDNS_INITIAL ? pid : 0,
+		.ns_tgid = inode == PIDNS_INITIAL ? tgid : 0,
+		.is_leader = pid == tgid,
+	};
 
-	task->ns_pid = inode == PIDNS_INITIAL ? task->pid : 0;
-	task->ns_tgid = inode == PIDNS_INITIAL ? task->tgid : 0;
 	if (agentsh_settings.task_direct)
-		task_read_direct(task, nested_inode);
+		task_read_direct(&facts, nested_inode);
 	else
-		task_read_copied(task, nested_inode);
+		task_read_copied(&facts, nested_inode);
+	SET_WORD(task->ppid, word_of(facts.ppid, facts.ns_pid));
+	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, 0));
+	task->process_start_ns = facts.process_start_ns;
 }
 
 #else
 
-static __always_inline void task_read(struct agentsh_task *task)
+static __always_inline void task_read(struct agentsh_task *task, __u32 pid, __u32 tgid)
 {
-	task->ppid = 0;
+	(void)pid;
+	(void)tgid;
+	SET_WORD(task->ppid, 0);
+	SET_WORD(task->ns_tgid, 0);
 	task->process_start_ns = 0;
-	task->ns_pid = 0;
-	task->ns_tgid = 0;
 }
 
 #endif
@@ -121,18 +138,16 @@ static __always_inline void task_fill(struct agentsh_task *task)
 {
 	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u64 uid_gid = bpf_get_current_uid_gid();
+	__u32 pid = (__u32)pid_tgid, tgid = pid_tgid >> 32;
 
-	task->pid = (__u32)pid_tgid;
-	task->tgid = pid_tgid >> 32;
-	task->uid = (__u32)uid_gid;
-	task->gid = uid_gid >> 32;
-	task->zero = 0;
+	SET_WORD(task->pid, word_of(pid, tgid));
+	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
 	task->cgroup_id = bpf_get_current_cgroup_id();
 	if (agentsh_settings.comm)
 		bpf_get_current_comm(task->comm, sizeof(task->comm));
 	else
 		__builtin_memset(task->comm, 0, sizeof(task->comm));
-	task_read(task);
+	task_read(task, pid, tgid);
 }
 
 #endif

@@ -23,8 +23,9 @@ const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] =
 	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
 	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
 	/* kernel 5.9; takes sockets out of the table of sockets */
-	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_RELEASE, BPF_CGROUP_INET_SOCK_RELEASE,
-	 "agentsh_release", "agentsh_state_release", "cgroup/sock_release"},
+	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_RELEASE,
+	 BPF_CGROUP_INET_SOCK_RELEASE, "agentsh_release", "agentsh_state_release",
+	 "cgroup/sock_release"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND4, BPF_CGROUP_INET4_BIND, "agentsh_bind4",
 	 "agentsh_state_bind4", "cgroup/bind4"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND6, BPF_CGROUP_INET6_BIND, "agentsh_bind6",

@@ -33,7 +33,7 @@ struct agentsh_programs {
 	uint32_t count;
 	uint32_t hooks;			   /* AGENTSH_EBPF_HOOK_ bits that work */
 	int errors[AGENTSH_PROGRAM_COUNT]; /* errno by row of the table; 0: loaded, or not wanted */
-	int state_fd; /* cgroup storage that all programs share; -1: each has its own */
+	int state_fd;	/* cgroup storage that all programs share; -1: each has its own */
 	int sockets_fd; /* table of sockets; -1: no hook fills it */
 };
 

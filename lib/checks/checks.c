@@ -69,7 +69,7 @@ static const struct {
 	[AGENTSH_EBPF_CHECK_SENDMSG6] = {"sendmsg6", 0, EINVAL, "cgroup/sendmsg6 does not work",
 					 HOOK},
 	[AGENTSH_EBPF_CHECK_SOCK_OPS] = {"sock_ops", 0, EINVAL, "sock_ops does not work",
-				     "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},
+					 "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},
 	[AGENTSH_EBPF_CHECK_SOCK_RELEASE] = {"sock_release", 0, EINVAL,
 					     "cgroup/sock_release does not work",
 					     "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},

@@ -75,8 +75,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_TCP_OUTCOME] =
 		{"tcp_outcome", BY_LIFECYCLE,
 		 "CONNECTED, CONNECT_FAILED and CLOSED, with the hook LIFECYCLE"},
-	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] =
-		{"datagram_close", BY_LIFECYCLE, "CLOSED, with the hook LIFECYCLE"},
+	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] = {"datagram_close", BY_LIFECYCLE,
+						  "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
 					      "ACCEPTED, with the hook ACCEPT"},
 };

@@ -18,8 +18,8 @@
 static void fill(struct agentsh_ebpf_event *restrict event,
 		 const struct agentsh_record *restrict rec)
 {
-	event->kind = rec->kind;
-	event->flags = rec->flags;
+	event->kind = rec->head.kind;
+	event->flags = rec->head.flags;
 	event->timestamp_ns = rec->timestamp_ns;
 	event->session_id = rec->session_id;
 	event->session_lost = rec->session_lost;
@@ -34,11 +34,11 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	event->gid = rec->task.gid;
 	event->ns_pid = rec->task.ns_pid;
 	event->ns_tgid = rec->task.ns_tgid;
-	event->family = rec->family;
-	event->protocol = rec->protocol;
-	event->socket_type = rec->socket_type;
-	event->local_port = rec->local_port;
-	event->remote_port = rec->remote_port;
+	event->family = rec->head.family;
+	event->protocol = rec->head.protocol;
+	event->socket_type = rec->head.socket_type;
+	event->local_port = rec->head.local_port;
+	event->remote_port = rec->head.remote_port;
 	event->reserved0 = 0;
 	ZERO(event, error, local_addr); /* the outcome */
 	memcpy(event->local_addr, rec->local_addr, sizeof(event->local_addr));
@@ -46,7 +46,7 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	memcpy(event->comm, rec->task.comm, sizeof(event->comm));
 	event->comm[sizeof(event->comm) - 1] = '\0';
 	ZERO(event, retransmits, ifindex);
-	event->ifindex = rec->ifindex;
+	event->ifindex = rec->head.ifindex;
 	memset(event->reserved, 0, sizeof(event->reserved));
 }
 
@@ -75,12 +75,12 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 		memcpy(&aligned, data, size);
 		full = &aligned;
 	}
-	if (full->base.version != AGENTSH_RECORD_VERSION)
+	if (full->base.head.version != AGENTSH_RECORD_VERSION)
 		return -EBADMSG;
 
 	*origin = (struct agentsh_origin){
-		.slot = full->base.slot,
-		.generation = full->base.generation,
+		.slot = full->base.head.slot,
+		.generation = full->base.head.generation,
 		.ring_bytes = (uint32_t)AGENTSH_RING_BYTES(size),
 	};
 	fill(event, &full->base);
@@ -107,22 +107,25 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 		.datagrams = event->datagrams,
 	};
 	*rec = (struct agentsh_record){
-		.version = AGENTSH_RECORD_VERSION,
-		.kind = (uint8_t)event->kind,
-		.flags = (uint16_t)event->flags,
-		.slot = (uint16_t)state->slot,
-		.generation = state->generation,
+		.head =
+			{
+				.version = AGENTSH_RECORD_VERSION,
+				.kind = (uint8_t)event->kind,
+				.flags = (uint16_t)event->flags,
+				.generation = state->generation,
+				.slot = (uint16_t)state->slot,
+				.family = event->family,
+				.protocol = event->protocol,
+				.socket_type = event->socket_type,
+				.local_port = event->local_port,
+				.remote_port = event->remote_port,
+				.ifindex = event->ifindex,
+			},
 		.timestamp_ns = event->timestamp_ns,
-		.ifindex = event->ifindex,
 		.session_id = state->session_id,
 		.session_lost = event->session_lost,
 		.socket_cookie = event->socket_cookie,
 		.netns_cookie = event->netns_cookie,
-		.family = event->family,
-		.protocol = event->protocol,
-		.socket_type = event->socket_type,
-		.local_port = event->local_port,
-		.remote_port = event->remote_port,
 		.task =
 			{
 				.pid = event->pid,

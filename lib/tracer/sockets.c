@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracer/sockets.h"
 
-
 #include <bpf/bpf.h>
 
 #include "sock_key.h"

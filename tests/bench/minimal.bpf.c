@@ -35,11 +35,11 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	if (!rec)
 		return 1;
 
-	rec->version = AGENTSH_RECORD_VERSION;
-	rec->kind = KIND_CONNECT;
-	rec->flags = 0;
-	rec->slot = 0;
-	rec->generation = 0;
+	rec->head.version = AGENTSH_RECORD_VERSION;
+	rec->head.kind = KIND_CONNECT;
+	rec->head.flags = 0;
+	rec->head.slot = 0;
+	rec->head.generation = 0;
 	ids = bpf_get_current_pid_tgid();
 	rec->task.pid = (__u32)ids;
 	rec->task.tgid = ids >> 32;
@@ -56,13 +56,13 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	rec->socket_cookie = bpf_get_socket_cookie(ctx);
 	rec->netns_cookie = bpf_get_netns_cookie(ctx);
 	rec->task.process_start_ns = 0;
-	rec->family = AF_INET;
-	rec->protocol = ctx->protocol;
-	rec->socket_type = ctx->type;
+	rec->head.family = AF_INET;
+	rec->head.protocol = ctx->protocol;
+	rec->head.socket_type = ctx->type;
 	sk = ctx->sk;
-	rec->local_port = sk ? sk->src_port : 0;
-	rec->remote_port = bpf_ntohs((__u16)ctx->user_port);
-	rec->ifindex = 0;
+	rec->head.local_port = sk ? sk->src_port : 0;
+	rec->head.remote_port = bpf_ntohs((__u16)ctx->user_port);
+	rec->head.ifindex = 0;
 	rec->task.zero = 0;
 	rec->local_addr[0] = sk ? sk->src_ip4 : 0;
 	rec->local_addr[1] = 0;

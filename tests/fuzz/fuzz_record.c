@@ -64,11 +64,11 @@ static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 	fuzz_bytes(in, data, *size);
 	rec = (void *)data;
 	if (how & 4 && *size >= sizeof(*rec))
-		rec->version = AGENTSH_RECORD_VERSION;
+		rec->head.version = AGENTSH_RECORD_VERSION;
 	if (how & 8 && *size >= sizeof(*rec)) {
-		rec->slot %= SLOTS + 1;
-		if (how & 16 && rec->slot < SLOTS)
-			rec->generation = tracer->ring.slots.generations[rec->slot];
+		rec->head.slot %= SLOTS + 1;
+		if (how & 16 && rec->head.slot < SLOTS)
+			rec->head.generation = tracer->ring.slots.generations[rec->head.slot];
 	}
 	return data;
 }
@@ -82,7 +82,7 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	unsigned char *data = make_record(in, &size);
 	const struct agentsh_record *rec = (void *)data;
 	bool good = (size == 160 || size == 200) && data[0] == AGENTSH_RECORD_VERSION &&
-		    rec->slot < SLOTS;
+		    rec->head.slot < SLOTS;
 	int count = batch->count, ret;
 	uint64_t calls = called;
 
@@ -91,14 +91,14 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	ret = agentsh_deliver_record(&tracer->ring, data, size);
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &after));
 
-	if (good && tracer->ring.slots.generations[rec->slot] == rec->generation) {
-		slots[rec->slot].delivered++;
-		slots[rec->slot].consumed += RING_BYTES(size);
-		if (slots[rec->slot].seen_generation != rec->generation)
-			slots[rec->slot].seen_lost = 0;
-		slots[rec->slot].seen_generation = rec->generation;
-		if (slots[rec->slot].seen_lost < rec->session_lost)
-			slots[rec->slot].seen_lost = rec->session_lost;
+	if (good && tracer->ring.slots.generations[rec->head.slot] == rec->head.generation) {
+		slots[rec->head.slot].delivered++;
+		slots[rec->head.slot].consumed += RING_BYTES(size);
+		if (slots[rec->head.slot].seen_generation != rec->head.generation)
+			slots[rec->head.slot].seen_lost = 0;
+		slots[rec->head.slot].seen_generation = rec->head.generation;
+		if (slots[rec->head.slot].seen_lost < rec->session_lost)
+			slots[rec->head.slot].seen_lost = rec->session_lost;
 	}
 	FUZZ_CHECK(!memcmp(slots, tracer->ring.slots.counters, sizeof(slots)));
 	FUZZ_CHECK(after.delivered == before.delivered + good);
@@ -111,7 +111,7 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 		const struct agentsh_ebpf_event *e = &batch->buf[count];
 		static const unsigned char zero[sizeof(e->reserved)];
 
-		FUZZ_CHECK(e->kind == rec->kind && e->flags == rec->flags);
+		FUZZ_CHECK(e->kind == rec->head.kind && e->flags == rec->head.flags);
 		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->task.tgid);
 		FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
 		FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));

@@ -11,8 +11,7 @@
 
 #include "live.h"
 
-#define ALL                                                                                        \
-	(AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT)
+#define ALL (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT)
 #define UNTRACKED AGENTSH_EBPF_FLAG_UNTRACKED
 #define SOCKETS_MAX 64
 
@@ -40,8 +39,9 @@ static void attach(struct agentsh_ebpf_tracer *tracer, int i, uint32_t max_socke
 	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 
-	LIVE_CHECK(!agentsh_ebpf_session_attach(tracer, cgroups[i].fd, &options, &sessions[i], &err),
-		   "attach: %s", err.message);
+	LIVE_CHECK(
+		!agentsh_ebpf_session_attach(tracer, cgroups[i].fd, &options, &sessions[i], &err),
+		"attach: %s", err.message);
 }
 
 static void start(int i)
@@ -116,7 +116,8 @@ static void fail_to_connect(const void *arg, void *unused)
 	for (int i = 0; i < *(const int *)arg; i++) {
 		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-		LIVE_CHECK(connect(fd, (const void *)&to, sizeof(to)), "TCP to a broadcast address");
+		LIVE_CHECK(connect(fd, (const void *)&to, sizeof(to)),
+			   "TCP to a broadcast address");
 		close(fd);
 	}
 }

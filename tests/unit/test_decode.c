@@ -84,7 +84,7 @@ START_TEST(versions)
 	struct agentsh_origin origin;
 
 	for (unsigned int version = 0; version < 256; version++) {
-		record.version = (uint8_t)version;
+		record.head.version = (uint8_t)version;
 		ck_assert_int_eq(agentsh_decode(&record, sizeof(record), &event, &origin),
 				 version == AGENTSH_RECORD_VERSION ? 0 : -EBADMSG);
 	}
@@ -186,14 +186,14 @@ static int feed(void *ctx, const struct agentsh_ebpf_event *event)
 	for (uint32_t i = 0; i < 3; i++) {
 		static const uint16_t slots[] = {4, 0x8000, UINT16_MAX};
 
-		record.base.slot = slots[i];
+		record.base.head.slot = slots[i];
 		ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);
 		ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, i + 1);
 	}
-	record.base.slot = 0;
+	record.base.head.slot = 0;
 	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size - 1), 0);
 	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, 0), 0);
-	record.base.version++;
+	record.base.head.version++;
 	ck_assert_int_eq(agentsh_deliver_record(&tracer->ring, &record, size), 0);
 	ck_assert_uint_eq(unit_tracer_stats(tracer).malformed, 6);
 	/* no malformed record was delivered */
