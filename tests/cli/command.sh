@@ -314,14 +314,6 @@ expect 9 "${user[@]}" --json -- sh -c 'exit 9'
 expect 125 "${user[@]}" --ebpf=required -- true
 expect 9 "${user[@]}" --ebpf=off -- sh -c 'exit 9'
 
-begin "--cgroup-parent with a directory that is no cgroup"
-for bad in "$work/none" "$work" ""; do
-	expect 4 "$trace" --json --cgroup-parent "$bad" -- sh -c 'exit 4'
-	check get "$work/err" ebpf_unavailable reason
-	expect 125 "$trace" --ebpf=required --cgroup-parent "$bad" -- true
-done
-[ -z "$(find "$work" -name 'agentsh-trace.*')" ] || fail "left in $work"
-
 begin "cgroup v2 mounted elsewhere, as on a hybrid machine, or not at all"
 mkdir "$work/an other" "$work/place"
 elsewhere=(unshare -m --propagation private sh -ec 'umount -l "$0"
