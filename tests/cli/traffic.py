@@ -85,6 +85,10 @@ class Says:
             "dst_port": dst[1],
             "src_ip": "::" if v6 else "0.0.0.0",
             "src_port": 0,
+            "ifindex": 0,
+            "source_routed": False,
+            "unspecified": False,
+            "untracked": False,
             "session_lost": 0,
         }
         said.update(other)
