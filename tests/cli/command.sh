@@ -141,6 +141,24 @@ expect 0 "${t[@]}" -- "${traffic[@]}" calls "$work/says"
 check columns "$work/err" "$work/says"
 check clean "$work/err" no
 
+begin "interfaces, 0.0.0.0 and ::"
+if python3 -c 'import socket; socket.socket().getsockopt(socket.SOL_SOCKET, 71, 8)' 2>/dev/null; then
+	expect 0 unshare -n "${t[@]}" -- "${traffic[@]}" places
+	says "  [fe80::1234%lo]:9"
+	says "  127.0.0.5%lo:9"
+else
+	echo "left out: names of interfaces: the kernel has no SO_NETNS_COOKIE"
+fi
+# In another network namespace, the same number may stand for another interface.
+expect 0 "${t[@]}" -- unshare -n "${traffic[@]}" places
+says "  [fe80::1234%1]:9"
+says "  127.0.0.5%1:9"
+says "  127.0.0.1:9 (named 0.0.0.0)"
+says "  [::1]:9 (named ::)"
+expect 0 "${t[@]}" --json -o "$work/json" -- "${traffic[@]}" places
+[ "$(get "$work/json" net_connect ifindex | tr '\n' ' ')" = "1 1 0 0 " ] || fail "$(cat "$work/json")"
+[ "$(get "$work/json" net_connect unspecified | tr '\n' ' ')" = "False False True True " ] || fail "$(cat "$work/json")"
+
 begin "colour on a terminal"
 expect 0 "${on_pty[@]}" "$work/pty" "${t[@]}" -- "${connect[@]}"
 check clean "$work/pty" yes

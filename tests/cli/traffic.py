@@ -4,12 +4,14 @@
 
 traffic.py calls SAYS          makes each kind of call once, and writes the expected events to
                                SAYS, as one JSON object per call
+traffic.py places              calls connect() with an interface, and with 0.0.0.0 and ::
 traffic.py names               calls connect() once under each name in NAMES
 traffic.py flood COUNT         sends COUNT datagrams
 traffic.py hold READY GO       calls connect(), creates the file READY and waits for the file GO
 traffic.py signal READY NAME   waits for a signal, writes its name to NAME, and exits with 7
 traffic.py seccomp COMMAND...  runs COMMAND with a filter that forbids clone3()
 """
+import contextlib
 import ctypes
 import errno
 import json
@@ -165,6 +167,21 @@ def calls(path):
     in_child(other_user)
 
 
+def places():
+    lo = 1  # its index in every network namespace
+    for family, dst, device in (
+        (socket.AF_INET6, ("fe80::1234", 9, 0, lo), None),
+        (socket.AF_INET, ("127.0.0.5", 9), b"lo"),
+        (socket.AF_INET, ("0.0.0.0", 9), None),
+        (socket.AF_INET6, ("::", 9), None),
+    ):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            if device:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+            with contextlib.suppress(OSError):  # without a route, the attempt is reported all the same
+                sock.connect(dst)
+
+
 def names():
     for name in NAMES:
         set_name(name)
@@ -228,7 +245,7 @@ def main(what, *args):
     elif what == "seccomp":
         seccomp(list(args))
     else:
-        {"calls": calls, "names": names, "hold": hold, "signal": wait_signal}[what](*args)
+        {"calls": calls, "places": places, "names": names, "hold": hold, "signal": wait_signal}[what](*args)
 
 
 if __name__ == "__main__":
