@@ -300,6 +300,6 @@ void format_text_summary(struct text *t, const struct format_text_style *style,
 	append_connections(t, style, summary, hooks);
 	text_string(t, "\n");
 	if (stats->untracked)
-		text_string(t, "untracked: calls on sockets for which the table of sockets had no "
-			       "room; their later events may be missing\n");
+		text_string(t, "untracked: so often a socket found no room in the table of "
+			       "sockets; its later events may be missing\n");
 }

@@ -10,6 +10,8 @@
 #include "warn.h"
 #include "event_types.h"
 
+#define SOCKETS_MAX 65536
+
 /* Fills why; always returns false. */
 static bool __attribute__((format(printf, 4, 5)))
 explain(struct unavailable *why, const char *step, int code, const char *format, ...)
@@ -39,6 +41,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
 		.ring_quota = 100, /* the only session of this tracer may fill the ring */
+		.max_sockets = SOCKETS_MAX,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
@@ -86,6 +89,7 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 	const struct agentsh_ebpf_session_options opts = {
 		.size = sizeof(opts),
 		.session_id = options->session_id,
+		.max_sockets = SOCKETS_MAX, /* all of the table, for the same reason */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 

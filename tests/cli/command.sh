@@ -133,6 +133,10 @@ check count "$work/json" 1
 expect 0 "${t[@]}" -- "${traffic[@]}" flood 3
 says "1 event, 1 destination, 0 lost, 2 more datagrams to the same destinations"
 
+begin "a command may have more sockets than the share of one session among several"
+expect 0 "$trace" --cgroup-parent "$parent" --json -o "$work/json" -- "${traffic[@]}" sockets 17000
+check count "$work/json" 34000
+
 # ---- Text output ----------------------------------------------------------------
 
 begin "columns and the summary, without colour in a file"

@@ -7,6 +7,7 @@ traffic.py calls SAYS          makes each kind of call once, and writes the expe
 traffic.py places              calls connect() with an interface, and with 0.0.0.0 and ::
 traffic.py names               calls connect() once under each name in NAMES
 traffic.py flood COUNT         sends COUNT datagrams
+traffic.py sockets COUNT       calls connect() of this many sockets, all open at the same time
 traffic.py hold READY GO       calls connect(), creates the file READY and waits for the file GO
 traffic.py signal READY NAME   waits for a signal, writes its name to NAME, and exits with 7
 traffic.py seccomp COMMAND...  runs COMMAND with a filter that forbids clone3()
@@ -16,6 +17,7 @@ import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -200,6 +202,14 @@ def flood(count):
             sock.sendto(b"x", ("127.0.0.1", 9))
 
 
+def many_sockets(count):
+    limit = max(resource.getrlimit(resource.RLIMIT_NOFILE)[1], count + 100)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    for sock in held:
+        sock.connect(("127.0.0.1", 9))
+
+
 def touch(path, text=""):
     with open(path + ".new", "w") as f:
         f.write(text)
@@ -242,6 +252,8 @@ def seccomp(command):
 def main(what, *args):
     if what == "flood":
         flood(int(args[0]))
+    elif what == "sockets":
+        many_sockets(int(args[0]))
     elif what == "seccomp":
         seccomp(list(args))
     else:

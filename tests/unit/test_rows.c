@@ -153,8 +153,8 @@ START_TEST(statistics)
 	format_text_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(end(&t),
 			 "0 events, 0 destinations, 0 lost, 5 untracked\n"
-			 "untracked: calls on sockets for which the table of sockets had no room; "
-			 "their later events may be missing\n");
+			 "untracked: so often a socket found no room in the table of sockets; "
+			 "its later events may be missing\n");
 	stats.untracked = 0;
 	t = begin();
 	format_text_summary(&t, &style, &stats, &summary, 0);
