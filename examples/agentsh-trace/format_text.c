@@ -300,6 +300,6 @@ void format_text_summary(struct text *t, const struct format_text_style *style,
 	append_connections(t, style, summary, hooks);
 	text_string(t, "\n");
 	if (stats->untracked)
-		text_string(t, "untracked: so often a socket found no room in the table of "
-			       "sockets; its later events may be missing\n");
+		text_string(t, "\"untracked\" is how often a socket found no room in the table of "
+			       "sockets; later events of such a socket may be missing\n");
 }

@@ -151,10 +151,11 @@ START_TEST(statistics)
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5}\n"));
 	t = begin();
 	format_text_summary(&t, &style, &stats, &summary, 0);
-	ck_assert_str_eq(end(&t),
-			 "0 events, 0 destinations, 0 lost, 5 untracked\n"
-			 "untracked: so often a socket found no room in the table of sockets; "
-			 "its later events may be missing\n");
+	ck_assert_str_eq(
+		end(&t),
+		"0 events, 0 destinations, 0 lost, 5 untracked\n"
+		"\"untracked\" is how often a socket found no room in the table of sockets; "
+		"later events of such a socket may be missing\n");
 	stats.untracked = 0;
 	t = begin();
 	format_text_summary(&t, &style, &stats, &summary, 0);
