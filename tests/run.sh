@@ -187,7 +187,7 @@ sanitized() {
 	[ "$live" -eq 0 ] || run_ctest "$root/memory" -L live -E '^live-(fairness|stuck)$|^bench-|^cli-' \
 		"${options[@]}" || failed=1
 	# The command runs as other users, too, for whom gcov prints errors on stderr: no counters here.
-	[ "$live" -eq 0 ] || run_ctest "$root/command" -R '^cli-(command|outcomes|probe)$' "${options[@]}" ||
+	[ "$live" -eq 0 ] || run_ctest "$root/command" -R '^cli-(command|outcomes|parent|probe)$' "${options[@]}" ||
 		failed=1
 	return "$failed"
 }

@@ -4,14 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <agentsh/ebpf.h>
 
 #define NAMES_TRIED 1000   /* killed runs may have left directories with the first names */
 #define REMOVALS_TRIED 100 /* 10 ms apart, because processes take a moment to end */
@@ -34,15 +34,29 @@ int cgroup_open(struct cgroup *c, const char *path)
 	return 0;
 }
 
+/* Returns a descriptor or a negative errno value. */
+static int open_parent(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (fd < 0)
+		return -errno;
+	if (!fstatfs(fd, &fs) && fs.f_type == CGROUP2_SUPER_MAGIC)
+		return fd;
+	close(fd);
+	return -EBADF;
+}
+
 int cgroup_create(struct cgroup *c, const char *parent)
 {
 	char path[PATH_MAX];
 	int parent_fd, ret;
 
 	*c = (struct cgroup){.fd = -1, .parent_fd = -1};
-	parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	parent_fd = open_parent(parent);
 	if (parent_fd < 0)
-		return -errno;
+		return parent_fd;
 	for (int i = 0; i < NAMES_TRIED; i++) {
 		if ((size_t)snprintf(path, sizeof(path), "%s/agentsh-trace.%d.%d", parent, getpid(),
 				     i) >= sizeof(path)) {
@@ -78,27 +92,21 @@ int cgroup_add_process(int cgroup_fd, pid_t pid)
 /* The state of cgroup_remove(): nftw(3) passes no context to its callback. */
 static struct {
 	int parent_fd;
-	int own_fd; /* our cgroup, the fallback: a parent with controllers enabled for its
-		       children accepts no processes */
 	unsigned moved;
+	unsigned kept;
 } removal;
 
-static int open_own_cgroup(void)
+/* Counts only a process that is still alive. */
+static void move_out(pid_t pid)
 {
-	char path[PATH_MAX];
+	int ret = cgroup_add_process(removal.parent_fd, pid);
 
-	if (agentsh_ebpf_cgroup_path(path, sizeof(path)))
-		return -1;
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!ret)
+		removal.moved++;
+	else if (ret != -ESRCH)
+		removal.kept++;
 }
 
-static bool move_out(pid_t pid)
-{
-	return !cgroup_add_process(removal.parent_fd, pid) ||
-	       !cgroup_add_process(removal.own_fd, pid);
-}
-
-/* Counts in removal.moved only processes that are still alive. */
 static void move_processes(const char *directory)
 {
 	char path[PATH_MAX + sizeof("/cgroup.procs")];
@@ -111,8 +119,8 @@ static void move_processes(const char *directory)
 		return;
 	while (fscanf(file, "%d", &pid) == 1)
 		/* 0: a process that our PID namespace cannot name; writing 0 would move us */
-		if (pid > 0 && move_out(pid))
-			removal.moved++;
+		if (pid > 0)
+			move_out(pid);
 	fclose(file);
 }
 
@@ -134,21 +142,18 @@ struct cgroup_rest cgroup_remove(struct cgroup *c)
 	struct cgroup_rest rest = {0};
 
 	removal.parent_fd = c->parent_fd;
-	removal.own_fd = -1;
 	for (int i = 0; i < REMOVALS_TRIED; i++) {
 		rest.error = rmdir(c->path) && errno != ENOENT ? -errno : 0;
 		if (rest.error != -EBUSY)
 			break;
-		if (removal.own_fd < 0)
-			removal.own_fd = open_own_cgroup();
-		removal.moved = 0;
+		removal.moved = removal.kept = 0;
 		nftw(c->path, empty_cgroup, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 		rest.moved += removal.moved;
 		if (i)
 			nanosleep(&moment, NULL);
 	}
-	if (removal.own_fd >= 0)
-		close(removal.own_fd);
+	if (rest.error)
+		rest.kept = removal.kept;
 	cgroup_close(c);
 	return rest;
 }

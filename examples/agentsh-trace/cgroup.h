@@ -18,17 +18,19 @@ struct cgroup {
 /* The result of cgroup_remove(). */
 struct cgroup_rest {
 	unsigned moved; /* processes moved out of the cgroup, still running */
+	unsigned kept;	/* running processes that the parent does not accept */
 	int error;	/* 0, or a negative errno value if the directory could not be removed */
 };
 
 /* These return 0 or a negative errno value. */
 int cgroup_open(struct cgroup *c, const char *path);
-int cgroup_create(struct cgroup *c, const char *parent);
+int cgroup_create(struct cgroup *c, const char *parent); /* -EBADF: parent is no cgroup v2 */
 int cgroup_add_process(int cgroup_fd, pid_t pid);
 
 /*
  * Removes a cgroup made by cgroup_create() and all cgroups below it. Their processes are
- * moved to its parent or, if the parent accepts none, to the cgroup of agentsh-trace.
+ * moved to its parent. If the parent accepts none, the cgroup stays, so that the limits of
+ * the parent keep applying to them.
  */
 struct cgroup_rest cgroup_remove(struct cgroup *c);
 void cgroup_close(struct cgroup *c);

@@ -64,6 +64,7 @@ static bool has_destination(const struct connection *connection,
 	const struct agentsh_ebpf_event *first = &connection->first;
 
 	return first->remote_port == event->remote_port && first->family == event->family &&
+	       first->ifindex == event->ifindex &&
 	       !memcmp(first->remote_addr, event->remote_addr, sizeof(first->remote_addr));
 }
 

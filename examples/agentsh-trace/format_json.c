@@ -131,6 +131,10 @@ void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, u
 	append_number(t, "dst_port", event->remote_port);
 	text_format(t, ",\"src_ip\":\"%s\"", address_text(event->family, event->local_addr, ip));
 	append_number(t, "src_port", event->local_port);
+	append_number(t, "ifindex", event->ifindex);
+	append_boolean(t, "source_routed", event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
+	append_boolean(t, "unspecified", event->flags & AGENTSH_EBPF_FLAG_UNSPECIFIED);
+	append_boolean(t, "untracked", event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
 	append_number(t, "session_lost", event->session_lost);
 	append_outcome(t, event);
 	text_string(t, "}\n");
@@ -173,6 +177,7 @@ void format_json_detached(struct text *t, const struct format_json_session *sess
 	append_number(t, "lost_quota", stats->lost_quota);
 	append_number(t, "deduplicated", stats->deduplicated);
 	append_number(t, "malformed", stats->malformed);
+	append_number(t, "untracked", stats->untracked);
 	text_string(t, "}\n");
 }
 

@@ -8,7 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
-#include "address.h"
+#include "endpoint.h"
 #include "errno_names.h"
 #include "event_types.h"
 #include "summary.h"
@@ -96,15 +96,6 @@ static void append_command(struct text *t, const struct format_text_style *style
 		text_string(t, " ");
 }
 
-static void append_endpoint(struct text *t, uint16_t family, const uint8_t address[16],
-			    uint16_t port)
-{
-	char ip[ADDRESS_MAX];
-
-	address_text(family, address, ip);
-	text_format(t, family == AF_INET6 ? "[%s]:%u" : "%s:%u", ip, port);
-}
-
 static void append_process(struct text *t, const struct format_text_style *style,
 			   const struct agentsh_ebpf_event *event)
 {
@@ -154,11 +145,15 @@ static void append_columns(struct text *t, const struct format_text_style *style
 	text_format(t, "%s%-*s%s", column_gap(style), protocol_width(style),
 		    agentsh_ebpf_protocol_name(event->protocol), column_gap(style));
 	colour(t, style, BOLD);
-	append_endpoint(t, event->family, event->remote_addr, event->remote_port);
-	colour(t, style, PLAIN);
+	endpoint_remote(t, style, event);
+	if (event->flags & ENDPOINT_NOTED) {
+		colour(t, style, YELLOW);
+		endpoint_notes(t, event);
+		colour(t, style, PLAIN);
+	}
 	if (event->kind == AGENTSH_EBPF_EVENT_ACCEPTED) {
 		text_string(t, " at ");
-		append_endpoint(t, event->family, event->local_addr, event->local_port);
+		endpoint_local(t, event);
 	}
 }
 
@@ -300,6 +295,11 @@ void format_text_summary(struct text *t, const struct format_text_style *style,
 			    stats->deduplicated, plural(stats->deduplicated));
 	if (stats->malformed)
 		text_format(t, ", %" PRIu64 " unreadable", stats->malformed);
+	if (stats->untracked)
+		text_format(t, ", %" PRIu64 " untracked", stats->untracked);
 	append_connections(t, style, summary, hooks);
 	text_string(t, "\n");
+	if (stats->untracked)
+		text_string(t, "\"untracked\" is how often a socket found no room in the table of "
+			       "sockets; later events of such a socket may be missing\n");
 }

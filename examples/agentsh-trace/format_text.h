@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formats events, connections and the summary as text in columns. No I/O. */
+/* Formats events, connections and the summary as text in columns. Writes nothing. */
 #ifndef FORMAT_TEXT_H
 #define FORMAT_TEXT_H
 
@@ -10,6 +10,7 @@
 
 struct agentsh_ebpf_event;
 struct agentsh_ebpf_stats;
+struct interfaces;
 struct summary;
 
 /* The columns to show. */
@@ -25,6 +26,7 @@ struct format_text_style {
 	bool utf8;
 	bool shared_rows; /* connected and connect_failed never have a row to themselves */
 	enum format_text_columns columns;
+	const struct interfaces *interfaces; /* NULL: numbers instead of names */
 };
 
 /* The columns with which a connection's row fits this many characters; 0: unlimited. */
@@ -51,7 +53,7 @@ void format_text_connection(struct text *t, const struct format_text_style *styl
 /* Appends a row that stands for lost events. */
 void format_text_gap(struct text *t, const struct format_text_style *style, uint64_t lost);
 
-/* hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */
+/* Appends one or two lines. hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */
 void format_text_summary(struct text *t, const struct format_text_style *style,
 			 const struct agentsh_ebpf_stats *stats, const struct summary *summary,
 			 uint32_t hooks);

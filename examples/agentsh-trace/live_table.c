@@ -33,6 +33,8 @@ static bool wants_colour(void)
 void live_table_init(struct live_table *table, struct output *output, bool owned)
 {
 	table->output = output;
+	interfaces_open(&table->interfaces);
+	table->style.interfaces = &table->interfaces;
 	table->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	if (!terminal_usable(output->fd))
 		return;
@@ -160,6 +162,11 @@ static bool is_end(const struct agentsh_ebpf_event *event)
 
 static void record_result(struct connection *c, const struct agentsh_ebpf_event *event)
 {
+	/* A source route that was set after the attempt changes where the packets go. */
+	if (is_stream(event) && event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED) {
+		c->first.flags |= AGENTSH_EBPF_FLAG_SOURCE_ROUTED;
+		memcpy(c->first.remote_addr, event->remote_addr, sizeof(c->first.remote_addr));
+	}
 	/* The pointer is used only until we return, because no event follows an end. */
 	if (is_end(event))
 		c->progress.end = event;

@@ -13,6 +13,7 @@
 
 #include "connections.h"
 #include "format_text.h"
+#include "interfaces.h"
 #include "output.h"
 #include "terminal.h"
 
@@ -30,6 +31,7 @@ struct live_table {
 	struct format_text_style style;
 	enum live_table_mode mode;
 	bool outcomes; /* CONNECTED or CONNECT_FAILED events are reported and shown */
+	struct interfaces interfaces;
 	struct terminal terminal;
 	struct connections connections;
 };

@@ -32,52 +32,60 @@ static void fill_standard_descriptors(void)
 		close(fd);
 }
 
-/* Attaches, then starts the command in the cgroup. On failure fills why; nothing is running. */
-static bool start_traced(struct loop *loop, const struct options *options, struct unavailable *why)
+/* Starts the command in the cgroup of the trace, if the trace has one. On failure fills why. */
+static bool start_command(struct loop *loop, const struct options *options, struct unavailable *why)
 {
-	pid_t pid;
+	int cgroup_fd = loop->trace->cgroup.fd;
+	pid_t pid = command_start(options->command, cgroup_fd, loop->signals);
 
-	if (!trace_start(loop->trace, options, why))
-		return false;
-	if (options->cgroup)
-		return true;
-	pid = command_start(options->command, loop->trace->cgroup.fd, loop->signals);
 	if (pid > 0) {
 		loop->command = pid;
 		return true;
 	}
 	why->step = "command_start";
 	why->code = pid;
-	snprintf(why->reason, sizeof(why->reason), "starting a process in the new cgroup: %s",
-		 strerror(-pid));
-	trace_close(loop->trace);
+	why->fatal = options->cgroup_parent != NULL;
+	snprintf(why->reason, sizeof(why->reason), "starting a process%s: %s",
+		 cgroup_fd < 0 ? "" : " in the new cgroup", strerror(-pid));
 	return false;
 }
 
-static bool start_untraced(struct loop *loop, const struct options *options)
+/* Attaches, then starts the command in the cgroup. */
+static bool start_traced(struct loop *loop, const struct options *options, struct unavailable *why)
 {
-	pid_t pid = command_start(options->command, -1, loop->signals);
-
-	if (pid > 0)
-		loop->command = pid;
-	else
-		warn_user("starting a process: %s", strerror(-pid));
-	return pid > 0;
+	return trace_start(loop->trace, options, why) &&
+	       (options->cgroup || start_command(loop, options, why));
 }
 
-/* Returns false if the exit status must be EXIT_OWN_FAILURE. */
+/* --cgroup-parent may stand for limits or a firewall, which must hold without a trace, too. */
+static bool start_untraced(struct loop *loop, const struct options *options,
+			   struct unavailable *why)
+{
+	return (!options->cgroup_parent || trace_open_cgroup(loop->trace, options, why)) &&
+	       start_command(loop, options, why);
+}
+
+/* Returns false if nothing is running and the exit status must be EXIT_OWN_FAILURE. */
 static bool start(struct loop *loop, const struct options *options)
 {
-	struct unavailable why;
+	struct unavailable why = {0};
 
-	if (options->ebpf == EBPF_OFF)
-		return start_untraced(loop, options);
-	if (start_traced(loop, options, &why)) {
-		presenter_attached(loop->presenter, loop->trace);
-		return true;
+	if (options->ebpf != EBPF_OFF) {
+		if (start_traced(loop, options, &why)) {
+			presenter_attached(loop->presenter, loop->trace);
+			return true;
+		}
+		trace_close(loop->trace);
+		why.fatal |= options->cgroup || options->ebpf == EBPF_REQUIRED;
+		presenter_unavailable(loop->presenter, &why);
+		if (why.fatal)
+			return false;
 	}
-	presenter_unavailable(loop->presenter, &why);
-	return options->ebpf == EBPF_AUTO && !options->cgroup && start_untraced(loop, options);
+	if (start_untraced(loop, options, &why))
+		return true;
+	trace_close(loop->trace);
+	warn_user("cannot run COMMAND: %s", why.reason);
+	return false;
 }
 
 int main(int argc, char **argv)

@@ -32,7 +32,6 @@ static struct format_json_session json_session(const struct presenter *p, const 
 void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 {
 	const struct options *options = p->options;
-	bool fatal = options->cgroup || options->ebpf == EBPF_REQUIRED;
 
 	if (options->json) {
 		struct text line = output_begin(p->output);
@@ -40,10 +39,10 @@ void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 		format_json_unavailable(&line, why, options->session_id, clock_realtime_ns());
 		output_end(p->output, &line);
 		/* If nothing was run, the reason is on stderr, too, not only in a file. */
-		if (!fatal || !options->output)
+		if (!why->fatal || !options->output)
 			return;
 	}
-	warn_user("%s: %s", fatal ? "cannot trace" : "running untraced", why->reason);
+	warn_user("%s: %s", why->fatal ? "cannot trace" : "running untraced", why->reason);
 }
 
 /* Names the chosen event types that no hook reports. In JSON, the member hooks shows this. */

@@ -8,7 +8,7 @@
 
 #define SLOTS (2 * SUMMARY_DESTINATIONS_MAX)
 
-_Static_assert(sizeof(struct destination) == 22, "no padding: it is hashed and compared as bytes");
+_Static_assert(sizeof(struct destination) == 28, "no padding: it is hashed and compared as bytes");
 _Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are counted modulo a power of two");
 
 void summary_add(struct summary *summary, const struct agentsh_ebpf_event *event, bool shown)
@@ -50,6 +50,7 @@ static size_t slot_of(const struct destination *key, uint64_t seed)
 void summary_add_destination(struct summary *summary, const struct agentsh_ebpf_event *event)
 {
 	struct destination key = {
+		.ifindex = event->ifindex,
 		.port = event->remote_port,
 		.protocol = event->protocol,
 		.family = event->family,

@@ -13,9 +13,11 @@ struct agentsh_ebpf_event;
 
 struct destination {
 	uint8_t address[16];
+	uint32_t ifindex; /* a link-local address belongs to one interface */
 	uint16_t port;
 	uint16_t protocol;
 	uint16_t family; /* 0: a free slot */
+	uint16_t zero;
 };
 
 /* A zeroed struct is empty. */
@@ -28,7 +30,7 @@ struct summary {
 	uint64_t closed; /* connections in both directions that have ended */
 
 	uint64_t seed;	       /* secret, so that a traced program cannot choose colliding keys */
-	size_t destinations;   /* distinct pairs of protocol, address and port */
+	size_t destinations;   /* distinct by protocol, address, interface and port */
 	bool destinations_cut; /* there were more than SUMMARY_DESTINATIONS_MAX */
 	struct destination table[2 * SUMMARY_DESTINATIONS_MAX];
 };

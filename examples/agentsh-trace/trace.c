@@ -10,6 +10,8 @@
 #include "warn.h"
 #include "event_types.h"
 
+#define SOCKETS_MAX 65536
+
 /* Fills why; always returns false. */
 static bool __attribute__((format(printf, 4, 5)))
 explain(struct unavailable *why, const char *step, int code, const char *format, ...)
@@ -21,6 +23,7 @@ explain(struct unavailable *why, const char *step, int code, const char *format,
 	va_end(args);
 	why->step = step;
 	why->code = code;
+	why->fatal = false;
 	return false;
 }
 
@@ -38,6 +41,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
 		.ring_quota = 100, /* the only session of this tracer may fill the ring */
+		.max_sockets = SOCKETS_MAX,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
@@ -51,7 +55,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 	return true;
 }
 
-static bool open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)
+bool trace_open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)
 {
 	const char *parent = options->cgroup_parent;
 	char own[PATH_MAX];
@@ -72,8 +76,12 @@ static bool open_cgroup(struct trace *trace, const struct options *options, stru
 		parent = own;
 	}
 	ret = cgroup_create(&trace->cgroup, parent);
-	return !ret || explain(why, "cgroup_create", ret, "making a cgroup below %s: %s", parent,
-			       strerror(-ret));
+	if (!ret)
+		return true;
+	explain(why, "cgroup_create", ret, "making a cgroup below %s: %s", parent,
+		ret == -EBADF ? "it is not a directory of cgroup v2" : strerror(-ret));
+	why->fatal = options->cgroup_parent != NULL;
+	return false;
 }
 
 static bool attach(struct trace *trace, const struct options *options, struct unavailable *why)
@@ -81,6 +89,7 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 	const struct agentsh_ebpf_session_options opts = {
 		.size = sizeof(opts),
 		.session_id = options->session_id,
+		.max_sockets = SOCKETS_MAX, /* all of the table, for the same reason */
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
@@ -97,21 +106,27 @@ void trace_init(struct trace *trace)
 
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why)
 {
-	if (open_tracer(trace, options, why) && open_cgroup(trace, options, why) &&
-	    attach(trace, options, why))
-		return true;
-	trace_close(trace);
-	return false;
+	/* First, because without this cgroup COMMAND does not run, traced or not. */
+	if (options->cgroup_parent && !trace_open_cgroup(trace, options, why))
+		return false;
+	return open_tracer(trace, options, why) &&
+	       (options->cgroup_parent || trace_open_cgroup(trace, options, why)) &&
+	       attach(trace, options, why);
 }
 
-static void remove_created_cgroup(struct cgroup *cgroup)
+static void remove_created_cgroup(struct cgroup *cgroup, bool traced)
 {
 	struct cgroup_rest rest = cgroup_remove(cgroup);
+	unsigned running = rest.moved + rest.kept;
 
-	if (rest.moved)
-		warn_user("%u process%s started by COMMAND %s still running, no longer traced",
-			  rest.moved, rest.moved == 1 ? "" : "es", rest.moved == 1 ? "is" : "are");
-	if (rest.error)
+	if (running)
+		warn_user("%u process%s started by COMMAND %s still running%s", running,
+			  running == 1 ? "" : "es", running == 1 ? "is" : "are",
+			  traced ? ", no longer traced" : "");
+	if (rest.kept)
+		warn_user("the cgroup %s stays, because the cgroup above it accepts no processes",
+			  cgroup->path);
+	else if (rest.error)
 		warn_user("cannot remove the cgroup %s: %s", cgroup->path, strerror(-rest.error));
 }
 
@@ -121,7 +136,7 @@ void trace_detach(struct trace *trace)
 		agentsh_ebpf_session_detach(trace->session);
 	trace->session = NULL;
 	if (trace->cgroup.parent_fd >= 0)
-		remove_created_cgroup(&trace->cgroup);
+		remove_created_cgroup(&trace->cgroup, trace->tracer != NULL);
 	cgroup_close(&trace->cgroup);
 }
 

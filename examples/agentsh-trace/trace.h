@@ -22,7 +22,12 @@ struct trace {
 /* Sets up a trace that is not running. */
 void trace_init(struct trace *trace);
 
-/* On failure returns false, fills why and leaves nothing behind. */
+/* These return false and fill why on failure; then call trace_close(). */
+
+/* Opens the cgroup of --cgroup, or makes a cgroup for COMMAND. */
+bool trace_open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why);
+
+/* Opens the cgroup, too. */
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why);
 
 /* Stops recording events; unread events can still be read. Removes the cgroup if trace made it. */

@@ -23,6 +23,7 @@ EVENT = {
     "type": str, "ts": str, "session_id": int, "pid": int, "tgid": int, "ppid": int, "uid": int,
     "comm": str, "cgroup_id": int, "socket_cookie": int, "family": str, "v4_mapped": bool,
     "proto": str, "dst_ip": str, "dst_port": int, "src_ip": str, "src_port": int,
+    "ifindex": int, "source_routed": bool, "unspecified": bool, "untracked": bool,
     "session_lost": int,
 }
 COMMON = {"type": str, "ts": str, "session_id": int}
@@ -39,7 +40,7 @@ SHAPES = {
     "net_accepted": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
     "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
-                          deduplicated=int, malformed=int),
+                          deduplicated=int, malformed=int, untracked=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
 # net_closed of a datagram socket
@@ -92,7 +93,7 @@ def load_stream(path):
         need(before["session_id"] == after["session_id"], "session_id:", after)
     need(end["cgroup_id"] == lines[0]["cgroup_id"], "cgroup_id:", end)
     need(end["delivered"] == len(events), "delivered:", end, "but lines:", len(events))
-    need(end["malformed"] == 0 and end["lost_quota"] <= end["lost"], "counts:", end)
+    need(end["malformed"] == end["untracked"] == 0 and end["lost_quota"] <= end["lost"], "counts:", end)
     return lines, events
 
 

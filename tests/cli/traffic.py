@@ -4,16 +4,20 @@
 
 traffic.py calls SAYS          makes each kind of call once, and writes the expected events to
                                SAYS, as one JSON object per call
+traffic.py places              calls connect() with an interface, and with 0.0.0.0 and ::
 traffic.py names               calls connect() once under each name in NAMES
 traffic.py flood COUNT         sends COUNT datagrams
+traffic.py sockets COUNT       calls connect() of this many sockets, all open at the same time
 traffic.py hold READY GO       calls connect(), creates the file READY and waits for the file GO
 traffic.py signal READY NAME   waits for a signal, writes its name to NAME, and exits with 7
 traffic.py seccomp COMMAND...  runs COMMAND with a filter that forbids clone3()
 """
+import contextlib
 import ctypes
 import errno
 import json
 import os
+import resource
 import signal
 import socket
 import struct
@@ -85,6 +89,10 @@ class Says:
             "dst_port": dst[1],
             "src_ip": "::" if v6 else "0.0.0.0",
             "src_port": 0,
+            "ifindex": 0,
+            "source_routed": False,
+            "unspecified": False,
+            "untracked": False,
             "session_lost": 0,
         }
         said.update(other)
@@ -161,6 +169,21 @@ def calls(path):
     in_child(other_user)
 
 
+def places():
+    lo = 1  # its index in every network namespace
+    for family, dst, device in (
+        (socket.AF_INET6, ("fe80::1234", 9, 0, lo), None),
+        (socket.AF_INET, ("127.0.0.5", 9), b"lo"),
+        (socket.AF_INET, ("0.0.0.0", 9), None),
+        (socket.AF_INET6, ("::", 9), None),
+    ):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            if device:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device)
+            with contextlib.suppress(OSError):  # without a route, the attempt is reported all the same
+                sock.connect(dst)
+
+
 def names():
     for name in NAMES:
         set_name(name)
@@ -177,6 +200,14 @@ def flood(count):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _ in range(count):
             sock.sendto(b"x", ("127.0.0.1", 9))
+
+
+def many_sockets(count):
+    limit = max(resource.getrlimit(resource.RLIMIT_NOFILE)[1], count + 100)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    for sock in held:
+        sock.connect(("127.0.0.1", 9))
 
 
 def touch(path, text=""):
@@ -221,10 +252,12 @@ def seccomp(command):
 def main(what, *args):
     if what == "flood":
         flood(int(args[0]))
+    elif what == "sockets":
+        many_sockets(int(args[0]))
     elif what == "seccomp":
         seccomp(list(args))
     else:
-        {"calls": calls, "names": names, "hold": hold, "signal": wait_signal}[what](*args)
+        {"calls": calls, "places": places, "names": names, "hold": hold, "signal": wait_signal}[what](*args)
 
 
 if __name__ == "__main__":

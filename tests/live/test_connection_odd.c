@@ -11,11 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "connection.h"
+#include "connection_attempts.h"
 
 #define CLOSED AGENTSH_EBPF_EVENT_CLOSED
 #define LOCAL AGENTSH_EBPF_FLAG_LOCAL_CLOSED
-#define ACCEPT AGENTSH_EBPF_HOOK_ACCEPT
 #define TCP_ESTABLISHED_STATE 1
 #define FASTOPEN_BOTH_NO_COOKIE                                                                    \
 	"1543" /* Documentation/networking/ip-sysctl: 1 | 2 | 4 | 0x200 | 0x400 */
@@ -200,25 +199,16 @@ static void (*const paths[])(enum connection_family family, struct odd *odd) = {
 	fastopen_send, fastopen_connect, mptcp, crossed, retransmitted,
 };
 
-#define FAMILIES 3
-#define HOOK_SETS 2
-#define CONNECTIONS (HOOK_SETS * FAMILIES) /* of one path, all at the same time */
-
-struct attempt {
-	size_t path;
-	enum connection_family family;
-};
-
 static void run_attempt(const void *arg, void *out)
 {
-	const struct attempt *attempt = arg;
+	const struct connection_attempt *attempt = arg;
 
 	live_own_netns(NULL, NULL);
 	paths[attempt->path](attempt->family, out);
 }
 
-static struct odd made[CONNECTIONS];
-static struct connection all[CONNECTIONS];
+static struct odd made[CONNECTION_ATTEMPTS];
+static struct connection all[CONNECTION_ATTEMPTS];
 
 static const struct agentsh_ebpf_event *closed_of(uint64_t session_id)
 {
@@ -235,36 +225,23 @@ static const struct agentsh_ebpf_event *closed_of(uint64_t session_id)
 /* All families at the same time, with and without HOOK_ACCEPT: a lost segment takes a second. */
 START_TEST(odd_one)
 {
-	struct agentsh_ebpf_tracer *tracer[HOOK_SETS] = {
-		connection_open(CONNECTION_CONNECT),
-		connection_open(CONNECTION_CONNECT | ACCEPT),
-	};
-	struct live_cgroup session[CONNECTIONS];
-	struct live_worker worker[CONNECTIONS];
+	struct connection_attempts attempts;
 	size_t count = 0;
 
 	memset(made, 0, sizeof(made));
-	for (int i = 0; i < CONNECTIONS; i++) {
-		const struct attempt attempt = {(size_t)_i, (enum connection_family)(i % FAMILIES)};
-
-		live_cgroup_make(&session[i], NULL);
-		live_attach(tracer[i / FAMILIES], &session[i], (uint64_t)i + 1);
-		live_worker_start(&worker[i], &session[i]);
-		live_worker_send(&worker[i], run_attempt, &attempt, sizeof(attempt),
-				 sizeof(made[i]));
-	}
-	for (int i = 0; i < CONNECTIONS; i++) {
-		live_worker_receive(&worker[i], &made[i], sizeof(made[i]));
-		live_worker_stop(&worker[i]);
+	connection_attempts_start(&attempts, (size_t)_i, run_attempt, sizeof(made[0]));
+	for (int i = 0; i < CONNECTION_ATTEMPTS; i++) {
+		live_worker_receive(&attempts.worker[i], &made[i], sizeof(made[i]));
+		live_worker_stop(&attempts.worker[i]);
 		if (made[i].left_out) {
 			fprintf(stderr, "left out: mptcp: the kernel has no such protocol\n");
 			continue;
 		}
 		all[count++] = made[i].connection;
 		/* waits for the events of this worker only: those of earlier workers are there */
-		connection_drain(tracer[i / FAMILIES], all, count);
+		connection_drain(attempts.tracer[i], all, count);
 	}
-	for (int i = 0; i < CONNECTIONS; i++) {
+	for (int i = 0; i < CONNECTION_ATTEMPTS; i++) {
 		const uint64_t id = (uint64_t)i + 1;
 
 		if (made[i].left_out)

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "traffic.h"
@@ -28,14 +27,6 @@ static void begin(agentsh_ebpf_event_fn on_event)
 	live_worker_start(&worker, &cgroup);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- the ends of a wait --------------------------------------------------- */
 
 START_TEST(timeout)
@@ -44,9 +35,9 @@ START_TEST(timeout)
 	int64_t start, took;
 
 	begin(NULL);
-	start = now_ms();
+	start = live_now_ms();
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 50), 0);
-	took = now_ms() - start;
+	took = live_now_ms() - start;
 	ck_assert_int_ge(took, 49);
 	ck_assert_int_lt(took, LIVE_DEADLINE_MS);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 0), 0);
@@ -77,7 +68,7 @@ END_TEST
 /* Waits until the thread sleeps, which it only does inside the poll. */
 static void until_asleep(pid_t tid)
 {
-	int64_t end = now_ms() + LIVE_DEADLINE_MS;
+	int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
 	char path[64], state = 'R';
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)tid);
@@ -87,7 +78,7 @@ static void until_asleep(pid_t tid)
 		LIVE_CHECK(file && fscanf(file, "%*d %*s %c", &state) == 1, "%s: %s", path,
 			   strerror(errno));
 		fclose(file);
-		LIVE_CHECK(now_ms() < end, "thread %d never waits", (int)tid);
+		LIVE_CHECK(live_now_ms() < end, "thread %d never waits", (int)tid);
 		sched_yield();
 	}
 }
@@ -159,9 +150,9 @@ START_TEST(wake_in_advance)
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(agentsh_ebpf_wake(tracer), 0);
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, -1), 0);
-	start = now_ms();
+	start = live_now_ms();
 	ck_assert_int_eq(agentsh_ebpf_poll(tracer, 30), 0);
-	ck_assert_int_ge(now_ms() - start, 29);
+	ck_assert_int_ge(live_now_ms() - start, 29);
 	agentsh_ebpf_wake(tracer);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &event, 1, -1), 0);
 	/* pending events come first; the wake ends the next call that would wait */

@@ -10,17 +10,13 @@
 #include "kernel.h"
 #include "connection.h"
 
-#define NS_PER_SECOND 1000000000ULL
 #define STEP_NS 2000000
 
 bool connection_errors_hidden;
 
 uint64_t connection_now(void)
 {
-	struct timespec now;
-
-	LIVE_CHECK(!clock_gettime(CLOCK_BOOTTIME, &now), "clock_gettime: %s", strerror(errno));
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+	return live_clock_ns(CLOCK_BOOTTIME);
 }
 
 struct connection_address connection_loopback(enum connection_family family, uint16_t port)

@@ -166,22 +166,14 @@ void expectation_socket(struct expectation *t, int fd)
 	t->want.socket_type = (uint16_t)type;
 }
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	LIVE_CHECK(!clock_gettime(clock, &now), "clock_gettime: %s", strerror(errno));
-	return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
-}
-
 void expectation_clocks(struct expectation *t, int end)
 {
 	/* the wall clock is read first and last, so that its range contains the other one */
 	if (end)
-		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
-	t->real_ns[end] = clock_ns(CLOCK_REALTIME);
+		t->boot_ns[end] = live_clock_ns(CLOCK_BOOTTIME);
+	t->real_ns[end] = live_clock_ns(CLOCK_REALTIME);
 	if (!end)
-		t->boot_ns[end] = clock_ns(CLOCK_BOOTTIME);
+		t->boot_ns[end] = live_clock_ns(CLOCK_BOOTTIME);
 }
 
 static char text[512];

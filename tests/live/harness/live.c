@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "live.h"
@@ -244,24 +243,29 @@ size_t live_drain(struct agentsh_ebpf_tracer *tracer)
 	return live_seen.count - before;
 }
 
-static int64_t now_ms(void)
+uint64_t live_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	LIVE_CHECK(!clock_gettime(clock, &now), "clock_gettime: %s", strerror(errno));
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+int64_t live_now_ms(void)
+{
+	return (int64_t)(live_clock_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 void live_drain_until(struct agentsh_ebpf_tracer *tracer, size_t count)
 {
-	int64_t end = now_ms() + LIVE_DEADLINE_MS;
+	int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
 
 	while (live_seen.count < count) {
 		int ret = agentsh_ebpf_poll(tracer, 100);
 
 		LIVE_CHECK(ret >= 0, "poll: %d", ret);
-		LIVE_CHECK(now_ms() < end, "%zu of %zu events after %d ms", live_seen.count, count,
-			   LIVE_DEADLINE_MS);
+		LIVE_CHECK(live_now_ms() < end, "%zu of %zu events after %d ms", live_seen.count,
+			   count, LIVE_DEADLINE_MS);
 	}
 }
 

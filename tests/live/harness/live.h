@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <check.h>
 
@@ -103,6 +104,11 @@ void live_forked(int unshare_flags, live_fn fn, const void *arg, void *out, size
 
 /* live_fn: enters a new network namespace and sets lo up. */
 void live_own_netns(const void *unused, void *unused_out);
+
+/* ---- time ---------------------------------------------------------------- */
+
+uint64_t live_clock_ns(clockid_t clock);
+int64_t live_now_ms(void); /* CLOCK_MONOTONIC */
 
 /* ---- tracers ------------------------------------------------------------ */
 

@@ -34,10 +34,7 @@ uint32_t pace_random(uint32_t *seed, uint32_t below)
 
 int64_t pace_now_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return (int64_t)(live_clock_ns(CLOCK_MONOTONIC) / 1000);
 }
 
 static void wait_until_us(int64_t end)
