@@ -42,9 +42,9 @@ static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_s
 	struct agentsh_sock_key key = {.generation = session->generation};
 	struct sock_state *first = NULL;
 
-	if (!is_kernel_thread())
+	if (rec->head.protocol != PROTOCOL_MPTCP || !is_kernel_thread())
 		return;
-	if (rec->head.protocol == PROTOCOL_MPTCP && agentsh_settings.lifecycle) {
+	if (agentsh_settings.lifecycle) {
 		key.cookie = first_subflow(ctx);
 		first = sock_state_find(&key);
 	}

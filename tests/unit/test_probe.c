@@ -48,7 +48,7 @@ static const struct {
 	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", LIFE_HOOK | ACCEPT_HOOK},
-	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.9", 0},
+	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10", LIFE_HOOK | ACCEPT_HOOK},
 	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 	{23, "bind6", 0, EINVAL, "cgroup/bind6", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 };
