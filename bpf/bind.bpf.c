@@ -39,5 +39,3 @@ int agentsh_bind6(struct bpf_sock_addr *ctx)
 {
 	return remember_listener(ctx, bpf_get_local_storage(&agentsh_state_bind6, 0));
 }
-
-char _license[] SEC("license") __weak = "Dual BSD/GPL";

@@ -32,9 +32,9 @@ static __always_inline void keep_state(struct agentsh_record *rec,
 		sock_state_set_call(sock, rec);
 }
 
-static __always_inline void report(struct bpf_sock_addr *ctx, const struct fields *f,
-				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot)
+static __always_inline void report_connect(struct bpf_sock_addr *ctx, const struct fields *f,
+					   const struct agentsh_session_state *session,
+					   struct agentsh_slot *slot)
 {
 	struct agentsh_record rec;
 
@@ -60,7 +60,7 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	f.ifindex = interface4(ctx);
 	sk = ctx->sk;
 	set_ends4(&f, ctx, sk ? sk->src_ip4 : 0);
-	report(ctx, &f, session, slot);
+	report_connect(ctx, &f, session, slot);
 	return 1;
 }
 
@@ -83,8 +83,6 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	COPY_ADDR6(f.remote, ctx->user_ip6);
 	resolve_unspecified6(&f);
 	unmap_ends6(&f);
-	report(ctx, &f, session, slot);
+	report_connect(ctx, &f, session, slot);
 	return 1;
 }
-
-char _license[] SEC("license") __weak = "Dual BSD/GPL";

@@ -19,7 +19,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);
 	__type(value, struct listener_ref);
-} agentsh_listeners __weak SEC(".maps");
+} agentsh_listeners SEC(".maps");
 
 static __always_inline struct agentsh_sock_key listener_key(__u64 cookie, __u64 generation)
 {

@@ -9,11 +9,10 @@
 #include "session_state.h"
 #include "settings.h"
 
-/* Every source file of the object declares these maps; the linker merges them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20); /* the library sets the real size */
-} agentsh_ring __weak SEC(".maps");
+} agentsh_ring SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -21,7 +20,7 @@ struct {
 	__uint(max_entries, 1); /* the library sets the real size */
 	__type(key, __u32);
 	__type(value, struct agentsh_slot);
-} agentsh_slots __weak SEC(".maps");
+} agentsh_slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -29,9 +28,11 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct agentsh_control);
-} agentsh_control __weak SEC(".maps");
+} agentsh_control SEC(".maps");
 
-const volatile struct agentsh_settings agentsh_settings __weak SEC(".rodata.settings") = {};
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+const volatile struct agentsh_settings agentsh_settings SEC(".rodata.settings") = {};
 
 /*
  * A cgroup storage map of one program. Before kernel 5.9 (7d9c3427894f) such a map cannot

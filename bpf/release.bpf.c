@@ -83,5 +83,3 @@ int agentsh_release(struct bpf_sock *ctx)
 	sock_state_forget(slot, &key);
 	return 1;
 }
-
-char _license[] SEC("license") __weak = "Dual BSD/GPL";

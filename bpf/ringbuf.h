@@ -41,34 +41,69 @@ static __always_inline __u64 wakeup_flags(__u64 in_ring)
 }
 
 /*
- * Writes the record to the ring, or counts it as lost. Returns whether it was written. A
- * reservation that is not submitted yet blocks all later records, also those of other
- * sessions. The record is therefore filled before it gets here, so that as little as
- * possible happens in between: a thread may lose its CPU at any time.
+ * Kernel 6.10 (fc7566ad0a82) added these functions, which need BTF. If the kernel lacks
+ * them, their address is 0, and the verifier removes the calls.
  */
+#ifdef AGENTSH_TASK
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+#endif
+
+static __always_inline void preemption_off(void)
+{
+#ifdef AGENTSH_TASK
+	if (bpf_preempt_disable)
+		bpf_preempt_disable();
+#endif
+}
+
+static __always_inline void preemption_on(void)
+{
+#ifdef AGENTSH_TASK
+	if (bpf_preempt_disable)
+		bpf_preempt_enable();
+#endif
+}
+
+/*
+ * Returns whether the ring had space. A reservation that is not submitted yet blocks all
+ * later records, also those of other sessions. The record is therefore filled before it
+ * gets here, and where the kernel allows it, the thread keeps its CPU until it has
+ * submitted the record.
+ */
+static __always_inline int ringbuf_copy(struct agentsh_slot *slot,
+					const struct agentsh_session_state *session,
+					const struct agentsh_record *rec, const __u64 size,
+					__u64 in_ring)
+{
+	const __u64 bytes = AGENTSH_RING_BYTES(size);
+	struct agentsh_record *to;
+
+	preemption_off();
+	to = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
+	if (to) {
+		__builtin_memcpy(to, rec, size);
+		to->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;
+		__sync_fetch_and_add(&slot->produced, bytes);
+		bpf_ringbuf_submit(to, wakeup_flags(in_ring + bytes));
+	}
+	preemption_on();
+	return to != NULL;
+}
+
+/* Writes the record to the ring, or counts it as lost. Returns whether it was written. */
 static __always_inline int ringbuf_write(struct agentsh_slot *slot,
 					 const struct agentsh_session_state *session,
 					 const struct agentsh_record *rec, const __u64 size)
 {
-	const __u64 bytes = AGENTSH_RING_BYTES(size);
 	__u64 in_ring = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA);
-	struct agentsh_record *to;
 
-	if (quota_used_up(slot, in_ring)) {
+	if (quota_used_up(slot, in_ring))
 		__sync_fetch_and_add(&slot->lost_quota, 1);
-		__sync_fetch_and_add(&slot->lost, 1);
-		return 0;
-	}
-	to = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
-	if (!to) {
-		__sync_fetch_and_add(&slot->lost, 1);
-		return 0;
-	}
-	__builtin_memcpy(to, rec, size);
-	to->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;
-	__sync_fetch_and_add(&slot->produced, bytes);
-	bpf_ringbuf_submit(to, wakeup_flags(in_ring + bytes));
-	return 1;
+	else if (ringbuf_copy(slot, session, rec, size, in_ring))
+		return 1;
+	__sync_fetch_and_add(&slot->lost, 1);
+	return 0;
 }
 
 #endif

@@ -103,9 +103,9 @@ static __always_inline void first_datagram(struct agentsh_record *rec,
 		count_datagram(sock, rec);
 }
 
-static __always_inline void report(const struct fields *f,
-				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot)
+static __always_inline void report_datagram(const struct fields *f,
+					    const struct agentsh_session_state *session,
+					    struct agentsh_slot *slot)
 {
 	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(f);
 	struct agentsh_sock_key key;
@@ -141,7 +141,7 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	fields_of(&f, ctx);
 	f.ifindex = interface4(ctx);
 	set_ends4(&f, ctx, ctx->msg_src_ip4);
-	report(&f, session, slot);
+	report_datagram(&f, session, slot);
 	return 1;
 }
 
@@ -160,8 +160,6 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	COPY_ADDR6(f.remote, ctx->user_ip6);
 	resolve_unspecified6(&f);
 	unmap_ends6(&f);
-	report(&f, session, slot);
+	report_datagram(&f, session, slot);
 	return 1;
 }
-
-char _license[] SEC("license") __weak = "Dual BSD/GPL";

@@ -40,7 +40,7 @@ struct {
 	__uint(max_entries, 1); /* the library sets the real size */
 	__type(key, struct agentsh_sock_key);
 	__type(value, struct sock_state);
-} agentsh_sock_states __weak SEC(".maps");
+} agentsh_sock_states SEC(".maps");
 
 static __always_inline struct sock_state *sock_state_find(const struct agentsh_sock_key *key)
 {

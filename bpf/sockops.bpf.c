@@ -334,5 +334,3 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	}
 	return 1;
 }
-
-char _license[] SEC("license") __weak = "Dual BSD/GPL";

@@ -143,10 +143,10 @@ static __always_inline void task_fill(struct agentsh_task *task)
 	SET_WORD(task->pid, word_of(pid, tgid));
 	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
 	task->cgroup_id = bpf_get_current_cgroup_id();
+	/* kernel 6.1 does not write the bytes after the name's end */
+	__builtin_memset(task->comm, 0, sizeof(task->comm));
 	if (agentsh_settings.comm)
 		bpf_get_current_comm(task->comm, sizeof(task->comm));
-	else
-		__builtin_memset(task->comm, 0, sizeof(task->comm));
 	task_read(task, pid, tgid);
 }
 

@@ -1,7 +1,7 @@
 # agentsh_bpf_skeleton(<name> SOURCES <file>... [CPU v2|v3] [DEFINES <define>...] [DEPENDS <file>...])
 #
-# Compiles eBPF programs, links them into one object, and generates <name>.skel.h from
-# it in the current binary directory. Sets <name>_SKELETON to the path of that header.
+# Compiles eBPF programs into one object, and generates <name>.skel.h from it in the
+# current binary directory. Sets <name>_SKELETON to the path of that header.
 # Requires clang with the bpf target, and bpftool 5.13 or later for "gen object".
 
 find_program(AGENTSH_CLANG NAMES clang clang-21 clang-20 clang-19 clang-18 clang-17 clang-16
@@ -56,30 +56,36 @@ function(agentsh_bpf_skeleton name)
     set(ARG_CPU v3)
   endif()
   list(TRANSFORM ARG_DEFINES PREPEND -D)
-  set(objects)
+  # One translation unit: the linker of bpftool 7.1 refuses two objects that call the same function
+  # of the kernel.
+  set(unit)
+  set(sources)
   foreach(source ${ARG_SOURCES})
-    get_filename_component(base ${source} NAME_WE)
     get_filename_component(source ${source} ABSOLUTE)
-    set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.${base}.o)
-    add_custom_command(
-      OUTPUT ${object}
-      COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} -mcpu=${ARG_CPU} ${ARG_DEFINES}
-              -I${PROJECT_SOURCE_DIR}/bpf -c ${source} -o ${object}
-      DEPENDS ${source} ${ARG_DEPENDS}
-      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-      COMMENT "BPF ${name}: ${base}"
-      VERBATIM)
-    list(APPEND objects ${object})
+    list(APPEND sources ${source})
+    string(APPEND unit "#include \"${source}\"\n")
   endforeach()
+  set(whole ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.c)
+  file(GENERATE OUTPUT ${whole} CONTENT "${unit}")
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.o)
+  add_custom_command(
+    OUTPUT ${object}
+    COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} -mcpu=${ARG_CPU} ${ARG_DEFINES}
+            -ffile-prefix-map=${CMAKE_CURRENT_BINARY_DIR}=.
+            -I${PROJECT_SOURCE_DIR}/bpf -c ${whole} -o ${object}
+    DEPENDS ${whole} ${sources} ${ARG_DEPENDS}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    COMMENT "BPF ${name}"
+    VERBATIM)
   set(linked ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(header ${CMAKE_CURRENT_BINARY_DIR}/${name}.skel.h)
   add_custom_command(
     OUTPUT ${header}
     BYPRODUCTS ${linked}
-    COMMAND ${AGENTSH_BPFTOOL} gen object ${linked} ${objects}
+    COMMAND ${AGENTSH_BPFTOOL} gen object ${linked} ${object}
     COMMAND sh -c "\"$1\" gen skeleton \"$2\" name \"$3\" >\"$4.tmp\" && mv \"$4.tmp\" \"$4\"" --
             ${AGENTSH_BPFTOOL} ${linked} ${name}_bpf ${header}
-    DEPENDS ${objects}
+    DEPENDS ${object}
     COMMENT "BPF ${name}: skeleton"
     VERBATIM)
   set(${name}_SKELETON ${header} PARENT_SCOPE)

@@ -26,10 +26,6 @@ static uint32_t own_pidns(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-/*
- * Sets the settings. The linker may keep one copy per source file, and all copies get the
- * same values.
- */
 static int set_settings(const struct agentsh_ring *ring, uint32_t hooks, uint32_t flags,
 			struct bpf_object *obj, const struct agentsh_variant *variant)
 {
@@ -44,15 +40,7 @@ static int set_settings(const struct agentsh_ring *ring, uint32_t hooks, uint32_
 		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
-	struct agentsh_settings copies[8];
-	size_t size = 0;
-
-	if (!map || !bpf_map__initial_value(map, &size) || size > sizeof(copies) ||
-	    size % sizeof(settings))
-		return -EINVAL;
-	for (size_t i = 0; i < size / sizeof(settings); i++)
-		copies[i] = settings;
-	return bpf_map__set_initial_value(map, copies, size);
+	return map ? bpf_map__set_initial_value(map, &settings, sizeof(settings)) : -ENOENT;
 }
 
 static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)

@@ -8,7 +8,7 @@ all_machines=(
 	7 5.10 6.12 6.1
 	5.10+hybrid 6.1+netcls
 	5.10+nobtf 7+nobtf
-	6.12+lockdown
+	6.12+lockdown 6.12+preempt
 	6.12+v1 7+v1
 	6.1+1cpu 7+4cpu
 	6.12+arm64
@@ -40,13 +40,14 @@ describe() {
 	IFS=+ read -r -a variants <<<"$1"
 	suite_of "${variants[0]}" >/dev/null || return 1
 	arch=amd64 board=q35 console=ttyS0 cpus=2
-	local cgroup=v2 netcls=not btf=shown lockdown='' skip=''
+	local cgroup=v2 netcls=not btf=shown lockdown='' preempt='' skip=''
 	for variant in "${variants[@]:1}"; do
 		case $variant in
 		hybrid | v1) cgroup=$variant ;;
 		netcls) cgroup=hybrid netcls=used ;;
 		nobtf) btf=hidden ;;
 		lockdown) lockdown=lockdown=confidentiality ;;
+		preempt) preempt=preempt=full ;;
 		arm64) arch=arm64 board=virt console=ttyAMA0 skip=live-fairness ;;
 		1cpu) cpus=1 ;;
 		4cpu) cpus=4 skip=live-fairness ;;
@@ -54,7 +55,7 @@ describe() {
 		esac
 	done
 	# oops=panic: a kernel that stumbles over our programs must not pass
-	command_line="quiet loglevel=4 panic=-1 oops=panic rdinit=/init $lockdown"
+	command_line="quiet loglevel=4 panic=-1 oops=panic rdinit=/init $lockdown $preempt"
 	command_line+=" vm_cgroup=$cgroup vm_netcls=$netcls vm_btf=$btf vm_skip=$skip,$more_skip"
 }
 
@@ -66,12 +67,17 @@ allowed='
 5.10*	live-connection_odd	mptcp* the kernel has no such protocol
 5.10*	live-odd	ping* the kernel has no hook there
 7*	live-odd	udplite* the kernel has no such protocol
+5.10*	live-preempted	the kernel has no bpf_preempt_disable()
+6.1	live-preempted	the kernel has no bpf_preempt_disable()
+6.1+*	live-preempted	the kernel has no bpf_preempt_disable()
 *+v1*	live-*	no cgroup v2 is mounted
 *+nobtf*	live-pidns	the kernel has no BTF
 *+nobtf*	live-old_pidns	the kernel has no BTF
+*+nobtf*	live-preempted	the kernel has no BTF
 *+nobtf*	live-probe_hosts	*the kernel has no BTF
 *+lockdown*	live-pidns	the kernel is locked down
 *+lockdown*	live-old_pidns	the kernel is locked down
+*+lockdown*	live-preempted	the kernel is locked down
 *+arm64*	live-fairness	skipped: too heavy for this machine
 *+4cpu*	live-fairness	skipped: too heavy for this machine
 '

@@ -4,7 +4,8 @@
 #
 # Usage: tests/vm/run.sh [--ci | MACHINE...] [--tests NAME,NAME...] [--update-docs]
 #   MACHINE        5.10, 6.1, 6.12 or 7 (the newest), with variants: +hybrid, +netcls, +v1, +nobtf,
-#                  +lockdown, +1cpu, +4cpu, +arm64; for example 6.12+v1. Default: the whole matrix
+#                  +lockdown, +preempt, +1cpu, +4cpu, +arm64; for example 6.12+v1. Default: the whole
+#                  matrix
 #   --ci           only the oldest and the newest kernel, without the slowest tests
 #   --tests        only these tests, for example live-event,command
 #   --update-docs  write the tables of docs/KERNELS.md if nothing failed; not with --ci
