@@ -31,6 +31,7 @@ struct pid {
 
 struct task_struct {
 	unsigned int flags;
+	__u32 pid;
 	__u32 tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;

@@ -11,6 +11,24 @@
 #include "record.h"
 #include "words.h"
 
+/* The numbers of a task. */
+struct task_facts {
+	__u64 process_start_ns;
+	__u32 pid;
+	__u32 tgid;
+	__u32 ppid;
+	__u32 ns_pid;
+	__u32 ns_tgid;
+};
+
+static __always_inline void task_ids(struct task_facts *facts)
+{
+	__u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	facts->pid = (__u32)pid_tgid;
+	facts->tgid = pid_tgid >> 32;
+}
+
 #ifdef AGENTSH_TASK
 
 #include <bpf/bpf_core_read.h>
@@ -49,21 +67,13 @@ static __always_inline __u32 pid_in_namespace(struct pid *pid, unsigned int leve
 	return 0;
 }
 
-/* What the kernel's task structure tells beyond the helpers. */
-struct task_facts {
-	__u64 process_start_ns;
-	__u32 ppid;
-	__u32 ns_pid;
-	__u32 ns_tgid;
-	int is_leader; /* in: the thread is the first of its process */
-};
-
 /* Reads the task on every kernel with BTF, with one helper call per pointer. */
 static __always_inline void task_read_copied(struct task_facts *facts, __u32 inode)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(current, group_leader);
 
+	task_ids(facts);
 	facts->ppid = BPF_CORE_READ(current, real_parent, tgid);
 	facts->process_start_ns = BPF_CORE_READ(leader, start_boottime);
 	if (inode) {
@@ -72,7 +82,7 @@ static __always_inline void task_read_copied(struct task_facts *facts, __u32 ino
 
 		facts->ns_pid = pid_in_namespace(pid, BPF_CORE_READ(pid, level), inode, 0);
 		facts->ns_tgid =
-			facts->is_leader
+			facts->pid == facts->tgid
 				? facts->ns_pid
 				: pid_in_namespace(tgid, BPF_CORE_READ(tgid, level), inode, 0);
 	}
@@ -93,61 +103,57 @@ static __always_inline void task_read_direct(struct task_facts *facts, __u32 ino
 	struct task_struct *current = bpf_get_current_task_btf();
 	struct task_struct *leader = current->group_leader;
 
+	facts->pid = current->pid;
+	facts->tgid = current->tgid;
 	facts->ppid = current->real_parent->tgid;
 	facts->process_start_ns = leader->start_boottime;
 	if (inode) {
 		facts->ns_pid = pid_in_namespace_direct(current, inode);
-		facts->ns_tgid =
-			facts->is_leader ? facts->ns_pid : pid_in_namespace_direct(leader, inode);
+		facts->ns_tgid = facts->pid == facts->tgid ? facts->ns_pid
+							   : pid_in_namespace_direct(leader, inode);
 	}
 }
 
-static __always_inline void task_read(struct agentsh_task *task, __u32 pid, __u32 tgid)
+static __always_inline void task_read(struct task_facts *facts)
 {
 	__u32 inode = agentsh_settings.pidns_inode;
 	__u32 nested_inode = inode == PIDNS_INITIAL ? 0 : inode;
-	struct task_facts facts = {
-		.ns_pid = inode == PIDNS_INITIAL ? pid : 0,
-		.ns_tgid = inode == PIDNS_INITIAL ? tgid : 0,
-		.is_leader = pid == tgid,
-	};
 
 	if (agentsh_settings.task_direct)
-		task_read_direct(&facts, nested_inode);
+		task_read_direct(facts, nested_inode);
 	else
-		task_read_copied(&facts, nested_inode);
-	SET_WORD(task->ppid, word_of(facts.ppid, facts.ns_pid));
-	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, 0));
-	task->process_start_ns = facts.process_start_ns;
+		task_read_copied(facts, nested_inode);
+	if (inode == PIDNS_INITIAL) {
+		facts->ns_pid = facts->pid;
+		facts->ns_tgid = facts->tgid;
+	}
 }
 
 #else
 
-static __always_inline void task_read(struct agentsh_task *task, __u32 pid, __u32 tgid)
+static __always_inline void task_read(struct task_facts *facts)
 {
-	(void)pid;
-	(void)tgid;
-	SET_WORD(task->ppid, 0);
-	SET_WORD(task->ns_tgid, 0);
-	task->process_start_ns = 0;
+	task_ids(facts);
 }
 
 #endif
 
 static __always_inline void task_fill(struct agentsh_task *task)
 {
-	__u64 pid_tgid = bpf_get_current_pid_tgid();
 	__u64 uid_gid = bpf_get_current_uid_gid();
-	__u32 pid = (__u32)pid_tgid, tgid = pid_tgid >> 32;
+	struct task_facts facts = {};
 
-	SET_WORD(task->pid, word_of(pid, tgid));
+	task_read(&facts);
+	SET_WORD(task->pid, word_of(facts.pid, facts.tgid));
 	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
+	SET_WORD(task->ppid, word_of(facts.ppid, facts.ns_pid));
+	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, 0));
+	task->process_start_ns = facts.process_start_ns;
 	task->cgroup_id = bpf_get_current_cgroup_id();
 	/* kernel 6.1 does not write the bytes after the name's end */
 	__builtin_memset(task->comm, 0, sizeof(task->comm));
 	if (agentsh_settings.comm)
 		bpf_get_current_comm(task->comm, sizeof(task->comm));
-	task_read(task, pid, tgid);
 }
 
 #endif
