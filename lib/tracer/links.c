@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "checks/diagnose.h"
+#include "checks/displace.h"
 #include "tracer/tracer.h"
 
 static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgroup_fd,
@@ -133,24 +134,70 @@ void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
 			close(s->links[i]);
 }
 
+static int refuse_to_displace(const struct agentsh_program_desc *desc,
+			      const struct agentsh_displaced *d, const char *what,
+			      struct agentsh_ebpf_error *err)
+{
+	char program[64];
+
+	agentsh_program_describe(d->program_id, program, sizeof(program));
+	return agentsh_fail(err, -EBUSY, AGENTSH_EBPF_STEP_LINK,
+			    "%s: %s %s of a cgroup above; attach that program with "
+			    "BPF_F_ALLOW_MULTI, or set AGENTSH_EBPF_ATTACH_DISPLACE",
+			    desc->attach_name, what, program);
+}
+
+static int check_displaced(const struct agentsh_ebpf_session *s, int cgroup_fd,
+			   struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_programs *programs = &s->tracer->programs;
+
+	for (uint32_t i = 0; i < programs->count; i++) {
+		const struct agentsh_program_desc *desc = programs->list[i].desc;
+		int ret = agentsh_displaced_find(cgroup_fd, desc->attach_type, &displaced[i]);
+
+		if (ret)
+			return link_failed(desc, ret, cgroup_fd, s->cgroup_id, err);
+		if (displaced[i].answer == AGENTSH_DISPLACES_PROGRAM)
+			return refuse_to_displace(desc, &displaced[i], "attaching would displace",
+						  err);
+	}
+	return 0;
+}
+
+/* With displaced, fails if the link has displaced a program; the caller removes all links then. */
+static int link_one(struct agentsh_ebpf_session *s, uint32_t i, int cgroup_fd,
+		    struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_program *p = &s->tracer->programs.list[i];
+	int ret = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
+
+	s->links[i] = ret;
+	if (ret >= 0)
+		ret = displaced ? agentsh_displaced_look(cgroup_fd, p->desc->attach_type, displaced)
+				: 0;
+	if (ret)
+		return link_failed(p->desc, ret, cgroup_fd, s->cgroup_id, err);
+	if (displaced && displaced->answer == AGENTSH_DISPLACES_PROGRAM)
+		return refuse_to_displace(p->desc, displaced,
+					  "attaching was undone because it displaced", err);
+	return 0;
+}
+
 /*
  * Creates the links first: the kernel makes the storage with its link, and zero means that
  * the session is not attached yet.
  */
-int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
+int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err)
 {
-	const struct agentsh_ebpf_tracer *t = s->tracer;
+	struct agentsh_displaced displaced[AGENTSH_PROGRAM_COUNT];
+	const bool may_displace = flags & AGENTSH_EBPF_ATTACH_DISPLACE;
 	int ret = check_untraced(s, err);
 
-	if (ret)
-		return ret;
-	for (uint32_t i = 0; i < t->programs.count; i++) {
-		const struct agentsh_program *p = &t->programs.list[i];
-
-		s->links[i] = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
-		if (s->links[i] < 0)
-			return link_failed(p->desc, s->links[i], cgroup_fd, s->cgroup_id, err);
-	}
-	return states_write(s, &s->state, err);
+	if (!ret && !may_displace)
+		ret = check_displaced(s, cgroup_fd, displaced, err);
+	for (uint32_t i = 0; !ret && i < s->tracer->programs.count; i++)
+		ret = link_one(s, i, cgroup_fd, may_displace ? NULL : &displaced[i], err);
+	return ret ? ret : states_write(s, &s->state, err);
 }

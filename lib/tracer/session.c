@@ -50,7 +50,7 @@ static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
-static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
+static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
@@ -63,7 +63,7 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
 	if (!t->ring.synthetic)
-		ret = agentsh_session_link(s, cgroup_fd, err);
+		ret = agentsh_session_link(s, cgroup_fd, flags, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
 		return ret;
@@ -101,7 +101,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		s->links[i] = -1;
 
 	pthread_mutex_lock(&t->lock);
-	ret = attach_locked(s, cgroup_fd, err);
+	ret = attach_locked(s, cgroup_fd, o.flags, err);
 	pthread_mutex_unlock(&t->lock);
 	if (ret)
 		free(s);

@@ -215,7 +215,7 @@ const struct probe_host probe_hosts[] = {
 	{"another's sendmsg4", exclusive_sendmsg, CAPS_ALL, CHECK(SENDMSG4), FORBIDDEN, EPERM,
 	 WITHOUT_UDP, "", ATTACH_FAILS},
 	{"an overridable one above", overridable_above, CAPS_ALL, CHECK(CONNECT4), OK, 0, ALL, "",
-	 0},
+	 LOAD_ONLY | ATTACH_FAILS},
 	{"RLIMIT_MEMLOCK of a page", host_little_memlock, B | N | P, CHECK(MEMLOCK), FORBIDDEN,
 	 EPERM, 0, "RLIMIT_MEMLOCK,ulimit -l", BEFORE_5_11},
 	{"64 programs", full, CAPS_ALL, CHECK(CONNECT4), MISSING, E2BIG, WITHOUT_CONNECT,

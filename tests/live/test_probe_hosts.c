@@ -50,12 +50,16 @@ static void host_judges(const void *index, void *out)
 			.mode = AGENTSH_EBPF_MODE_REQUIRED,
 			.hooks = v->caps.hooks,
 		};
+		const struct agentsh_ebpf_session_options displace = {
+			.size = sizeof(displace),
+			.flags = AGENTSH_EBPF_ATTACH_DISPLACE,
+		};
 
 		LIVE_CHECK(!agentsh_ebpf_tracer_open(&options, &tracer, NULL), "%s: open",
 			   host->name);
-		LIVE_CHECK(
-			!agentsh_ebpf_session_attach(tracer, probe_cgroup.fd, NULL, &session, NULL),
-			"%s: attach", host->name);
+		LIVE_CHECK(!agentsh_ebpf_session_attach(tracer, probe_cgroup.fd, &displace,
+							&session, NULL),
+			   "%s: attach", host->name);
 		agentsh_ebpf_tracer_close(tracer);
 	}
 	/* a second probe must say the same */

@@ -47,6 +47,12 @@ int host_descriptors(unsigned int left);
  * Returns the program's descriptor, or -1 and errno.
  */
 int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
+/*
+ * The same with a program of this name that returns verdict: at most attach types 0 refuses the
+ * call with EPERM.
+ */
+#define HOST_FIREWALL "test_firewall"
+int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict);
 
 /*
  * Removes the limit of locked memory; a failure fails the test. Before 5.11 maps count against
