@@ -82,6 +82,7 @@ int agentsh_displaced_find(int cgroup_fd, uint32_t attach_type, struct agentsh_d
 			AGENTSH_EFFECTIVE_MAX, NULL);
 
 	d->answer = AGENTSH_DISPLACES_NOTHING;
+	d->count = 0;
 	if (ret <= 0)
 		return ret;
 	d->count = ret < AGENTSH_EFFECTIVE_MAX ? (uint32_t)ret : AGENTSH_EFFECTIVE_MAX;
