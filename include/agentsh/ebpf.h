@@ -788,7 +788,7 @@ enum {
 	AGENTSH_EBPF_CHECK_JIT = 15,
 	/*
 	 * From here on, one check per attach type: its program can be loaded and attached.
-	 * With load_only it may be that it was only loaded.
+	 * If load_only is 1, the program may only have been loaded.
 	 */
 	AGENTSH_EBPF_CHECK_CONNECT4 = 16,
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
@@ -888,12 +888,11 @@ struct agentsh_ebpf_capabilities {
 /*
  * Finds out whether this machine can trace, by trying each thing that a tracer
  * needs: creates the maps, loads the real programs, attaches them briefly to the
- * caller's own cgroup, where they report nothing, and removes everything again. It does
- * not attach where that would or could displace a program of somebody else, as
- * agentsh_ebpf_session_attach() explains (load_only). The
- * call creates no directory and no pinned object, so nothing is left behind even if
- * the process is killed during the call. Before kernel 5.11 it raises
- * RLIMIT_MEMLOCK, as opening does.
+ * caller's own cgroup, where they report nothing, and removes everything again. A
+ * program that would or could displace a program of somebody else, as
+ * agentsh_ebpf_session_attach() explains, is only loaded (load_only). The call creates no
+ * directory and no pinned object, so nothing is left behind even if the process is
+ * killed during the call. Before kernel 5.11 it raises RLIMIT_MEMLOCK, as opening does.
  *
  * The caller owns *caps. size and simulate_missing are read; all other members are
  * written. The call requires no privilege: a missing privilege is part of the
