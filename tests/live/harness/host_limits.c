@@ -195,6 +195,17 @@ int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)
 	return host_attach_firewall(cgroup_fd, attach_type, flags, 1);
 }
 
+bool host_reads_no_programs(int cgroup_fd)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)cgroup_fd;
+	attr.query.attach_type = BPF_CGROUP_INET4_CONNECT;
+	attr.query.query_flags = BPF_F_QUERY_EFFECTIVE;
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) && errno == EPERM;
+}
+
 int host_little_memlock(void)
 {
 	const struct rlimit little = {4096, 4096};

@@ -4,6 +4,7 @@
 #define HOST_LIMITS_H
 
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifndef CAP_PERFMON
@@ -53,6 +54,9 @@ int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
  */
 #define HOST_FIREWALL "test_firewall"
 int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict);
+
+/* Whether the kernel refuses to show which programs are in effect for the cgroup. */
+bool host_reads_no_programs(int cgroup_fd);
 
 /*
  * Removes the limit of locked memory; a failure fails the test. Before 5.11 maps count against
