@@ -28,6 +28,8 @@ static const char help[] =
 	"\n"
 	"      --cgroup PATH         trace an existing cgroup v2 until SIGINT or SIGTERM\n"
 	"      --cgroup-parent PATH  create the cgroup of COMMAND below this one\n"
+	"      --displace            trace even if another eBPF program, which allows to be\n"
+	"                            overridden, then no longer runs in the cgroup\n"
 	"      --ebpf=WHEN           if tracing is impossible, auto runs COMMAND\n"
 	"                            untraced, and required fails; off never traces\n"
 	"                            (default: auto)\n"
@@ -51,6 +53,7 @@ static const char help[] =
 enum {
 	OPT_CGROUP = 256,
 	OPT_CGROUP_PARENT,
+	OPT_DISPLACE,
 	OPT_EBPF,
 	OPT_EVENTS,
 	OPT_JSON,
@@ -62,6 +65,7 @@ enum {
 static const struct option long_options[] = {
 	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
+	{"displace", no_argument, NULL, OPT_DISPLACE},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
 	{"events", required_argument, NULL, OPT_EVENTS},
 	{"json", no_argument, NULL, OPT_JSON},
@@ -125,6 +129,9 @@ static bool parse_one(struct options *o, int option)
 		return true;
 	case OPT_CGROUP_PARENT:
 		o->cgroup_parent = optarg;
+		return true;
+	case OPT_DISPLACE:
+		o->displace = true;
 		return true;
 	case OPT_EBPF:
 		o->ebpf_given = true;

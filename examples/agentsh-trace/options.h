@@ -14,6 +14,7 @@ struct options {
 	bool probe;
 	bool json;
 	bool udp_no_dedup;
+	bool displace;	      /* attach even if another program no longer runs then */
 	uint32_t event_types; /* the set to show, see event_types.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */

@@ -153,6 +153,9 @@ static void text_report(struct text *t, const struct report *r)
 		text_string(t, "Connections cannot be traced here: ");
 	append_safe(t, caps->reason);
 	text_string(t, ".\n");
+	if (caps->load_only)
+		text_string(t, "Some programs were only loaded, not attached; the checks below say "
+			       "which.\n");
 	text_checks(t, caps, "Missing and required:", true, true);
 	text_checks(t, caps, "Missing but optional:", true, false);
 	text_checks(t, caps, "Found:", false, false);

@@ -90,13 +90,18 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 		.size = sizeof(opts),
 		.session_id = options->session_id,
 		.max_sockets = SOCKETS_MAX, /* all of the table, for the same reason */
+		.flags = options->displace ? AGENTSH_EBPF_ATTACH_DISPLACE : 0,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	int ret;
 
 	trace->start_ns = clock_realtime_ns();
-	return !agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
-					    &err) ||
-	       explain_library(why, &err);
+	ret = agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
+					  &err);
+	if (ret == -EBUSY) /* the message names the option of the library */
+		return explain(why, agentsh_ebpf_step_name(err.step), ret, "%s (--displace)",
+			       err.message);
+	return !ret || explain_library(why, &err);
 }
 
 void trace_init(struct trace *trace)

@@ -590,7 +590,8 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 enum {
 	/*
 	 * Attach even if a program of somebody else, attached to a cgroup above with
-	 * BPF_F_ALLOW_OVERRIDE, then no longer runs for this cgroup.
+	 * BPF_F_ALLOW_OVERRIDE, then no longer runs for this cgroup. It runs again after
+	 * detach. Without this flag attach returns -EBUSY.
 	 */
 	AGENTSH_EBPF_ATTACH_DISPLACE = 1
 };
@@ -628,12 +629,22 @@ struct agentsh_ebpf_session_options {
  * exits, for whatever reason, the kernel detaches its sessions (bpf_link, kernel
  * 5.7).
  *
+ * The kernel does not run a program that was attached to a cgroup above with
+ * BPF_F_ALLOW_OVERRIDE if a cgroup below has a program (compute_effective_progs() in
+ * kernel/bpf/cgroup.c). Attach displaces no such program unless
+ * AGENTSH_EBPF_ATTACH_DISPLACE is set: it asks before linking (BPF_PROG_QUERY), and
+ * returns -EBUSY with a message that names the attach type and the program. If the
+ * cgroups above are not visible here, attach looks after linking, and removes its links
+ * at once if a program no longer takes effect. It does not notice a program that is
+ * attached above at a later time.
+ *
  * Returns 0, an argument error, or: -EBADF (cgroup_fd is not open), -ENOTDIR (it is
  * not a cgroup v2 directory), -ENOENT (the cgroup was removed), -EEXIST (this tracer
- * already traces the same cgroup), -ENOSPC (max_sessions is reached, or the kernel's
- * limit of 64 programs per cgroup and attach type), -EPERM (not permitted, or a forked
- * child of the process that opened the tracer), -ENOMEM, -EMFILE, or an error of
- * bpf(2). After a failure the tracer stays usable.
+ * already traces the same cgroup), -EBUSY (a program of somebody else would be
+ * displaced), -ENOSPC (max_sessions is reached, or the kernel's limit of 64 programs per
+ * cgroup and attach type), -EPERM (not permitted, or a forked child of the process that
+ * opened the tracer), -ENOMEM, -EMFILE, or an error of bpf(2). After a failure the
+ * tracer stays usable.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tracer, int cgroup_fd,
 						 const struct agentsh_ebpf_session_options *opts,
@@ -775,7 +786,10 @@ enum {
 	AGENTSH_EBPF_CHECK_NOFILE = 14,
 	/* Optional: eBPF programs are compiled to machine code. */
 	AGENTSH_EBPF_CHECK_JIT = 15,
-	/* From here on, one check per attach type: its program can be loaded and attached. */
+	/*
+	 * From here on, one check per attach type: its program can be loaded and attached.
+	 * If load_only is 1, the program may only have been loaded.
+	 */
 	AGENTSH_EBPF_CHECK_CONNECT4 = 16,
 	AGENTSH_EBPF_CHECK_CONNECT6 = 17,
 	/* Optional from here on. */
@@ -853,7 +867,12 @@ struct agentsh_ebpf_capabilities {
 	uint32_t max_sessions;
 	/* AGENTSH_EBPF_CGROUP_ value */
 	uint32_t cgroup_mode;
-	/* 1 if the programs were loaded, but no cgroup was available to attach them to. */
+	/*
+	 * 1 if a program was loaded, but not attached: no cgroup was available, or a
+	 * program of somebody else would or could have been displaced. The detail of the
+	 * check says which. The check is AVAILABLE all the same, although attach may be
+	 * refused (-EBUSY).
+	 */
 	uint32_t load_only;
 	/* release of uname(2), NUL-terminated */
 	char kernel_release[64];
@@ -869,10 +888,11 @@ struct agentsh_ebpf_capabilities {
 /*
  * Finds out whether this machine can trace, by trying each thing that a tracer
  * needs: creates the maps, loads the real programs, attaches them briefly to the
- * caller's own cgroup, where they report nothing, and removes everything again. The
- * call creates no directory and no pinned object, so nothing is left behind even if
- * the process is killed during the call. Before kernel 5.11 it raises
- * RLIMIT_MEMLOCK, as opening does.
+ * caller's own cgroup, where they report nothing, and removes everything again. A
+ * program that would or could displace a program of somebody else, as
+ * agentsh_ebpf_session_attach() explains, is only loaded (load_only). The call creates no
+ * directory and no pinned object, so nothing is left behind even if the process is
+ * killed during the call. Before kernel 5.11 it raises RLIMIT_MEMLOCK, as opening does.
  *
  * The caller owns *caps. size and simulate_missing are read; all other members are
  * written. The call requires no privilege: a missing privilege is part of the

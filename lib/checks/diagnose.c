@@ -92,13 +92,23 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 				   const struct agentsh_program_desc *desc)
 {
 	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
+	struct agentsh_ebpf_capabilities caps;
+	int ret;
 
 	if (error == E2BIG)
 		return "the cgroup already has 64 programs, the kernel's limit";
 	if (error != EPERM)
 		return NULL;
+	ret = bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query);
+	if (ret == -EPERM) {
+		agentsh_checks_begin(&caps, 0);
+		agentsh_probe_process(&caps);
+		return agentsh_checks_reason(&caps) ? NULL
+						    : "BPF_PROG_QUERY is refused; some kernels "
+						      "demand CAP_NET_ADMIN for it";
+	}
 	/* programs that allow others beside them would not have stopped it */
-	if (bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query) || !query.prog_cnt)
+	if (ret || !query.prog_cnt)
 		return NULL;
 	return "another program is attached exclusively, here or in a cgroup above it";
 }

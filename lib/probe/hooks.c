@@ -12,6 +12,7 @@
 #include "base/programs.h"
 #include "checks/checks.h"
 #include "checks/diagnose.h"
+#include "checks/displace.h"
 #include "tracer/create.h"
 #include "tracer/options.h"
 #include "tracer/tracer.h"
@@ -19,18 +20,12 @@
 #define AVAILABLE AGENTSH_EBPF_STATUS_AVAILABLE
 #define UNKNOWN AGENTSH_EBPF_STATUS_UNKNOWN
 
-static void program_result(struct agentsh_ebpf_capabilities *caps,
+static void program_failed(struct agentsh_ebpf_capabilities *caps,
 			   const struct agentsh_program_desc *desc, int error, const char *failed,
 			   const char *why)
 {
-	if (error)
-		agentsh_check_set(caps, desc->check, agentsh_check_status_of(error), error,
-				  "%s: %s: %s", desc->attach_name, failed,
-				  why ? why : strerror(error));
-	else
-		agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s %s", desc->attach_name,
-				  caps->load_only ? "loads; attaching was not tried"
-						  : "loads and attaches");
+	agentsh_check_set(caps, desc->check, agentsh_check_status_of(error), error, "%s: %s: %s",
+			  desc->attach_name, failed, why ? why : strerror(error));
 }
 
 /* Attaches the program for a moment. The session state is zero, so the program reports nothing. */
@@ -45,6 +40,40 @@ static int attach_once(const struct agentsh_program *program, int cgroup_fd)
 	return 0;
 }
 
+static void only_loaded(struct agentsh_ebpf_capabilities *caps,
+			const struct agentsh_program_desc *desc, const struct agentsh_displaced *d)
+{
+	char program[64];
+
+	agentsh_program_describe(d->program_id, program, sizeof(program));
+	agentsh_check_set(caps, desc->check, AVAILABLE, 0,
+			  "%s was only loaded: attaching it %s displace %s", desc->attach_name,
+			  d->answer == AGENTSH_DISPLACES_PROGRAM ? "would" : "could", program);
+	caps->load_only = 1;
+}
+
+/* Does not attach where even a moment would let through what another program refuses. */
+static void attach_one(struct agentsh_ebpf_capabilities *caps,
+		       const struct agentsh_program *program, int cgroup_fd)
+{
+	const struct agentsh_program_desc *desc = program->desc;
+	struct agentsh_displaced d;
+	int error = -agentsh_displaced_find(cgroup_fd, desc->attach_type, &d);
+
+	if (!error && d.answer != AGENTSH_DISPLACES_NOTHING) {
+		only_loaded(caps, desc, &d);
+		return;
+	}
+	if (!error)
+		error = attach_once(program, cgroup_fd);
+	if (error)
+		program_failed(caps, desc, error, "attaching",
+			       agentsh_attach_refused(error, cgroup_fd, desc));
+	else
+		agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s loads and attaches",
+				  desc->attach_name);
+}
+
 static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct agentsh_ebpf_tracer *t)
 {
 	int cgroup_fd = caps->cgroup_path[0]
@@ -53,11 +82,14 @@ static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct age
 
 	caps->load_only = cgroup_fd < 0;
 	for (uint32_t i = 0; i < t->programs.count; i++) {
-		const struct agentsh_program_desc *desc = t->programs.list[i].desc;
-		int error = cgroup_fd < 0 ? 0 : attach_once(&t->programs.list[i], cgroup_fd);
+		const struct agentsh_program *program = &t->programs.list[i];
 
-		program_result(caps, desc, error, "attaching",
-			       error ? agentsh_attach_refused(error, cgroup_fd, desc) : NULL);
+		if (cgroup_fd >= 0)
+			attach_one(caps, program, cgroup_fd);
+		else
+			agentsh_check_set(caps, program->desc->check, AVAILABLE, 0,
+					  "%s loads; attaching was not tried",
+					  program->desc->attach_name);
 	}
 	if (cgroup_fd >= 0)
 		close(cgroup_fd);
@@ -87,7 +119,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 			agentsh_check_set(caps, desc->check, UNKNOWN, 0,
 					  "this library was built without it");
 		else if (error)
-			program_result(caps, desc, error, "loading", NULL);
+			program_failed(caps, desc, error, "loading", NULL);
 		else /* a failed program of the same hook keeps it from being attached */
 			agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s loads",
 					  desc->attach_name);

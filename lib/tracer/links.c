@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "checks/diagnose.h"
+#include "checks/displace.h"
 #include "tracer/tracer.h"
 
 static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgroup_fd,
@@ -55,14 +56,16 @@ static int state_write(const struct agentsh_ebpf_session *s, const struct agents
 	return bpf_map_update_elem(p->state_fd, &key, state, BPF_ANY);
 }
 
+/* Ignores maps without a storage for the cgroup if may_lack. */
 static int states_write(const struct agentsh_ebpf_session *s,
-			const struct agentsh_session_state *state, struct agentsh_ebpf_error *err)
+			const struct agentsh_session_state *state, bool may_lack,
+			struct agentsh_ebpf_error *err)
 {
 	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
 		const struct agentsh_program *p = &s->tracer->programs.list[i];
 		int ret = state_write(s, p, state);
 
-		if (ret)
+		if (ret && !(may_lack && ret == -ENOENT))
 			return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
 					    "writing the session state for %s: %s",
 					    p->desc->attach_name, strerror(-ret));
@@ -71,34 +74,14 @@ static int states_write(const struct agentsh_ebpf_session *s,
 }
 
 /*
- * A second link would get the storage of the first, and the session state with it. From
- * kernel 5.9 on (7d9c3427894f) the storage outlives its link. Its session state is zero
- * then, unless the kernel had no memory for writing it; in that case it is cleared here.
+ * From kernel 5.9 on (7d9c3427894f) a storage outlives its link. Its session state is zero
+ * then, unless writing it failed; a new link must not start with such a state.
  */
-static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
+static int clear_states(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
 {
-	const struct agentsh_slots *slots = &s->tracer->ring.slots;
-	const struct agentsh_program *p = s->tracer->programs.list;
-	const struct bpf_cgroup_storage_key key = {
-		.cgroup_inode_id = s->cgroup_id,
-		.attach_type = p->desc->attach_type,
-	};
 	const struct agentsh_session_state cleared = {0};
-	struct agentsh_session_state state;
-	int ret = bpf_map_lookup_elem(p->state_fd, &key, &state);
 
-	if (ret == -ENOENT || (!ret && !state.generation))
-		return 0;
-	if (ret)
-		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_STORAGE,
-				    "cannot tell whether cgroup %llu is already traced: %s",
-				    (unsigned long long)s->cgroup_id, strerror(-ret));
-	if (state.slot < slots->max && slots->generations[state.slot] == state.generation)
-		return agentsh_fail(
-			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
-			"cgroup %llu is already traced by this tracer; detach that session first",
-			(unsigned long long)s->cgroup_id);
-	return states_write(s, &cleared, err);
+	return s->tracer->states_uncleared ? states_write(s, &cleared, true, err) : 0;
 }
 
 /*
@@ -115,10 +98,13 @@ bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 	const struct agentsh_session_state cleared = {0};
 	bool silenced = true;
 
-	for (uint32_t i = 0; i < state_map_count(s->tracer); i++)
-		if (s->links[i] >= 0 &&
-		    state_write(s, &s->tracer->programs.list[i], &cleared) == -EPERM)
-			silenced = false;
+	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
+		int ret = s->links[i] < 0 ? 0
+					  : state_write(s, &s->tracer->programs.list[i], &cleared);
+
+		silenced &= ret != -EPERM;
+		s->tracer->states_uncleared |= ret && ret != -ENOENT;
+	}
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		if (s->links[i] >= 0)
 			bpf_link_detach(s->links[i]);
@@ -133,24 +119,70 @@ void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
 			close(s->links[i]);
 }
 
+static int refuse_to_displace(const struct agentsh_program_desc *desc,
+			      const struct agentsh_displaced *d, const char *what,
+			      struct agentsh_ebpf_error *err)
+{
+	char program[64];
+
+	agentsh_program_describe(d->program_id, program, sizeof(program));
+	return agentsh_fail(err, -EBUSY, AGENTSH_EBPF_STEP_LINK,
+			    "%s: %s %s of a cgroup above; attach that program with "
+			    "BPF_F_ALLOW_MULTI, or set AGENTSH_EBPF_ATTACH_DISPLACE",
+			    desc->attach_name, what, program);
+}
+
+static int check_displaced(const struct agentsh_ebpf_session *s, int cgroup_fd,
+			   struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_programs *programs = &s->tracer->programs;
+
+	for (uint32_t i = 0; i < programs->count; i++) {
+		const struct agentsh_program_desc *desc = programs->list[i].desc;
+		int ret = agentsh_displaced_find(cgroup_fd, desc->attach_type, &displaced[i]);
+
+		if (ret)
+			return link_failed(desc, ret, cgroup_fd, s->cgroup_id, err);
+		if (displaced[i].answer == AGENTSH_DISPLACES_PROGRAM)
+			return refuse_to_displace(desc, &displaced[i], "attaching would displace",
+						  err);
+	}
+	return 0;
+}
+
+/* With displaced, fails if the link has displaced a program; the caller removes all links then. */
+static int link_one(struct agentsh_ebpf_session *s, uint32_t i, int cgroup_fd,
+		    struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_program *p = &s->tracer->programs.list[i];
+	int ret = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
+
+	s->links[i] = ret;
+	if (ret >= 0)
+		ret = displaced ? agentsh_displaced_look(cgroup_fd, p->desc->attach_type, displaced)
+				: 0;
+	if (ret)
+		return link_failed(p->desc, ret, cgroup_fd, s->cgroup_id, err);
+	if (displaced && displaced->answer == AGENTSH_DISPLACES_PROGRAM)
+		return refuse_to_displace(p->desc, displaced,
+					  "attaching was undone because it displaced", err);
+	return 0;
+}
+
 /*
  * Creates the links first: the kernel makes the storage with its link, and zero means that
  * the session is not attached yet.
  */
-int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
+int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err)
 {
-	const struct agentsh_ebpf_tracer *t = s->tracer;
-	int ret = check_untraced(s, err);
+	struct agentsh_displaced displaced[AGENTSH_PROGRAM_COUNT];
+	const bool may_displace = flags & AGENTSH_EBPF_ATTACH_DISPLACE;
+	int ret = clear_states(s, err);
 
-	if (ret)
-		return ret;
-	for (uint32_t i = 0; i < t->programs.count; i++) {
-		const struct agentsh_program *p = &t->programs.list[i];
-
-		s->links[i] = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
-		if (s->links[i] < 0)
-			return link_failed(p->desc, s->links[i], cgroup_fd, s->cgroup_id, err);
-	}
-	return states_write(s, &s->state, err);
+	if (!ret && !may_displace)
+		ret = check_displaced(s, cgroup_fd, displaced, err);
+	for (uint32_t i = 0; !ret && i < s->tracer->programs.count; i++)
+		ret = link_one(s, i, cgroup_fd, may_displace ? NULL : &displaced[i], err);
+	return ret ? ret : states_write(s, &s->state, false, err);
 }

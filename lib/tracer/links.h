@@ -4,12 +4,16 @@
 #define AGENTSH_TRACER_LINKS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct agentsh_ebpf_error;
 struct agentsh_ebpf_session;
 
-/* Attaches all programs of the tracer to the cgroup, then writes the session's state. */
-int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
+/*
+ * Attaches all programs of the tracer to the cgroup, then writes the session's state. flags
+ * are AGENTSH_EBPF_ATTACH_ bits.
+ */
+int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err);
 /*
  * Undoes agentsh_session_link(). Returns false if the programs could not be silenced and

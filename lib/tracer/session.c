@@ -16,9 +16,8 @@
 #include "tracer/stats.h"
 #include "tracer/tracer.h"
 
-static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *err)
+static int check_directory(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *err)
 {
-	struct statfs fs;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st))
@@ -31,14 +30,22 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 			"cgroup_fd %d is not a directory (mode 0%o); open the cgroup's directory "
 			"itself",
 			fd, st.st_mode);
-	if (fstatfs(fd, &fs) || fs.f_type != CGROUP2_SUPER_MAGIC)
-		return agentsh_fail(
-			err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
-			"cgroup_fd %d is a directory of another file system (type 0x%lx), not of "
-			"cgroup2 (0x%x); on a hybrid mount it is below /sys/fs/cgroup/unified",
-			fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
 	*cgroup_id = st.st_ino; /* the inode number of a cgroup directory is the cgroup's id */
 	return 0;
+}
+
+/* The kernel gives EBADF for a directory that is no cgroup v2; other errors stay as they are. */
+static int explain(int ret, int fd, struct agentsh_ebpf_error *err)
+{
+	struct statfs fs;
+
+	if (ret != -EBADF || fstatfs(fd, &fs) || fs.f_type == CGROUP2_SUPER_MAGIC)
+		return ret;
+	return agentsh_fail(err, -ENOTDIR, AGENTSH_EBPF_STEP_CGROUP,
+			    "cgroup_fd %d is a directory of another file system (type 0x%lx), not "
+			    "of cgroup2 (0x%x); on a hybrid mount it is below "
+			    "/sys/fs/cgroup/unified",
+			    fd, (unsigned long)fs.f_type, CGROUP2_SUPER_MAGIC);
 }
 
 /* Frees the slot, but does not reuse one in which a program may still count. */
@@ -50,12 +57,51 @@ static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
-static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
+static struct agentsh_ebpf_session **bucket_of(const struct agentsh_ebpf_session *s)
+{
+	return &s->tracer->by_cgroup[s->cgroup_id % AGENTSH_SESSION_BUCKETS];
+}
+
+/* A second link of the same cgroup would get the storage of the first, and its session state. */
+static bool is_traced(const struct agentsh_ebpf_session *s)
+{
+	for (const struct agentsh_ebpf_session *other = *bucket_of(s); other;
+	     other = other->next_in_bucket)
+		if (other->cgroup_id == s->cgroup_id)
+			return true;
+	return false;
+}
+
+static void bucket_add(struct agentsh_ebpf_session *s)
+{
+	struct agentsh_ebpf_session **bucket = bucket_of(s);
+
+	s->next_in_bucket = *bucket;
+	*bucket = s;
+}
+
+static void bucket_remove(const struct agentsh_ebpf_session *s)
+{
+	struct agentsh_ebpf_session **at = bucket_of(s);
+
+	while (*at && *at != s)
+		at = &(*at)->next_in_bucket;
+	if (*at)
+		*at = s->next_in_bucket;
+}
+
+static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
-	int ret = agentsh_slots_take(&t->ring.slots, &s->state);
+	int ret;
 
+	if (!t->ring.synthetic && is_traced(s))
+		return agentsh_fail(
+			err, -EEXIST, AGENTSH_EBPF_STEP_LINK,
+			"cgroup %llu is already traced by this tracer; detach that session first",
+			(unsigned long long)s->cgroup_id);
+	ret = agentsh_slots_take(&t->ring.slots, &s->state);
 	if (ret)
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_SESSION_SLOT,
 				    "%u sessions are attached; detach one or raise max_sessions",
@@ -63,15 +109,17 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
 	if (!t->ring.synthetic)
-		ret = agentsh_session_link(s, cgroup_fd, err);
+		ret = agentsh_session_link(s, cgroup_fd, flags, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
-		return ret;
+		return explain(ret, cgroup_fd, err);
 	}
 	s->next = t->sessions;
 	if (s->next)
 		s->next->prev = s;
 	t->sessions = s;
+	if (!t->ring.synthetic)
+		bucket_add(s);
 	t->session_count++;
 	return 0;
 }
@@ -86,7 +134,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	int ret = agentsh_session_options_check(opts, &o, err);
 
 	if (!ret && (!t->ring.synthetic || fcntl(cgroup_fd, F_GETFD) < 0))
-		ret = check_cgroup(cgroup_fd, &cgroup_id, err);
+		ret = check_directory(cgroup_fd, &cgroup_id, err);
 	if (ret)
 		return ret;
 	s = calloc(1, sizeof(*s));
@@ -101,7 +149,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		s->links[i] = -1;
 
 	pthread_mutex_lock(&t->lock);
-	ret = attach_locked(s, cgroup_fd, err);
+	ret = attach_locked(s, cgroup_fd, o.flags, err);
 	pthread_mutex_unlock(&t->lock);
 	if (ret)
 		free(s);
@@ -146,6 +194,7 @@ static void take_out(struct agentsh_ebpf_session *s)
 		t->sessions = s->next;
 	if (s->next)
 		s->next->prev = s->prev;
+	bucket_remove(s);
 	t->session_count--;
 	free(s);
 }

@@ -319,6 +319,31 @@ expect 125 "${incapable[@]}" "$trace" --ebpf=required --json -o "$work/json" -- 
 check get "$work/json" ebpf_unavailable reason
 says "agentsh-trace: cannot trace: "
 [ ! -e "$work/ran" ] || fail "the command was run"
+begin "a program of somebody else is not displaced"
+mkdir "$parent/firewall"
+python3 "$here/firewall.py" "$parent/firewall"
+below=("$trace" --cgroup-parent "$parent/firewall" "${attempts[@]}")
+# runs the rest of the command line in the cgroup of the firewall
+inside=(sh -c 'echo 0 >"$0/cgroup.procs"; exec "$@"' "$parent/firewall")
+expect 3 "${below[@]}" -- sh -c 'exit 3'
+says "agentsh-trace: running untraced: cgroup/connect4: attaching would displace program "
+says "(--displace)"
+expect 1 "${inside[@]}" "${below[@]}" -- "${connect[@]}" # refused
+expect 125 "${below[@]}" --ebpf=required -- true
+says "agentsh-trace: cannot trace: cgroup/connect4: attaching would displace program "
+expect 0 "${below[@]}" --json -- true
+[ "$(get "$work/err" ebpf_unavailable code)" = -16 ] || fail "$(cat "$work/err")"
+mkdir "$parent/firewall/below"
+expect 125 "$trace" --cgroup "$parent/firewall/below"
+says "--displace"
+expect 0 "${below[@]}" --displace --json -- "${connect[@]}" # not refused any more
+check count "$work/err" 1
+inside[3]=$parent/firewall/below
+expect 0 "${inside[@]}" "$trace" --probe
+says "Some programs were only loaded, not attached" "$work/out"
+says "cgroup/connect4 was only loaded: attaching it would displace program " "$work/out"
+rmdir "$parent/firewall/below" "$parent/firewall"
+
 begin "off prints nothing"
 expect 3 "${incapable[@]}" "$trace" --ebpf=off --json -- sh -c 'exit 3'
 silent "$work/err"
@@ -424,7 +449,7 @@ options() { grep -oE -- '(^|[ *])--?[a-zA-Z][a-z-]*' | tr -d ' *' | sort -u; }
 "$trace" --help | grep -oE '^ +(-[a-zA-Z], +)?--[a-z-]+' | options >"$work/help-options"
 sed -n '/^# OPTIONS/,/^# EVENTS/p' "$page" | grep '^\*-' | options >"$work/page-options"
 diff "$work/help-options" "$work/page-options" || fail "the options differ"
-[ "$(wc -l <"$work/help-options")" -ge 14 ] || fail "too few options: $(cat "$work/help-options")"
+[ "$(wc -l <"$work/help-options")" -ge 15 ] || fail "too few options: $(cat "$work/help-options")"
 while read -r option; do
 	timeout -k 1 10 "$trace" "$option" >"$work/out" 2>"$work/err" </dev/null || true
 	! grep -q "unknown" "$work/err" || fail "$(cat "$work/err")"

@@ -21,7 +21,9 @@ enum {
 	ATTACH_FAILS = 4,      /* although open works */
 	USERNS = 8,
 	BEFORE_5_11 = 16, /* from 5.11 on nothing is missing */
-	OR_MORE = 32	  /* further hooks may work */
+	OR_MORE = 32,	  /* further hooks may work */
+	SYS_ADMIN_ONLY =
+		64 /* the kernel may demand CAP_NET_ADMIN for reading the programs in effect */
 };
 
 struct probe_host {

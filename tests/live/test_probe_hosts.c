@@ -16,6 +16,7 @@ struct verdict {
 	int open, attach; /* return values */
 	uint32_t hooks;
 	struct agentsh_ebpf_error open_err, attach_err;
+	bool hidden; /* the host may not read which programs are in effect */
 };
 
 static void host_judges(const void *index, void *out)
@@ -32,6 +33,7 @@ static void host_judges(const void *index, void *out)
 	LIVE_CHECK(!host->before || !host->before(), "%s: %s", host->name, strerror(errno));
 	LIVE_CHECK(host->caps == CAPS_ALL || !host_keep_caps(host->caps), "caps: %s",
 		   strerror(errno));
+	v->hidden = host_reads_no_programs(probe_cgroup.fd);
 	v->caps.size = sizeof(v->caps);
 	LIVE_CHECK(!agentsh_ebpf_capability_probe(&v->caps), "probe");
 	live_expect_cgroup_path(&v->caps);
@@ -50,12 +52,16 @@ static void host_judges(const void *index, void *out)
 			.mode = AGENTSH_EBPF_MODE_REQUIRED,
 			.hooks = v->caps.hooks,
 		};
+		const struct agentsh_ebpf_session_options displace = {
+			.size = sizeof(displace),
+			.flags = AGENTSH_EBPF_ATTACH_DISPLACE,
+		};
 
 		LIVE_CHECK(!agentsh_ebpf_tracer_open(&options, &tracer, NULL), "%s: open",
 			   host->name);
-		LIVE_CHECK(
-			!agentsh_ebpf_session_attach(tracer, probe_cgroup.fd, NULL, &session, NULL),
-			"%s: attach", host->name);
+		LIVE_CHECK(!agentsh_ebpf_session_attach(tracer, probe_cgroup.fd, &displace,
+							&session, NULL),
+			   "%s: attach", host->name);
 		agentsh_ebpf_tracer_close(tracer);
 	}
 	/* a second probe must say the same */
@@ -88,6 +94,10 @@ START_TEST(host_with)
 	static const struct probe_host well = {"well", NULL, 0, CHECK(MEMLOCK), OK, 0, ALL, "", 0};
 	static const struct probe_host no_types = {"no BTF", NULL, 0,  CHECK(BTF), MISSING,
 						   ENOENT,   ALL,  "", 0};
+	static const struct probe_host no_query = {
+		"no query",  NULL,  0, CHECK(CONNECT4),
+		FORBIDDEN,   EPERM, 0, "BPF_PROG_QUERY,CAP_NET_ADMIN",
+		ATTACH_FAILS};
 	bool usable;
 
 	if (host->flags & USERNS && live_no_userns(host->name))
@@ -106,6 +116,8 @@ START_TEST(host_with)
 		host = &well;
 	if (host->check == CHECK(BTF) && access("/sys/kernel/btf/vmlinux", F_OK))
 		host = &no_types;
+	if (host->flags & SYS_ADMIN_ONLY && v.hidden)
+		host = &no_query;
 	usable = !host->words[0];
 	check = &v.caps.checks[host->check];
 	LIVE_CHECK(v.caps.usable == usable, "%s: usable is %u: %s", host->name, v.caps.usable,

@@ -148,21 +148,34 @@ int host_descriptors(unsigned int left)
 	return setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)
+static uint32_t program_type(uint32_t attach_type)
 {
-	static const struct bpf_insn allow[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+	switch (attach_type) {
+	case BPF_CGROUP_SOCK_OPS:
+		return BPF_PROG_TYPE_SOCK_OPS;
+	case BPF_CGROUP_INET_SOCK_RELEASE:
+		return BPF_PROG_TYPE_CGROUP_SOCK;
+	default:
+		return BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
+	}
+}
+
+int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = verdict},
 		{.code = BPF_JMP | BPF_EXIT},
 	};
 	union bpf_attr attr;
 	int fd;
 
 	memset(&attr, 0, sizeof(attr));
-	attr.prog_type = BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
-	attr.expected_attach_type = attach_type;
-	attr.insns = (uintptr_t)allow;
-	attr.insn_cnt = LIVE_COUNT(allow);
+	attr.prog_type = program_type(attach_type);
+	attr.expected_attach_type = attach_type == BPF_CGROUP_SOCK_OPS ? 0 : attach_type;
+	attr.insns = (uintptr_t)code;
+	attr.insn_cnt = LIVE_COUNT(code);
 	attr.license = (uintptr_t) "GPL";
+	memcpy(attr.prog_name, HOST_FIREWALL, sizeof(HOST_FIREWALL));
 	fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 	if (fd < 0)
 		return -1;
@@ -175,6 +188,22 @@ int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)
+{
+	return host_attach_firewall(cgroup_fd, attach_type, flags, 1);
+}
+
+bool host_reads_no_programs(int cgroup_fd)
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)cgroup_fd;
+	attr.query.attach_type = BPF_CGROUP_INET4_CONNECT;
+	attr.query.query_flags = BPF_F_QUERY_EFFECTIVE;
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) && errno == EPERM;
 }
 
 int host_little_memlock(void)

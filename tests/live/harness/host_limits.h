@@ -4,6 +4,7 @@
 #define HOST_LIMITS_H
 
 #include <linux/capability.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #ifndef CAP_PERFMON
@@ -47,6 +48,15 @@ int host_descriptors(unsigned int left);
  * Returns the program's descriptor, or -1 and errno.
  */
 int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
+/*
+ * The same with a program of this name that returns verdict: at most attach types 0 refuses the
+ * call with EPERM.
+ */
+#define HOST_FIREWALL "test_firewall"
+int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict);
+
+/* Whether the kernel refuses to show which programs are in effect for the cgroup. */
+bool host_reads_no_programs(int cgroup_fd);
 
 /*
  * Removes the limit of locked memory; a failure fails the test. Before 5.11 maps count against

@@ -230,6 +230,29 @@ unsigned int kernel_attached(int cgroup_fd)
 	return count;
 }
 
+size_t kernel_effective(int cgroup_fd, uint32_t attach_type, uint32_t ids[KERNEL_IDS_MAX])
+{
+	union bpf_attr attr;
+
+	memset(&attr, 0, sizeof(attr));
+	attr.query.target_fd = (uint32_t)cgroup_fd;
+	attr.query.attach_type = attach_type;
+	attr.query.query_flags = BPF_F_QUERY_EFFECTIVE;
+	attr.query.prog_ids = (uintptr_t)ids;
+	attr.query.prog_cnt = KERNEL_IDS_MAX;
+	LIVE_CHECK(!bpf(BPF_PROG_QUERY, &attr), "BPF_PROG_QUERY: %s", strerror(errno));
+	return attr.query.prog_cnt;
+}
+
+uint32_t kernel_program_id(int program_fd)
+{
+	struct bpf_prog_info info;
+
+	memset(&info, 0, sizeof(info));
+	LIVE_CHECK(info_of(program_fd, &info, sizeof(info)), "program info: %s", strerror(errno));
+	return info.id;
+}
+
 const char *kernel_hides_tasks(void)
 {
 	int fd = open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC);

@@ -37,6 +37,10 @@ bool kernel_links_become(uint32_t marker, size_t count);
 /* Number of programs attached to the cgroup itself, at connect and sendmsg. */
 unsigned int kernel_attached(int cgroup_fd);
 
+/* Ids of the programs that take effect for the cgroup at this attach type; returns their number. */
+size_t kernel_effective(int cgroup_fd, uint32_t attach_type, uint32_t ids[KERNEL_IDS_MAX]);
+uint32_t kernel_program_id(int program_fd);
+
 /*
  * Why eBPF programs cannot read the structure of the calling task here, regardless of
  * privileges; NULL: they can. If they cannot, events lack ppid, process_start_ns, ns_pid and
