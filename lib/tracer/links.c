@@ -44,7 +44,7 @@ static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
 }
 
 /* If all programs share one storage, the kernel reads only the cgroup id of the key. */
-static int state_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,
+static int state_write(const struct agentsh_session *s, const struct agentsh_program *p,
 		       const struct agentsh_session_state *state)
 {
 	const struct bpf_cgroup_storage_key key = {
@@ -55,8 +55,8 @@ static int state_write(const struct agentsh_ebpf_session *s, const struct agents
 	return bpf_map_update_elem(p->state_fd, &key, state, BPF_ANY);
 }
 
-static int states_write(const struct agentsh_ebpf_session *s,
-			const struct agentsh_session_state *state, struct agentsh_ebpf_error *err)
+static int states_write(const struct agentsh_session *s, const struct agentsh_session_state *state,
+			struct agentsh_ebpf_error *err)
 {
 	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
 		const struct agentsh_program *p = &s->tracer->programs.list[i];
@@ -75,7 +75,7 @@ static int states_write(const struct agentsh_ebpf_session *s,
  * kernel 5.9 on (7d9c3427894f) the storage outlives its link. Its session state is zero
  * then, unless the kernel had no memory for writing it; in that case it is cleared here.
  */
-static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
+static int check_untraced(const struct agentsh_session *s, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_slots *slots = &s->tracer->ring.slots;
 	const struct agentsh_program *p = s->tracer->programs.list;
@@ -110,7 +110,7 @@ static int check_untraced(const struct agentsh_ebpf_session *s, struct agentsh_e
  * Returns false if the states could not be cleared, because bpf(2) is no longer permitted (before
  * kernel 5.19 it takes CAP_BPF, c8644cd0efe7); a copy of a link may keep its program running then.
  */
-bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
+bool agentsh_session_unlink(const struct agentsh_session *s)
 {
 	const struct agentsh_session_state cleared = {0};
 	bool silenced = true;
@@ -126,7 +126,7 @@ bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 	return silenced;
 }
 
-void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
+void agentsh_session_close_links(const struct agentsh_session *s)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		if (s->links[i] >= 0)
@@ -137,8 +137,7 @@ void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
  * Creates the links first: the kernel makes the storage with its link, and zero means that
  * the session is not attached yet.
  */
-int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd,
-			 struct agentsh_ebpf_error *err)
+int agentsh_session_link(struct agentsh_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_ebpf_tracer *t = s->tracer;
 	int ret = check_untraced(s, err);

@@ -42,7 +42,7 @@ static int check_cgroup(int fd, uint64_t *cgroup_id, struct agentsh_ebpf_error *
 }
 
 /* Frees the slot, but does not reuse one in which a program may still count. */
-static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
+static void give_slot(struct agentsh_session *s, bool silenced)
 {
 	if (silenced)
 		agentsh_slots_give(&s->tracer->ring.slots, s->state.slot);
@@ -50,8 +50,8 @@ static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
-static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
-			 struct agentsh_ebpf_error *err)
+/* Without a handle: another thread cannot find the session yet. */
+static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	int ret = agentsh_slots_take(&t->ring.slots, &s->state);
@@ -76,12 +76,33 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd,
 	return 0;
 }
 
+static int out_of_memory(struct agentsh_ebpf_error *err)
+{
+	return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a session");
+}
+
+static int attach_locked(struct agentsh_session *s, int cgroup_fd,
+			 struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
+{
+	int ret;
+
+	s->block = agentsh_handles_take(s->tracer);
+	if (!s->block)
+		return out_of_memory(err);
+	ret = attach_unnamed(s, cgroup_fd, err);
+	if (ret)
+		agentsh_handles_give(s->block);
+	else
+		*out = agentsh_handles_name(s->block, s);
+	return ret;
+}
+
 static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		  const struct agentsh_ebpf_session_options *opts,
 		  struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_session_options o;
-	struct agentsh_ebpf_session *s;
+	struct agentsh_session *s;
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
@@ -91,8 +112,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
-				    "out of memory for a session");
+		return out_of_memory(err);
 	s->tracer = t;
 	s->cgroup_id = cgroup_id;
 	s->state.session_id = o.session_id;
@@ -101,12 +121,10 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		s->links[i] = -1;
 
 	pthread_mutex_lock(&t->lock);
-	ret = attach_locked(s, cgroup_fd, err);
+	ret = attach_locked(s, cgroup_fd, out, err);
 	pthread_mutex_unlock(&t->lock);
 	if (ret)
 		free(s);
-	else
-		*out = s;
 	return ret;
 }
 
@@ -136,7 +154,7 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	return ret;
 }
 
-static void take_out(struct agentsh_ebpf_session *s)
+static void take_out(struct agentsh_session *s)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 
@@ -147,10 +165,11 @@ static void take_out(struct agentsh_ebpf_session *s)
 	if (s->next)
 		s->next->prev = s->prev;
 	t->session_count--;
+	agentsh_handles_give(s->block);
 	free(s);
 }
 
-static void detach_locked(struct agentsh_ebpf_session *s)
+static void detach_locked(struct agentsh_session *s)
 {
 	bool silenced = agentsh_session_unlink(s);
 
@@ -163,27 +182,32 @@ static void detach_locked(struct agentsh_ebpf_session *s)
  * In a forked child the links and the counters are still the parent's. The child takes no
  * lock, because a thread that existed only in the parent may hold its copy.
  */
-static void release_in_child(struct agentsh_ebpf_session *s)
+static void release_in_child(struct agentsh_session *s)
 {
 	agentsh_session_close_links(s);
 	take_out(s);
 }
 
-int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
+int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *handle)
 {
-	pthread_mutex_t *lock;
+	struct agentsh_ebpf_tracer *t;
+	struct agentsh_session *s;
+	bool own;
 
-	if (!s)
+	if (!handle)
 		return -EFAULT;
-	if (!agentsh_owner_is_caller(&s->tracer->owner)) {
+	t = agentsh_handle_tracer(handle);
+	own = agentsh_owner_is_caller(&t->owner);
+	if (own)
+		pthread_mutex_lock(&t->lock);
+	s = agentsh_handle_session(handle);
+	if (s && own)
+		detach_locked(s);
+	else if (s)
 		release_in_child(s);
-		return 0;
-	}
-	lock = &s->tracer->lock;
-	pthread_mutex_lock(lock);
-	detach_locked(s);
-	pthread_mutex_unlock(lock);
-	return 0;
+	if (own)
+		pthread_mutex_unlock(&t->lock);
+	return s ? 0 : -EINVAL;
 }
 
 void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)

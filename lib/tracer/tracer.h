@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two objects behind the opaque pointers of the public header. */
+/* A tracer and its sessions. */
 #ifndef AGENTSH_TRACER_TRACER_H
 #define AGENTSH_TRACER_TRACER_H
 
@@ -12,11 +12,14 @@
 #include "base/programs.h"
 #include "ring/ring.h"
 #include "session_state.h"
+#include "tracer/handles.h"
 
-struct agentsh_ebpf_session {
+/* A host names it by a handle, which struct agentsh_ebpf_session stands for. */
+struct agentsh_session {
 	struct agentsh_ebpf_tracer *tracer;
-	struct agentsh_ebpf_session *prev;
-	struct agentsh_ebpf_session *next;
+	struct agentsh_session *prev;
+	struct agentsh_session *next;
+	struct agentsh_handle_block *block; /* of its handle */
 	struct agentsh_session_state state;
 	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
 	uint64_t cgroup_id;
@@ -27,7 +30,8 @@ struct agentsh_ebpf_tracer {
 	struct agentsh_owner owner; /* a forked child only releases its copies */
 	struct agentsh_ebpf_tracer_options opts;
 	pthread_mutex_t lock; /* protects sessions and the ring's slots */
-	struct agentsh_ebpf_session *sessions;
+	struct agentsh_session *sessions;
+	struct agentsh_handles handles;
 	_Atomic uint32_t session_count;
 	_Atomic uint64_t attach_failures;
 	struct agentsh_programs programs;
