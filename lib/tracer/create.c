@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "load/load.h"
 #include "ring/synthetic.h"
+#include "tracer/look.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
 
@@ -24,6 +25,8 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 	if (ret)
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a tracer");
+	t->ring.look = agentsh_look;
+	t->ring.look_ctx = t;
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = agentsh_synthetic_open(&t->ring, err);
 	else

@@ -34,11 +34,7 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
 	return agentsh_fail_call(err, ret, step, what);
 }
 
-/*
- * Number of storage maps of a session: one if all programs share it, else one per program.
- * The first programs of the tracer hold them.
- */
-static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
+uint32_t agentsh_session_state_maps(const struct agentsh_ebpf_tracer *t)
 {
 	return t->programs.state_fd >= 0 ? 1 : t->programs.count;
 }
@@ -55,10 +51,21 @@ static int state_write(const struct agentsh_session *s, const struct agentsh_pro
 	return bpf_map_update_elem(p->state_fd, &key, state, BPF_ANY);
 }
 
+int agentsh_session_state_read(const struct agentsh_session *s, const struct agentsh_program *p,
+			       struct agentsh_session_state *state)
+{
+	const struct bpf_cgroup_storage_key key = {
+		.cgroup_inode_id = s->cgroup_id,
+		.attach_type = p->desc->attach_type,
+	};
+
+	return bpf_map_lookup_elem(p->state_fd, &key, state);
+}
+
 static int states_write(const struct agentsh_session *s, const struct agentsh_session_state *state,
 			struct agentsh_ebpf_error *err)
 {
-	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
+	for (uint32_t i = 0; i < agentsh_session_state_maps(s->tracer); i++) {
 		const struct agentsh_program *p = &s->tracer->programs.list[i];
 		int ret = state_write(s, p, state);
 
@@ -78,14 +85,9 @@ static int states_write(const struct agentsh_session *s, const struct agentsh_se
 static int check_untraced(const struct agentsh_session *s, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_slots *slots = &s->tracer->ring.slots;
-	const struct agentsh_program *p = s->tracer->programs.list;
-	const struct bpf_cgroup_storage_key key = {
-		.cgroup_inode_id = s->cgroup_id,
-		.attach_type = p->desc->attach_type,
-	};
 	const struct agentsh_session_state cleared = {0};
 	struct agentsh_session_state state;
-	int ret = bpf_map_lookup_elem(p->state_fd, &key, &state);
+	int ret = agentsh_session_state_read(s, s->tracer->programs.list, &state);
 
 	if (ret == -ENOENT || (!ret && !state.generation))
 		return 0;
@@ -115,7 +117,7 @@ bool agentsh_session_unlink(const struct agentsh_session *s)
 	const struct agentsh_session_state cleared = {0};
 	bool silenced = true;
 
-	for (uint32_t i = 0; i < state_map_count(s->tracer); i++)
+	for (uint32_t i = 0; i < agentsh_session_state_maps(s->tracer); i++)
 		if (s->links[i] >= 0 &&
 		    state_write(s, &s->tracer->programs.list[i], &cleared) == -EPERM)
 			silenced = false;
@@ -131,6 +133,8 @@ void agentsh_session_close_links(const struct agentsh_session *s)
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		if (s->links[i] >= 0)
 			close(s->links[i]);
+	if (s->cgroup_fd >= 0)
+		close(s->cgroup_fd);
 }
 
 /*

@@ -4,9 +4,13 @@
 #define AGENTSH_TRACER_LINKS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct agentsh_ebpf_error;
+struct agentsh_ebpf_tracer;
+struct agentsh_program;
 struct agentsh_session;
+struct agentsh_session_state;
 
 /* Attaches all programs of the tracer to the cgroup, then writes the session's state. */
 int agentsh_session_link(struct agentsh_session *s, int cgroup_fd, struct agentsh_ebpf_error *err);
@@ -18,5 +22,14 @@ bool agentsh_session_unlink(const struct agentsh_session *s);
 
 /* Closes this process's copies of the descriptors, and leaves the links as they are. */
 void agentsh_session_close_links(const struct agentsh_session *s);
+
+/*
+ * Number of storage maps of a session: one if all programs share it, else one per program.
+ * The first programs of the tracer hold them.
+ */
+uint32_t agentsh_session_state_maps(const struct agentsh_ebpf_tracer *t);
+/* Reads the state that a program reads. Returns 0 or a negative errno value. */
+int agentsh_session_state_read(const struct agentsh_session *s, const struct agentsh_program *p,
+			       struct agentsh_session_state *state);
 
 #endif

@@ -49,18 +49,20 @@ int agentsh_ebpf_inject(struct agentsh_ebpf_session *handle, const struct agents
 
 	if (!handle || !event)
 		return -EFAULT;
+	/* if another thread detaches the session now, this is an event that came just before */
 	t = agentsh_handle_tracer(handle);
+	s = agentsh_handle_lock(handle);
+	if (s)
+		state = s->state;
+	agentsh_handle_unlock(handle);
 	if (!t->ring.synthetic)
 		return -EOPNOTSUPP;
+	if (!s)
+		return -EINVAL;
 	/* the event would be in the child's memory, and the parent's descriptor readable */
 	if (!agentsh_owner_is_caller(&t->owner))
 		return -EPERM;
 	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
 		return -ERANGE;
-	/* if another thread detaches the session now, this is an event that came just before */
-	s = agentsh_handle_lock(handle);
-	if (s)
-		state = s->state;
-	agentsh_handle_unlock(handle);
-	return s ? agentsh_synthetic_inject(&t->ring, &state, event) : -EINVAL;
+	return agentsh_synthetic_inject(&t->ring, &state, event);
 }

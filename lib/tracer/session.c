@@ -10,7 +10,9 @@
 #include <sys/vfs.h>
 
 #include "base/error.h"
+#include "checks/diagnose.h"
 #include "tracer/links.h"
+#include "tracer/look.h"
 #include "tracer/options.h"
 #include "tracer/sockets.h"
 #include "tracer/stats.h"
@@ -50,6 +52,24 @@ static void give_slot(struct agentsh_session *s, bool silenced)
 		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
+/*
+ * The descriptor is copied, because the host may close its own, and looks at the session need
+ * it. The copy is not 0 to 2: a host may run with these closed.
+ */
+static int link_session(struct agentsh_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
+{
+	int ret;
+
+	s->cgroup_fd = fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 3);
+	if (s->cgroup_fd < 0)
+		return agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_CGROUP,
+					 "copying cgroup_fd");
+	ret = agentsh_look_before_attach(s->tracer);
+	if (ret)
+		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "timerfd");
+	return agentsh_session_link(s, cgroup_fd, err);
+}
+
 /* Without a handle: another thread cannot find the session yet. */
 static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, struct agentsh_ebpf_error *err)
 {
@@ -63,9 +83,10 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, struct agent
 	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
 	if (!t->ring.synthetic)
-		ret = agentsh_session_link(s, cgroup_fd, err);
+		ret = link_session(s, cgroup_fd, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
+		agentsh_look_end(t);
 		return ret;
 	}
 	s->next = t->sessions;
@@ -115,6 +136,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		return out_of_memory(err);
 	s->tracer = t;
 	s->cgroup_id = cgroup_id;
+	s->cgroup_fd = -1;
 	s->state.session_id = o.session_id;
 	s->state.max_sockets = o.max_sockets ? o.max_sockets : t->opts.max_sockets / 4;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
@@ -171,11 +193,14 @@ static void take_out(struct agentsh_session *s)
 
 static void detach_locked(struct agentsh_session *s)
 {
+	struct agentsh_ebpf_tracer *t = s->tracer;
 	bool silenced = agentsh_session_unlink(s);
 
 	agentsh_sockets_forget(s);
 	give_slot(s, silenced);
+	agentsh_look_before_detach(s);
 	take_out(s);
+	agentsh_look_end(t);
 }
 
 /*

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <agentsh/ebpf.h>
 
@@ -23,6 +24,8 @@ struct agentsh_session {
 	struct agentsh_session_state state;
 	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
 	uint64_t cgroup_id;
+	int cgroup_fd;			  /* a copy; -1 in synthetic mode */
+	bool blind;			  /* AGENTSH_EBPF_EVENT_SESSION_BLIND was delivered */
 	int links[AGENTSH_PROGRAM_COUNT]; /* by index of tracer->programs; -1: none */
 };
 
@@ -31,6 +34,7 @@ struct agentsh_ebpf_tracer {
 	struct agentsh_ebpf_tracer_options opts;
 	pthread_mutex_t lock; /* protects sessions and the ring's slots */
 	struct agentsh_session *sessions;
+	struct agentsh_session *look_next; /* whose turn it is; NULL: that of the first */
 	struct agentsh_handles handles;
 	_Atomic uint32_t session_count;
 	_Atomic uint64_t attach_failures;
