@@ -12,7 +12,7 @@
  * The most sessions per look, so that a look does not delay the events. With more sessions the
  * looks are closer together, and each session still has its turn once per interval.
  */
-#define SESSIONS_PER_LOOK 64
+#define SESSIONS_PER_LOOK 32
 
 static uint64_t delay_with(const struct agentsh_ebpf_tracer *t, uint32_t sessions)
 {
@@ -21,7 +21,7 @@ static uint64_t delay_with(const struct agentsh_ebpf_tracer *t, uint32_t session
 	return t->ring.look_timer.interval_ns / (looks ? looks : 1);
 }
 
-/* The number of looks per interval grows with every 64th session. */
+/* The number of looks per interval grows with every 32nd session. */
 int agentsh_look_before_attach(struct agentsh_ebpf_tracer *t)
 {
 	struct agentsh_look_timer *timer = &t->ring.look_timer;
