@@ -20,7 +20,10 @@ int agentsh_session_link(struct agentsh_session *s, int cgroup_fd, struct agents
  */
 bool agentsh_session_unlink(const struct agentsh_session *s);
 
-/* Closes this process's copies of the descriptors, and leaves the links as they are. */
+/*
+ * Closes this process's copies of the descriptors, that of the cgroup included, and leaves the
+ * links as they are.
+ */
 void agentsh_session_close_links(const struct agentsh_session *s);
 
 /*
