@@ -12,6 +12,38 @@
 #define STATE_BYTES 256 /* more than a session state has */
 #define MAPS_OF_PROGRAM 32
 
+struct live_cgroup blinding_above, blinding_cgroup;
+struct agentsh_ebpf_tracer *blinding_tracer;
+struct agentsh_ebpf_session *blinding_session;
+
+void blinding_begin(void)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.hooks = BLINDING_HOOKS,
+		.check_interval_ms = BLINDING_INTERVAL_MS,
+	};
+
+	live_cgroup_make(&blinding_above, NULL);
+	live_cgroup_make(&blinding_cgroup, &blinding_above);
+	blinding_tracer = live_open(&options);
+	blinding_session = live_attach(blinding_tracer, &blinding_cgroup, 7);
+}
+
+void blinding_end(void)
+{
+	ck_assert_int_eq(agentsh_ebpf_session_detach(blinding_session), 0);
+	live_close(blinding_tracer);
+}
+
+struct agentsh_ebpf_session_check blinding_check(void)
+{
+	struct agentsh_ebpf_session_check out = {.size = sizeof(out)};
+	int ret = agentsh_ebpf_session_check(blinding_session, &out);
+
+	LIVE_CHECK(!ret, "check: %d", ret);
+	return out;
+}
+
 static int bpf(int command, union bpf_attr *attr)
 {
 	return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));
