@@ -133,17 +133,20 @@ static int other_program(uint32_t attach_type)
 	return program;
 }
 
-void blinding_update_link(const struct live_cgroup *cgroup, uint32_t attach_type)
+bool blinding_update_link(const struct live_cgroup *cgroup, uint32_t attach_type)
 {
 	int link = open_link(cgroup, attach_type), program = other_program(attach_type);
 	union bpf_attr attr;
+	bool done;
 
 	memset(&attr, 0, sizeof(attr));
 	attr.link_update.link_fd = (uint32_t)link;
 	attr.link_update.new_prog_fd = (uint32_t)program;
-	LIVE_CHECK(!bpf(BPF_LINK_UPDATE, &attr), "BPF_LINK_UPDATE: %s", strerror(errno));
+	done = !bpf(BPF_LINK_UPDATE, &attr);
+	LIVE_CHECK(done || errno == EINVAL, "BPF_LINK_UPDATE: %s", strerror(errno));
 	close(link);
 	close(program);
+	return done;
 }
 
 static int open_state_map(const struct live_cgroup *cgroup, uint32_t attach_type)

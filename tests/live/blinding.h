@@ -25,8 +25,11 @@ struct agentsh_ebpf_session_check blinding_check(void);
 
 /* Detaches the link of this attach type, as "bpftool link detach" does. */
 void blinding_detach_link(const struct live_cgroup *cgroup, uint32_t attach_type);
-/* Puts a program that does nothing into the link of this attach type. */
-void blinding_update_link(const struct live_cgroup *cgroup, uint32_t attach_type);
+/*
+ * Puts a program that does nothing into the link of this attach type. Returns false if the kernel
+ * refuses this, as 7.2 does (EINVAL).
+ */
+bool blinding_update_link(const struct live_cgroup *cgroup, uint32_t attach_type);
 /* Sets the session state of this attach type to zero. */
 void blinding_clear_state(const struct live_cgroup *cgroup, uint32_t attach_type);
 /*
