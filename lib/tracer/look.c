@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tracer/look.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "ring/deliver.h"
 #include "tracer/check.h"
