@@ -11,7 +11,9 @@
 /* The library provides LIFECYCLE only together with CONNECT. */
 #define OUTCOME (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE)
 
-/* The hooks that report each kind; 0: not a kind. */
+#define BLIND (UINT32_C(1) << AGENTSH_EBPF_EVENT_SESSION_BLIND)
+
+/* The hooks that report each kind; 0: the library reports it with any hooks, or not a kind. */
 static const uint32_t hooks_of[] = {
 	[AGENTSH_EBPF_EVENT_CONNECT] = AGENTSH_EBPF_HOOK_CONNECT,
 	[AGENTSH_EBPF_EVENT_UDP_SEND] = AGENTSH_EBPF_HOOK_UDP,
@@ -19,6 +21,7 @@ static const uint32_t hooks_of[] = {
 	[AGENTSH_EBPF_EVENT_CONNECT_FAILED] = OUTCOME,
 	[AGENTSH_EBPF_EVENT_CLOSED] = OUTCOME,
 	[AGENTSH_EBPF_EVENT_ACCEPTED] = AGENTSH_EBPF_HOOK_ACCEPT,
+	[AGENTSH_EBPF_EVENT_SESSION_BLIND] = 0,
 };
 
 bool event_types_have(uint32_t types, uint32_t kind)
@@ -28,7 +31,8 @@ bool event_types_have(uint32_t types, uint32_t kind)
 
 bool event_types_known(uint32_t kind)
 {
-	return kind < COUNT(hooks_of) && hooks_of[kind];
+	return kind == AGENTSH_EBPF_EVENT_SESSION_BLIND ||
+	       (kind < COUNT(hooks_of) && hooks_of[kind]);
 }
 
 static uint32_t all(void)
@@ -107,8 +111,10 @@ uint32_t event_types_hooks(uint32_t types)
 uint32_t event_types_required_hooks(uint32_t types)
 {
 	/* With outcomes alone chosen, the hook CONNECT without LIFECYCLE shows nothing. */
-	return event_types_without(types, ~(uint32_t)AGENTSH_EBPF_HOOK_LIFECYCLE) == types ? OUTCOME
-											   : 0;
+	types &= ~BLIND;
+	return types && event_types_without(types, ~(uint32_t)AGENTSH_EBPF_HOOK_LIFECYCLE) == types
+		       ? OUTCOME
+		       : 0;
 }
 
 uint32_t event_types_without(uint32_t types, uint32_t hooks)

@@ -10,6 +10,7 @@
 #include <agentsh/ebpf.h>
 
 #include "address.h"
+#include "blind.h"
 #include "errno_names.h"
 #include "event_types.h"
 #include "summary.h"
@@ -106,14 +107,18 @@ static void append_outcome(struct text *t, const struct agentsh_ebpf_event *even
 	append_boolean(t, "attributed", !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED));
 }
 
-void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns)
+static void append_blind(struct text *t, const struct agentsh_ebpf_event *event)
 {
-	char type[32], ip[ADDRESS_MAX];
+	append_number(t, "cgroup_id", event->cgroup_id);
+	append_number(t, "session_lost", event->session_lost);
+	text_format(t, ",\"error\":%" PRId32, event->error);
+	append_word(t, "reason", blind_reason(event->error));
+}
 
-	if (!event_types_known(event->kind))
-		return;
-	snprintf(type, sizeof(type), "net_%s", agentsh_ebpf_kind_name(event->kind));
-	begin(t, type, time_ns, event->session_id);
+static void append_attempt(struct text *t, const struct agentsh_ebpf_event *event)
+{
+	char ip[ADDRESS_MAX];
+
 	append_number(t, "pid", event->pid);
 	append_number(t, "tgid", event->tgid);
 	append_number(t, "ppid", event->ppid);
@@ -137,6 +142,20 @@ void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, u
 	append_boolean(t, "untracked", event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
 	append_number(t, "session_lost", event->session_lost);
 	append_outcome(t, event);
+}
+
+void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns)
+{
+	char type[32];
+
+	if (!event_types_known(event->kind))
+		return;
+	snprintf(type, sizeof(type), "net_%s", agentsh_ebpf_kind_name(event->kind));
+	begin(t, type, time_ns, event->session_id);
+	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)
+		append_blind(t, event);
+	else
+		append_attempt(t, event);
 	text_string(t, "}\n");
 }
 

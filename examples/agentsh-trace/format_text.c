@@ -8,6 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
+#include "blind.h"
 #include "endpoint.h"
 #include "errno_names.h"
 #include "event_types.h"
@@ -187,11 +188,23 @@ static void append_totals(struct text *t, const struct agentsh_ebpf_event *event
 		text_format(t, ", %" PRIu32 " resent", event->retransmits);
 }
 
+static void append_blind(struct text *t, const struct format_text_style *style, int error)
+{
+	colour(t, style, RED);
+	text_format(t, "--- incomplete from here on: %s ---", blind_reason(error));
+	colour(t, style, PLAIN);
+	text_string(t, "\n");
+}
+
 void format_text_event(struct text *t, const struct format_text_style *style,
 		       const struct agentsh_ebpf_event *event, uint64_t time_ns)
 {
 	if (!event_types_known(event->kind))
 		return;
+	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) {
+		append_blind(t, style, event->error);
+		return;
+	}
 	append_columns(t, style, event, time_ns, event->kind);
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECTED:

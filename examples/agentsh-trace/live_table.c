@@ -246,6 +246,10 @@ void live_table_event(struct live_table *table, const struct agentsh_ebpf_event 
 		      uint64_t time_ns)
 {
 	fit_columns(table);
+	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) { /* of no connection */
+		add_event(table, event, time_ns);
+		return;
+	}
 	switch (table->mode) {
 	case LIVE_TABLE_PLAIN:
 		add_event(table, event, time_ns);

@@ -108,8 +108,11 @@ static void take_events(struct state *s)
 	struct loop *loop = s->loop;
 	int n = s->read_failed ? 0 : agentsh_ebpf_read(loop->trace->tracer, events, BATCH, 0);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		presenter_event(loop->presenter, &events[i]);
+		if (events[i].kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)
+			trace_warn_blind(loop->trace);
+	}
 	if (n < 0) {
 		warn_user("reading events: %s; no further events are shown", strerror(-n));
 		s->read_failed = true;

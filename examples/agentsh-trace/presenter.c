@@ -102,7 +102,9 @@ void presenter_event(struct presenter *p, const struct agentsh_ebpf_event *event
 	bool chosen = event_types_have(p->options->event_types, event->kind) &&
 		      event_types_known(event->kind);
 
-	summary_add(&p->summary, event, chosen);
+	/* it tells of no process, so it is not one of the events that the summary counts */
+	if (event->kind != AGENTSH_EBPF_EVENT_SESSION_BLIND)
+		summary_add(&p->summary, event, chosen);
 	if (chosen && p->options->json)
 		show_json(p, event);
 	else if (chosen)

@@ -6,9 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "blind.h"
 #include "clock.h"
-#include "warn.h"
 #include "event_types.h"
+#include "warn.h"
 
 #define SOCKETS_MAX 65536
 
@@ -42,6 +43,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		.simulate_missing = options->simulate_missing,
 		.ring_quota = 100, /* the only session of this tracer may fill the ring */
 		.max_sockets = SOCKETS_MAX,
+		.check_interval_ms = 1000,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
@@ -117,6 +119,22 @@ bool trace_start(struct trace *trace, const struct options *options, struct unav
 	return open_tracer(trace, options, why) &&
 	       (options->cgroup_parent || trace_open_cgroup(trace, options, why)) &&
 	       attach(trace, options, why);
+}
+
+void trace_warn_blind(const struct trace *trace)
+{
+	struct agentsh_ebpf_session_check check = {.size = sizeof(check)};
+	char names[64] = "none";
+	int length = 0;
+
+	if (!trace->session || agentsh_ebpf_session_check(trace->session, &check) || !check.error)
+		return;
+	for (uint32_t hook = 1; hook; hook <<= 1)
+		if (check.hooks & hook)
+			length += snprintf(names + length, sizeof(names) - (size_t)length, "%s%s",
+					   length ? ", " : "", agentsh_ebpf_hook_name(hook));
+	warn_user("the trace is incomplete from now on: %s; hooks that still work: %s",
+		  blind_reason(check.error), names);
 }
 
 static void remove_created_cgroup(struct cgroup *cgroup, bool traced)

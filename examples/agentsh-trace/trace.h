@@ -30,6 +30,9 @@ bool trace_open_cgroup(struct trace *trace, const struct options *options, struc
 /* Opens the cgroup, too. */
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why);
 
+/* Says on stderr what the session no longer sees, if it is still attached. */
+void trace_warn_blind(const struct trace *trace);
+
 /* Stops recording events; unread events can still be read. Removes the cgroup if trace made it. */
 void trace_detach(struct trace *trace);
 

@@ -20,10 +20,10 @@
  *   -ERANGE  A number is out of range.
  *
  * Threads: only one thread at a time may poll or read a tracer; a second thread
- * gets -EBUSY. Attach, detach, inject, wake and both stats calls may be made from any
- * thread at any time, the callback included. No call may use a tracer whose close
- * has begun or a session whose detach has begun. Tracers are independent of each
- * other.
+ * gets -EBUSY. Attach, detach, check, inject, wake and both stats calls may be made from
+ * any thread at any time, the callback included. A call with a session that was detached
+ * returns -EINVAL. No call may use a tracer whose close has begun, or a session of such a
+ * tracer. Tracers are independent of each other.
  *
  * Process: the library creates no threads, installs no signal handlers and writes
  * nothing to stdout or stderr. Only agentsh_ebpf_mode_from_env() reads the
@@ -35,7 +35,7 @@
  *
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
- * sessions of the parent as they are; attach, poll, read and inject return -EPERM.
+ * sessions of the parent as they are; attach, check, poll, read and inject return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -114,9 +114,11 @@ enum {
 	/*
 	 * The session no longer sees everything that it was attached for.
 	 * agentsh_ebpf_session_check() tells what is missing. poll and read deliver this
-	 * event once per session, at the latest check_interval_ms after the loss. Only
-	 * kind, timestamp_ns, session_id, session_lost, cgroup_id (of the session) and
-	 * error (of struct agentsh_ebpf_session_check) are set.
+	 * event once per session, in the first call that check_interval_ms after the loss
+	 * is running or begins. The event does not come through the ring, so earlier events
+	 * may follow it, and no counter counts it. Only kind, timestamp_ns, session_id,
+	 * session_lost, cgroup_id (of the session) and error (of struct
+	 * agentsh_ebpf_session_check) are set.
 	 */
 	AGENTSH_EBPF_EVENT_SESSION_BLIND = 7
 };
@@ -524,7 +526,8 @@ struct agentsh_ebpf_tracer_options {
 	/*
 	 * Interval in milliseconds, 100 to 86400000, at which poll and read check whether each
 	 * session still sees everything (AGENTSH_EBPF_EVENT_SESSION_BLIND); default 10000.
-	 * UINT32_MAX: never.
+	 * UINT32_MAX: never. While a session is attached, agentsh_ebpf_fd() becomes readable
+	 * for each check.
 	 */
 	uint32_t check_interval_ms;
 };
@@ -654,14 +657,59 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
 /*
  * Stops tracing and frees the session. When the call returns, the session's programs
  * no longer run for new network calls. Its unread events are delivered by later
- * polls. A cgroup that was removed in the meantime is not an error. Returns 0, or
- * -EFAULT if session is NULL. Any thread, the callback included.
+ * polls. A cgroup that was removed in the meantime is not an error. Returns 0; -EFAULT
+ * if session is NULL; or -EINVAL if it was detached before: until the tracer is closed,
+ * no later session gets the same pointer. Any thread, the callback included.
  *
  * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without
  * CAP_BPF the programs run on while a child that was forked without exec holds copies
  * of the descriptors, and the session still counts against max_sessions.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
+
+/*
+ * The result of agentsh_ebpf_session_check(). The masks have a bit
+ * 1 << AGENTSH_EBPF_CHECK_ per program: CONNECT4 to BIND6. The caller owns the struct.
+ */
+struct agentsh_ebpf_session_check {
+	/* in: sizeof(struct agentsh_ebpf_session_check) */
+	uint32_t size;
+	/* AGENTSH_EBPF_HOOK_ bits of the tracer's hooks that work fully in this session. */
+	uint32_t hooks;
+	/*
+	 * 0 if all of the tracer's hooks work, else a positive errno value: the first of
+	 * these reasons that applies.
+	 *   ENOENT   The cgroup was removed. A cgroup that was made again at the same path
+	 *            is another cgroup.
+	 *   ENOLINK  A link of the session was detached (BPF_LINK_DETACH of bpf(2),
+	 *            "bpftool link detach").
+	 *   EBUSY    Another program runs in place of a program of the session
+	 *            (BPF_LINK_UPDATE).
+	 *   ESTALE   The state of the session in the cgroup storage was overwritten
+	 *            (BPF_MAP_UPDATE_ELEM).
+	 */
+	int32_t error;
+	uint32_t reserved;
+	/* Programs of the tracer. */
+	uint64_t wanted;
+	/* Programs whose link is attached to the session's cgroup. */
+	uint64_t attached;
+	/* Programs that the kernel runs for the session's cgroup. */
+	uint64_t effective;
+};
+
+/*
+ * Asks the kernel whether the session still sees everything that it was attached for.
+ * Needs CAP_NET_ADMIN, and before kernel 5.19 (c8644cd0efe7) CAP_BPF. Without them the
+ * call still reports a loss that it can see.
+ *
+ * Returns 0, also if something is lost; -EPERM if no loss is visible, but the process may
+ * not ask for everything, or in a forked child of the process that opened the tracer;
+ * -EOPNOTSUPP for a synthetic tracer; -EINVAL if the session was detached; an argument
+ * error; or an error of bpf(2). Any thread, the callback included.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_check(const struct agentsh_ebpf_session *session,
+						struct agentsh_ebpf_session_check *out);
 
 /* ---- Reading ------------------------------------------------------------ */
 
@@ -711,7 +759,7 @@ struct agentsh_ebpf_stats {
 	uint32_t size;
 	/* Sessions attached now; 1 for a session. */
 	uint32_t sessions;
-	/* Events delivered to the host. */
+	/* Events delivered to the host, without SESSION_BLIND. */
 	uint64_t delivered;
 	/* Events dropped because they did not fit into the ring or the quota. */
 	uint64_t lost;
@@ -737,8 +785,8 @@ struct agentsh_ebpf_stats {
  * Write the counters to *out without a system call. Counters that change during the
  * call may be from slightly different moments. Once the processes of a session have
  * stopped and all events have been read, delivered + lost + deduplicated is exactly
- * the number of events that they caused. Return 0 or an argument error. Any thread,
- * the callback included.
+ * the number of events that they caused. Return 0, -EINVAL if the session was detached,
+ * or an argument error. Any thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *tracer,
 					       struct agentsh_ebpf_stats *out);
@@ -1039,11 +1087,11 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
 /*
  * Puts a copy of an event into a tracer of AGENTSH_EBPF_MODE_SYNTHETIC, which
  * delivers it like a real one. The library sets session_id and session_lost, and
- * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT;
- * -ENOBUFS if the event did not fit and was counted as lost, which lets a test fill
- * the ring; -EOPNOTSUPP for any other tracer; -EPERM in a forked child of the process
- * that opened the tracer; -ERANGE if kind exceeds 255 or flags exceed 16 bits. Any
- * thread, the callback included.
+ * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT; -EINVAL
+ * if the session was detached; -ENOBUFS if the event did not fit and was counted as
+ * lost, which lets a test fill the ring; -EOPNOTSUPP for any other tracer; -EPERM in a
+ * forked child of the process that opened the tracer; -ERANGE if kind exceeds 255 or
+ * flags exceed 16 bits. Any thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
 					 const struct agentsh_ebpf_event *event);

@@ -23,6 +23,7 @@ extern const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_C
 /* A loaded program of a tracer. */
 struct agentsh_program {
 	const struct agentsh_program_desc *desc;
+	uint32_t id; /* of the program in the kernel */
 	int fd;
 	int state_fd; /* the cgroup storage that the program reads */
 };

@@ -14,7 +14,9 @@
 #include "checks/checks.h"
 
 #define DESCRIPTORS_FOR_LOAD 64 /* the most at one time: libbpf's and our copies */
-#define DESCRIPTORS_KEPT 22	/* the most that a tracer with all hooks keeps open */
+#define DESCRIPTORS_KEPT 23	/* the most that a tracer with all hooks keeps open */
+/* one per link, and one of the cgroup */
+#define DESCRIPTORS_PER_SESSION (AGENTSH_PROGRAM_COUNT + 1)
 
 /*
  * Opens as many descriptors as a load needs at its peak. Without enough of them libbpf is
@@ -66,7 +68,7 @@ void agentsh_probe_descriptors(struct agentsh_ebpf_capabilities *caps)
 
 	getrlimit(RLIMIT_NOFILE, &limit);
 	used = open_descriptors() + DESCRIPTORS_KEPT;
-	sessions = limit.rlim_cur > used ? (limit.rlim_cur - used) / AGENTSH_PROGRAM_COUNT : 0;
+	sessions = limit.rlim_cur > used ? (limit.rlim_cur - used) / DESCRIPTORS_PER_SESSION : 0;
 	if (!error)
 		agentsh_check_set(caps, check, AGENTSH_EBPF_STATUS_AVAILABLE, 0,
 				  "RLIMIT_NOFILE is %llu, enough for %llu sessions",

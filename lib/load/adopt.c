@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/programs.h"
@@ -24,27 +25,51 @@ static int copy_fd(int fd)
 	return copy < 0 ? -errno : copy;
 }
 
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static int program_id(int fd, uint32_t *id)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+	int ret = bpf_obj_get_info_by_fd(fd, &info, &size);
+
+	*id = info.id;
+	return ret;
+}
+
+/* On failure the caller closes what the members hold. */
+static int adopt_program(struct agentsh_program *p, const struct agentsh_programs *programs,
+			 struct bpf_object *obj)
+{
+	const struct agentsh_program_desc *desc = p->desc;
+
+	p->fd = copy_fd(bpf_program__fd(bpf_object__find_program_by_name(obj, desc->program)));
+	if (p->fd < 0)
+		return p->fd;
+	p->state_fd = copy_fd(programs->state_fd >= 0
+				      ? programs->state_fd
+				      : bpf_object__find_map_fd_by_name(obj, desc->state_map));
+	return p->state_fd < 0 ? p->state_fd : program_id(p->fd, &p->id);
+}
+
 static int adopt_programs(struct agentsh_programs *programs, struct bpf_object *obj)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
 		struct agentsh_program *p = &programs->list[programs->count];
+		int ret;
 
 		if (!(programs->hooks & desc->wanted_by) || programs->errors[i])
 			continue;
-		p->desc = desc;
-		p->fd = copy_fd(
-			bpf_program__fd(bpf_object__find_program_by_name(obj, desc->program)));
-		if (p->fd < 0)
-			return p->fd;
-		p->state_fd =
-			copy_fd(programs->state_fd >= 0
-					? programs->state_fd
-					: bpf_object__find_map_fd_by_name(obj, desc->state_map));
-		if (p->state_fd < 0) {
-			int ret = p->state_fd;
-
-			close(p->fd);
+		*p = (struct agentsh_program){.desc = desc, .fd = -1, .state_fd = -1};
+		ret = adopt_program(p, programs, obj);
+		if (ret) {
+			close_if_open(p->fd);
+			close_if_open(p->state_fd);
 			return ret;
 		}
 		programs->count++;

@@ -23,6 +23,12 @@ static void keep_lost_monotonic(struct agentsh_slot *slot, uint32_t generation,
 		slot->seen_lost = event->session_lost;
 }
 
+static bool owns_slot(const struct agentsh_ring *ring, uint32_t slot, uint32_t generation)
+{
+	return atomic_load_explicit(&ring->slots.generations[slot], memory_order_relaxed) ==
+	       generation;
+}
+
 /*
  * Counts a record only if its session still owns the slot. Records that an earlier owner
  * left unread were written off when the slot was reused.
@@ -35,14 +41,25 @@ static int account(struct agentsh_ring *ring, const struct agentsh_origin *origi
 	if (origin->slot >= ring->slots.max)
 		return -EBADMSG;
 	slot = &ring->slots.counters[origin->slot];
-	if (atomic_load_explicit(&ring->slots.generations[origin->slot], memory_order_relaxed) !=
-	    origin->generation)
+	if (!owns_slot(ring, origin->slot, origin->generation))
 		return 0;
 	/* an atomic add, because agentsh_slots_take() in another thread writes it, too */
 	__atomic_fetch_add(&slot->consumed, origin->ring_bytes, __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->delivered, slot->delivered + 1, __ATOMIC_RELAXED);
 	keep_lost_monotonic(slot, origin->generation, event);
 	return 0;
+}
+
+/* Hands the event to the callback, unless it is in the host's array already. */
+static void hand_over(struct agentsh_ring *ring, const struct agentsh_ebpf_event *event)
+{
+	struct agentsh_batch *batch = ring->batch;
+	int stop = 0;
+
+	batch->count++;
+	if (!batch->buf)
+		stop = ring->on_event(ring->event_ctx, event);
+	batch->full = stop || batch->count == batch->max;
 }
 
 int agentsh_deliver_record(void *ctx, void *data, size_t size)
@@ -54,19 +71,28 @@ int agentsh_deliver_record(void *ctx, void *data, size_t size)
 	_Alignas(64) struct agentsh_ebpf_event local;
 	struct agentsh_ebpf_event *event = batch->buf ? &batch->buf[batch->count] : &local;
 	struct agentsh_origin origin;
-	int stop = 0;
 
 	if (agentsh_decode(data, size, event, &origin) || account(ring, &origin, event)) {
 		atomic_fetch_add_explicit(&ring->malformed, 1, memory_order_relaxed);
 		return 0;
 	}
-	batch->count++;
 	/* only this thread writes it, so no locked add is needed */
 	atomic_store_explicit(&ring->delivered,
 			      atomic_load_explicit(&ring->delivered, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
-	if (!batch->buf)
-		stop = ring->on_event(ring->event_ctx, event);
-	batch->full = stop || batch->count == batch->max;
+	hand_over(ring, event);
 	return batch->full ? -ECANCELED : 0;
+}
+
+void agentsh_deliver_notice(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			    struct agentsh_ebpf_event *event)
+{
+	const struct agentsh_batch *batch = ring->batch;
+
+	/* older records are still in the ring, and must not say that fewer events were lost */
+	if (owns_slot(ring, state->slot, state->generation))
+		keep_lost_monotonic(&ring->slots.counters[state->slot], state->generation, event);
+	if (batch->buf)
+		batch->buf[batch->count] = *event;
+	hand_over(ring, event);
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 
 struct agentsh_ebpf_event;
+struct agentsh_ring;
+struct agentsh_session_state;
 
 /* What one poll or read has delivered so far. */
 struct agentsh_batch {
@@ -21,5 +23,12 @@ struct agentsh_batch {
  * ring_buffer_sample_fn. A negative return value stops the drain after this record.
  */
 int agentsh_deliver_record(void *ctx, void *data, size_t size);
+
+/*
+ * Delivers an event of the library itself to the batch of ring, which is not full. state is that
+ * of the event's session. No counter counts such an event.
+ */
+void agentsh_deliver_notice(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			    struct agentsh_ebpf_event *event);
 
 #endif

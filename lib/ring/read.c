@@ -18,23 +18,25 @@
 
 static int consume(struct agentsh_ring *ring)
 {
-	int ret = ring->synthetic ? agentsh_synthetic_drain(ring)
-				  : ring_buffer__consume(ring->buffer);
+	int ret;
 
+	if (ring->batch->full) /* of the events of a look */
+		return 0;
+	ret = ring->synthetic ? agentsh_synthetic_drain(ring) : ring_buffer__consume(ring->buffer);
 	return ret < 0 && !ring->batch->full ? ret : 0;
 }
 
 /* What has ended a wait; none of these bits: the timeout. */
-enum { RING = 1, TIMER = 2, WOKEN = 4 };
+enum { RING = 1, TIMER = 2, WOKEN = 4, LOOK = 8 };
 
 /*
- * Returns RING, TIMER and WOKEN bits, or a negative errno value. Reading the eventfd
+ * Returns RING, TIMER, WOKEN and LOOK bits, or a negative errno value. Reading the eventfd
  * consumes the wake, so one wake ends one wait.
  */
 static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 {
-	struct epoll_event events[3];
-	int n = epoll_wait(ring->epoll_fd, events, 3, timeout_ms), ready = 0;
+	struct epoll_event events[4];
+	int n = epoll_wait(ring->epoll_fd, events, 4, timeout_ms), ready = 0;
 	uint64_t count;
 
 	if (n < 0)
@@ -42,6 +44,8 @@ static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == ring->moderator.timer_fd)
 			ready |= TIMER;
+		else if (events[i].data.fd == ring->look_timer.fd)
+			ready |= LOOK;
 		else if (events[i].data.fd != ring->wake_fd)
 			ready |= RING;
 		else if (read(ring->wake_fd, &count, sizeof(count)) == sizeof(count))
@@ -84,6 +88,8 @@ static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 
 		if (ready < 0)
 			return ready;
+		if (ready & LOOK)
+			ring->look(ring->look_ctx);
 		/* drain after a wake, too, so that no record is left in the ring */
 		ret = drain(ring, ready);
 		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
@@ -112,8 +118,11 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 	if (atomic_flag_test_and_set_explicit(&ring->reading, memory_order_acquire))
 		return -EBUSY;
 	ring->batch = &batch;
+	/* first, because a ring that is never empty would leave no room for its events */
+	if (agentsh_look_timer_due(&ring->look_timer))
+		ring->look(ring->look_ctx);
 	/* while polling the ring has records nearly always; the timer says when to drain it */
-	if (!agentsh_moderator_wait_for_timer(&ring->moderator))
+	if (!batch.full && !agentsh_moderator_wait_for_timer(&ring->moderator))
 		ret = drain(ring, 0);
 	if (!ret && !batch.count)
 		ret = wait_and_drain(ring, timeout_ms);

@@ -10,6 +10,7 @@
 
 #include <agentsh/ebpf.h>
 
+#include "ring/look_timer.h"
 #include "ring/moderator.h"
 #include "ring/slots.h"
 
@@ -31,6 +32,9 @@ struct agentsh_ring {
 	int epoll_fd;
 	int wake_fd;
 	struct agentsh_moderator moderator;
+	struct agentsh_look_timer look_timer;
+	void (*look)(void *ctx); /* called by the reader when look_timer says so */
+	void *look_ctx;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that is running */
 

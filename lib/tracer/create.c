@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "load/load.h"
 #include "ring/synthetic.h"
+#include "tracer/look.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
 
@@ -19,9 +20,13 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 	if (ret)
 		return ret;
 	ret = agentsh_owner_init(&t->owner);
+	if (!ret)
+		ret = agentsh_handles_grow(t);
 	if (ret)
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a tracer");
+	t->ring.look = agentsh_look;
+	t->ring.look_ctx = t;
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = agentsh_synthetic_open(&t->ring, err);
 	else
@@ -44,6 +49,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
 	t->programs.state_fd = t->programs.sockets_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
+	pthread_mutex_init(&t->handles.lock, NULL);
 	ret = set_up(t, process, err);
 	if (ret)
 		agentsh_ebpf_tracer_close(t);
@@ -64,7 +70,9 @@ void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)
 	agentsh_sessions_detach_all(t);
 	agentsh_unload(&t->programs);
 	agentsh_ring_close(&t->ring);
+	agentsh_handles_free(t);
 	agentsh_owner_free(&t->owner);
+	pthread_mutex_destroy(&t->handles.lock);
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }

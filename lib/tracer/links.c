@@ -35,17 +35,13 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
 	return agentsh_fail_call(err, ret, step, what);
 }
 
-/*
- * Number of storage maps of a session: one if all programs share it, else one per program.
- * The first programs of the tracer hold them.
- */
-static uint32_t state_map_count(const struct agentsh_ebpf_tracer *t)
+uint32_t agentsh_session_state_maps(const struct agentsh_ebpf_tracer *t)
 {
 	return t->programs.state_fd >= 0 ? 1 : t->programs.count;
 }
 
 /* If all programs share one storage, the kernel reads only the cgroup id of the key. */
-static int state_write(const struct agentsh_ebpf_session *s, const struct agentsh_program *p,
+static int state_write(const struct agentsh_session *s, const struct agentsh_program *p,
 		       const struct agentsh_session_state *state)
 {
 	const struct bpf_cgroup_storage_key key = {
@@ -56,12 +52,22 @@ static int state_write(const struct agentsh_ebpf_session *s, const struct agents
 	return bpf_map_update_elem(p->state_fd, &key, state, BPF_ANY);
 }
 
-/* Ignores maps without a storage for the cgroup if may_lack. */
-static int states_write(const struct agentsh_ebpf_session *s,
-			const struct agentsh_session_state *state, bool may_lack,
-			struct agentsh_ebpf_error *err)
+int agentsh_session_state_read(const struct agentsh_session *s, const struct agentsh_program *p,
+			       struct agentsh_session_state *state)
 {
-	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
+	const struct bpf_cgroup_storage_key key = {
+		.cgroup_inode_id = s->cgroup_id,
+		.attach_type = p->desc->attach_type,
+	};
+
+	return bpf_map_lookup_elem(p->state_fd, &key, state);
+}
+
+/* Ignores maps without a storage for the cgroup if may_lack. */
+static int states_write(const struct agentsh_session *s, const struct agentsh_session_state *state,
+			bool may_lack, struct agentsh_ebpf_error *err)
+{
+	for (uint32_t i = 0; i < agentsh_session_state_maps(s->tracer); i++) {
 		const struct agentsh_program *p = &s->tracer->programs.list[i];
 		int ret = state_write(s, p, state);
 
@@ -77,7 +83,7 @@ static int states_write(const struct agentsh_ebpf_session *s,
  * From kernel 5.9 on (7d9c3427894f) a storage outlives its link. Its session state is zero
  * then, unless writing it failed; a new link must not start with such a state.
  */
-static int clear_states(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_error *err)
+static int clear_states(const struct agentsh_session *s, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_session_state cleared = {0};
 
@@ -93,12 +99,12 @@ static int clear_states(const struct agentsh_ebpf_session *s, struct agentsh_ebp
  * Returns false if the states could not be cleared, because bpf(2) is no longer permitted (before
  * kernel 5.19 it takes CAP_BPF, c8644cd0efe7); a copy of a link may keep its program running then.
  */
-bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
+bool agentsh_session_unlink(const struct agentsh_session *s)
 {
 	const struct agentsh_session_state cleared = {0};
 	bool silenced = true;
 
-	for (uint32_t i = 0; i < state_map_count(s->tracer); i++) {
+	for (uint32_t i = 0; i < agentsh_session_state_maps(s->tracer); i++) {
 		int ret = s->links[i] < 0 ? 0
 					  : state_write(s, &s->tracer->programs.list[i], &cleared);
 
@@ -112,11 +118,13 @@ bool agentsh_session_unlink(const struct agentsh_ebpf_session *s)
 	return silenced;
 }
 
-void agentsh_session_close_links(const struct agentsh_ebpf_session *s)
+void agentsh_session_close_links(const struct agentsh_session *s)
 {
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		if (s->links[i] >= 0)
 			close(s->links[i]);
+	if (s->cgroup_fd >= 0)
+		close(s->cgroup_fd);
 }
 
 static int refuse_to_displace(const struct agentsh_program_desc *desc,
@@ -132,7 +140,7 @@ static int refuse_to_displace(const struct agentsh_program_desc *desc,
 			    desc->attach_name, what, program);
 }
 
-static int check_displaced(const struct agentsh_ebpf_session *s, int cgroup_fd,
+static int check_displaced(const struct agentsh_session *s, int cgroup_fd,
 			   struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_programs *programs = &s->tracer->programs;
@@ -151,7 +159,7 @@ static int check_displaced(const struct agentsh_ebpf_session *s, int cgroup_fd,
 }
 
 /* With displaced, fails if the link has displaced a program; the caller removes all links then. */
-static int link_one(struct agentsh_ebpf_session *s, uint32_t i, int cgroup_fd,
+static int link_one(struct agentsh_session *s, uint32_t i, int cgroup_fd,
 		    struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
 {
 	const struct agentsh_program *p = &s->tracer->programs.list[i];
@@ -173,7 +181,7 @@ static int link_one(struct agentsh_ebpf_session *s, uint32_t i, int cgroup_fd,
  * Creates the links first: the kernel makes the storage with its link, and zero means that
  * the session is not attached yet.
  */
-int agentsh_session_link(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
+int agentsh_session_link(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
 			 struct agentsh_ebpf_error *err)
 {
 	struct agentsh_displaced displaced[AGENTSH_PROGRAM_COUNT];

@@ -41,16 +41,28 @@ int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *t)
 	return 0;
 }
 
-int agentsh_ebpf_inject(struct agentsh_ebpf_session *s, const struct agentsh_ebpf_event *event)
+int agentsh_ebpf_inject(struct agentsh_ebpf_session *handle, const struct agentsh_ebpf_event *event)
 {
-	if (!s || !event)
+	struct agentsh_session_state state = {0};
+	const struct agentsh_session *s;
+	struct agentsh_ebpf_tracer *t;
+
+	if (!handle || !event)
 		return -EFAULT;
-	if (!s->tracer->ring.synthetic)
+	/* if another thread detaches the session now, this is an event that came just before */
+	t = agentsh_handle_tracer(handle);
+	s = agentsh_handle_lock(handle);
+	if (s)
+		state = s->state;
+	agentsh_handle_unlock(handle);
+	if (!t->ring.synthetic)
 		return -EOPNOTSUPP;
+	if (!s)
+		return -EINVAL;
 	/* the event would be in the child's memory, and the parent's descriptor readable */
-	if (!agentsh_owner_is_caller(&s->tracer->owner))
+	if (!agentsh_owner_is_caller(&t->owner))
 		return -EPERM;
 	if (event->kind > UINT8_MAX || event->flags > UINT16_MAX)
 		return -ERANGE;
-	return agentsh_synthetic_inject(&s->tracer->ring, &s->state, event);
+	return agentsh_synthetic_inject(&t->ring, &state, event);
 }

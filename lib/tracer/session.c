@@ -10,7 +10,9 @@
 #include <sys/vfs.h>
 
 #include "base/error.h"
+#include "checks/diagnose.h"
 #include "tracer/links.h"
+#include "tracer/look.h"
 #include "tracer/options.h"
 #include "tracer/sockets.h"
 #include "tracer/stats.h"
@@ -49,7 +51,7 @@ static int explain(int ret, int fd, struct agentsh_ebpf_error *err)
 }
 
 /* Frees the slot, but does not reuse one in which a program may still count. */
-static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
+static void give_slot(struct agentsh_session *s, bool silenced)
 {
 	if (silenced)
 		agentsh_slots_give(&s->tracer->ring.slots, s->state.slot);
@@ -57,32 +59,32 @@ static void give_slot(struct agentsh_ebpf_session *s, bool silenced)
 		agentsh_slots_retire(&s->tracer->ring.slots, s->state.slot);
 }
 
-static struct agentsh_ebpf_session **bucket_of(const struct agentsh_ebpf_session *s)
+static struct agentsh_session **bucket_of(const struct agentsh_session *s)
 {
 	return &s->tracer->by_cgroup[s->cgroup_id % AGENTSH_SESSION_BUCKETS];
 }
 
 /* A second link of the same cgroup would get the storage of the first, and its session state. */
-static bool is_traced(const struct agentsh_ebpf_session *s)
+static bool is_traced(const struct agentsh_session *s)
 {
-	for (const struct agentsh_ebpf_session *other = *bucket_of(s); other;
+	for (const struct agentsh_session *other = *bucket_of(s); other;
 	     other = other->next_in_bucket)
 		if (other->cgroup_id == s->cgroup_id)
 			return true;
 	return false;
 }
 
-static void bucket_add(struct agentsh_ebpf_session *s)
+static void bucket_add(struct agentsh_session *s)
 {
-	struct agentsh_ebpf_session **bucket = bucket_of(s);
+	struct agentsh_session **bucket = bucket_of(s);
 
 	s->next_in_bucket = *bucket;
 	*bucket = s;
 }
 
-static void bucket_remove(const struct agentsh_ebpf_session *s)
+static void bucket_remove(const struct agentsh_session *s)
 {
-	struct agentsh_ebpf_session **at = bucket_of(s);
+	struct agentsh_session **at = bucket_of(s);
 
 	while (*at && *at != s)
 		at = &(*at)->next_in_bucket;
@@ -90,8 +92,28 @@ static void bucket_remove(const struct agentsh_ebpf_session *s)
 		*at = s->next_in_bucket;
 }
 
-static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t flags,
-			 struct agentsh_ebpf_error *err)
+/*
+ * The descriptor is copied, because the host may close its own, and looks at the session need
+ * it. The copy is not 0 to 2: a host may run with these closed.
+ */
+static int link_session(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
+			struct agentsh_ebpf_error *err)
+{
+	int ret;
+
+	s->cgroup_fd = fcntl(cgroup_fd, F_DUPFD_CLOEXEC, 3);
+	if (s->cgroup_fd < 0)
+		return agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_CGROUP,
+					 "copying cgroup_fd");
+	ret = agentsh_look_before_attach(s->tracer);
+	if (ret)
+		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "timerfd");
+	return agentsh_session_link(s, cgroup_fd, flags, err);
+}
+
+/* Without a handle: another thread cannot find the session yet. */
+static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
+			  struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	int ret;
@@ -109,9 +131,10 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t
 	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
 	s->state.lost_base = s->base.lost;
 	if (!t->ring.synthetic)
-		ret = agentsh_session_link(s, cgroup_fd, flags, err);
+		ret = link_session(s, cgroup_fd, flags, err);
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
+		agentsh_look_end(t);
 		return explain(ret, cgroup_fd, err);
 	}
 	s->next = t->sessions;
@@ -124,12 +147,33 @@ static int attach_locked(struct agentsh_ebpf_session *s, int cgroup_fd, uint32_t
 	return 0;
 }
 
+static int out_of_memory(struct agentsh_ebpf_error *err)
+{
+	return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a session");
+}
+
+static int attach_locked(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
+			 struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
+{
+	int ret;
+
+	s->block = agentsh_handles_take(s->tracer);
+	if (!s->block)
+		return out_of_memory(err);
+	ret = attach_unnamed(s, cgroup_fd, flags, err);
+	if (ret)
+		agentsh_handles_give(s->block);
+	else
+		*out = agentsh_handles_name(s->block, s);
+	return ret;
+}
+
 static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		  const struct agentsh_ebpf_session_options *opts,
 		  struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_session_options o;
-	struct agentsh_ebpf_session *s;
+	struct agentsh_session *s;
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
@@ -139,22 +183,20 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		return ret;
 	s = calloc(1, sizeof(*s));
 	if (!s)
-		return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY,
-				    "out of memory for a session");
+		return out_of_memory(err);
 	s->tracer = t;
 	s->cgroup_id = cgroup_id;
+	s->cgroup_fd = -1;
 	s->state.session_id = o.session_id;
 	s->state.max_sockets = o.max_sockets ? o.max_sockets : t->opts.max_sockets / 4;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		s->links[i] = -1;
 
 	pthread_mutex_lock(&t->lock);
-	ret = attach_locked(s, cgroup_fd, o.flags, err);
+	ret = attach_locked(s, cgroup_fd, o.flags, out, err);
 	pthread_mutex_unlock(&t->lock);
 	if (ret)
 		free(s);
-	else
-		*out = s;
 	return ret;
 }
 
@@ -184,7 +226,7 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	return ret;
 }
 
-static void take_out(struct agentsh_ebpf_session *s)
+static void take_out(struct agentsh_session *s)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 
@@ -196,43 +238,52 @@ static void take_out(struct agentsh_ebpf_session *s)
 		s->next->prev = s->prev;
 	bucket_remove(s);
 	t->session_count--;
+	agentsh_handles_give(s->block);
 	free(s);
 }
 
-static void detach_locked(struct agentsh_ebpf_session *s)
+static void detach_locked(struct agentsh_session *s)
 {
+	struct agentsh_ebpf_tracer *t = s->tracer;
 	bool silenced = agentsh_session_unlink(s);
 
 	agentsh_sockets_forget(s);
 	give_slot(s, silenced);
+	agentsh_look_before_detach(s);
 	take_out(s);
+	agentsh_look_end(t);
 }
 
 /*
  * In a forked child the links and the counters are still the parent's. The child takes no
  * lock, because a thread that existed only in the parent may hold its copy.
  */
-static void release_in_child(struct agentsh_ebpf_session *s)
+static void release_in_child(struct agentsh_session *s)
 {
 	agentsh_session_close_links(s);
 	take_out(s);
 }
 
-int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *s)
+int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *handle)
 {
-	pthread_mutex_t *lock;
+	struct agentsh_ebpf_tracer *t;
+	struct agentsh_session *s;
+	bool own;
 
-	if (!s)
+	if (!handle)
 		return -EFAULT;
-	if (!agentsh_owner_is_caller(&s->tracer->owner)) {
+	t = agentsh_handle_tracer(handle);
+	own = agentsh_owner_is_caller(&t->owner);
+	if (own)
+		pthread_mutex_lock(&t->lock);
+	s = agentsh_handle_session(handle);
+	if (s && own)
+		detach_locked(s);
+	else if (s)
 		release_in_child(s);
-		return 0;
-	}
-	lock = &s->tracer->lock;
-	pthread_mutex_lock(lock);
-	detach_locked(s);
-	pthread_mutex_unlock(lock);
-	return 0;
+	if (own)
+		pthread_mutex_unlock(&t->lock);
+	return s ? 0 : -EINVAL;
 }
 
 void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)

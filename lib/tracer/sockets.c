@@ -11,13 +11,13 @@
  * earlier detach may have added a socket after the table was searched.
  */
 static bool is_attached(const struct agentsh_ebpf_tracer *t, const struct agentsh_sock_key *key,
-			const struct agentsh_ebpf_session *leaving)
+			const struct agentsh_session *leaving)
 {
 	uint32_t generation = (uint32_t)key->generation;
 
 	if (generation == leaving->state.generation)
 		return false;
-	for (const struct agentsh_ebpf_session *s = t->sessions; s; s = s->next)
+	for (const struct agentsh_session *s = t->sessions; s; s = s->next)
 		if (s->state.generation == generation)
 			return true;
 	return false;
@@ -28,7 +28,7 @@ static bool is_attached(const struct agentsh_ebpf_tracer *t, const struct agents
  * table. If a key disappears while it is looked at, the kernel starts from the beginning;
  * the number of steps is bounded for that reason.
  */
-void agentsh_sockets_forget(const struct agentsh_ebpf_session *s)
+void agentsh_sockets_forget(const struct agentsh_session *s)
 {
 	const struct agentsh_ebpf_tracer *t = s->tracer;
 	struct agentsh_sock_key key, next;

@@ -3,9 +3,9 @@
 #ifndef AGENTSH_TRACER_SOCKETS_H
 #define AGENTSH_TRACER_SOCKETS_H
 
-struct agentsh_ebpf_session;
+struct agentsh_session;
 
 /* Removes the sockets of a session whose programs no longer run. */
-void agentsh_sockets_forget(const struct agentsh_ebpf_session *s);
+void agentsh_sockets_forget(const struct agentsh_session *s);
 
 #endif

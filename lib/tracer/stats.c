@@ -36,20 +36,32 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 	return 0;
 }
 
-int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *s, struct agentsh_ebpf_stats *out)
+static void session_stats(const struct agentsh_session *s, struct agentsh_ebpf_stats *stats)
+{
+	agentsh_stats_add(stats, &s->tracer->ring.slots.counters[s->state.slot]);
+	stats->delivered -= s->base.delivered;
+	stats->lost -= s->base.lost;
+	stats->lost_quota -= s->base.lost_quota;
+	stats->deduplicated -= s->base.deduplicated;
+	stats->untracked -= s->base.untracked;
+}
+
+int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *handle,
+			       struct agentsh_ebpf_stats *out)
 {
 	struct agentsh_ebpf_stats stats = {.sessions = 1};
+	const struct agentsh_session *s;
 
-	if (!s || !out)
+	if (!handle || !out)
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	agentsh_stats_add(&stats, &s->tracer->ring.slots.counters[s->state.slot]);
-	stats.delivered -= s->base.delivered;
-	stats.lost -= s->base.lost;
-	stats.lost_quota -= s->base.lost_quota;
-	stats.deduplicated -= s->base.deduplicated;
-	stats.untracked -= s->base.untracked;
+	s = agentsh_handle_lock(handle);
+	if (s)
+		session_stats(s, &stats);
+	agentsh_handle_unlock(handle);
+	if (!s)
+		return -EINVAL;
 	agentsh_copy_result(out, &stats, sizeof(stats));
 	return 0;
 }

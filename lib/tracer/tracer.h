@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two objects behind the opaque pointers of the public header. */
+/* A tracer and its sessions. */
 #ifndef AGENTSH_TRACER_TRACER_H
 #define AGENTSH_TRACER_TRACER_H
 
@@ -13,17 +13,22 @@
 #include "base/programs.h"
 #include "ring/ring.h"
 #include "session_state.h"
+#include "tracer/handles.h"
 
 #define AGENTSH_SESSION_BUCKETS 1024
 
-struct agentsh_ebpf_session {
+/* A host names it by a handle, which struct agentsh_ebpf_session stands for. */
+struct agentsh_session {
 	struct agentsh_ebpf_tracer *tracer;
-	struct agentsh_ebpf_session *prev;
-	struct agentsh_ebpf_session *next;
-	struct agentsh_ebpf_session *next_in_bucket;
+	struct agentsh_session *prev;
+	struct agentsh_session *next;
+	struct agentsh_session *next_in_bucket;
+	struct agentsh_handle_block *block; /* of its handle */
 	struct agentsh_session_state state;
 	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
 	uint64_t cgroup_id;
+	int cgroup_fd;			  /* a copy; -1 in synthetic mode */
+	bool blind;			  /* AGENTSH_EBPF_EVENT_SESSION_BLIND was delivered */
 	int links[AGENTSH_PROGRAM_COUNT]; /* by index of tracer->programs; -1: none */
 };
 
@@ -31,9 +36,11 @@ struct agentsh_ebpf_tracer {
 	struct agentsh_owner owner; /* a forked child only releases its copies */
 	struct agentsh_ebpf_tracer_options opts;
 	pthread_mutex_t lock; /* protects sessions, the ring's slots and states_uncleared */
-	struct agentsh_ebpf_session *sessions;
-	struct agentsh_ebpf_session *by_cgroup[AGENTSH_SESSION_BUCKETS];
+	struct agentsh_session *sessions;
+	struct agentsh_session *by_cgroup[AGENTSH_SESSION_BUCKETS];
 	bool states_uncleared; /* the storage of a cgroup may hold the state of an ended session */
+	struct agentsh_session *look_next; /* whose turn it is; NULL: that of the first */
+	struct agentsh_handles handles;
 	_Atomic uint32_t session_count;
 	_Atomic uint64_t attach_failures;
 	struct agentsh_programs programs;

@@ -74,10 +74,10 @@ static void choose_cpus(struct bench *b)
 	}
 }
 
-/* A session needs a descriptor per hook, and one for its cgroup. */
+/* A session needs one descriptor per program and one of its cgroup; the benchmark keeps one, too. */
 static void raise_limits(const struct bench *b)
 {
-	unsigned long wanted = b->sessions * 5ul + 4 * BENCH_ATTACH_TIMES + 200;
+	unsigned long wanted = b->sessions * 6ul + 5 * BENCH_ATTACH_TIMES + 200;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit))

@@ -163,7 +163,7 @@ static void add_needs(void)
 		double target;
 	} needs[] = {
 		{"heap per session", "bytes of heap per session", 1024},
-		{"fds per session", "descriptors per session: its links", 4},
+		{"fds per session", "descriptors per session: its links and its cgroup", 5},
 		{"threads per session", "threads per session", 0},
 	};
 

@@ -38,6 +38,7 @@ SHAPES = {
     "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
     "net_closed": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
     "net_accepted": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
+    "net_session_blind": dict(COMMON, cgroup_id=int, session_lost=int, error=int, reason=str),
     "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
                           deduplicated=int, malformed=int, untracked=int),
@@ -80,8 +81,8 @@ def load(path):
 
 
 def load_stream(path):
-    """Returns all lines, and the events among them."""
-    lines = load(path)
+    """Returns the lines, and the events among them, without net_session_blind."""
+    lines = [obj for obj in load(path) if obj["type"] != "net_session_blind"]
     need(len(lines) >= 2 and lines[0]["type"] == "ebpf_attached", "first line:", lines[:1])
     end = lines[-1]
     need(end["type"] == "ebpf_detached", "last line:", end)

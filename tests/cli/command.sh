@@ -289,6 +289,27 @@ for signal in INT TERM; do
 done
 rmdir "$parent/mine"
 
+begin "a cgroup that is removed during the trace"
+for format in --json --events=udp_send,session_blind --events=udp_send; do
+	mkdir "$parent/mine"
+	: >"$work/json"
+	background "$trace" "$format" -o "$work/json" --cgroup "$parent/mine"
+	wait_for test -s "$work/json"
+	rmdir "$parent/mine"
+	wait_for grep -qF "the trace is incomplete from now on: the cgroup was removed; hooks that still work: none" \
+		"$work/err"
+	kill -INT "$pid"
+	ends 0
+	case $format in
+	--json)
+		check count "$work/json" 0
+		[ "$(get "$work/json" net_session_blind error)" = 2 ] || fail "$(cat "$work/json")"
+		;;
+	*blind) says "--- incomplete from here on: the cgroup was removed ---" "$work/json" ;;
+	*) ! grep -q incomplete "$work/json" || fail "$(cat "$work/json")" ;;
+	esac
+done
+
 begin "--cgroup that cannot be traced"
 for bad in "$parent/none" "$work" "$here/command.sh" ""; do
 	expect 125 "$trace" --cgroup "$bad"

@@ -78,7 +78,7 @@ check hooks "$work/json" accept
 begin "--events with unknown names"
 for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, or all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
 says "--events contains '\\x1B[31mx'"

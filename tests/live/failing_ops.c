@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 
 #include "failing_ops.h"
@@ -39,6 +40,7 @@ int op_open(struct host *h)
 		.event_ctx = h,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			 AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.check_interval_ms = 100,
 		.simulate_missing = op_without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
 	};
 
@@ -72,6 +74,24 @@ static int op_poll(struct host *h)
 	return ret < 0 ? ret : 0;
 }
 
+/* Long enough for a look at the session. A look that fails is no event. */
+static int op_look(struct host *h)
+{
+	int ret = agentsh_ebpf_poll(h->tracer, 250);
+
+	LIVE_CHECK(ret <= 0, "%d events", ret);
+	return ret;
+}
+
+static int op_check(struct host *h)
+{
+	struct agentsh_ebpf_session_check check = {.size = sizeof(check)};
+	int ret = agentsh_ebpf_session_check(h->session, &check);
+
+	LIVE_CHECK(!check.error, "a call that fails is no loss: %d", check.error);
+	return op_synthetic && ret == -EOPNOTSUPP ? 0 : ret;
+}
+
 static int op_read(struct host *h)
 {
 	int ret = agentsh_ebpf_read(h->tracer, h->events, 4, 100);
@@ -95,6 +115,8 @@ const struct op ops[] = {
 	{.name = "attach", .run = op_attach, .opened = 1, .has_error = true},
 	{.name = "poll", .run = op_poll, .opened = 1, .attached = 1, .events = 3},
 	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
+	{.name = "look", .run = op_look, .opened = 1, .attached = 1},
+	{.name = "check", .run = op_check, .opened = 1, .attached = 1},
 	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
 	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
 	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},

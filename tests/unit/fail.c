@@ -93,6 +93,7 @@ static void *real(const char *name)
 extern void *__libc_malloc(size_t);
 extern void *__libc_calloc(size_t, size_t);
 extern void *__libc_realloc(void *, size_t);
+extern void *__libc_memalign(size_t, size_t);
 extern void __libc_free(void *);
 
 REPLACES void *malloc(size_t size)
@@ -119,6 +120,14 @@ REPLACES void *realloc(void *old, size_t size)
 		blocks--; /* realloc() worked as free() */
 	else if (!old && at)
 		blocks++;
+	return at;
+}
+
+REPLACES void *aligned_alloc(size_t alignment, size_t size)
+{
+	void *at = fails("aligned_alloc", ENOMEM) ? NULL : __libc_memalign(alignment, size);
+
+	blocks += at != NULL;
 	return at;
 }
 

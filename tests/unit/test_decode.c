@@ -237,7 +237,9 @@ START_TEST(lost_never_falls)
 		const struct agentsh_ebpf_event event = {.kind = AGENTSH_EBPF_EVENT_CONNECT,
 							 .session_lost = records[i].lost};
 		struct agentsh_record_outcome record;
-		size_t size = agentsh_encode(&event, &sessions[records[i].session]->state, &record);
+		const struct agentsh_session *session =
+			agentsh_handle_session(sessions[records[i].session]);
+		size_t size = agentsh_encode(&event, &session->state, &record);
 
 		agentsh_deliver_record(&tracer->ring, &record, size);
 		ck_assert_int_eq(batch.count, (int)i + 1);

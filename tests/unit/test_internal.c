@@ -273,8 +273,8 @@ START_TEST(delivered_by_generation)
 	ck_assert_int_eq(agentsh_ebpf_session_detach(session), 0);
 	ck_assert_uint_eq(tracer->ring.slots.generations[0], 0);
 	session = unit_attach(tracer, 2);
-	ck_assert_uint_eq(session->state.slot, 0);
-	ck_assert_uint_eq(session->state.generation, 2);
+	ck_assert_uint_eq(agentsh_handle_session(session)->state.slot, 0);
+	ck_assert_uint_eq(agentsh_handle_session(session)->state.generation, 2);
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &buf, 1, 0), 1);
 	ck_assert_uint_eq(tracer->ring.slots.counters[0].delivered, 0);
 	ck_assert_uint_eq(unit_session_stats(session).delivered, 0);
