@@ -7,6 +7,7 @@
 #include "interface.h"
 #include "mptcp.h"
 #include "sock_state.h"
+#include "source_route.h"
 
 AGENTSH_STATE_MAP(agentsh_state_connect4);
 AGENTSH_STATE_MAP(agentsh_state_connect6);
@@ -60,6 +61,7 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 	f.ifindex = interface4(ctx);
 	sk = ctx->sk;
 	set_ends4(&f, ctx, sk ? sk->src_ip4 : 0);
+	source_route_of_caller(&f, ctx);
 	report_connect(ctx, &f, session, slot);
 	return 1;
 }
@@ -83,6 +85,7 @@ int agentsh_connect6(struct bpf_sock_addr *ctx)
 	COPY_ADDR6(f.remote, ctx->user_ip6);
 	resolve_unspecified6(&f);
 	unmap_ends6(&f);
+	source_route_of_caller(&f, ctx);
 	report_connect(ctx, &f, session, slot);
 	return 1;
 }

@@ -55,13 +55,33 @@ struct sock {
 	int sk_err_soft;
 };
 
+struct ip_options {
+	__u32 faddr;	   /* first hop of a source route */
+	unsigned char srr; /* offset of the source route; 0: there is none */
+};
+
+struct ip_options_rcu {
+	struct ip_options opt;
+};
+
+struct ipv6_rt_hdr {
+	__u8 type;
+	__u8 segments_left;
+};
+
+struct ipv6_txoptions {
+	struct ipv6_rt_hdr *srcrt;
+};
+
 struct ipv6_pinfo {
+	struct ipv6_txoptions *opt;
 	int mcast_oif;
 };
 
 struct inet_sock {
 	struct sock sk;
 	struct ipv6_pinfo *pinet6;
+	struct ip_options_rcu *inet_opt;
 	int mc_index;
 };
 
@@ -92,5 +112,8 @@ struct bpf_sock_addr_kern {
 };
 
 #pragma clang attribute pop
+
+/* In the same kernel as bpf_rdonly_cast(); a name after ___ is not part of the kernel's name. */
+enum bpf_func_id___since_6_2 { BPF_FUNC_cgrp_storage_get___since_6_2 = 210 };
 
 #endif

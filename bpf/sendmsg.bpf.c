@@ -6,6 +6,7 @@
  */
 #include "interface.h"
 #include "sock_state.h"
+#include "source_route.h"
 
 AGENTSH_STATE_MAP(agentsh_state_sendmsg4);
 AGENTSH_STATE_MAP(agentsh_state_sendmsg6);
@@ -141,6 +142,7 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 	fields_of(&f, ctx);
 	f.ifindex = interface4(ctx);
 	set_ends4(&f, ctx, ctx->msg_src_ip4);
+	source_route_of_caller(&f, ctx);
 	report_datagram(&f, session, slot);
 	return 1;
 }
@@ -160,6 +162,7 @@ int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 	COPY_ADDR6(f.remote, ctx->user_ip6);
 	resolve_unspecified6(&f);
 	unmap_ends6(&f);
+	source_route_of_caller(&f, ctx);
 	report_datagram(&f, session, slot);
 	return 1;
 }

@@ -6,6 +6,7 @@
  */
 #include "listener.h"
 #include "outcome.h"
+#include "source_route.h"
 
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
@@ -117,6 +118,7 @@ static __always_inline void fields_of_ops(struct fields *f, struct bpf_sock_ops 
 		set_addr4(f->local, ctx->local_ip4);
 		set_addr4(f->remote, ctx->remote_ip4);
 	}
+	source_route_of_tcp(f, sk);
 }
 
 static __always_inline void outcome_of_ops(struct outcome *o, struct bpf_sock_ops *ctx)
@@ -139,6 +141,11 @@ static __always_inline void owner_from_state(struct agentsh_task *task, struct f
 	f->protocol = sock->head.protocol;
 	f->flags |= sock->head.flags & AGENTSH_FLAG_UNATTRIBUTED;
 	o->duration_ns = f->timestamp_ns - sock->start_ns;
+	/* a process may take the source route away again */
+	if (sock->head.flags & AGENTSH_FLAG_SOURCE_ROUTED & ~f->flags) {
+		COPY_ADDR6(f->remote, sock->remote_addr);
+		f->flags |= AGENTSH_FLAG_SOURCE_ROUTED;
+	}
 }
 
 static __always_inline void owner_unknown(struct agentsh_task *task, struct fields *f)

@@ -57,6 +57,7 @@ test  nm               binutils          binutils       binutils
 test  ps               procps            procps-ng      procps-ng
 test  setpriv          util-linux        util-linux     util-linux
 test  shellcheck       shellcheck        ShellCheck     shellcheck
+test  nft              nftables          nftables       nftables
 test  spin             spin              spin           spin
 vm    qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
 vm    busybox          busybox-static    busybox        busybox

@@ -151,9 +151,12 @@ enum {
 	AGENTSH_EBPF_FLAG_LOCAL_CLOSED = 16,
 	AGENTSH_EBPF_FLAG_REMOTE_CLOSED = 32,
 	/*
-	 * The socket has a routing header (IPV6_RTHDR, ipv6(7)) or a source route
+	 * The socket has a routing header (IPV6_RTHDR, RFC 3542) or a source route
 	 * (IP_OPTIONS, ip(7)). remote_addr is the first hop, to which the packets go, and
-	 * not the address that the process named.
+	 * not the address that the process named. Once an event of a TCP connection has the
+	 * flag, the later ones have it, too. The flag needs BTF and CAP_PERFMON. Routes in
+	 * the ancillary data of sendmsg(2) or in a flow label, and those of a connected
+	 * datagram socket that are set after connect(2), are not seen.
 	 */
 	AGENTSH_EBPF_FLAG_SOURCE_ROUTED = 64,
 	/*

@@ -75,6 +75,7 @@ allowed='
 *+nobtf*	live-old_pidns	the kernel has no BTF
 *+nobtf*	live-preempted	the kernel has no BTF
 *+nobtf*	live-probe_hosts	*the kernel has no BTF
+*	live-source_route	nft rules: nft is not installed
 *+lockdown*	live-pidns	the kernel is locked down
 *+lockdown*	live-old_pidns	the kernel is locked down
 *+lockdown*	live-preempted	the kernel is locked down
