@@ -43,8 +43,17 @@ typedef struct {
 	__s64 counter;
 } atomic64_t;
 
+struct net {
+	__u64 net_cookie; /* since kernel 5.12 (3d368ab87cf6) */
+};
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
 	__u16 skc_num; /* local port, host order */
+	possible_net_t skc_net;
 	unsigned long skc_flags;
 	atomic64_t skc_cookie;
 };

@@ -65,6 +65,18 @@ static __always_inline void record_flag(struct agentsh_record *rec, __u16 flag)
 /* ---- from a bpf_sock_addr ------------------------------------------------- */
 
 #ifdef AGENTSH_TASK
+/*
+ * Since kernel 6.2 (a35b9af4ec2c): lets a program read the object with plain loads, which
+ * cost much less than helper calls.
+ */
+extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
+
+#define HAS_RDONLY_CAST                                                                            \
+	bpf_core_enum_value_exists(enum bpf_func_id___since_6_2,                                   \
+				   BPF_FUNC_cgrp_storage_get___since_6_2)
+
+#define READABLE(object, type) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
+
 /* The kernel's socket; the verifier does not let a program read one from ctx->sk. */
 static __always_inline struct sock *kernel_socket(struct bpf_sock_addr *ctx)
 {
@@ -92,13 +104,30 @@ static __always_inline __u32 socket_protocol(struct bpf_sock_addr *ctx)
 	return protocol;
 }
 
+/* Sets the cookies of the socket, which the first question for it creates. */
+static __always_inline void set_cookies(struct fields *f, struct bpf_sock_addr *ctx)
+{
+#ifdef AGENTSH_TASK
+	if (HAS_RDONLY_CAST && bpf_core_field_exists(possible_net_t, net)) {
+		struct sock *sk = READABLE(ctx->sk, struct sock);
+
+		f->netns_cookie = sk->__sk_common.skc_net.net->net_cookie;
+		f->socket_cookie = sk->__sk_common.skc_cookie.counter;
+		if (!f->socket_cookie)
+			f->socket_cookie = bpf_get_socket_cookie(ctx);
+		return;
+	}
+#endif
+	f->socket_cookie = bpf_get_socket_cookie(ctx);
+	f->netns_cookie = bpf_get_netns_cookie(ctx);
+}
+
 /* Finds out everything but the addresses and the interface. */
 static __always_inline void fields_of(struct fields *f, struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	f->socket_cookie = bpf_get_socket_cookie(ctx);
-	f->netns_cookie = bpf_get_netns_cookie(ctx);
+	set_cookies(f, ctx);
 	f->flags = 0;
 	f->protocol = socket_protocol(ctx);
 	f->socket_type = ctx->type;

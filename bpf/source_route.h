@@ -14,16 +14,6 @@
 #define ROUTING_TYPE_SEGMENTS 4 /* IPV6_SRCRT_TYPE_4 */
 #define ROUTING_ADDRESSES 8	/* offset of the addresses in a routing header */
 
-/*
- * Since kernel 6.2 (a35b9af4ec2c): lets a program read the object with plain loads. With a
- * helper call for each pointer the program of connect() would be slower by a fifth.
- */
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
-
-#define HAS_RDONLY_CAST                                                                            \
-	bpf_core_enum_value_exists(enum bpf_func_id___since_6_2,                                   \
-				   BPF_FUNC_cgrp_storage_get___since_6_2)
-
 /* Whether the socket may have options of the kind. */
 static __always_inline int may_have_options(struct bpf_sock_addr *ctx, int v4)
 {
@@ -31,7 +21,7 @@ static __always_inline int may_have_options(struct bpf_sock_addr *ctx, int v4)
 
 	if (!HAS_RDONLY_CAST)
 		return 1;
-	inet = bpf_rdonly_cast(ctx->sk, bpf_core_type_id_kernel(struct inet_sock));
+	inet = READABLE(ctx->sk, struct inet_sock);
 	return v4 ? inet->inet_opt != NULL : inet->pinet6->opt != NULL;
 }
 
