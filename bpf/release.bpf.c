@@ -22,6 +22,20 @@ static __always_inline __u16 local_port(struct bpf_sock *ctx)
 #endif
 }
 
+/*
+ * The cookie by which the socket is known. The hooks see the first subflow of an MPTCP
+ * socket, for which the kernel runs no program at its end.
+ */
+static __always_inline __u64 known_cookie(struct bpf_sock *ctx)
+{
+#ifdef AGENTSH_TASK
+	if (ctx->protocol == PROTOCOL_MPTCP && bpf_core_type_exists(struct mptcp_sock))
+		return BPF_CORE_READ((struct mptcp_sock *)ctx, first,
+				     __sk_common.skc_cookie.counter);
+#endif
+	return bpf_get_socket_cookie(ctx);
+}
+
 static __always_inline void stream_released(struct agentsh_sock_key *key, struct agentsh_slot *slot)
 {
 	struct sock_state *sock = sock_state_find(key);
@@ -70,7 +84,7 @@ int agentsh_release(struct bpf_sock *ctx)
 
 	if (!slot)
 		return 1;
-	key.cookie = bpf_get_socket_cookie(ctx);
+	key.cookie = known_cookie(ctx);
 	key.generation = session->generation;
 	if (ctx->type == SOCK_STREAM) {
 		stream_released(&key, slot);

@@ -87,7 +87,8 @@ static __always_inline int sock_state_add(const struct agentsh_session_state *se
 	long ret = -1;
 
 	sock_state_begin(&sock, rec, phase);
-	if (*(volatile __u64 *)&slot->sockets < session->max_sockets)
+	/* signed: a late program of the slot's last session may make it negative */
+	if (*(volatile __s64 *)&slot->sockets < (__s64)session->max_sockets)
 		ret = bpf_map_update_elem(&agentsh_sock_states, key, &sock, BPF_NOEXIST);
 	if (!ret)
 		__sync_fetch_and_add(&slot->sockets, 1);

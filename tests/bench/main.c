@@ -74,7 +74,7 @@ static void choose_cpus(struct bench *b)
 	}
 }
 
-/* A session needs one descriptor per program and one of its cgroup; the benchmark keeps one, too. */
+/* A session needs a descriptor per program and one of its cgroup; the benchmark keeps one. */
 static void raise_limits(const struct bench *b)
 {
 	unsigned long wanted = b->sessions * 6ul + 5 * BENCH_ATTACH_TIMES + 200;
