@@ -53,6 +53,7 @@ typedef struct {
 
 struct sock_common {
 	__u16 skc_num; /* local port, host order */
+	unsigned char skc_state;
 	possible_net_t skc_net;
 	unsigned long skc_flags;
 	atomic64_t skc_cookie;

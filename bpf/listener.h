@@ -44,10 +44,12 @@ static __always_inline void listener_add(struct agentsh_record *rec,
 		return;
 	/* Without this memory, which the process may have used up, events are UNATTRIBUTED. */
 	ref = bpf_sk_storage_get(&agentsh_listeners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (ref) {
-		ref->cookie = rec->socket_cookie;
-		ref->sessions++;
+	if (!ref) {
+		sock_state_forget(slot, &key);
+		return;
 	}
+	ref->cookie = rec->socket_cookie;
+	ref->sessions++;
 }
 
 /*

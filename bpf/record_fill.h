@@ -12,6 +12,7 @@
 #define V4_MAPPED_WORD bpf_htonl(0x0000ffff)
 #define LOOPBACK4 bpf_htonl(0x7f000001)
 
+#define SOCK_STREAM 1
 #define PROTOCOL_TCP 6
 #define PROTOCOL_MPTCP 262
 
@@ -77,6 +78,12 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
 #define READABLE(object, type) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
 
+/* The TCP socket behind a full socket that is known to be one. */
+static __always_inline struct tcp_sock *tcp_of(struct bpf_sock *sk)
+{
+	return HAS_RDONLY_CAST ? READABLE(sk, struct tcp_sock) : bpf_skc_to_tcp_sock(sk);
+}
+
 /* The kernel's socket; the verifier does not let a program read one from ctx->sk. */
 static __always_inline struct sock *kernel_socket(struct bpf_sock_addr *ctx)
 {
@@ -93,9 +100,10 @@ static __always_inline __u32 socket_protocol(struct bpf_sock_addr *ctx)
 	__u32 protocol = ctx->protocol;
 
 #ifdef AGENTSH_TASK
-	if (protocol == PROTOCOL_TCP && bpf_core_field_exists(struct tcp_sock, is_mptcp)) {
+	if (protocol == PROTOCOL_TCP && ctx->type == SOCK_STREAM &&
+	    bpf_core_field_exists(struct tcp_sock, is_mptcp)) {
 		struct bpf_sock *sk = ctx->sk;
-		struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+		struct tcp_sock *tcp = sk ? tcp_of(sk) : NULL;
 
 		if (tcp && tcp->is_mptcp)
 			return PROTOCOL_MPTCP;

@@ -36,13 +36,34 @@ static __always_inline __u64 known_cookie(struct bpf_sock *ctx)
 	return bpf_get_socket_cookie(ctx);
 }
 
-static __always_inline void stream_released(struct agentsh_sock_key *key, struct agentsh_slot *slot)
+/* Whether the socket has a connection, whose end sockops.bpf.c will see. */
+static __always_inline int is_connected(struct bpf_sock *ctx)
 {
-	struct sock_state *sock = sock_state_find(key);
+#ifdef AGENTSH_TASK
+	if (HAS_RDONLY_CAST && ctx->protocol == PROTOCOL_TCP) {
+		__u32 state = READABLE(ctx, struct sock)->__sk_common.skc_state;
+
+		return state != BPF_TCP_CLOSE && state != BPF_TCP_LISTEN;
+	}
+#endif
+	(void)ctx;
+	return 0;
+}
+
+/* Whether bind() may have added the socket; for MPTCP this is known of the subflow only. */
+static __always_inline int may_be_bound(struct bpf_sock *ctx)
+{
+	return ctx->protocol == PROTOCOL_MPTCP || bpf_sk_storage_get(&agentsh_listeners, ctx, 0, 0);
+}
+
+static __always_inline void stream_released(struct bpf_sock *ctx, struct agentsh_sock_key *key,
+					    struct agentsh_slot *slot)
+{
+	struct sock_state *sock = is_connected(ctx) ? NULL : sock_state_find(key);
 
 	if (sock && sock->phase == PHASE_ATTEMPT) /* no SYN, so no state will change */
 		sock_state_forget(slot, key);
-	if (agentsh_settings.accept) {
+	if (agentsh_settings.accept && may_be_bound(ctx)) {
 		key->generation |= AGENTSH_KEY_LISTENER;
 		sock_state_forget(slot, key);
 	}
@@ -87,7 +108,7 @@ int agentsh_release(struct bpf_sock *ctx)
 	key.cookie = known_cookie(ctx);
 	key.generation = session->generation;
 	if (ctx->type == SOCK_STREAM) {
-		stream_released(&key, slot);
+		stream_released(ctx, &key, slot);
 		return 1;
 	}
 	sock = sock_state_find(&key);

@@ -25,7 +25,7 @@ static __always_inline int socket_error(struct bpf_sock_ops *ctx, int soft)
 {
 #ifdef AGENTSH_TASK
 	struct bpf_sock *sk = ctx->sk;
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct tcp_sock *tcp = sk ? tcp_of(sk) : NULL;
 
 	if (tcp) {
 		int error = tcp->inet_conn.icsk_inet.sk.sk_err;
@@ -54,7 +54,7 @@ static __always_inline int fin_acked(struct bpf_sock_ops *ctx, __u32 old)
 		return 0;
 #ifdef AGENTSH_TASK
 	struct bpf_sock *sk = ctx->sk;
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct tcp_sock *tcp = sk ? tcp_of(sk) : NULL;
 
 	if (tcp)
 		end = tcp->write_seq;
@@ -76,7 +76,7 @@ static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct s
 		return 0;
 #ifdef AGENTSH_TASK
 	struct bpf_sock *sk = ctx->sk;
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct tcp_sock *tcp = sk ? tcp_of(sk) : NULL;
 
 	if (tcp)
 		return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
@@ -97,13 +97,14 @@ static __always_inline __u64 bytes_sent(struct bpf_sock_ops *ctx, __u32 old, int
  * Finds out what the hook tells about the socket. The ends of an IPv4 socket are handled
  * like mapped ones, but without the flag.
  */
-static __always_inline void fields_of_ops(struct fields *f, struct bpf_sock_ops *ctx)
+static __always_inline void fields_of_ops(struct fields *f, struct bpf_sock_ops *ctx,
+					  const struct agentsh_sock_key *key)
 {
 	struct bpf_sock *sk = ctx->sk;
 	__u32 family = ctx->family;
 
 	f->timestamp_ns = bpf_ktime_get_boot_ns();
-	f->socket_cookie = bpf_get_socket_cookie(ctx);
+	f->socket_cookie = key->cookie;
 	f->flags = 0;
 	f->socket_type = SOCK_STREAM;
 	f->local_port = (__u16)ctx->local_port;		     /* host order */
@@ -173,7 +174,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx,
 	struct outcome o;
 	struct fields f;
 
-	fields_of_ops(&f, ctx);
+	fields_of_ops(&f, ctx, key);
 	outcome_of_ops(&o, ctx);
 	if (sock) {
 		sock->phase = PHASE_SYN; /* the SYN may have been sent before the attach */
@@ -198,7 +199,7 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 	struct outcome o;
 	struct fields f;
 
-	fields_of_ops(&f, ctx);
+	fields_of_ops(&f, ctx, key);
 	outcome_of_ops(&o, ctx);
 	if (!listener_owner(&out.base.task, &f, session, sk))
 		owner_unknown(&out.base.task, &f);
@@ -211,14 +212,14 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 
 static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot)
+				   struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	struct agentsh_record_outcome out;
 	struct outcome o;
 	struct fields f;
 	int error = socket_error(ctx, 1);
 
-	fields_of_ops(&f, ctx);
+	fields_of_ops(&f, ctx, key);
 	outcome_of_ops(&o, ctx);
 	owner_from_state(&out.base.task, &f, &o, sock);
 	o.rtt_us = 0;
@@ -232,7 +233,8 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_s
 
 static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
 				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot, __u32 old)
+				   struct agentsh_slot *slot, const struct agentsh_sock_key *key,
+				   __u32 old)
 {
 	int inbound = sock->phase == PHASE_ACCEPTED;
 	struct agentsh_record_outcome out;
@@ -241,7 +243,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_s
 	__u64 received = ctx->bytes_received, fin;
 	int error = socket_error(ctx, 0);
 
-	fields_of_ops(&f, ctx);
+	fields_of_ops(&f, ctx, key);
 	outcome_of_ops(&o, ctx);
 	owner_from_state(&out.base.task, &f, &o, sock);
 	if (inbound)
@@ -279,13 +281,13 @@ static __always_inline void changed(struct bpf_sock_ops *ctx,
 		sock->closer = new;
 	if (new == BPF_TCP_FIN_WAIT2)
 		sock->received = ctx->bytes_received;
-	if (new != BPF_TCP_CLOSE || old == BPF_TCP_CLOSE || old == BPF_TCP_LISTEN)
+	if (new != BPF_TCP_CLOSE)
 		return;
 	/* with TCP Fast Open a child may have data before its handshake is done */
 	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && sock->phase != PHASE_ACCEPTED))
-		failed(ctx, sock, session, slot);
+		failed(ctx, sock, session, slot, key);
 	else
-		closed(ctx, sock, session, slot, old);
+		closed(ctx, sock, session, slot, key, old);
 	sock_state_forget(slot, key);
 }
 
@@ -299,12 +301,35 @@ static __always_inline void syn_sent(struct bpf_sock_ops *ctx, const struct agen
 	watch_states(ctx);
 }
 
-/* Most op codes are questions of the kernel that this program does not answer. */
-static __always_inline int is_handled(__u32 op)
+/* Whether the program takes anything from a change of state. */
+static __always_inline int is_change(__u32 old, __u32 new)
 {
+	if (new == BPF_TCP_CLOSE)
+		return old != BPF_TCP_CLOSE && old != BPF_TCP_LISTEN;
+	return new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT || new == BPF_TCP_FIN_WAIT2;
+}
+
+/* Most op codes are questions of the kernel that this program does not answer. */
+static __always_inline int is_handled(struct bpf_sock_ops *ctx, __u32 op)
+{
+	if (op == BPF_SOCK_OPS_STATE_CB)
+		return is_change(ctx->args[0], ctx->args[1]);
 	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB || op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
 		return agentsh_settings.lifecycle;
-	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB || op == BPF_SOCK_OPS_STATE_CB;
+	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
+}
+
+static __always_inline __u64 cookie_of(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+#ifdef AGENTSH_TASK
+	__u64 cookie =
+		HAS_RDONLY_CAST ? READABLE(sk, struct sock)->__sk_common.skc_cookie.counter : 0;
+
+	if (cookie)
+		return cookie;
+#endif
+	(void)sk;
+	return bpf_get_socket_cookie(ctx);
 }
 
 SEC("sockops")
@@ -316,14 +341,14 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 	struct agentsh_sock_key key = {};
 
-	if (!is_handled(op))
+	if (!is_handled(ctx, op))
 		return 1;
 	session = bpf_get_local_storage(&agentsh_state_sockops, 0);
 	slot = session_slot(session);
 	sk = ctx->sk;
 	if (!slot || !sk)
 		return 1;
-	key.cookie = bpf_get_socket_cookie(ctx);
+	key.cookie = cookie_of(ctx, sk);
 	key.generation = session->generation;
 	if (op == BPF_SOCK_OPS_STATE_CB) {
 		changed(ctx, session, slot, &key);

@@ -79,7 +79,7 @@ static __always_inline void source_route_of_caller(struct fields *f, struct bpf_
 static __always_inline void source_route_of_tcp(struct fields *f, struct bpf_sock *sk)
 {
 #ifdef AGENTSH_TASK
-	struct tcp_sock *tcp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct tcp_sock *tcp = sk ? tcp_of(sk) : NULL;
 
 	if (!tcp)
 		return;
