@@ -1049,7 +1049,19 @@ enum {
 	/* CLOSED of a datagram socket */
 	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21,
 	/* ACCEPTED */
-	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22
+	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22,
+	/* SOCK_DCCP sockets; removed in kernel 6.16 */
+	AGENTSH_EBPF_COVERAGE_DCCP = 23,
+	/* L2TP over IP, IPPROTO_L2TP (115) */
+	AGENTSH_EBPF_COVERAGE_L2TP_IP = 24,
+	/* AF_SMC and IPPROTO_SMC (kernel 6.11), whose connections begin as TCP */
+	AGENTSH_EBPF_COVERAGE_SMC_CONNECT = 25,
+	/* AF_RDS, whose TCP connections are made by a thread of the kernel */
+	AGENTSH_EBPF_COVERAGE_RDS = 26,
+	/* AF_XDP, requires CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_XDP = 27,
+	/* Address families that no other path names: TIPC, KCM, CAN, Bluetooth, ... */
+	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 28
 };
 
 /*
