@@ -180,6 +180,22 @@ bool hostile_own_namespaces(struct hostile_result *r, const char *what)
 	return true;
 }
 
+/* Makes the members that describe the task the same. */
+static void copy_task(struct agentsh_ebpf_event *to, struct expectation *from)
+{
+	to->pid = from->want.pid;
+	to->tgid = from->want.tgid;
+	to->uid = from->want.uid;
+	to->gid = from->want.gid;
+	to->cgroup_id = from->want.cgroup_id;
+	to->netns_cookie = from->want.netns_cookie ? from->want.netns_cookie : 1;
+	memcpy(to->comm, from->want.comm, sizeof(to->comm));
+	from->want.ppid = to->ppid;
+	from->want.ns_pid = to->ns_pid;
+	from->want.ns_tgid = to->ns_tgid;
+	from->start_ticks = 0;
+}
+
 const char *hostile_differs(const struct hostile_want *w, const struct agentsh_ebpf_event *e)
 {
 	struct expectation want = w->is;
@@ -200,6 +216,11 @@ const char *hostile_differs(const struct hostile_want *w, const struct agentsh_e
 		is.pid = want.want.pid;
 		is.ns_pid = want.want.ns_pid;
 		memcpy(is.comm, want.want.comm, sizeof(is.comm));
+	}
+	if (want.want.flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) {
+		if (is.tgid || is.uid || is.cgroup_id || is.netns_cookie || is.comm[0])
+			return "a task, but UNATTRIBUTED is expected";
+		copy_task(&is, &want);
 	}
 	what = expectation_differs(&want, &is);
 	if (!what && is.datagrams != want.want.datagrams)

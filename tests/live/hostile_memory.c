@@ -80,6 +80,14 @@ static void keys_refused(struct hostile_result *r)
 		refused(r, fd);
 }
 
+/* The library notes the owner of a listener in this memory, so it is unknown here. */
+static void unattributed_inbound(struct hostile_result *r)
+{
+	for (uint32_t i = 0; i < r->count; i++)
+		if (r->want[i].is.want.flags & AGENTSH_EBPF_FLAG_INBOUND)
+			r->want[i].is.want.flags |= AGENTSH_EBPF_FLAG_UNATTRIBUTED;
+}
+
 static void keys_listener(struct hostile_result *r)
 {
 	struct connection_address at = hostile_address("127.0.0.1", 0);
@@ -91,6 +99,7 @@ static void keys_listener(struct hostile_result *r)
 			   !getsockname(listener, &at.sa.any, &at.size),
 		   "listen: %s", strerror(errno));
 	hostile_converse(r, hostile_socket(AF_INET, SOCK_STREAM, 0), listener, &at, NULL, 0);
+	unattributed_inbound(r);
 }
 
 static void datagram(struct hostile_result *r, int fd)
@@ -126,6 +135,7 @@ static void no_option_memory(struct hostile_result *r)
 	hostile_converse(r, hostile_socket(AF_INET, SOCK_STREAM, 0), listener, &at, NULL, 0);
 	refused(r, hostile_socket(AF_INET, SOCK_STREAM, 0));
 	datagram(r, hostile_socket(AF_INET6, SOCK_DGRAM, 0));
+	unattributed_inbound(r);
 }
 
 #define TABLE_ROOM 4

@@ -132,7 +132,7 @@ static void unspecified_udp(struct hostile_result *r)
 				   "%s: the kernel took another address", u->to);
 		}
 		close(fd);
-		w = hostile_expect_same(r, w, CLOSED, 0);
+		w = hostile_expect_same(r, w, CLOSED, UNSPECIFIED);
 		w->is.want.datagrams = i % 2;
 	}
 }
