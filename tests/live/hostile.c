@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -152,6 +154,24 @@ void hostile_converse(struct hostile_result *r, int fd, int listener,
 	if (hostile_hooks & AGENTSH_EBPF_HOOK_ACCEPT)
 		accepted = hostile_expect_accepted(r, server);
 	hostile_finish(r, connect, fd, accepted, server);
+}
+
+void hostile_in_child(void (*fn)(void))
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		fn();
+		_exit(0);
+	}
+	LIVE_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "the child failed");
+}
+
+void hostile_needs(struct hostile_result *r, const char *command, const char *absent)
+{
+	if (system(command)) /* NOLINT(cert-env33-c): a fixed command */
+		hostile_absent(r, absent, 0);
 }
 
 static void write_file(const char *path, const char *text)

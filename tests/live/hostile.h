@@ -43,9 +43,9 @@ struct hostile_way {
 };
 
 extern const struct hostile_way hostile_memory[], hostile_names[], hostile_sockets[],
-	hostile_tasks[], hostile_unseen[], hostile_refused[];
+	hostile_tasks[], hostile_unseen[], hostile_refused[], hostile_closed[];
 extern const size_t hostile_memory_count, hostile_names_count, hostile_sockets_count,
-	hostile_tasks_count, hostile_unseen_count, hostile_refused_count;
+	hostile_tasks_count, hostile_unseen_count, hostile_refused_count, hostile_closed_count;
 
 /* The session's cgroup. */
 extern struct live_cgroup hostile_cgroup;
@@ -57,6 +57,11 @@ void hostile_absent(struct hostile_result *r, const char *what, int error);
 
 /* Enters own user and network namespaces, with all capabilities; false: absent. */
 bool hostile_own_namespaces(struct hostile_result *r, const char *what);
+
+/* Runs fn in a child, which may restrict itself for ever. */
+void hostile_in_child(void (*fn)(void));
+/* Runs a shell command that prepares the network namespace; absent: the reason if it fails. */
+void hostile_needs(struct hostile_result *r, const char *command, const char *absent);
 
 /* An IPv4 or IPv6 address and port. */
 struct connection_address hostile_address(const char *text, uint16_t port);

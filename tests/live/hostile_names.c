@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "hostile.h"
+#include "kernel.h"
 #include "netlink.h"
 
 #define CONNECT AGENTSH_EBPF_EVENT_CONNECT
@@ -181,7 +182,10 @@ static void two_interfaces(struct hostile_result *r)
 	interfaces[1] = if_nametoindex("hostile1");
 }
 
-/* One address on two links is two hosts. */
+/*
+ * One address on two links is two hosts. Programs that cannot read the kernel's structures do
+ * not know which link the process has chosen.
+ */
 static void link_local(struct hostile_result *r,
 		       void (*choose)(int fd, uint32_t ifindex, struct connection_address *to),
 		       const char *address)
@@ -192,18 +196,19 @@ static void link_local(struct hostile_result *r,
 
 	for (int i = 0; i < 4; i++) {
 		choose(fd, interfaces[i % 2], &to);
-		if (i < 2) {
+		if (i < (kernel_hides_tasks() ? 1 : 2)) {
 			w = hostile_expect(r, UDP_SEND, fd, &to);
-			w->is.want.ifindex = interfaces[i];
+			w->is.want.ifindex = kernel_hides_tasks() ? 0 : interfaces[i];
+		} else {
+			r->deduplicated++;
 		}
 		/* whether there is a route does not matter */
 		sendto(fd, "x", 1, 0, &to.sa.any, to.size);
 	}
 	close(fd);
-	r->deduplicated = 2;
 	w = hostile_expect_same(r, w, CLOSED, 0);
 	w->is.want.datagrams = 4;
-	w->is.want.ifindex = interfaces[1];
+	w->is.want.ifindex = kernel_hides_tasks() ? 0 : interfaces[1];
 }
 
 static void choose_scope(int fd, uint32_t ifindex, struct connection_address *to)

@@ -8,11 +8,9 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -26,28 +24,28 @@
 #define LANDLOCK_CONNECT_TCP 2U
 #define LANDLOCK_NET_ABI 4
 
-/* All calls are refused with this error. A child makes them: its parent reports the result. */
-static void all_refused(int (*restrict_self)(void), int error, bool tcp_only)
+/* All calls are refused with this error, in a child that restricts itself. */
+static int (*restrict_self)(void);
+static int refused_with;
+
+static void connect_refused(void)
 {
 	struct connection_address to = hostile_address("127.0.0.1", PORT);
-	pid_t pid = fork();
-	int status;
+	int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);
 
-	if (!pid) {
-		int tcp = hostile_socket(AF_INET, SOCK_STREAM, 0);
-		int udp = hostile_socket(AF_INET, SOCK_DGRAM, 0);
+	LIVE_CHECK(!restrict_self(), "restrict: %s", strerror(errno));
+	hostile_connect(fd, &to, refused_with);
+}
 
-		LIVE_CHECK(!restrict_self(), "restrict: %s", strerror(errno));
-		hostile_connect(tcp, &to, error);
-		if (!tcp_only) {
-			hostile_connect(udp, &to, error);
-			LIVE_CHECK(sendto(udp, "x", 1, 0, &to.sa.any, to.size) < 0 &&
-					   errno == error,
-				   "sendto: %s", strerror(errno));
-		}
-		_exit(0);
-	}
-	LIVE_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && !status, "the child failed");
+static void send_refused(void)
+{
+	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
+
+	LIVE_CHECK(!restrict_self(), "restrict: %s", strerror(errno));
+	hostile_connect(fd, &to, refused_with);
+	LIVE_CHECK(sendto(fd, "x", 1, 0, &to.sa.any, to.size) < 0 && errno == refused_with,
+		   "sendto: %s", strerror(errno));
 }
 
 static int use_seccomp(void)
@@ -68,7 +66,10 @@ static int use_seccomp(void)
 static void seccomp(struct hostile_result *r)
 {
 	(void)r;
-	all_refused(use_seccomp, EPERM, false);
+	restrict_self = use_seccomp;
+	refused_with = EPERM;
+	hostile_in_child(connect_refused);
+	hostile_in_child(send_refused);
 }
 
 static int use_landlock(void)
@@ -84,24 +85,21 @@ static int use_landlock(void)
 
 static void landlock(struct hostile_result *r)
 {
-	if (syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) < LANDLOCK_NET_ABI)
+	if (syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_VERSION) < LANDLOCK_NET_ABI) {
 		hostile_absent(r, "Landlock has no rules for TCP", 0);
-	else
-		all_refused(use_landlock, EACCES, true);
-}
-
-static void needs(struct hostile_result *r, const char *command, const char *absent)
-{
-	if (system(command)) /* NOLINT(cert-env33-c): a fixed command */
-		hostile_absent(r, absent, 0);
+		return;
+	}
+	restrict_self = use_landlock;
+	refused_with = EACCES;
+	hostile_in_child(connect_refused);
 }
 
 static void add_nat(struct hostile_result *r)
 {
-	needs(r,
-	      "nft 'table ip hostile { chain out { type nat hook output priority -100; "
-	      "ip daddr 127.0.0.9 tcp dport 99 dnat to 127.0.0.1:9999; }; }' 2>/dev/null",
-	      "nft cannot add a rule");
+	hostile_needs(r,
+		      "nft 'table ip hostile { chain out { type nat hook output priority -100; "
+		      "ip daddr 127.0.0.9 tcp dport 99 dnat to 127.0.0.1:9999; }; }' 2>/dev/null",
+		      "nft cannot add a rule");
 }
 
 /* The event names the address that the process named, and not where the rule leads. */
@@ -118,12 +116,13 @@ static void nat(struct hostile_result *r)
 
 static void add_tunnel(struct hostile_result *r)
 {
-	needs(r,
-	      "{ ip link add hostile0 type vxlan id 5 local 127.0.0.1 remote 127.0.0.9 "
-	      "dstport 4789 && ip address add 10.77.0.1/24 dev hostile0 && "
-	      "ip link set hostile0 up && "
-	      "ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev hostile0; } >/dev/null 2>&1",
-	      "ip cannot add a vxlan tunnel");
+	hostile_needs(
+		r,
+		"{ ip link add hostile0 type vxlan id 5 local 127.0.0.1 remote 127.0.0.9 "
+		"dstport 4789 && ip address add 10.77.0.1/24 dev hostile0 && "
+		"ip link set hostile0 up && "
+		"ip neigh add 10.77.0.2 lladdr 02:00:00:00:00:02 dev hostile0; } >/dev/null 2>&1",
+		"ip cannot add a vxlan tunnel");
 }
 
 /* The event names the address inside the tunnel; the packet outside has none. */

@@ -8,6 +8,7 @@
 
 #include "hostile.h"
 #include "io_uring_ops.h"
+#include "kernel.h"
 #include "netlink.h"
 
 #define CONNECT AGENTSH_EBPF_EVENT_CONNECT
@@ -145,7 +146,10 @@ static void mptcp(struct hostile_result *r)
 	close(fd);
 }
 
-/* Each subflow is of the process, or of nobody; the first one is of the process. */
+/*
+ * Each subflow is of the process, or of nobody; the first one is of the process. Programs that
+ * cannot read the kernel's structures name the thread of the kernel.
+ */
 static uint32_t check_mptcp(const struct hostile_result *r)
 {
 	const struct agentsh_ebpf_event *w = &r->want[0].is.want;
@@ -163,7 +167,7 @@ static uint32_t check_mptcp(const struct hostile_result *r)
 		if (e->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED)
 			LIVE_CHECK(!e->tgid && !e->uid && !e->cgroup_id && !e->comm[0],
 				   "a task in an UNATTRIBUTED event");
-		else
+		else if (!kernel_hides_tasks())
 			LIVE_CHECK(e->tgid == w->tgid && e->uid == w->uid &&
 					   e->cgroup_id == w->cgroup_id,
 				   "a subflow of process %u, user %u, %s", e->tgid, e->uid,

@@ -22,6 +22,7 @@ static const struct {
 	{hostile_memory, &hostile_memory_count},   {hostile_names, &hostile_names_count},
 	{hostile_sockets, &hostile_sockets_count}, {hostile_tasks, &hostile_tasks_count},
 	{hostile_unseen, &hostile_unseen_count},   {hostile_refused, &hostile_refused_count},
+	{hostile_closed, &hostile_closed_count},
 };
 
 static const struct hostile_way *way_of(int number)
@@ -149,7 +150,7 @@ static void try_way(int number)
 	const uint32_t hooks = way->hooks ? way->hooks : HOSTILE_ALL_HOOKS;
 	const struct agentsh_ebpf_tracer_options options = {.hooks = hooks,
 							    .required_hooks = hooks};
-	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	struct agentsh_ebpf_tracer *tracer = live_open_kept(&options);
 	struct agentsh_ebpf_session *session, *other;
 	struct live_worker worker, witness_worker;
 	struct live_cgroup witness_cgroup;
@@ -177,7 +178,8 @@ static void try_way(int number)
 		check_stats(other, compare("another session", WITNESS_ID, &seen), &seen);
 	}
 	CONNECTION_SAME(live_tracer_stats(tracer).malformed, 0);
-	live_close(tracer);
+	agentsh_ebpf_session_detach(session);
+	agentsh_ebpf_session_detach(other);
 }
 
 START_TEST(way)

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -273,6 +274,38 @@ START_TEST(host_killed)
 }
 END_TEST
 
+static void sleep_until_killed(const void *unused, void *child)
+{
+	(void)unused;
+	live_attach(open_marked(), &cgroup, 1);
+	*(pid_t *)child = fork();
+	if (!*(pid_t *)child) {
+		alarm(60); /* ends the child if the test fails */
+		for (;;)
+			pause();
+	}
+}
+
+/* A child that was forked and has not called exec holds copies of the links. */
+START_TEST(host_killed_with_a_child)
+{
+	static struct kernel_ids ids;
+	struct live_worker host;
+	pid_t child = 0;
+
+	live_worker_start(&host, NULL);
+	live_worker_call(&host, sleep_until_killed, NULL, 0, &child, sizeof(child));
+	ck_assert_int_gt(child, 0);
+	kernel_ids(marker, &ids);
+	ck_assert_uint_eq(ids.links, PROGRAMS);
+	live_worker_kill(&host);
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), PROGRAMS);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_msg(kernel_gone(&ids), "programs, maps or links outlive the child");
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("resource");
@@ -286,5 +319,6 @@ int main(void)
 	tcase_add_test(tcase, detach_without_privilege_while_a_child_has_copies);
 	tcase_add_test(tcase, descriptors_are_close_on_exec);
 	tcase_add_test(tcase, host_killed);
+	tcase_add_test(tcase, host_killed_with_a_child);
 	return live_main(suite);
 }
