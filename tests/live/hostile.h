@@ -60,6 +60,8 @@ bool hostile_own_namespaces(struct hostile_result *r, const char *what);
 
 /* Runs fn in a child, which may restrict itself for ever. */
 void hostile_in_child(void (*fn)(void));
+/* Makes the kernel refuse this system call with EPERM; 0 or -1. */
+int hostile_refuse_call(long number);
 /* Runs a shell command that prepares the network namespace; absent: the reason if it fails. */
 void hostile_needs(struct hostile_result *r, const char *command, const char *absent);
 

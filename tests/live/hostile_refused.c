@@ -4,9 +4,6 @@
  * it: translation of addresses, tunnels, aborted connections.
  */
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -50,17 +47,7 @@ static void send_refused(void)
 
 static int use_seccomp(void)
 {
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 1, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendto, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {.len = LIVE_COUNT(code), .filter = code};
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	return hostile_refuse_call(SYS_connect) || hostile_refuse_call(SYS_sendto);
 }
 
 static void seccomp(struct hostile_result *r)
@@ -153,9 +140,14 @@ struct ports {
 static void start_aborter(struct hostile_result *r)
 {
 	struct ports ports;
-	int error = netlink_abort_tcp(1, 1);
+	struct connection_address at = hostile_address("127.0.0.1", NAT_PORT);
+	int listener = hostile_socket(AF_INET, SOCK_STREAM, 0), error;
 
-	if (error != ENOENT) {
+	LIVE_CHECK(!bind(listener, &at.sa.any, at.size) && !listen(listener, 1), "listen: %s",
+		   strerror(errno));
+	error = netlink_abort_tcp(NAT_PORT, PORT); /* a listener is found by any peer */
+	close(listener);
+	if (error) {
 		hostile_absent(r, "the kernel cannot abort connections", 0);
 		return;
 	}

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hostile.h"
@@ -65,9 +66,13 @@ static void use_after_leaving(struct hostile_result *r)
 	w->is.want.error = ECONNREFUSED;
 }
 
+/* A seccomp filter sees nothing of what io_uring does. */
 static void io_uring(struct hostile_result *r)
 {
 	struct connection_address to = hostile_address("127.0.0.1", PORT);
+
+	LIVE_CHECK(!hostile_refuse_call(SYS_connect), "seccomp: %s", strerror(errno));
+	hostile_connect(hostile_socket(AF_INET, SOCK_DGRAM, 0), &to, EPERM);
 
 	for (enum uring_how how = URING_INLINE; how <= URING_POLLED; how++) {
 		int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0), result;
@@ -85,6 +90,27 @@ static void io_uring(struct hostile_result *r)
 		LIVE_CHECK(!result, "io_uring connect: %s", strerror(-result));
 		hostile_expect_same(r, w, CLOSED, 0);
 	}
+}
+
+static void io_uring_socket(struct hostile_result *r)
+{
+	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct hostile_want *w;
+	int fd;
+
+	LIVE_CHECK(!hostile_refuse_call(SYS_socket), "seccomp: %s", strerror(errno));
+	LIVE_CHECK(socket(AF_INET, SOCK_DGRAM, 0) < 0 && errno == EPERM, "socket: %s",
+		   strerror(errno));
+	fd = uring_socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0) {
+		LIVE_CHECK(fd == URING_ABSENT || fd == -EINVAL, "io_uring: %s", strerror(-fd));
+		hostile_absent(r, "io_uring makes no sockets", 0);
+		return;
+	}
+	w = hostile_expect(r, UDP_SEND, fd, &to);
+	hostile_sendto(fd, &to);
+	close(fd);
+	hostile_expect_same(r, w, CLOSED, 0)->is.want.datagrams = 1;
 }
 
 static void allow_fast_open(struct hostile_result *r)
@@ -180,7 +206,8 @@ static uint32_t check_mptcp(const struct hostile_result *r)
 const struct hostile_way hostile_sockets[] = {
 	{.name = "a socket that was made outside", .prepare = make_outside, .go = use_outside},
 	{.name = "leaving the cgroup", .prepare = leave, .go = use_after_leaving},
-	{.name = "connect by io_uring", .go = io_uring},
+	{.name = "connect by io_uring while seccomp refuses connect()", .go = io_uring},
+	{.name = "a socket by io_uring while seccomp refuses socket()", .go = io_uring_socket},
 	{.name = "TCP Fast Open", .prepare = allow_fast_open, .go = fast_open},
 	{.name = "a second subflow of MPTCP",
 	 .prepare = add_subflow,

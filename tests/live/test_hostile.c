@@ -51,7 +51,10 @@ static void run(const void *number, void *result)
 	struct hostile_result *r = result;
 
 	hostile_hooks = way->hooks ? way->hooks : HOSTILE_ALL_HOOKS;
+	/* outside: the kernel itself makes sockets in a new namespace (RDS) */
+	live_cgroup_enter(NULL);
 	live_own_netns(NULL, NULL);
+	live_cgroup_enter(&hostile_cgroup);
 	if (way->prepare)
 		way->prepare(r);
 	become_nobody();

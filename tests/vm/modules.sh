@@ -10,7 +10,8 @@ tree=$1 output=$2
 # Each module stands after those that it needs.
 modules=(
 	crc32c_generic libcrc32c udp_tunnel ip6_udp_tunnel tunnel4 tunnel6
-	veth dccp dccp_ipv4 dccp_ipv6 l2tp_core l2tp_ip l2tp_ip6 sctp ib_core smc rds rds_tcp tipc kcm
+	veth inet_diag tcp_diag dccp dccp_ipv4 dccp_ipv6 l2tp_core l2tp_ip l2tp_ip6 sctp ib_core smc rds
+	rds_tcp tipc kcm vsock vmw_vsock_virtio_transport_common vsock_loopback
 )
 
 stage=$(mktemp -d)
