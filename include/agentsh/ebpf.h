@@ -79,10 +79,14 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
 enum {
 	/*
 	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
-	 * reports as seen. The result of the call is not known yet. If other eBPF
-	 * programs are attached to the cgroup, the event shows the destination as
-	 * rewritten by the programs that ran earlier. Programs that run later may
-	 * still rewrite it or reject the call.
+	 * reports as seen. The result of the call is not known yet. A call that seccomp(2)
+	 * or a security module (Landlock, SELinux, AppArmor) refuses has no event, because
+	 * it is refused before the program runs. Each subflow of an MPTCP socket has its own
+	 * events. A further subflow, which the kernel connects, names the process of the
+	 * MPTCP socket where the kernel lets a program find it, else it is UNATTRIBUTED. If other
+	 * eBPF programs are attached to the cgroup, the event shows the destination as rewritten by
+	 * the programs that ran earlier. Programs that run later may still rewrite it or reject the
+	 * call.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
@@ -452,7 +456,8 @@ enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DE
  * function returns. Return 0 to go on; any other value makes poll return after this
  * event, which counts as delivered, and leaves the remaining events in the ring.
  * The function may call attach, detach, inject, wake and stats, but not poll, read
- * or close.
+ * or close. It must return: if it is left with longjmp(3) or a C++ exception, poll and
+ * read return -EBUSY for ever.
  */
 typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
 
@@ -626,14 +631,14 @@ struct agentsh_ebpf_session_options {
 /*
  * Traces the cgroup v2 whose directory is open as cgroup_fd, and all its
  * descendants. A socket belongs to the cgroup in which it was created, cgroups(7).
- * The descriptor stays the caller's and may be closed after the call. Every network
- * call that begins after attach has returned is traced. opts and err may be NULL. On
+ * The descriptor stays the caller's and may be closed after the call. Network calls
+ * that begin after attach has returned are traced. opts and err may be NULL. On
  * success *out is valid until it is detached or the tracer is closed; on failure
  * *out is NULL. Any thread, the callback included.
  *
  * Each of several nested sessions gets its own copy of an event. When the process
  * exits, for whatever reason, the kernel detaches its sessions (bpf_link, kernel
- * 5.7).
+ * 5.7). A child that was forked without exec keeps them attached until it ends.
  *
  * The kernel does not run a program that was attached to a cgroup above with
  * BPF_F_ALLOW_OVERRIDE if a cgroup below has a program (compute_effective_progs() in
@@ -1060,8 +1065,10 @@ enum {
 	AGENTSH_EBPF_COVERAGE_RDS = 26,
 	/* AF_XDP, requires CAP_NET_RAW */
 	AGENTSH_EBPF_COVERAGE_XDP = 27,
+	/* AF_RXRPC, for which the kernel makes a UDP socket */
+	AGENTSH_EBPF_COVERAGE_RXRPC = 28,
 	/* Address families that no other path names: TIPC, KCM, CAN, Bluetooth, ... */
-	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 28
+	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 29
 };
 
 /*

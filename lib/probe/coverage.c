@@ -86,6 +86,10 @@ static const struct {
 		{"rds", UNSEEN,
 		 "a thread of the kernel connects outside the session" SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_XDP] = {"xdp", UNSEEN, NO_PROGRAM DROP_NET_RAW},
+	[AGENTSH_EBPF_COVERAGE_RXRPC] = {"rxrpc", BY_UDP,
+					 "UDP_SEND of the UDP socket that the kernel makes, which "
+					 "processes may share; it may "
+					 "name a thread of the kernel" SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_OTHER_FAMILY] = {"other_family", UNSEEN, NO_PROGRAM SOCKET_FILTER},
 };
 

@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "live.h"
 #include "io_uring_ops.h"
+#include "egress_kernel.h"
 #include "egress_paths.h"
 
 #ifndef IPPROTO_MPTCP
@@ -116,6 +116,8 @@ const struct egress_path egress_paths[] = {
 	 REFUSED | EGRESS_NO_COOKIE, "INET_SMC", 0},
 	{PATH(RDS), "rds", AF_RDS, SOCK_SEQPACKET, 0, GO_RDS, 0, REFUSED, "RDS", 0},
 	{PATH(XDP), "xdp", AF_XDP, SOCK_RAW, 0, GO_MAKE, 0, 0, "XDP", 0},
+	{PATH(RXRPC), "rxrpc", AF_RXRPC, SOCK_DGRAM, AF_INET, GO_RXRPC, 0,
+	 REFUSED | EGRESS_NO_COOKIE, "RXRPC", 0},
 	{PATH(OTHER_FAMILY), "netlink", AF_NETLINK, SOCK_RAW, 0, GO_CONNECT, 0, REFUSED, "NETLINK",
 	 0},
 	{PATH(OTHER_FAMILY), "tipc", AF_TIPC, SOCK_SEQPACKET, 0, GO_CONNECT, 0, REFUSED, "TIPC", 0},
@@ -306,19 +308,6 @@ static int go_vsock(void)
 	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) ? errno : 0;
 }
 
-/* RDS chooses its transport by the address to which it is bound. */
-static int go_rds(const union address *to, socklen_t size)
-{
-	const struct timespec moment = {.tv_nsec = 50000000};
-	union address at = *to;
-
-	at.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (bind(fd, &at.any, size) || sendto(fd, "rds", 3, MSG_DONTWAIT, &to->any, size) < 0)
-		return errno;
-	nanosleep(&moment, NULL); /* the kernel's thread connects */
-	return 0;
-}
-
 /* Connects to a listener of this process at the row's destination. */
 static int go_accept(const struct egress_path *w, const union address *to, socklen_t size)
 {
@@ -380,7 +369,9 @@ static int go(const struct egress_path *w, struct egress_attempt *t)
 	case GO_UNIX:
 		return go_unix();
 	case GO_RDS:
-		return go_rds(&to, size);
+		return egress_go_rds(fd, &to.v4);
+	case GO_RXRPC:
+		return egress_go_rxrpc(fd, &to.v4);
 	case GO_MAKE:
 		return 0;
 	default:

@@ -23,6 +23,7 @@ enum egress_how {
 	GO_UNIX,
 	GO_VSOCK,
 	GO_RDS,
+	GO_RXRPC,
 	GO_MAKE /* the socket is made, and not used */
 };
 
