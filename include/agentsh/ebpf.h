@@ -79,14 +79,18 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
 enum {
 	/*
 	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
-	 * reports as seen. The result of the call is not known yet. A call that seccomp(2)
-	 * or a security module (Landlock, SELinux, AppArmor) refuses has no event, because
-	 * it is refused before the program runs. Each subflow of an MPTCP socket has its own
-	 * events. A further subflow, which the kernel connects, names the process of the
-	 * MPTCP socket where the kernel lets a program find it, else it is UNATTRIBUTED. If other
-	 * eBPF programs are attached to the cgroup, the event shows the destination as rewritten by
-	 * the programs that ran earlier. Programs that run later may still rewrite it or reject the
-	 * call.
+	 * reports as seen. The result of the call is not known yet. A call that
+	 * seccomp(2) or a security module (Landlock, SELinux, AppArmor) refuses has no
+	 * event, because it is refused before the program runs.
+	 *
+	 * If other eBPF programs are attached to the cgroup, the event shows the
+	 * destination as rewritten by the programs that ran earlier. Programs that run
+	 * later may still rewrite it or reject the call.
+	 *
+	 * Each subflow of an MPTCP socket has its own events. A further subflow, which
+	 * the kernel connects, names the process of the MPTCP socket where the kernel
+	 * lets a program find it, else it is UNATTRIBUTED. Without BTF or CAP_PERFMON it
+	 * names the thread of the kernel.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
@@ -211,9 +215,8 @@ struct agentsh_ebpf_event {
 	/* cgroup v2 of the process: the inode number of the cgroup's directory. */
 	uint64_t cgroup_id;
 	/*
-	 * SO_COOKIE, socket(7). For an MPTCP socket, the cookie of its first TCP
-	 * subflow. Before kernel 5.10 a cookie is unique only together with
-	 * netns_cookie.
+	 * SO_COOKIE, socket(7). Each TCP subflow of an MPTCP socket has its own cookie.
+	 * Before kernel 5.10 a cookie is unique only together with netns_cookie.
 	 */
 	uint64_t socket_cookie;
 	/* SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. */
@@ -304,7 +307,8 @@ struct agentsh_ebpf_event {
 	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
 	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF), or the interface to which the socket is
 	 * bound (SO_BINDTODEVICE, socket(7)). 0 if there is none. For a link-local
-	 * destination the address alone does not tell which host is meant.
+	 * destination the address alone does not tell which host is meant. If BTF or
+	 * CAP_PERFMON is missing, only SO_BINDTODEVICE is known.
 	 */
 	uint32_t ifindex;
 	uint8_t reserved[60];
