@@ -184,11 +184,33 @@ static void aborted(struct hostile_result *r)
 		   "abort: %s", strerror(error));
 }
 
+/* The connection is over before a process of the session takes it from the queue. */
+static void reset_in_queue(struct hostile_result *r)
+{
+	struct connection_address at, peer = {.size = sizeof(peer.sa)};
+	int listener = connection_listen(CONNECTION_V4, 0, 8, &at), server;
+	int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);
+	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_CONNECT, fd, &at);
+
+	hostile_connect(fd, &at, 0);
+	connection_wait_arrived(listener);
+	connection_close_hard(fd);
+	hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CONNECTED, 0);
+	hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CLOSED, 0);
+	server = accept4(listener, &peer.sa.any, &peer.size, SOCK_CLOEXEC);
+	LIVE_CHECK(server >= 0, "accept: %s", strerror(errno));
+	w = hostile_expect(r, AGENTSH_EBPF_EVENT_ACCEPTED, server, &peer);
+	w->is.want.flags |= AGENTSH_EBPF_FLAG_INBOUND;
+	hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CLOSED, 0)->is.want.error = ECONNRESET;
+	close(server);
+}
+
 const struct hostile_way hostile_refused[] = {
 	{.name = "connect and sendto that seccomp refuses", .go = seccomp},
 	{.name = "connect that Landlock refuses", .go = landlock},
 	{.name = "a netfilter rule translates the address", .prepare = add_nat, .go = nat},
 	{.name = "a vxlan tunnel", .prepare = add_tunnel, .go = tunnel},
+	{.name = "a peer that resets before accept()", .go = reset_in_queue},
 	{.name = "a connection that root aborts",
 	 .prepare = start_aborter,
 	 .go = aborted,
