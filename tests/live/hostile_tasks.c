@@ -96,6 +96,7 @@ static void exec_while_connected(struct hostile_result *r)
 		_exit(1);
 	}
 	close(fd);
+	close(shared[1]);
 	w = &r->want[r->count++];
 	LIVE_CHECK(read(shared[0], w, sizeof(*w)) == sizeof(*w), "pipe");
 	server = connection_accept(listener);

@@ -16,6 +16,7 @@ modules=(
 
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
+chmod 755 "$stage" # the guest's root directory: other users pass through it
 mkdir "$stage/modules"
 for i in "${!modules[@]}"; do
 	file=$(find "$tree" -name "${modules[i]}.ko*" -type f -print -quit)
