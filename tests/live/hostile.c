@@ -252,7 +252,7 @@ const char *hostile_differs(const struct hostile_want *w, const struct agentsh_e
 	}
 	if (w->free & HOSTILE_ANY_THREAD) {
 		is.pid = want.want.pid;
-		is.ns_pid = want.want.ns_pid;
+		is.ns_pid = kernel_hides_tasks() ? 0 : want.want.ns_pid;
 		memcpy(is.comm, want.want.comm, sizeof(is.comm));
 	}
 	if (want.want.flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) {

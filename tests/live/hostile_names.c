@@ -184,7 +184,7 @@ static void two_interfaces(struct hostile_result *r)
 
 /*
  * One address on two links is two hosts. Programs that cannot read the kernel's structures do
- * not know which link the process has chosen.
+ * not know which link the process has chosen, and report every datagram to such an IPv6 address.
  */
 static void link_local(struct hostile_result *r,
 		       void (*choose)(int fd, uint32_t ifindex, struct connection_address *to),
@@ -192,11 +192,12 @@ static void link_local(struct hostile_result *r,
 {
 	struct connection_address to = hostile_address(address, PORT);
 	int fd = hostile_socket(family_of(address), SOCK_DGRAM, 0);
+	int reported = kernel_hides_tasks() ? family_of(address) == AF_INET6 ? 4 : 1 : 2;
 	struct hostile_want *w = NULL;
 
 	for (int i = 0; i < 4; i++) {
 		choose(fd, interfaces[i % 2], &to);
-		if (i < (kernel_hides_tasks() ? 1 : 2)) {
+		if (i < reported) {
 			w = hostile_expect(r, UDP_SEND, fd, &to);
 			w->is.want.ifindex = kernel_hides_tasks() ? 0 : interfaces[i];
 		} else {
