@@ -10,6 +10,7 @@
 #include "hostile.h"
 #include "kernel.h"
 #include "netlink.h"
+#include "source_routes.h"
 
 #define CONNECT AGENTSH_EBPF_EVENT_CONNECT
 #define CONNECTED AGENTSH_EBPF_EVENT_CONNECTED
@@ -168,6 +169,25 @@ static void family_unspecified(struct hostile_result *r)
 	hostile_expect_same(r, w, CLOSED, 0)->is.want.datagrams = 2;
 }
 
+/* live-source_route tries all kinds. */
+static void source_route(struct hostile_result *r)
+{
+	const struct source_route way = {
+		.family = CONNECTION_V6, .route = ROUTE_SEGMENTS, .by = BY_OPTION};
+	struct connection_address to = route_named(CONNECTION_V6), hop = route_hop(CONNECTION_V6);
+	int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
+	struct hostile_want *w;
+
+	LIVE_CHECK(!route_set(fd, &way, &hop), "IPV6_RTHDR: %s", strerror(errno));
+	to.sa.v6.sin6_port = hop.sa.v6.sin6_port = htons(PORT);
+	w = hostile_expect(r, UDP_SEND, fd, kernel_hides_tasks() ? &to : &hop);
+	w->is.want.flags = kernel_hides_tasks() ? 0 : AGENTSH_EBPF_FLAG_SOURCE_ROUTED;
+	/* whether there is a route does not matter */
+	sendto(fd, "x", 1, 0, &to.sa.any, to.size);
+	close(fd);
+	hostile_expect_same(r, w, CLOSED, w->is.want.flags)->is.want.datagrams = 1;
+}
+
 static uint32_t interfaces[2];
 
 static void two_interfaces(struct hostile_result *r)
@@ -282,6 +302,7 @@ const struct hostile_way hostile_names[] = {
 	{.name = "UDP to 0.0.0.0 and ::", .go = unspecified_udp},
 	{.name = "IPv4 as ::ffff:a.b.c.d", .go = mapped},
 	{.name = "sendto() with the family AF_UNSPEC", .go = family_unspecified},
+	{.name = "a routing header", .go = source_route},
 	{.name = "fe80::1234 on two interfaces, by sin6_scope_id",
 	 .prepare = two_interfaces,
 	 .go = link_by_scope},

@@ -125,6 +125,17 @@ static void check_stats(const struct agentsh_ebpf_session *session, uint32_t eve
 	CONNECTION_SAME(stats.untracked, r->untracked);
 }
 
+/* The session still sees everything. */
+static void check_health(const struct agentsh_ebpf_session *session)
+{
+	struct agentsh_ebpf_session_check check = {.size = sizeof(check)};
+
+	CONNECTION_SAME(agentsh_ebpf_session_check(session, &check), 0);
+	CONNECTION_SAME(check.error, 0);
+	CONNECTION_SAME(check.attached, check.wanted);
+	CONNECTION_SAME(check.effective, check.wanted);
+}
+
 static struct agentsh_ebpf_session *attach(struct agentsh_ebpf_tracer *tracer,
 					   const struct live_cgroup *cgroup, uint64_t session_id,
 					   uint32_t max_sockets)
@@ -180,6 +191,8 @@ static void try_way(int number)
 			    &r);
 		check_stats(other, compare("another session", WITNESS_ID, &seen), &seen);
 	}
+	check_health(session);
+	check_health(other);
 	CONNECTION_SAME(live_tracer_stats(tracer).malformed, 0);
 	agentsh_ebpf_session_detach(session);
 	agentsh_ebpf_session_detach(other);
