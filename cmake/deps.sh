@@ -62,6 +62,7 @@ test  spin             spin              spin           spin
 vm    qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
 vm    busybox          busybox-static    busybox        busybox
 vm    cpio             cpio              cpio           cpio
+vm    xz               xz-utils          xz             xz
 vm-arm64 qemu-system-aarch64 qemu-system-arm qemu-system-aarch64-core qemu-system-aarch64
 vm-arm64 aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu gcc-aarch64-linux-gnu aarch64-linux-gnu-gcc
 '

@@ -79,10 +79,18 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
 enum {
 	/*
 	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
-	 * reports as seen. The result of the call is not known yet. If other eBPF
-	 * programs are attached to the cgroup, the event shows the destination as
-	 * rewritten by the programs that ran earlier. Programs that run later may
-	 * still rewrite it or reject the call.
+	 * reports as seen. The result of the call is not known yet. A call that
+	 * seccomp(2) or a security module (Landlock, SELinux, AppArmor) refuses has no
+	 * event, because it is refused before the program runs.
+	 *
+	 * If other eBPF programs are attached to the cgroup, the event shows the
+	 * destination as rewritten by the programs that ran earlier. Programs that run
+	 * later may still rewrite it or reject the call.
+	 *
+	 * Each subflow of an MPTCP socket has its own events. A further subflow, which
+	 * the kernel connects, names the process of the MPTCP socket where the kernel
+	 * lets a program find it, else it is UNATTRIBUTED. Without BTF or CAP_PERFMON it
+	 * names the thread of the kernel.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
@@ -207,9 +215,8 @@ struct agentsh_ebpf_event {
 	/* cgroup v2 of the process: the inode number of the cgroup's directory. */
 	uint64_t cgroup_id;
 	/*
-	 * SO_COOKIE, socket(7). For an MPTCP socket, the cookie of its first TCP
-	 * subflow. Before kernel 5.10 a cookie is unique only together with
-	 * netns_cookie.
+	 * SO_COOKIE, socket(7). Each TCP subflow of an MPTCP socket has its own cookie.
+	 * Before kernel 5.10 a cookie is unique only together with netns_cookie.
 	 */
 	uint64_t socket_cookie;
 	/* SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. */
@@ -300,7 +307,8 @@ struct agentsh_ebpf_event {
 	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
 	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF), or the interface to which the socket is
 	 * bound (SO_BINDTODEVICE, socket(7)). 0 if there is none. For a link-local
-	 * destination the address alone does not tell which host is meant.
+	 * destination the address alone does not tell which host is meant. If BTF or
+	 * CAP_PERFMON is missing, only SO_BINDTODEVICE is known.
 	 */
 	uint32_t ifindex;
 	uint8_t reserved[60];
@@ -452,7 +460,8 @@ enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DE
  * function returns. Return 0 to go on; any other value makes poll return after this
  * event, which counts as delivered, and leaves the remaining events in the ring.
  * The function may call attach, detach, inject, wake and stats, but not poll, read
- * or close.
+ * or close. It must return: if it is left with longjmp(3) or a C++ exception, poll and
+ * read return -EBUSY for ever.
  */
 typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
 
@@ -626,14 +635,14 @@ struct agentsh_ebpf_session_options {
 /*
  * Traces the cgroup v2 whose directory is open as cgroup_fd, and all its
  * descendants. A socket belongs to the cgroup in which it was created, cgroups(7).
- * The descriptor stays the caller's and may be closed after the call. Every network
- * call that begins after attach has returned is traced. opts and err may be NULL. On
+ * The descriptor stays the caller's and may be closed after the call. Network calls
+ * that begin after attach has returned are traced. opts and err may be NULL. On
  * success *out is valid until it is detached or the tracer is closed; on failure
  * *out is NULL. Any thread, the callback included.
  *
  * Each of several nested sessions gets its own copy of an event. When the process
  * exits, for whatever reason, the kernel detaches its sessions (bpf_link, kernel
- * 5.7).
+ * 5.7). A child that was forked without exec keeps them attached until it ends.
  *
  * The kernel does not run a program that was attached to a cgroup above with
  * BPF_F_ALLOW_OVERRIDE if a cgroup below has a program (compute_effective_progs() in
@@ -1049,7 +1058,21 @@ enum {
 	/* CLOSED of a datagram socket */
 	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21,
 	/* ACCEPTED */
-	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22
+	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22,
+	/* SOCK_DCCP sockets; removed in kernel 6.16 */
+	AGENTSH_EBPF_COVERAGE_DCCP = 23,
+	/* L2TP over IP, IPPROTO_L2TP (115) */
+	AGENTSH_EBPF_COVERAGE_L2TP_IP = 24,
+	/* AF_SMC and IPPROTO_SMC (kernel 6.11), whose connections begin as TCP */
+	AGENTSH_EBPF_COVERAGE_SMC_CONNECT = 25,
+	/* AF_RDS, whose TCP connections are made by a thread of the kernel */
+	AGENTSH_EBPF_COVERAGE_RDS = 26,
+	/* AF_XDP, requires CAP_NET_RAW */
+	AGENTSH_EBPF_COVERAGE_XDP = 27,
+	/* AF_RXRPC, for which the kernel makes a UDP socket */
+	AGENTSH_EBPF_COVERAGE_RXRPC = 28,
+	/* Address families that no other path names: TIPC, KCM, CAN, Bluetooth, ... */
+	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 29
 };
 
 /*

@@ -22,6 +22,10 @@ enum rule {
 	BY_ANY /* seen like other sockets of its kind */
 };
 
+#define NO_PROGRAM "the kernel runs no connect or sendmsg program for it"
+#define DROP_NET_RAW "; drop CAP_NET_RAW to close this path"
+#define SOCKET_FILTER "; a seccomp filter on socket() closes this path"
+
 static const struct {
 	const char *name;
 	enum rule rule;
@@ -31,8 +35,10 @@ static const struct {
 					       "one CONNECT per attempt"},
 	[AGENTSH_EBPF_COVERAGE_TCP_FASTOPEN] = {"tcp_fastopen", BY_CONNECT,
 						"CONNECT, also if sendto() opens the connection"},
-	[AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT] = {"mptcp_connect", BY_CONNECT,
-						 "CONNECT, for the first subflow"},
+	[AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT] =
+		{"mptcp_connect", BY_CONNECT,
+		 "one CONNECT per subflow; a further subflow names the socket's process where the "
+		 "kernel lets a program find it, else it is UNATTRIBUTED"},
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
@@ -40,21 +46,14 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
 		{"udp_send_connected", IMPLIED,
 		 "no event; the connect() of the socket was reported"},
-	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] =
-		{"udplite_connect", UNSEEN, "the kernel runs no connect or sendmsg program for it"},
+	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] = {"udplite_connect", UNSEEN, NO_PROGRAM},
 	[AGENTSH_EBPF_COVERAGE_UDPLITE_SEND] = {"udplite_send", BY_UDP, "like udp_send"},
 	[AGENTSH_EBPF_COVERAGE_PING_CONNECT] = {"ping_connect", BY_PING,
 						"CONNECT since kernel 6.1"},
-	[AGENTSH_EBPF_COVERAGE_PING_SEND] =
-		{"ping_send", UNSEEN, "the kernel runs no connect or sendmsg program for it"},
-	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN,
-					"the kernel runs no connect or sendmsg program for it"},
-	[AGENTSH_EBPF_COVERAGE_RAW] = {"raw", UNSEEN,
-				       "the kernel runs no connect or sendmsg program for it; drop "
-				       "CAP_NET_RAW to close this path"},
-	[AGENTSH_EBPF_COVERAGE_PACKET] = {"packet", UNSEEN,
-					  "the kernel runs no connect or sendmsg program for it; "
-					  "drop CAP_NET_RAW to close this path"},
+	[AGENTSH_EBPF_COVERAGE_PING_SEND] = {"ping_send", UNSEEN, NO_PROGRAM},
+	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN, NO_PROGRAM SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_RAW] = {"raw", UNSEEN, NO_PROGRAM DROP_NET_RAW},
+	[AGENTSH_EBPF_COVERAGE_PACKET] = {"packet", UNSEEN, NO_PROGRAM DROP_NET_RAW},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT] =
 		{"io_uring_connect", BY_CONNECT,
 		 "like connect(); pid may be a worker thread of io_uring"},
@@ -62,8 +61,7 @@ static const struct {
 		{"io_uring_send", BY_UDP, "like sendmsg(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_UNIX] = {"unix", UNSEEN,
 					"not a network; keep sockets of proxies out of reach"},
-	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN,
-					 "the kernel runs no connect or sendmsg program for it"},
+	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN, NO_PROGRAM SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET] =
 		{"earlier_socket", UNSEEN,
 		 "a socket belongs to the cgroup in which it was created"},
@@ -79,6 +77,20 @@ static const struct {
 						  "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
 					      "ACCEPTED, with the hook ACCEPT"},
+	[AGENTSH_EBPF_COVERAGE_DCCP] = {"dccp", UNSEEN, NO_PROGRAM SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_L2TP_IP] = {"l2tp_ip", UNSEEN, NO_PROGRAM SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_SMC_CONNECT] =
+		{"smc_connect", BY_CONNECT,
+		 "CONNECT of the TCP socket that the kernel makes for it, with protocol TCP"},
+	[AGENTSH_EBPF_COVERAGE_RDS] =
+		{"rds", UNSEEN,
+		 "a thread of the kernel connects outside the session" SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_XDP] = {"xdp", UNSEEN, NO_PROGRAM DROP_NET_RAW},
+	[AGENTSH_EBPF_COVERAGE_RXRPC] = {"rxrpc", BY_UDP,
+					 "UDP_SEND of the UDP socket that the kernel makes, which "
+					 "processes may share; it may "
+					 "name a thread of the kernel" SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_OTHER_FAMILY] = {"other_family", UNSEEN, NO_PROGRAM SOCKET_FILTER},
 };
 
 #define ROWS (sizeof(table) / sizeof(table[0]))

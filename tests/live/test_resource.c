@@ -2,11 +2,18 @@
 /* Which resources a tracer holds, and that it releases all of them. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host_limits.h"
@@ -242,6 +249,41 @@ START_TEST(descriptors_are_close_on_exec)
 }
 END_TEST
 
+/* The kernel ends the process at any system call but exit_group(2). */
+static void only_exit(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog program = {.len = LIVE_COUNT(code), .filter = code};
+
+	LIVE_CHECK(!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+			   !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program),
+		   "seccomp: %s", strerror(errno));
+}
+
+START_TEST(statistics_without_a_system_call)
+{
+	struct agentsh_ebpf_tracer *tracer = open_marked();
+	struct agentsh_ebpf_session *session = live_attach(tracer, &cgroup, 1);
+	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		only_exit();
+		_exit(agentsh_ebpf_tracer_stats(tracer, &stats) || stats.sessions != 1 ||
+		      agentsh_ebpf_session_stats(session, &stats) || stats.sessions != 1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* ---- the host dies ------------------------------------------------------ */
 
 static void host_begins(const void *unused, void *unused_out)
@@ -273,6 +315,38 @@ START_TEST(host_killed)
 }
 END_TEST
 
+static void sleep_until_killed(const void *unused, void *child)
+{
+	(void)unused;
+	live_attach(open_marked(), &cgroup, 1);
+	*(pid_t *)child = fork();
+	if (!*(pid_t *)child) {
+		alarm(60); /* ends the child if the test fails */
+		for (;;)
+			pause();
+	}
+}
+
+/* A child that was forked and has not called exec holds copies of the links. */
+START_TEST(host_killed_with_a_child)
+{
+	static struct kernel_ids ids;
+	struct live_worker host;
+	pid_t child = 0;
+
+	live_worker_start(&host, NULL);
+	live_worker_call(&host, sleep_until_killed, NULL, 0, &child, sizeof(child));
+	ck_assert_int_gt(child, 0);
+	kernel_ids(marker, &ids);
+	ck_assert_uint_eq(ids.links, PROGRAMS);
+	live_worker_kill(&host);
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), PROGRAMS);
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_msg(kernel_gone(&ids), "programs, maps or links outlive the child");
+	ck_assert_uint_eq(kernel_attached(cgroup.fd), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("resource");
@@ -285,6 +359,8 @@ int main(void)
 	tcase_add_test(tcase, detach_while_a_child_has_copies);
 	tcase_add_test(tcase, detach_without_privilege_while_a_child_has_copies);
 	tcase_add_test(tcase, descriptors_are_close_on_exec);
+	tcase_add_test(tcase, statistics_without_a_system_call);
 	tcase_add_test(tcase, host_killed);
+	tcase_add_test(tcase, host_killed_with_a_child);
 	return live_main(suite);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a callback may do, and the effect on the events. */
 #include <errno.h>
+#include <setjmp.h>
 #include <string.h>
 
 #include "unit.h"
@@ -183,6 +184,39 @@ START_TEST(attach_and_detach_inside)
 }
 END_TEST
 
+static jmp_buf outside;
+
+static int leave(void *ctx, const struct agentsh_ebpf_event *event)
+{
+	(void)ctx;
+	(void)event;
+	longjmp(outside, 1);
+}
+
+/* A callback that never returns: its poll has not ended, and never will. */
+START_TEST(never_returns)
+{
+	struct agentsh_ebpf_event got;
+
+	open_host(leave);
+	ck_assert_int_eq(unit_inject(host.session, 0), 0);
+	if (!setjmp(outside)) {
+		agentsh_ebpf_poll(host.tracer, 0);
+		ck_abort_msg("poll has returned");
+	}
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(agentsh_ebpf_poll(host.tracer, 0), -EBUSY);
+		ck_assert_int_eq(agentsh_ebpf_read(host.tracer, &got, 1, 0), -EBUSY);
+	}
+	/* all other calls work */
+	host.other = unit_attach(host.tracer, 2);
+	ck_assert_int_eq(unit_inject(host.other, 1), 0);
+	ck_assert_uint_eq(unit_tracer_stats(host.tracer).sessions, 2);
+	ck_assert_int_eq(agentsh_ebpf_session_detach(host.other), 0);
+	agentsh_ebpf_tracer_close(host.tracer);
+}
+END_TEST
+
 START_TEST(none)
 {
 	struct agentsh_ebpf_event got;
@@ -207,6 +241,7 @@ int main(void)
 	tcase_add_test(tcase, no_poll_inside);
 	tcase_add_test(tcase, inject_inside);
 	tcase_add_test(tcase, attach_and_detach_inside);
+	tcase_add_test(tcase, never_returns);
 	tcase_add_test(tcase, none);
 	return unit_main(suite);
 }

@@ -290,7 +290,7 @@ END_TEST
 
 START_TEST(names_and_hints)
 {
-	static const uint32_t beyond[] = {CHECKS, 31, 32, 255, 256, 65536, UINT32_MAX};
+	static const uint32_t beyond[] = {31, 32, 255, 256, 65536, UINT32_MAX};
 	static const char *const statuses[] = {"unknown", "available", "missing", "forbidden",
 					       "simulated"};
 
@@ -307,10 +307,13 @@ START_TEST(names_and_hints)
 		ck_assert_str_eq(agentsh_ebpf_coverage_name(beyond[i]), "unknown");
 		ck_assert_str_eq(agentsh_ebpf_coverage_note(beyond[i]), "");
 	}
+	ck_assert_str_eq(agentsh_ebpf_check_name(CHECKS), "unknown");
+	ck_assert_str_eq(agentsh_ebpf_coverage_name(AGENTSH_EBPF_COVERAGE_OTHER_FAMILY + 1),
+			 "unknown");
 	for (uint32_t i = 0; i < UNIT_COUNT(statuses); i++)
 		ck_assert_str_eq(agentsh_ebpf_status_name(i), statuses[i]);
 	ck_assert_str_eq(agentsh_ebpf_status_name(5), "unknown");
-	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_TCP_ACCEPT; i++) {
+	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_OTHER_FAMILY; i++) {
 		ck_assert_str_ne(agentsh_ebpf_coverage_name(i), "unknown");
 		ck_assert_str_ne(agentsh_ebpf_coverage_note(i), "");
 		for (uint32_t k = 0; k < i; k++)

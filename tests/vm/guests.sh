@@ -94,6 +94,6 @@ run_qemu() {
 	exec timeout --signal=KILL "$seconds" "$(qemu_of "$arch")" \
 		-machine "$board" -cpu max -accel tcg,thread=single -smp "$cpus" -m 1G \
 		-nodefaults -nographic -no-reboot -serial stdio \
-		-kernel "$kernel" -initrd "$dir/initramfs-$arch.cpio" \
+		-kernel "$kernel" -initrd "$dir/initrd-${1%%+*}-$arch.cpio" \
 		-append "console=$console $command_line vm_tests=$tests" </dev/null
 }

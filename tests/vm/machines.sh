@@ -70,6 +70,19 @@ allowed='
 5.10*	live-preempted	the kernel has no bpf_preempt_disable()
 6.1	live-preempted	the kernel has no bpf_preempt_disable()
 6.1+*	live-preempted	the kernel has no bpf_preempt_disable()
+*	live-hostile	*: nft cannot add a rule
+*	live-hostile	*: ip cannot add a vxlan tunnel
+5.10*	live-hostile	*: MPTCP: Protocol not supported
+5.10*	live-hostile	*: io_uring makes no sockets
+5.10*	live-hostile	*: net.core.optmem_max is not of the namespace
+6.1	live-hostile	*: net.core.optmem_max is not of the namespace
+6.1+*	live-hostile	*: net.core.optmem_max is not of the namespace
+5.10*	live-hostile	*: Landlock has no rules for TCP
+6.1	live-hostile	*: Landlock has no rules for TCP
+6.1+*	live-hostile	*: Landlock has no rules for TCP
+7*	live-hostile	DCCP: the kernel has no such protocol
+7*	live-hostile	UDP-Lite connect: the kernel has no such protocol
+7*	live-hostile	AF_SMC: the kernel has no such protocol
 *+v1*	live-*	no cgroup v2 is mounted
 *+nobtf*	live-pidns	the kernel has no BTF
 *+nobtf*	live-old_pidns	the kernel has no BTF

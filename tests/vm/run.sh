@@ -70,18 +70,24 @@ esac
 mkdir -p "$dir"
 
 # Downloads come first, once per kernel.
-declare -A kernels=() built=()
+declare -A kernels=() trees=() built=()
 for machine in "${machines[@]}"; do
 	describe "$machine"
 	kernel=${machine%%+*}-$arch
 	[ -z "${kernels[$kernel]:-}" ] || continue
 	tree=$("$here/packages.sh" "$(suite_of "${machine%%+*}")" "$arch" "linux-image-cloud-$arch")
+	trees[$kernel]=$tree
 	kernels[$kernel]=$(find "$tree" -name 'vmlinuz*' -type f)
 done
 for kernel in "${!kernels[@]}"; do
 	arch=${kernel##*-}
 	[ -n "${built[$arch]:-}" ] || "build_$arch"
 	built[$arch]=1
+done
+# The kernel unpacks one archive after the other.
+for kernel in "${!kernels[@]}"; do
+	"$here/modules.sh" "${trees[$kernel]}" "$dir/modules-$kernel.cpio"
+	cat "$dir/initramfs-${kernel##*-}.cpio" "$dir/modules-$kernel.cpio" >"$dir/initrd-$kernel.cpio"
 done
 
 if [ -n "$only" ]; then

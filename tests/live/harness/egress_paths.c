@@ -17,6 +17,7 @@
 
 #include "live.h"
 #include "io_uring_ops.h"
+#include "egress_kernel.h"
 #include "egress_paths.h"
 
 #ifndef IPPROTO_MPTCP
@@ -34,6 +35,12 @@ struct live_cgroup egress_cgroup;
 #define LITE SOCK_DGRAM, IPPROTO_UDPLITE
 #define PING4 SOCK_DGRAM, IPPROTO_ICMP
 #define PING6 SOCK_DGRAM, IPPROTO_ICMPV6
+#define DCCP 6, 33	     /* SOCK_DCCP, IPPROTO_DCCP */
+#define L2TP SOCK_DGRAM, 115 /* IPPROTO_L2TP */
+#define IPPROTO_SMC 256
+#ifndef AF_SMC
+#define AF_SMC 43
+#endif
 #define REFUSED EGRESS_ANY_ERROR
 
 const struct egress_path egress_paths[] = {
@@ -99,6 +106,21 @@ const struct egress_path egress_paths[] = {
 	{PATH(DATAGRAM_CLOSE), "connected", AF_INET, UDP, GO_CONNECT, 0, 0, NULL, 0},
 	{PATH(DATAGRAM_CLOSE), "sent", AF_INET6, UDP, GO_SENDTO, 0, 0, NULL, 0},
 	{PATH(TCP_ACCEPT), "accept", AF_INET6, TCP, GO_ACCEPT, 0, 0, NULL, 0},
+	{PATH(DCCP), "dccp4", AF_INET, DCCP, GO_CONNECT, 0, REFUSED, "DCCP", 0},
+	{PATH(DCCP), "dccp6", AF_INET6, DCCP, GO_CONNECT, 0, REFUSED, "DCCPv6", 0},
+	{PATH(L2TP_IP), "l2tp4 sendto", AF_INET, L2TP, GO_SENDTO, 0, 0, "L2TP/IP", 0},
+	{PATH(L2TP_IP), "l2tp6 sendto", AF_INET6, L2TP, GO_SENDTO, 0, 0, "L2TP/IPv6", 0},
+	{PATH(SMC_CONNECT), "AF_SMC", AF_SMC, SOCK_STREAM, 0, GO_CONNECT, 0,
+	 REFUSED | EGRESS_NO_COOKIE, "SMC", 0},
+	{PATH(SMC_CONNECT), "IPPROTO_SMC", AF_INET, SOCK_STREAM, IPPROTO_SMC, GO_CONNECT, 0,
+	 REFUSED | EGRESS_NO_COOKIE, "INET_SMC", 0},
+	{PATH(RDS), "rds", AF_RDS, SOCK_SEQPACKET, 0, GO_RDS, 0, REFUSED, "RDS", 0},
+	{PATH(XDP), "xdp", AF_XDP, SOCK_RAW, 0, GO_MAKE, 0, 0, "XDP", 0},
+	{PATH(RXRPC), "rxrpc", AF_RXRPC, SOCK_DGRAM, AF_INET, GO_RXRPC, 0,
+	 REFUSED | EGRESS_NO_COOKIE, "RXRPC", 0},
+	{PATH(OTHER_FAMILY), "netlink", AF_NETLINK, SOCK_RAW, 0, GO_CONNECT, 0, REFUSED, "NETLINK",
+	 0},
+	{PATH(OTHER_FAMILY), "tipc", AF_TIPC, SOCK_SEQPACKET, 0, GO_CONNECT, 0, REFUSED, "TIPC", 0},
 };
 const uint32_t egress_path_count = LIVE_COUNT(egress_paths);
 
@@ -203,11 +225,11 @@ static void choose_destination(struct egress_attempt *t, const struct egress_pat
 	bool ports =
 		w->type != SOCK_RAW && w->protocol != IPPROTO_ICMP && w->protocol != IPPROTO_ICMPV6;
 
-	t->family = (uint16_t)w->domain;
+	t->family = (uint16_t)(w->domain == AF_INET6 ? AF_INET6 : AF_INET);
 	t->port = ports ? (uint16_t)(20000 + t->row) : 0;
-	if (w->domain == AF_INET)
+	if (t->family == AF_INET)
 		memcpy(t->addr, v4, sizeof(v4));
-	else if (w->domain == AF_INET6)
+	else
 		t->addr[15] = 1;
 }
 
@@ -312,6 +334,8 @@ static int go(const struct egress_path *w, struct egress_attempt *t)
 			.msg_name = &to, .msg_namelen = size, .msg_iov = &data, .msg_iovlen = 1}};
 	int result;
 
+	if (w->number == PATH(OTHER_FAMILY))
+		to.any.sa_family = (sa_family_t)w->domain;
 	switch (w->how) {
 	case GO_BOTH:
 		if (sendto(fd, echo, sizeof(echo), 0, &to.any, size) < 0)
@@ -344,6 +368,12 @@ static int go(const struct egress_path *w, struct egress_attempt *t)
 		return go_packet();
 	case GO_UNIX:
 		return go_unix();
+	case GO_RDS:
+		return egress_go_rds(fd, &to.v4);
+	case GO_RXRPC:
+		return egress_go_rxrpc(fd, &to.v4);
+	case GO_MAKE:
+		return 0;
 	default:
 		return go_vsock();
 	}

@@ -21,7 +21,10 @@ enum egress_how {
 	GO_ACCEPT, /* connect() to a listener of the same process */
 	GO_PACKET,
 	GO_UNIX,
-	GO_VSOCK
+	GO_VSOCK,
+	GO_RDS,
+	GO_RXRPC,
+	GO_MAKE /* the socket is made, and not used */
 };
 
 /* Where the socket comes from. */

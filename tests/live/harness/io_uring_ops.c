@@ -16,6 +16,7 @@
 #define SYS_io_uring_register 427
 #endif
 
+#define OP_SOCKET 45 /* IORING_OP_SOCKET, kernel 5.19 */
 #define ENTRIES 4
 #define IDLE_MS 1000
 
@@ -131,6 +132,18 @@ int uring_connect(enum uring_how how, int fd, const struct sockaddr *to, socklen
 	};
 
 	return run(how, &operation);
+}
+
+int uring_socket(int domain, int type, int protocol)
+{
+	const struct io_uring_sqe operation = {
+		.opcode = OP_SOCKET,
+		.fd = domain,
+		.off = (uint64_t)type,
+		.len = (uint32_t)protocol,
+	};
+
+	return run(URING_INLINE, &operation);
 }
 
 int uring_sendmsg(enum uring_how how, int fd, const struct msghdr *message)

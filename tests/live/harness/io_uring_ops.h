@@ -16,6 +16,8 @@ enum uring_how {
 
 /* Return the result of the operation (negative: an errno value), or URING_ABSENT. */
 int uring_connect(enum uring_how how, int fd, const struct sockaddr *to, socklen_t size);
+/* Returns a new socket; -EINVAL before kernel 5.19. */
+int uring_socket(int domain, int type, int protocol);
 int uring_sendmsg(enum uring_how how, int fd, const struct msghdr *message);
 
 #endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Changes the caller's network namespace with netlink(7), without other programs. */
+#ifndef NETLINK_H
+#define NETLINK_H
+
+#include <stdint.h>
+
+/* All functions return 0 or an errno value. */
+
+/* Makes a pair of connected interfaces and sets both up. */
+int netlink_add_veth(const char *name, const char *peer);
+/* Lets MPTCP sockets open a further subflow from this IPv4 address (network byte order). */
+int netlink_mptcp_subflow(uint32_t address);
+/* Ends the TCP connection of this local and remote port on 127.0.0.1 with ECONNABORTED. */
+int netlink_abort_tcp(uint16_t local_port, uint16_t remote_port);
+
+#endif
