@@ -87,10 +87,11 @@ enum {
 	 * destination as rewritten by the programs that ran earlier. Programs that run
 	 * later may still rewrite it or reject the call.
 	 *
-	 * Each subflow of an MPTCP socket has its own events. A further subflow, which
-	 * the kernel connects, names the process of the MPTCP socket where the kernel
-	 * lets a program find it, else it is UNATTRIBUTED. Without BTF or CAP_PERFMON it
-	 * names the thread of the kernel.
+	 * Each subflow of an MPTCP socket has its own events. The kernel connects the
+	 * further subflows. With AGENTSH_EBPF_HOOK_LIFECYCLE the events of a further
+	 * subflow name the process of the MPTCP socket if the program can find it;
+	 * otherwise they are UNATTRIBUTED. Without BTF or CAP_PERFMON they name the thread
+	 * of the kernel.
 	 */
 	AGENTSH_EBPF_EVENT_CONNECT = 1,
 	/* A datagram was sent to an explicit destination (sendto, sendmsg, sendmmsg). */
@@ -121,12 +122,12 @@ enum {
 	AGENTSH_EBPF_EVENT_ACCEPTED = 6,
 	/*
 	 * The session no longer sees everything that it was attached for.
-	 * agentsh_ebpf_session_check() tells what is missing. poll and read deliver this
-	 * event once per session, in the first call that check_interval_ms after the loss
-	 * is running or begins. The event does not come through the ring, so earlier events
-	 * may follow it, and no counter counts it. Only kind, timestamp_ns, session_id,
-	 * session_lost, cgroup_id (of the session) and error (of struct
-	 * agentsh_ebpf_session_check) are set.
+	 * agentsh_ebpf_session_check() tells what is missing. poll and read check each
+	 * session at intervals of check_interval_ms, and deliver this event once per
+	 * session, when a check finds the loss. The event does not come through the ring,
+	 * so earlier events may follow it, and no counter counts it. Only kind,
+	 * timestamp_ns (when the loss was found), session_id, session_lost, cgroup_id (of
+	 * the session) and error (as in struct agentsh_ebpf_session_check) are set.
 	 */
 	AGENTSH_EBPF_EVENT_SESSION_BLIND = 7
 };
@@ -139,10 +140,10 @@ enum {
 	 */
 	AGENTSH_EBPF_FLAG_V4_MAPPED = 1,
 	/*
-	 * The owner of the socket is unknown, because connect() or bind() was called
-	 * before the session was attached, or bind() was never called. cgroup_id,
-	 * process_start_ns, pid, tgid, ppid, uid, gid, ns_pid, ns_tgid, comm and
-	 * netns_cookie are 0.
+	 * The owner of the socket is unknown, for example because connect() or bind() was
+	 * called before the session was attached; agentsh_ebpf_events(7) lists all causes.
+	 * cgroup_id, process_start_ns, pid, tgid, ppid, uid, gid, ns_pid, ns_tgid and comm
+	 * are 0; netns_cookie is 0, too, except for a further subflow of an MPTCP socket.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* The member error could not be read, because BTF or CAP_PERFMON is missing. */
@@ -161,20 +162,22 @@ enum {
 	/*
 	 * The socket has a routing header (IPV6_RTHDR, RFC 3542) or a source route
 	 * (IP_OPTIONS, ip(7)). remote_addr is the first hop, to which the packets go, and
-	 * not the address that the process named. Once an event of a TCP connection has the
-	 * flag, the later ones have it, too. The flag needs BTF and CAP_PERFMON. Routes in
-	 * the ancillary data of sendmsg(2) or in a flow label, and those of a connected
-	 * datagram socket that are set after connect(2), are not seen.
+	 * not the address that the process named. If the first event of a TCP connection has
+	 * the flag, the later events have it, too. The flag requires BTF and CAP_PERFMON. The
+	 * tracer does not see a route in the ancillary data of sendmsg(2), a route in a flow
+	 * label, or a route that is set on a datagram socket after connect(2).
 	 */
 	AGENTSH_EBPF_FLAG_SOURCE_ROUTED = 64,
 	/*
-	 * The process named 0.0.0.0 or ::, which means this machine. remote_addr is the
-	 * address that the kernel takes in its place.
+	 * The process named 0.0.0.0, :: or ::ffff:0.0.0.0, which mean this machine.
+	 * remote_addr is the address that the kernel takes in its place, or 0 if that address
+	 * is unknown: an IPv4 socket that is bound to an interface only, in CONNECT and
+	 * UDP_SEND.
 	 */
 	AGENTSH_EBPF_FLAG_UNSPECIFIED = 128,
 	/*
-	 * The table of sockets had no room for the socket (max_sockets), so its later
-	 * events may be missing.
+	 * The table of sockets had no room for the socket (max_sockets), so later events of
+	 * the socket may be missing.
 	 */
 	AGENTSH_EBPF_FLAG_UNTRACKED = 256
 };
@@ -306,9 +309,9 @@ struct agentsh_ebpf_event {
 	 * Index of the network interface, netdevice(7), that the process has chosen: the
 	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
 	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF), or the interface to which the socket is
-	 * bound (SO_BINDTODEVICE, socket(7)). 0 if there is none. For a link-local
-	 * destination the address alone does not tell which host is meant. If BTF or
-	 * CAP_PERFMON is missing, only SO_BINDTODEVICE is known.
+	 * bound (SO_BINDTODEVICE, socket(7)). 0 if the process has chosen none. A link-local
+	 * address names a host only together with the interface. If BTF or CAP_PERFMON is
+	 * missing, only the interface to which the socket is bound is known.
 	 */
 	uint32_t ifindex;
 	uint8_t reserved[60];
@@ -428,14 +431,14 @@ enum {
 	/* sendto(2) and related calls: cgroup/sendmsg4 and cgroup/sendmsg6, kernel 4.18 */
 	AGENTSH_EBPF_HOOK_UDP = 2,
 	/*
-	 * The outcome of each connection: sock_ops and cgroup/sock_release. Kernel 5.10
-	 * (92acdc58ab11), which made socket cookies unique among network namespaces.
-	 * LIFECYCLE requires CONNECT.
+	 * The outcome of each connection: sock_ops and cgroup/sock_release. LIFECYCLE
+	 * requires CONNECT, and kernel 5.10 (92acdc58ab11), which made socket cookies unique
+	 * among network namespaces.
 	 */
 	AGENTSH_EBPF_HOOK_LIFECYCLE = 4,
 	/*
 	 * Inbound TCP connections and their end: sock_ops, cgroup/sock_release,
-	 * cgroup/bind4 and cgroup/bind6. Kernel 5.10, as LIFECYCLE.
+	 * cgroup/bind4 and cgroup/bind6. ACCEPT requires kernel 5.10, as LIFECYCLE does.
 	 */
 	AGENTSH_EBPF_HOOK_ACCEPT = 8
 };
@@ -460,8 +463,8 @@ enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DE
  * function returns. Return 0 to go on; any other value makes poll return after this
  * event, which counts as delivered, and leaves the remaining events in the ring.
  * The function may call attach, detach, inject, wake and stats, but not poll, read
- * or close. It must return: if it is left with longjmp(3) or a C++ exception, poll and
- * read return -EBUSY for ever.
+ * or close. The function must return: if it is left with longjmp(3) or a C++ exception,
+ * poll and read return -EBUSY from then on.
  */
 typedef int (*agentsh_ebpf_event_fn)(void *ctx, const struct agentsh_ebpf_event *event);
 
@@ -531,15 +534,15 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t required_hooks;
 	/*
-	 * Number of sockets whose state the hooks LIFECYCLE and ACCEPT keep, in all sessions
-	 * together, 16 to 4194304; default 65536.
+	 * Size of the table of sockets: the number of sockets whose state the hooks LIFECYCLE
+	 * and ACCEPT keep, in all sessions together, 16 to 4194304; default 65536.
 	 */
 	uint32_t max_sockets;
 	/*
 	 * Interval in milliseconds, 100 to 86400000, at which poll and read check whether each
 	 * session still sees everything (AGENTSH_EBPF_EVENT_SESSION_BLIND); default 10000.
-	 * UINT32_MAX: never. While a session is attached, agentsh_ebpf_fd() becomes readable
-	 * for each check.
+	 * UINT32_MAX: never. While a session is attached, the descriptor of agentsh_ebpf_fd()
+	 * becomes readable for each check.
 	 */
 	uint32_t check_interval_ms;
 };
@@ -605,8 +608,8 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 enum {
 	/*
 	 * Attach even if a program of somebody else, attached to a cgroup above with
-	 * BPF_F_ALLOW_OVERRIDE, then no longer runs for this cgroup. It runs again after
-	 * detach. Without this flag attach returns -EBUSY.
+	 * BPF_F_ALLOW_OVERRIDE, then no longer runs for this cgroup. The other program runs
+	 * again after detach. Without this flag attach returns -EBUSY.
 	 */
 	AGENTSH_EBPF_ATTACH_DISPLACE = 1
 };
@@ -625,7 +628,7 @@ struct agentsh_ebpf_session_options {
 	/*
 	 * Number of sockets of this session whose state the hooks LIFECYCLE and ACCEPT keep
 	 * at a time; default a quarter of the tracer's max_sockets. All sessions together
-	 * cannot have more than the tracer's max_sockets, whatever this value is.
+	 * cannot keep more than the tracer's max_sockets, whatever this value is.
 	 */
 	uint32_t max_sockets;
 	/* must be 0 */
@@ -642,16 +645,22 @@ struct agentsh_ebpf_session_options {
  *
  * Each of several nested sessions gets its own copy of an event. When the process
  * exits, for whatever reason, the kernel detaches its sessions (bpf_link, kernel
- * 5.7). A child that was forked without exec keeps them attached until it ends.
+ * 5.7). A child that was forked and has not called execve(2) keeps the sessions attached
+ * until it ends or calls execve(2).
  *
  * The kernel does not run a program that was attached to a cgroup above with
  * BPF_F_ALLOW_OVERRIDE if a cgroup below has a program (compute_effective_progs() in
  * kernel/bpf/cgroup.c). Attach displaces no such program unless
- * AGENTSH_EBPF_ATTACH_DISPLACE is set: it asks before linking (BPF_PROG_QUERY), and
- * returns -EBUSY with a message that names the attach type and the program. If the
- * cgroups above are not visible here, attach looks after linking, and removes its links
- * at once if a program no longer takes effect. It does not notice a program that is
- * attached above at a later time.
+ * AGENTSH_EBPF_ATTACH_DISPLACE is set: it asks the kernel before it attaches
+ * (BPF_PROG_QUERY), and returns -EBUSY with a message that names the attach type and the
+ * program. If the cgroups above are not visible to this process, attach compares the
+ * programs in effect before and after it attaches. If a program is missing then, attach
+ * detaches its own programs at once and returns -EBUSY; the other program did not run in
+ * the meantime. Attach cannot notice a program that is attached above at a later time.
+ *
+ * Attaching requires CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN. On some kernels (5.10
+ * is one) CAP_SYS_ADMIN alone is sufficient only with AGENTSH_EBPF_ATTACH_DISPLACE,
+ * because BPF_PROG_QUERY requires CAP_NET_ADMIN.
  *
  * Returns 0, an argument error, or: -EBADF (cgroup_fd is not open), -ENOTDIR (it is
  * not a cgroup v2 directory), -ENOENT (the cgroup was removed), -EEXIST (this tracer
@@ -670,8 +679,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
  * Stops tracing and frees the session. When the call returns, the session's programs
  * no longer run for new network calls. Its unread events are delivered by later
  * polls. A cgroup that was removed in the meantime is not an error. Returns 0; -EFAULT
- * if session is NULL; or -EINVAL if it was detached before: until the tracer is closed,
- * no later session gets the same pointer. Any thread, the callback included.
+ * if session is NULL; or -EINVAL if the session was detached before. Until the tracer is
+ * closed, no later session gets the same pointer. Any thread, the callback included.
  *
  * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without
  * CAP_BPF the programs run on while a child that was forked without exec holds copies
@@ -680,8 +689,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
 AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *session);
 
 /*
- * The result of agentsh_ebpf_session_check(). The masks have a bit
- * 1 << AGENTSH_EBPF_CHECK_ per program: CONNECT4 to BIND6. The caller owns the struct.
+ * The result of agentsh_ebpf_session_check(). A mask has one bit per program:
+ * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_BIND6. The caller owns the
+ * struct.
  */
 struct agentsh_ebpf_session_check {
 	/* in: sizeof(struct agentsh_ebpf_session_check) */
@@ -689,15 +699,15 @@ struct agentsh_ebpf_session_check {
 	/* AGENTSH_EBPF_HOOK_ bits of the tracer's hooks that work fully in this session. */
 	uint32_t hooks;
 	/*
-	 * 0 if all of the tracer's hooks work, else a positive errno value: the first of
-	 * these reasons that applies.
+	 * 0 if all of the tracer's hooks work, else a positive errno value: the first reason
+	 * in this list that applies.
 	 *   ENOENT   The cgroup was removed. A cgroup that was made again at the same path
 	 *            is another cgroup.
 	 *   ENOLINK  A link of the session was detached (BPF_LINK_DETACH of bpf(2),
 	 *            "bpftool link detach").
 	 *   EBUSY    Another program runs in place of a program of the session
 	 *            (BPF_LINK_UPDATE).
-	 *   ESTALE   The state of the session in the cgroup storage was overwritten
+	 *   ESTALE   The session state in the cgroup storage was overwritten
 	 *            (BPF_MAP_UPDATE_ELEM).
 	 */
 	int32_t error;
@@ -712,13 +722,13 @@ struct agentsh_ebpf_session_check {
 
 /*
  * Asks the kernel whether the session still sees everything that it was attached for.
- * Needs CAP_NET_ADMIN, and before kernel 5.19 (c8644cd0efe7) CAP_BPF. Without them the
- * call still reports a loss that it can see.
+ * Requires CAP_NET_ADMIN, and before kernel 5.19 (c8644cd0efe7) CAP_BPF. Without these
+ * capabilities the call still reports a loss that it can see.
  *
- * Returns 0, also if something is lost; -EPERM if no loss is visible, but the process may
- * not ask for everything, or in a forked child of the process that opened the tracer;
- * -EOPNOTSUPP for a synthetic tracer; -EINVAL if the session was detached; an argument
- * error; or an error of bpf(2). Any thread, the callback included.
+ * Returns 0, also if something is lost; -EPERM if the process lacks a capability and
+ * what it can see shows no loss, or in a forked child of the process that opened the
+ * tracer; -EOPNOTSUPP for a synthetic tracer; -EINVAL if the session was detached; an
+ * argument error; or an error of bpf(2). Any thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_check(const struct agentsh_ebpf_session *session,
 						struct agentsh_ebpf_session_check *out);
@@ -787,8 +797,9 @@ struct agentsh_ebpf_stats {
 	/* Records skipped because they could not be decoded; 0 for a session. */
 	uint64_t malformed;
 	/*
-	 * How often a socket found no room in the table of sockets (max_sockets), so that its
-	 * later events may be missing. A call on such a socket looks for room again.
+	 * How often a socket found no room in the table of sockets (max_sockets), so that
+	 * later events of the socket may be missing. A later call on the socket looks for
+	 * room again, and counts again if there is none.
 	 */
 	uint64_t untracked;
 };
@@ -930,8 +941,8 @@ struct agentsh_ebpf_capabilities {
 	/*
 	 * 1 if a program was loaded, but not attached: no cgroup was available, or a
 	 * program of somebody else would or could have been displaced. The detail of the
-	 * check says which. The check is AVAILABLE all the same, although attach may be
-	 * refused (-EBUSY).
+	 * check gives the reason. The check is AVAILABLE all the same, although attach may
+	 * return -EBUSY.
 	 */
 	uint32_t load_only;
 	/* release of uname(2), NUL-terminated */

@@ -25,8 +25,8 @@ static bool is_attached(const struct agentsh_ebpf_tracer *t, const struct agents
 
 /*
  * No program sees the sockets of the session any more, so none would take them out of the
- * table. If a key disappears while it is looked at, the kernel starts from the beginning;
- * the number of steps is bounded for that reason.
+ * table. If a key disappears between two steps, the kernel starts from the beginning,
+ * so the number of steps is limited.
  */
 void agentsh_sockets_forget(const struct agentsh_session *s)
 {
