@@ -37,8 +37,8 @@ static const struct {
 						"CONNECT, also if sendto() opens the connection"},
 	[AGENTSH_EBPF_COVERAGE_MPTCP_CONNECT] =
 		{"mptcp_connect", BY_CONNECT,
-		 "one CONNECT per subflow; a further subflow names the process of the MPTCP socket if "
-		 "the program can find it, else it is UNATTRIBUTED"},
+		 "one CONNECT per subflow; a further subflow names the process of the MPTCP socket "
+		 "if the program can find it, else it is UNATTRIBUTED"},
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
