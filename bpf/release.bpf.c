@@ -36,14 +36,18 @@ static __always_inline __u64 known_cookie(struct bpf_sock *ctx)
 	return bpf_get_socket_cookie(ctx);
 }
 
-/* Whether the socket has a connection, whose end sockops.bpf.c will see. */
+/*
+ * Whether the socket has a connection, whose end sockops.bpf.c will see. In SYN_SENT this is
+ * not certain: with TCP_FASTOPEN_CONNECT, tcp(7), the SYN waits for the first data.
+ */
 static __always_inline int is_connected(struct bpf_sock *ctx)
 {
 #ifdef AGENTSH_TASK
 	if (HAS_RDONLY_CAST && ctx->protocol == PROTOCOL_TCP) {
 		__u32 state = READABLE(ctx, struct sock)->__sk_common.skc_state;
 
-		return state != BPF_TCP_CLOSE && state != BPF_TCP_LISTEN;
+		return state != BPF_TCP_CLOSE && state != BPF_TCP_LISTEN &&
+		       state != BPF_TCP_SYN_SENT;
 	}
 #endif
 	(void)ctx;

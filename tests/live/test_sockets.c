@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -134,6 +135,30 @@ static void fail_to_connect(const void *arg, void *unused)
 	}
 }
 
+/* Attempts whose SYN waits for data that never comes. */
+static void defer_connect(const void *arg, void *unused)
+{
+	const struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+
+	(void)unused;
+	for (int i = 0; i < *(const int *)arg; i++) {
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		LIVE_CHECK(fd >= 0 &&
+				   !setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1},
+					       sizeof(int)) &&
+				   !setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &(int){1},
+					       sizeof(int)) &&
+				   !connect(fd, (const void *)&to, sizeof(to)),
+			   "connect: %s", strerror(errno));
+		close(fd);
+	}
+}
+
 static void call(int i, live_fn fn, int arg)
 {
 	live_worker_call(&workers[i], fn, &arg, sizeof(arg), NULL, 0);
@@ -244,6 +269,7 @@ START_TEST(no_socket_stays)
 		call(0, connect_streams, 3); /* with a listener: 7 */
 		call(0, close_all, 0);
 		call(0, fail_to_connect, 16);
+		call(0, defer_connect, 8);
 		call(0, connect_datagrams, 8);
 		call(0, close_all, 0);
 	}
