@@ -54,8 +54,8 @@ static __always_inline void listener_add(struct agentsh_record *rec,
 
 /*
  * Fills in the task of the listener of an accepted socket. Returns 0 if it is unknown. The
- * last session that asks frees the copy, so that accepted sockets do not hold memory that
- * nothing limits.
+ * last session that knows the listener frees the copy, so that accepted sockets do not hold memory
+ * that nothing limits.
  */
 static __always_inline int listener_owner(struct agentsh_task *task, struct fields *f,
 					  const struct agentsh_session_state *session,
@@ -68,13 +68,13 @@ static __always_inline int listener_owner(struct agentsh_task *task, struct fiel
 	if (!ref)
 		return 0;
 	key = listener_key(ref->cookie, session->generation);
+	listener = sock_state_find(&key);
+	if (!listener) /* this session was attached after bind() and is not counted */
+		return 0;
 	if (ref->sessions > 1)
 		ref->sessions--;
 	else
 		bpf_sk_storage_delete(&agentsh_listeners, sk);
-	listener = sock_state_find(&key);
-	if (!listener)
-		return 0;
 	*task = listener->task;
 	f->netns_cookie = listener->netns_cookie;
 	f->protocol = listener->head.protocol;

@@ -369,6 +369,30 @@ START_TEST(one_port_of_two_processes)
 }
 END_TEST
 
+/* A session that is attached below after bind() does not know the listener. */
+START_TEST(nested_later)
+{
+	struct live_cgroup outer, inner;
+	struct agentsh_ebpf_tracer *tracer = connection_open(ACCEPT);
+	enum connection_family family = CONNECTION_V4;
+	struct live_worker worker;
+
+	live_cgroup_make(&outer, NULL);
+	live_cgroup_make(&inner, &outer);
+	live_attach(tracer, &outer, 1);
+	live_worker_start(&worker, &inner);
+	live_worker_call(&worker, listens, &family, sizeof(family), &listener, sizeof(listener));
+	live_attach(tracer, &inner, 2);
+	connect_once(&worker, family, true);
+	live_drain_until(tracer, 4);
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	CONNECTION_SAME(live_seen.count, 4);
+	for (size_t i = 0; i < live_seen.count; i++)
+		expect_task(&live_seen.list[i], live_seen.list[i].session_id == 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("connection: accepted");
@@ -380,5 +404,6 @@ int main(void)
 	tcase_add_test(tcase, another_tracer_has_it);
 	tcase_add_test(tcase, never_bound);
 	tcase_add_test(tcase, one_port_of_two_processes);
+	tcase_add_test(tcase, nested_later);
 	return live_main(suite);
 }
