@@ -40,24 +40,47 @@ static __always_inline __u32 interface4(struct bpf_sock_addr *ctx)
 	return bound;
 }
 
-/* The scope of the address, which the context does not show; else IPV6_MULTICAST_IF. */
+#ifdef AGENTSH_TASK
+/* The scope of the address, which the context does not show; 0: none. */
+static __always_inline __u32 scope_of(struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock_addr_kern *kernel_ctx = (void *)ctx;
+	__u32 scope = 0;
+
+	if (!bpf_core_field_exists(kernel_ctx->uaddrlen) ||
+	    BPF_CORE_READ(kernel_ctx, uaddrlen) >= SCOPE_ID_OFFSET + sizeof(scope))
+		bpf_probe_read_kernel(&scope, sizeof(scope),
+				      BPF_CORE_READ(kernel_ctx, uaddr) + SCOPE_ID_OFFSET);
+	return scope;
+}
+
+/* IPV6_PKTINFO as an option of the socket; else IPV6_MULTICAST_IF, if the destination is multicast.
+ */
+static __always_inline __u32 chosen_interface6(struct bpf_sock_addr *ctx)
+{
+	struct ipv6_pinfo *options = BPF_CORE_READ((struct inet_sock *)kernel_socket(ctx), pinet6);
+	__u32 chosen = BPF_CORE_READ(options, sticky_pktinfo.ipi6_ifindex);
+
+	if (!chosen && bpf_ntohl(ctx->user_ip6[0]) >> 24 == 0xff)
+		chosen = BPF_CORE_READ(options, mcast_oif);
+	return chosen;
+}
+#endif
+
+/* In the kernel's order (udpv6_sendmsg()): a datagram may name another scope than the bound one. */
 static __always_inline __u32 interface6(struct bpf_sock_addr *ctx)
 {
 	__u32 bound = bound_interface(ctx);
 
 #ifdef AGENTSH_TASK
-	struct bpf_sock_addr_kern *kernel_ctx = (void *)ctx;
-	__u32 scope = 0;
+	__u32 scope;
 
-	if (bound || !is_scoped6(ctx->user_ip6[0]))
+	if (!is_scoped6(ctx->user_ip6[0]))
 		return bound;
-	if (!bpf_core_field_exists(kernel_ctx->uaddrlen) ||
-	    BPF_CORE_READ(kernel_ctx, uaddrlen) >= SCOPE_ID_OFFSET + sizeof(scope))
-		bpf_probe_read_kernel(&scope, sizeof(scope),
-				      BPF_CORE_READ(kernel_ctx, uaddr) + SCOPE_ID_OFFSET);
-	if (!scope && bpf_ntohl(ctx->user_ip6[0]) >> 24 == 0xff)
-		scope = BPF_CORE_READ((struct inet_sock *)kernel_socket(ctx), pinet6, mcast_oif);
-	return scope;
+	scope = scope_of(ctx);
+	if (scope || bound)
+		return scope ? scope : bound;
+	return chosen_interface6(ctx);
 #endif
 	return bound;
 }

@@ -83,8 +83,13 @@ struct ipv6_txoptions {
 	struct ipv6_rt_hdr *srcrt;
 };
 
+struct in6_pktinfo {
+	int ipi6_ifindex;
+};
+
 struct ipv6_pinfo {
 	struct ipv6_txoptions *opt;
+	struct in6_pktinfo sticky_pktinfo;
 	int mcast_oif;
 };
 

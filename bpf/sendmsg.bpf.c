@@ -23,7 +23,7 @@ struct destination {
 	__u64 netns_cookie;
 	__u64 addr[2];
 	__u64 generation_port_family;
-	__u64 ifindex;
+	__u64 ifindex_routed;
 };
 
 struct {
@@ -43,7 +43,9 @@ static __always_inline void set_destination(struct destination *dst,
 	/* the event's family, because a caller may write AF_UNSPEC for AF_INET */
 	dst->generation_port_family =
 		word_of(session->generation, half_of(rec->head.remote_port, rec->head.family));
-	dst->ifindex = rec->head.ifindex;
+	/* a host that was named before may be the first hop to another one now */
+	dst->ifindex_routed =
+		word_of(rec->head.ifindex, rec->head.flags & AGENTSH_FLAG_SOURCE_ROUTED);
 }
 
 /*
@@ -76,10 +78,17 @@ static __always_inline void forget(const struct agentsh_record *rec,
 	bpf_map_delete_elem(&agentsh_udp_seen, &dst);
 }
 
-/* Whether the datagram must be reported in spite of deduplication. */
+/*
+ * Whether the datagram must be reported in spite of deduplication. Without BTF the scope of
+ * its address is unknown, which counts before the interface of the socket.
+ */
 static __always_inline int is_unknown_interface(const struct fields *f)
 {
-	return f->family == AF_INET6 && !f->ifindex && is_scoped6(f->remote[0]);
+#ifdef AGENTSH_TASK
+	if (f->ifindex)
+		return 0;
+#endif
+	return f->family == AF_INET6 && is_scoped6(f->remote[0]);
 }
 
 static __always_inline void count_datagram(struct sock_state *sock,

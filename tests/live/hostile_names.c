@@ -188,6 +188,26 @@ static void source_route(struct hostile_result *r)
 	hostile_expect_same(r, w, CLOSED, w->is.want.flags)->is.want.datagrams = 1;
 }
 
+static void route_by_known(struct hostile_result *r)
+{
+	const struct source_route way = {
+		.family = CONNECTION_V6, .route = ROUTE_SEGMENTS, .by = BY_OPTION};
+	struct connection_address to = route_named(CONNECTION_V6), hop = route_hop(CONNECTION_V6);
+	uint32_t flags = kernel_hides_tasks() ? 0 : AGENTSH_EBPF_FLAG_SOURCE_ROUTED;
+	int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
+	struct hostile_want *w;
+
+	to.sa.v6.sin6_port = hop.sa.v6.sin6_port = htons(PORT);
+	hostile_expect(r, UDP_SEND, fd, &hop);
+	sendto(fd, "x", 1, 0, &hop.sa.any, hop.size);
+	LIVE_CHECK(!route_set(fd, &way, &hop), "IPV6_RTHDR: %s", strerror(errno));
+	w = hostile_expect(r, UDP_SEND, fd, kernel_hides_tasks() ? &to : &hop);
+	w->is.want.flags = flags;
+	sendto(fd, "x", 1, 0, &to.sa.any, to.size);
+	close(fd);
+	hostile_expect_same(r, w, CLOSED, flags)->is.want.datagrams = 2;
+}
+
 static uint32_t interfaces[2];
 
 static void two_interfaces(struct hostile_result *r)
@@ -259,6 +279,20 @@ static void link_by_scope(struct hostile_result *r)
 	link_local(r, choose_scope, "fe80::1234");
 }
 
+static void choose_pktinfo6(int fd, uint32_t ifindex, struct connection_address *to)
+{
+	const struct in6_pktinfo link = {.ipi6_ifindex = ifindex};
+
+	choose_multicast6(fd, interfaces[0], to);
+	LIVE_CHECK(!setsockopt(fd, IPPROTO_IPV6, IPV6_PKTINFO, &link, sizeof(link)),
+		   "IPV6_PKTINFO: %s", strerror(errno));
+}
+
+static void link_by_pktinfo6(struct hostile_result *r)
+{
+	link_local(r, choose_pktinfo6, "ff02::1234");
+}
+
 static void link_by_multicast4(struct hostile_result *r)
 {
 	link_local(r, choose_multicast4, "239.1.2.3");
@@ -289,6 +323,27 @@ static void link_by_device(struct hostile_result *r)
 	}
 }
 
+/* The scope of the destination counts, and not the device. */
+static void link_beside_device(struct hostile_result *r)
+{
+	struct connection_address to = hostile_address("fe80::1234", PORT);
+	int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
+	struct hostile_want *w = NULL;
+
+	LIVE_CHECK(!setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "hostile0", sizeof("hostile0")),
+		   "SO_BINDTODEVICE: %s", strerror(errno));
+	for (int i = 0; i < 2; i++) {
+		to.sa.v6.sin6_scope_id = interfaces[i];
+		w = hostile_expect(r, UDP_SEND, fd, &to);
+		w->is.want.ifindex = interfaces[kernel_hides_tasks() ? 0 : i];
+		sendto(fd, "x", 1, 0, &to.sa.any, to.size);
+	}
+	close(fd);
+	w = hostile_expect_same(r, w, CLOSED, 0);
+	w->is.want.datagrams = 2;
+	w->is.want.ifindex = interfaces[kernel_hides_tasks() ? 0 : 1];
+}
+
 const struct hostile_way hostile_names[] = {
 	{.name = "self-connect, connect(AF_UNSPEC), listen()", .go = self_connect},
 	{.name = "self-connect, connect(AF_UNSPEC), listen(), with ACCEPT alone",
@@ -303,15 +358,22 @@ const struct hostile_way hostile_names[] = {
 	{.name = "IPv4 as ::ffff:a.b.c.d", .go = mapped},
 	{.name = "sendto() with the family AF_UNSPEC", .go = family_unspecified},
 	{.name = "a routing header", .go = source_route},
+	{.name = "a routing header to a host that was named before", .go = route_by_known},
 	{.name = "fe80::1234 on two interfaces, by sin6_scope_id",
 	 .prepare = two_interfaces,
 	 .go = link_by_scope},
 	{.name = "fe80::1234 on two interfaces, by SO_BINDTODEVICE",
 	 .prepare = two_interfaces,
 	 .go = link_by_device},
+	{.name = "fe80::1234 on another interface than that of SO_BINDTODEVICE",
+	 .prepare = two_interfaces,
+	 .go = link_beside_device},
 	{.name = "239.1.2.3 on two interfaces",
 	 .prepare = two_interfaces,
 	 .go = link_by_multicast4},
+	{.name = "ff02::1234 on another interface than that of IPV6_MULTICAST_IF",
+	 .prepare = two_interfaces,
+	 .go = link_by_pktinfo6},
 	{.name = "ff02::1234 on two interfaces",
 	 .prepare = two_interfaces,
 	 .go = link_by_multicast6},
