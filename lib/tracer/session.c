@@ -242,12 +242,14 @@ static void take_out(struct agentsh_session *s)
 	free(s);
 }
 
-static void detach_locked(struct agentsh_session *s)
+/* closing: the tracer is being closed, and its table of sockets with it. */
+static void detach_locked(struct agentsh_session *s, bool closing)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	bool silenced = agentsh_session_unlink(s);
 
-	agentsh_sockets_forget(s);
+	if (!closing)
+		agentsh_sockets_forget(s);
 	give_slot(s, silenced);
 	agentsh_look_before_detach(s);
 	take_out(s);
@@ -278,7 +280,7 @@ int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *handle)
 		pthread_mutex_lock(&t->lock);
 	s = agentsh_handle_session(handle);
 	if (s && own)
-		detach_locked(s);
+		detach_locked(s, false);
 	else if (s)
 		release_in_child(s);
 	if (own)
@@ -292,7 +294,7 @@ void agentsh_sessions_detach_all(struct agentsh_ebpf_tracer *t)
 
 	while (t->sessions) { /* NOLINTBEGIN(clang-analyzer-unix.Malloc): both take it out */
 		if (own)
-			detach_locked(t->sessions);
+			detach_locked(t->sessions, true);
 		else
 			release_in_child(t->sessions);
 	} /* NOLINTEND(clang-analyzer-unix.Malloc) */
