@@ -20,7 +20,7 @@ static __always_inline void keep_state(struct agentsh_record *rec,
 				       const struct agentsh_session_state *session,
 				       struct agentsh_slot *slot)
 {
-	struct agentsh_sock_key key = sock_key_of(rec, session);
+	struct agentsh_sock_key key = sock_key(rec->socket_cookie, session);
 	struct sock_state *sock = sock_state_find(&key);
 
 	if (!sock) {

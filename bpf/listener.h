@@ -21,10 +21,13 @@ struct {
 	__type(value, struct listener_ref);
 } agentsh_listeners SEC(".maps");
 
-static __always_inline struct agentsh_sock_key listener_key(__u64 cookie, __u64 generation)
+static __always_inline struct agentsh_sock_key
+listener_key(__u64 cookie, const struct agentsh_session_state *session)
 {
-	return (struct agentsh_sock_key){.cookie = cookie,
-					 .generation = generation | AGENTSH_KEY_LISTENER};
+	struct agentsh_sock_key key = sock_key(cookie, session);
+
+	key.session |= AGENTSH_KEY_LISTENER;
+	return key;
 }
 
 /* Stores the task of the record as the owner of the socket. */
@@ -32,7 +35,7 @@ static __always_inline void listener_add(struct agentsh_record *rec,
 					 const struct agentsh_session_state *session,
 					 struct agentsh_slot *slot, struct bpf_sock *sk)
 {
-	struct agentsh_sock_key key = listener_key(rec->socket_cookie, session->generation);
+	struct agentsh_sock_key key = listener_key(rec->socket_cookie, session);
 	struct sock_state *sock = sock_state_find(&key);
 	struct listener_ref *ref;
 
@@ -67,7 +70,7 @@ static __always_inline int listener_owner(struct agentsh_task *task, struct fiel
 
 	if (!ref)
 		return 0;
-	key = listener_key(ref->cookie, session->generation);
+	key = listener_key(ref->cookie, session);
 	listener = sock_state_find(&key);
 	if (!listener) /* this session was attached after bind() and is not counted */
 		return 0;

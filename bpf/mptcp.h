@@ -39,13 +39,13 @@ static __always_inline __u64 first_subflow(struct bpf_sock_addr *ctx)
 static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_sock_addr *ctx,
 					const struct agentsh_session_state *session)
 {
-	struct agentsh_sock_key key = {.generation = session->generation};
+	struct agentsh_sock_key key;
 	struct sock_state *first = NULL;
 
 	if (rec->head.protocol != PROTOCOL_MPTCP || !is_kernel_thread())
 		return;
 	if (agentsh_settings.lifecycle) {
-		key.cookie = first_subflow(ctx);
+		key = sock_key(first_subflow(ctx), session);
 		first = sock_state_find(&key);
 	}
 	if (first) {

@@ -68,7 +68,7 @@ static __always_inline void stream_released(struct bpf_sock *ctx, struct agentsh
 	if (sock && sock->phase == PHASE_ATTEMPT) /* no SYN, so no state will change */
 		sock_state_forget(slot, key);
 	if (agentsh_settings.accept && may_be_bound(ctx)) {
-		key->generation |= AGENTSH_KEY_LISTENER;
+		key->session |= AGENTSH_KEY_LISTENER;
 		sock_state_forget(slot, key);
 	}
 }
@@ -104,13 +104,12 @@ int agentsh_release(struct bpf_sock *ctx)
 {
 	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_release, 0);
 	struct agentsh_slot *slot = session_slot(session);
-	struct agentsh_sock_key key = {};
+	struct agentsh_sock_key key;
 	struct sock_state *sock;
 
 	if (!slot)
 		return 1;
-	key.cookie = known_cookie(ctx);
-	key.generation = session->generation;
+	key = sock_key(known_cookie(ctx), session);
 	if (ctx->type == SOCK_STREAM) {
 		stream_released(ctx, &key, slot);
 		return 1;

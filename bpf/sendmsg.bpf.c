@@ -124,7 +124,7 @@ static __always_inline void report_datagram(const struct fields *f,
 	int known;
 
 	record_fill(&rec, f, session, AGENTSH_KIND_UDP_SEND);
-	key = sock_key_of(&rec, session);
+	key = sock_key(rec.socket_cookie, session);
 	known = dedup && !first_seen(&rec, session, slot);
 	if (agentsh_settings.lifecycle)
 		sock = sock_state_find(&key);

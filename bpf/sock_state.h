@@ -40,6 +40,15 @@ struct {
 	__type(value, struct sock_state);
 } agentsh_sock_states SEC(".maps");
 
+static __always_inline struct agentsh_sock_key sock_key(__u64 cookie,
+							const struct agentsh_session_state *session)
+{
+	return (struct agentsh_sock_key){
+		.cookie = cookie,
+		.session = session->generation | (__u64)session->slot << AGENTSH_KEY_SLOT_SHIFT,
+	};
+}
+
 static __always_inline struct sock_state *sock_state_find(const struct agentsh_sock_key *key)
 {
 	return bpf_map_lookup_elem(&agentsh_sock_states, key);
@@ -95,15 +104,6 @@ static __always_inline int sock_state_add(const struct agentsh_session_state *se
 	__sync_fetch_and_add(&slot->untracked, 1);
 	record_flag(rec, AGENTSH_FLAG_UNTRACKED);
 	return 0;
-}
-
-static __always_inline struct agentsh_sock_key
-sock_key_of(const struct agentsh_record *rec, const struct agentsh_session_state *session)
-{
-	return (struct agentsh_sock_key){
-		.cookie = rec->socket_cookie,
-		.generation = session->generation,
-	};
 }
 
 #endif

@@ -339,7 +339,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	struct agentsh_session_state *session;
 	struct agentsh_slot *slot;
 	struct bpf_sock *sk;
-	struct agentsh_sock_key key = {};
+	struct agentsh_sock_key key;
 
 	if (!is_handled(ctx, op))
 		return 1;
@@ -348,8 +348,7 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	sk = ctx->sk;
 	if (!slot || !sk)
 		return 1;
-	key.cookie = cookie_of(ctx, sk);
-	key.generation = session->generation;
+	key = sock_key(cookie_of(ctx, sk), session);
 	if (op == BPF_SOCK_OPS_STATE_CB) {
 		changed(ctx, session, slot, &key);
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {

@@ -248,9 +248,9 @@ static void detach_locked(struct agentsh_session *s, bool closing)
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	bool silenced = agentsh_session_unlink(s);
 
+	give_slot(s, silenced);
 	if (!closing)
 		agentsh_sockets_forget(s);
-	give_slot(s, silenced);
 	agentsh_look_before_detach(s);
 	take_out(s);
 	agentsh_look_end(t);

@@ -10,17 +10,13 @@
  * Whether the session of a key is still attached. A program that was running during an
  * earlier detach may have added a socket after the table was searched.
  */
-static bool is_attached(const struct agentsh_ebpf_tracer *t, const struct agentsh_sock_key *key,
-			const struct agentsh_session *leaving)
+static bool is_attached(const struct agentsh_ring *ring, const struct agentsh_sock_key *key)
 {
-	uint32_t generation = (uint32_t)key->generation;
+	const uint32_t slot = (uint32_t)(key->session >> AGENTSH_KEY_SLOT_SHIFT);
 
-	if (generation == leaving->state.generation)
-		return false;
-	for (const struct agentsh_session *s = t->sessions; s; s = s->next)
-		if (s->state.generation == generation)
-			return true;
-	return false;
+	return slot < ring->slots.max &&
+	       atomic_load_explicit(&ring->slots.generations[slot], memory_order_relaxed) ==
+		       (uint32_t)key->session;
 }
 
 /*
@@ -41,7 +37,7 @@ void agentsh_sockets_forget(const struct agentsh_session *s)
 	for (uint32_t i = 0; any && i < 2 * t->opts.max_sockets; i++) {
 		key = next;
 		any = !bpf_map_get_next_key(fd, &key, &next);
-		if (!is_attached(t, &key, s))
+		if (!is_attached(&t->ring, &key))
 			bpf_map_delete_elem(fd, &key);
 	}
 }

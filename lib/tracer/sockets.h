@@ -5,7 +5,7 @@
 
 struct agentsh_session;
 
-/* Removes the sockets of a session whose programs no longer run. */
+/* Removes the sockets of a session whose programs no longer run, and whose slot is free. */
 void agentsh_sockets_forget(const struct agentsh_session *s);
 
 #endif
