@@ -2,8 +2,8 @@
 /*
  * The record in the ring buffer, which the kernel programs write and the library reads.
  * Both sides are built together, so the layout may change freely; a change raises
- * AGENTSH_RECORD_VERSION. Every byte of a record is a named member: the ring's memory is
- * not cleared, so a hole would leak kernel memory.
+ * AGENTSH_RECORD_VERSION. Every byte of a record is a named member that the programs set: the
+ * record is copied from their stack, so a hole would leak kernel memory.
  */
 #ifndef AGENTSH_RECORD_H
 #define AGENTSH_RECORD_H

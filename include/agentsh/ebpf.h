@@ -308,10 +308,12 @@ struct agentsh_ebpf_event {
 	/*
 	 * Index of the network interface, netdevice(7), that the process has chosen: the
 	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
-	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF), or the interface to which the socket is
-	 * bound (SO_BINDTODEVICE, socket(7)). 0 if the process has chosen none. A link-local
-	 * address names a host only together with the interface. If BTF or CAP_PERFMON is
-	 * missing, only the interface to which the socket is bound is known.
+	 * (IP_MULTICAST_IF, IPV6_MULTICAST_IF, IPV6_PKTINFO as an option of the socket), or
+	 * the interface to which the socket is bound (SO_BINDTODEVICE, socket(7)). 0 if the
+	 * process has chosen none. A link-local address names a host only together with the
+	 * interface. If BTF or CAP_PERFMON is missing, only the interface to which the
+	 * socket is bound is known. An interface in the ancillary data of sendmsg(2) is not
+	 * known.
 	 */
 	uint32_t ifindex;
 	uint8_t reserved[60];
@@ -462,7 +464,7 @@ enum { AGENTSH_EBPF_LOG_WARN = 0, AGENTSH_EBPF_LOG_INFO = 1, AGENTSH_EBPF_LOG_DE
  * that called it. The library owns the event, which is valid only until the
  * function returns. Return 0 to go on; any other value makes poll return after this
  * event, which counts as delivered, and leaves the remaining events in the ring.
- * The function may call attach, detach, inject, wake and stats, but not poll, read
+ * The function may call attach, detach, check, inject, wake and stats, but not poll, read
  * or close. The function must return: if it is left with longjmp(3) or a C++ exception,
  * poll and read return -EBUSY from then on.
  */

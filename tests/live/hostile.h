@@ -42,10 +42,11 @@ struct hostile_way {
 	uint32_t max_sockets; /* of the session; 0: default */
 };
 
-extern const struct hostile_way hostile_memory[], hostile_names[], hostile_sockets[],
-	hostile_tasks[], hostile_unseen[], hostile_refused[], hostile_closed[];
-extern const size_t hostile_memory_count, hostile_names_count, hostile_sockets_count,
-	hostile_tasks_count, hostile_unseen_count, hostile_refused_count, hostile_closed_count;
+extern const struct hostile_way hostile_links[], hostile_memory[], hostile_names[],
+	hostile_sockets[], hostile_tasks[], hostile_unseen[], hostile_refused[], hostile_closed[];
+extern const size_t hostile_links_count, hostile_memory_count, hostile_names_count,
+	hostile_sockets_count, hostile_tasks_count, hostile_unseen_count, hostile_refused_count,
+	hostile_closed_count;
 
 /* The session's cgroup. */
 extern struct live_cgroup hostile_cgroup;

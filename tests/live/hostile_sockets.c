@@ -141,6 +141,25 @@ static void fast_open(struct hostile_result *r)
 	r->want[r->count - 1].is.want.bytes_received += 4;
 }
 
+/* connect() without a SYN; the session has room for one socket. */
+static void fast_open_without_data(struct hostile_result *r)
+{
+	struct connection_address to = hostile_address("127.0.0.1", PORT);
+
+	for (int i = 0; i < 3; i++) {
+		int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);
+
+		LIVE_CHECK(!setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1},
+				       sizeof(int)) &&
+				   !setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, &(int){1},
+					       sizeof(int)),
+			   "TCP_FASTOPEN_CONNECT: %s", strerror(errno));
+		hostile_expect(r, CONNECT, fd, &to);
+		hostile_connect(fd, &to, 0);
+		close(fd);
+	}
+}
+
 static void add_subflow(struct hostile_result *r)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_MPTCP);
@@ -209,6 +228,10 @@ const struct hostile_way hostile_sockets[] = {
 	{.name = "connect by io_uring while seccomp refuses connect()", .go = io_uring},
 	{.name = "a socket by io_uring while seccomp refuses socket()", .go = io_uring_socket},
 	{.name = "TCP Fast Open", .prepare = allow_fast_open, .go = fast_open},
+	{.name = "TCP Fast Open without data",
+	 .prepare = allow_fast_open,
+	 .go = fast_open_without_data,
+	 .max_sockets = 1},
 	{.name = "a second subflow of MPTCP",
 	 .prepare = add_subflow,
 	 .go = mptcp,
