@@ -88,10 +88,25 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 	}
 }
 
+/* Returns the number of programs in effect, or a negative errno value. */
+static int count_effective(int cgroup_fd, const struct agentsh_program_desc *desc)
+{
+	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
+	int ret = bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query);
+
+	return ret ? ret : (int)query.prog_cnt;
+}
+
+const char *agentsh_attach_hint(int cgroup_fd, const struct agentsh_program_desc *desc)
+{
+	return count_effective(cgroup_fd, desc) == -EPERM
+		       ? "grant it, or set AGENTSH_EBPF_ATTACH_DISPLACE"
+		       : agentsh_ebpf_check_hint(desc->check);
+}
+
 const char *agentsh_attach_refused(int error, int cgroup_fd,
 				   const struct agentsh_program_desc *desc)
 {
-	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
 	struct agentsh_ebpf_capabilities caps;
 	int ret;
 
@@ -99,7 +114,7 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 		return "the cgroup already has 64 programs, the kernel's limit";
 	if (error != EPERM)
 		return NULL;
-	ret = bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query);
+	ret = count_effective(cgroup_fd, desc);
 	if (ret == -EPERM) {
 		agentsh_checks_begin(&caps, 0);
 		agentsh_probe_process(&caps);
@@ -108,7 +123,7 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 						      "demand CAP_NET_ADMIN for it";
 	}
 	/* programs that allow others beside them would not have stopped it */
-	if (ret || !query.prog_cnt)
+	if (ret <= 0)
 		return NULL;
 	return "another program is attached exclusively, here or in a cgroup above it";
 }

@@ -20,6 +20,9 @@ bool agentsh_diagnose(int errnum, char *text, size_t size);
 const char *agentsh_attach_refused(int error, int cgroup_fd,
 				   const struct agentsh_program_desc *desc);
 
+/* Returns the remedy for what agentsh_attach_refused() says. */
+const char *agentsh_attach_hint(int cgroup_fd, const struct agentsh_program_desc *desc);
+
 /* Calls agentsh_fail() for a failed system call: what, the text of errno, reason and remedy. */
 int agentsh_fail_call(struct agentsh_ebpf_error *err, int code, uint32_t step, const char *what);
 

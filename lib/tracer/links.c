@@ -30,7 +30,7 @@ static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgr
 			(unsigned long long)cgroup_id, desc->attach_name);
 	if (why)
 		return agentsh_fail(err, ret, step, "%s: attaching: %s; %s", desc->attach_name, why,
-				    agentsh_ebpf_check_hint(desc->check));
+				    agentsh_attach_hint(cgroup_fd, desc));
 	snprintf(what, sizeof(what), "attaching to %s", desc->attach_name);
 	return agentsh_fail_call(err, ret, step, what);
 }

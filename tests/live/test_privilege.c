@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -126,6 +127,35 @@ static void count_omissions(void *ctx, int level, const char *line)
 	*(int *)ctx += strstr(line, "without") && strstr(line, "ppid") ? 1 : 0;
 }
 
+/* Kernel 5.10 wants CAP_NET_ADMIN for this call, even of a process that has CAP_SYS_ADMIN. */
+static bool query_is_refused(void)
+{
+	union bpf_attr attr = {
+		.query = {.target_fd = (uint32_t)cgroup.fd,
+			  .attach_type = BPF_CGROUP_INET4_CONNECT},
+	};
+
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) < 0 && errno == EPERM;
+}
+
+/* Without the query the library cannot know what it would displace. */
+static struct agentsh_ebpf_session *attach_without_query(void)
+{
+	struct agentsh_ebpf_session_options options = {.size = sizeof(options),
+						       .session_id = SESSION_ID};
+	struct agentsh_ebpf_session *s;
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+
+	LIVE_CHECK(agentsh_ebpf_session_attach(tracer, cgroup.fd, &options, &s, &err) == -EPERM &&
+			   strstr(err.message, "CAP_NET_ADMIN") &&
+			   strstr(err.message, "AGENTSH_EBPF_ATTACH_DISPLACE"),
+		   "attach: %d, %s", err.code, err.message);
+	options.flags = AGENTSH_EBPF_ATTACH_DISPLACE;
+	LIVE_CHECK(!agentsh_ebpf_session_attach(tracer, cgroup.fd, &options, &s, &err),
+		   "attach: %s", err.message);
+	return s;
+}
+
 static void host_opens(const void *index, void *out)
 {
 	const struct host *host = &hosts[*(const int *)index];
@@ -147,7 +177,8 @@ static void host_opens(const void *index, void *out)
 	o->ret = agentsh_ebpf_tracer_open(&options, &tracer, &o->err);
 	o->out_is_null = !tracer;
 	if (!o->ret)
-		session = live_attach(tracer, &cgroup, SESSION_ID);
+		session = query_is_refused() ? attach_without_query()
+					     : live_attach(tracer, &cgroup, SESSION_ID);
 }
 
 /* Returns 1 if the events have a comm, otherwise 0. */
