@@ -140,11 +140,14 @@ REPLACES void free(void *at)
 
 bool fail_has_allocations(void)
 {
-#ifdef SANITIZED
-	return false;
-#else
-	return true;
-#endif
+	/* the compiler believes that malloc() changes no variable */
+	void *(*volatile allocate)(size_t) = malloc;
+	long before = fail_blocks();
+	void *block = allocate(1);
+	bool is_counted = fail_blocks() == before + 1;
+
+	free(block);
+	return is_counted;
 }
 
 long fail_blocks(void)

@@ -29,8 +29,8 @@ typedef void (*fail_watcher)(const char *name, const char *path, long number, lo
 void fail_watch(fail_watcher watcher);
 
 /*
- * Whether allocations are counted and made to fail, too. With a sanitizer, which replaces
- * the allocator, they are not, and fail_blocks() is always 0.
+ * Whether allocations are counted and made to fail, too. Under a sanitizer or valgrind,
+ * which replace the allocator, they are not, and fail_blocks() does not change.
  */
 bool fail_has_allocations(void);
 /* Number of blocks that are allocated now. */
