@@ -148,6 +148,13 @@ def count(path, number):
     need(len(events) == int(number), len(events), "events, not", number)
 
 
+def accounted(path, number):
+    """Every event was shown or counted as lost."""
+    lines, events = load_stream(path)
+    lost = lines[-1]["lost"]
+    need(len(events) + lost == int(number), len(events), "events and", lost, "lost, not", number)
+
+
 def clean(path, colour):
     raw = open(path, "rb").read()
     need(raw, "nothing written")

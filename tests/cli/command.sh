@@ -135,7 +135,7 @@ says "1 event, 1 destination, 0 lost, 2 more datagrams to the same destinations"
 
 begin "a command may have more sockets than the share of one session among several"
 expect 0 "$trace" --cgroup-parent "$parent" --json -o "$work/json" -- "${traffic[@]}" sockets 17000
-check count "$work/json" 34000
+check accounted "$work/json" 34000
 
 # ---- Text output ----------------------------------------------------------------
 
