@@ -6,17 +6,15 @@
 #include "checks/diagnose.h"
 
 #include <errno.h>
-#include <linux/bpf.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-
-#include <bpf/bpf.h>
 
 #include "base/error.h"
 #include "base/programs.h"
 #include "base/system.h"
 #include "checks/checks.h"
+#include "checks/displace.h"
 #include "checks/process.h"
 
 static bool not_permitted(int errnum, char *text, size_t size)
@@ -88,18 +86,9 @@ bool agentsh_diagnose(int errnum, char *text, size_t size)
 	}
 }
 
-/* Returns the number of programs in effect, or a negative errno value. */
-static int count_effective(int cgroup_fd, const struct agentsh_program_desc *desc)
-{
-	LIBBPF_OPTS(bpf_prog_query_opts, query, .query_flags = BPF_F_QUERY_EFFECTIVE);
-	int ret = bpf_prog_query_opts(cgroup_fd, desc->attach_type, &query);
-
-	return ret ? ret : (int)query.prog_cnt;
-}
-
 const char *agentsh_attach_hint(int cgroup_fd, const struct agentsh_program_desc *desc)
 {
-	return count_effective(cgroup_fd, desc) == -EPERM
+	return agentsh_effective_programs(cgroup_fd, desc->attach_type, NULL, 0) == -EPERM
 		       ? "grant it, or set AGENTSH_EBPF_ATTACH_DISPLACE"
 		       : agentsh_ebpf_check_hint(desc->check);
 }
@@ -114,7 +103,7 @@ const char *agentsh_attach_refused(int error, int cgroup_fd,
 		return "the cgroup already has 64 programs, the kernel's limit";
 	if (error != EPERM)
 		return NULL;
-	ret = count_effective(cgroup_fd, desc);
+	ret = agentsh_effective_programs(cgroup_fd, desc->attach_type, NULL, 0);
 	if (ret == -EPERM) {
 		agentsh_checks_begin(&caps, 0);
 		agentsh_probe_process(&caps);

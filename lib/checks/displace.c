@@ -35,6 +35,11 @@ static int query(int cgroup_fd, uint32_t attach_type, uint32_t query_flags, uint
 	return ret && ret != -ENOSPC ? ret : (int)opts.prog_cnt;
 }
 
+int agentsh_effective_programs(int cgroup_fd, uint32_t attach_type, uint32_t *ids, uint32_t max)
+{
+	return query(cgroup_fd, attach_type, BPF_F_QUERY_EFFECTIVE, ids, max, NULL);
+}
+
 /* Opens the cgroup above, or returns -1 if this mount or this process does not show it. */
 static int open_parent(int cgroup_fd)
 {
@@ -78,8 +83,8 @@ static int find_above(int cgroup_fd, uint32_t attach_type, struct agentsh_displa
 int agentsh_displaced_find(int cgroup_fd, uint32_t attach_type, struct agentsh_displaced *d)
 {
 	struct agentsh_low_fds low;
-	int ret = query(cgroup_fd, attach_type, BPF_F_QUERY_EFFECTIVE, d->before,
-			AGENTSH_EFFECTIVE_MAX, NULL);
+	int ret = agentsh_effective_programs(cgroup_fd, attach_type, d->before,
+					     AGENTSH_EFFECTIVE_MAX);
 
 	d->answer = AGENTSH_DISPLACES_NOTHING;
 	d->count = 0;
@@ -114,8 +119,7 @@ int agentsh_displaced_look(int cgroup_fd, uint32_t attach_type, struct agentsh_d
 
 	if (d->answer != AGENTSH_DISPLACES_UNKNOWN)
 		return 0;
-	ret = query(cgroup_fd, attach_type, BPF_F_QUERY_EFFECTIVE, after, AGENTSH_EFFECTIVE_MAX + 1,
-		    NULL);
+	ret = agentsh_effective_programs(cgroup_fd, attach_type, after, AGENTSH_EFFECTIVE_MAX + 1);
 	if (ret < 0)
 		return ret;
 	count = ret <= AGENTSH_EFFECTIVE_MAX ? (uint32_t)ret : AGENTSH_EFFECTIVE_MAX + 1;

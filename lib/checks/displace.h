@@ -25,6 +25,12 @@ struct agentsh_displaced {
 	uint32_t before[AGENTSH_EFFECTIVE_MAX]; /* programs in effect without the link */
 };
 
+/*
+ * Writes the ids of the programs in effect for the cgroup, at most max. Returns their
+ * number, which may be larger, or a negative errno value.
+ */
+int agentsh_effective_programs(int cgroup_fd, uint32_t attach_type, uint32_t *ids, uint32_t max);
+
 /* Finds out before linking. Returns 0 or a negative errno value. */
 int agentsh_displaced_find(int cgroup_fd, uint32_t attach_type, struct agentsh_displaced *d);
 

@@ -23,12 +23,6 @@ static void keep_lost_monotonic(struct agentsh_slot *slot, uint32_t generation,
 		slot->seen_lost = event->session_lost;
 }
 
-static bool owns_slot(const struct agentsh_ring *ring, uint32_t slot, uint32_t generation)
-{
-	return atomic_load_explicit(&ring->slots.generations[slot], memory_order_relaxed) ==
-	       generation;
-}
-
 /*
  * Counts a record only if its session still owns the slot. Records that an earlier owner
  * left unread were written off when the slot was reused.
@@ -41,7 +35,7 @@ static int account(struct agentsh_ring *ring, const struct agentsh_origin *origi
 	if (origin->slot >= ring->slots.max)
 		return -EBADMSG;
 	slot = &ring->slots.counters[origin->slot];
-	if (!owns_slot(ring, origin->slot, origin->generation))
+	if (!agentsh_slots_owns(&ring->slots, origin->slot, origin->generation))
 		return 0;
 	/* an atomic add, because agentsh_slots_take() in another thread writes it, too */
 	__atomic_fetch_add(&slot->consumed, origin->ring_bytes, __ATOMIC_RELAXED);
@@ -90,7 +84,7 @@ void agentsh_deliver_notice(struct agentsh_ring *ring, const struct agentsh_sess
 	const struct agentsh_batch *batch = ring->batch;
 
 	/* older records are still in the ring, and must not say that fewer events were lost */
-	if (owns_slot(ring, state->slot, state->generation))
+	if (agentsh_slots_owns(&ring->slots, state->slot, state->generation))
 		keep_lost_monotonic(&ring->slots.counters[state->slot], state->generation, event);
 	if (batch->buf)
 		batch->buf[batch->count] = *event;

@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "control.h"
+#include "ring/timer.h"
 
 enum {
 	/* each record may wake the reader */
@@ -21,20 +21,6 @@ enum {
 };
 
 #define EMPTY_DRAINS 2 /* consecutive empty drains that end polling */
-
-/*
- * Arms the timer to fire once after delay_ns; 0 disarms it. Either way an earlier expiry
- * is no longer readable.
- */
-static bool arm(const struct agentsh_moderator *m, uint64_t delay_ns)
-{
-	const struct itimerspec when = {
-		.it_value = {.tv_sec = (time_t)(delay_ns / 1000000000),
-			     .tv_nsec = (long)(delay_ns % 1000000000)},
-	};
-
-	return !timerfd_settime(m->timer_fd, 0, &when, NULL);
-}
 
 /*
  * Sets whether epoll reports the ring by level or by edge. While the reader polls, the
@@ -70,7 +56,7 @@ static unsigned long bytes_in_ring(const struct agentsh_moderator *m)
  */
 static void arm_or_idle(struct agentsh_moderator *m)
 {
-	if (arm(m, m->delay_ns))
+	if (!agentsh_timer_set(m->timer_fd, m->delay_ns))
 		return;
 	set_suppress_wakeup(m, 0);
 	watch_ring(m, 0);
@@ -155,7 +141,7 @@ static void drained_woken(struct agentsh_moderator *m, int consumed, unsigned lo
 		if (m->state == REARMING)
 			arm_or_idle(m);
 		else
-			arm(m, 0);
+			agentsh_timer_set(m->timer_fd, 0);
 	}
 }
 
@@ -197,7 +183,6 @@ static unsigned long *map_position(int ring_fd, off_t page, long page_size)
 
 int agentsh_moderator_open(struct agentsh_moderator *m, int epoll_fd, int ring_fd)
 {
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
 	long page_size = sysconf(_SC_PAGESIZE);
 
 	m->epoll_fd = epoll_fd;
@@ -208,11 +193,7 @@ int agentsh_moderator_open(struct agentsh_moderator *m, int epoll_fd, int ring_f
 		return -errno;
 	if (!m->delay_ns)
 		return 0;
-	m->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (m->timer_fd < 0)
-		return -errno;
-	event.data.fd = m->timer_fd;
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, m->timer_fd, &event) ? -errno : 0;
+	return agentsh_timer_open(epoll_fd, EPOLLIN | EPOLLET, &m->timer_fd);
 }
 
 void agentsh_moderator_close(struct agentsh_moderator *m)

@@ -34,6 +34,14 @@ void agentsh_slots_give(struct agentsh_slots *slots, uint32_t slot);
 /* Like agentsh_slots_give(), but the slot is never reused. */
 void agentsh_slots_retire(struct agentsh_slots *slots, uint32_t slot);
 
+/* Whether the slot belongs to the session of this generation now. Any thread. */
+static inline bool agentsh_slots_owns(const struct agentsh_slots *slots, uint32_t slot,
+				      uint32_t generation)
+{
+	return slot < slots->max &&
+	       atomic_load_explicit(&slots->generations[slot], memory_order_relaxed) == generation;
+}
+
 /* A counter that another thread or the kernel may be raising. */
 static inline uint64_t agentsh_counter(const __u64 *counter)
 {

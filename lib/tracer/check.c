@@ -9,6 +9,7 @@
 #include <bpf/bpf.h>
 
 #include "base/result.h"
+#include "checks/displace.h"
 #include "tracer/links.h"
 #include "tracer/tracer.h"
 
@@ -56,9 +57,8 @@ static bool is_among(uint32_t id, const uint32_t *ids, uint32_t count)
 static int look_at_effective(int cgroup_fd, const struct agentsh_program *p, struct findings *f)
 {
 	const uint64_t bit = 1ULL << p->desc->check;
-	uint32_t ids[IDS_MAX], count = IDS_MAX;
-	int ret = bpf_prog_query(cgroup_fd, p->desc->attach_type, BPF_F_QUERY_EFFECTIVE, NULL, ids,
-				 &count);
+	uint32_t ids[IDS_MAX];
+	int ret = agentsh_effective_programs(cgroup_fd, p->desc->attach_type, ids, IDS_MAX);
 
 	if (ret == -ENOENT || ret == -ENODEV) {
 		f->removed = true;
@@ -66,11 +66,11 @@ static int look_at_effective(int cgroup_fd, const struct agentsh_program *p, str
 	}
 	if (ret == -EPERM)
 		f->refused = true;
-	if (ret == -EPERM || ret == -ENOSPC) /* ENOSPC: more programs than ids has room for */
+	if (ret == -EPERM || ret > IDS_MAX) /* more programs than ids has room for */
 		f->effective |= f->attached & bit;
-	else if (!ret && is_among(p->id, ids, count))
+	else if (ret > 0 && is_among(p->id, ids, (uint32_t)ret))
 		f->effective |= bit;
-	return ret == -EPERM || ret == -ENOSPC ? 0 : ret;
+	return ret < 0 && ret != -EPERM ? ret : 0;
 }
 
 static int look_at_states(const struct agentsh_session *s, struct findings *f)

@@ -12,11 +12,8 @@
  */
 static bool is_attached(const struct agentsh_ring *ring, const struct agentsh_sock_key *key)
 {
-	const uint32_t slot = (uint32_t)(key->session >> AGENTSH_KEY_SLOT_SHIFT);
-
-	return slot < ring->slots.max &&
-	       atomic_load_explicit(&ring->slots.generations[slot], memory_order_relaxed) ==
-		       (uint32_t)key->session;
+	return agentsh_slots_owns(&ring->slots, (uint32_t)(key->session >> AGENTSH_KEY_SLOT_SHIFT),
+				  (uint32_t)key->session);
 }
 
 /*

@@ -30,6 +30,6 @@ void agentsh_moderator_drained(struct agentsh_moderator *m, int consumed, bool t
 	set_suppress_wakeup(m, 0);
 	if (!late_second_drain) {
 		m->state = IDLE;
-		arm(m, 0);
+		agentsh_timer_set(m->timer_fd, 0);
 	}
 }
