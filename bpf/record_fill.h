@@ -112,22 +112,27 @@ static __always_inline __u32 socket_protocol(struct bpf_sock_addr *ctx)
 	return protocol;
 }
 
-/* Sets the cookies of the socket, which the first question for it creates. */
-static __always_inline void set_cookies(struct fields *f, struct bpf_sock_addr *ctx)
+/* The cookie of the context's socket, which the first question for it creates. */
+static __always_inline __u64 cookie_of(void *ctx, struct bpf_sock *sk)
 {
 #ifdef AGENTSH_TASK
-	if (HAS_RDONLY_CAST && bpf_core_field_exists(possible_net_t, net)) {
-		struct sock *sk = READABLE(ctx->sk, struct sock);
+	__u64 cookie =
+		HAS_RDONLY_CAST ? READABLE(sk, struct sock)->__sk_common.skc_cookie.counter : 0;
 
-		f->netns_cookie = sk->__sk_common.skc_net.net->net_cookie;
-		f->socket_cookie = sk->__sk_common.skc_cookie.counter;
-		if (!f->socket_cookie)
-			f->socket_cookie = bpf_get_socket_cookie(ctx);
-		return;
-	}
+	if (cookie)
+		return cookie;
 #endif
-	f->socket_cookie = bpf_get_socket_cookie(ctx);
-	f->netns_cookie = bpf_get_netns_cookie(ctx);
+	(void)sk;
+	return bpf_get_socket_cookie(ctx);
+}
+
+static __always_inline __u64 netns_cookie_of(struct bpf_sock_addr *ctx)
+{
+#ifdef AGENTSH_TASK
+	if (HAS_RDONLY_CAST && bpf_core_field_exists(possible_net_t, net))
+		return READABLE(ctx->sk, struct sock)->__sk_common.skc_net.net->net_cookie;
+#endif
+	return bpf_get_netns_cookie(ctx);
 }
 
 /* Finds out everything but the addresses and the interface. */
@@ -135,7 +140,8 @@ static __always_inline void fields_of(struct fields *f, struct bpf_sock_addr *ct
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	set_cookies(f, ctx);
+	f->socket_cookie = cookie_of(ctx, sk);
+	f->netns_cookie = netns_cookie_of(ctx);
 	f->flags = 0;
 	f->protocol = socket_protocol(ctx);
 	f->socket_type = ctx->type;

@@ -319,19 +319,6 @@ static __always_inline int is_handled(struct bpf_sock_ops *ctx, __u32 op)
 	return op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB;
 }
 
-static __always_inline __u64 cookie_of(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
-{
-#ifdef AGENTSH_TASK
-	__u64 cookie =
-		HAS_RDONLY_CAST ? READABLE(sk, struct sock)->__sk_common.skc_cookie.counter : 0;
-
-	if (cookie)
-		return cookie;
-#endif
-	(void)sk;
-	return bpf_get_socket_cookie(ctx);
-}
-
 SEC("sockops")
 int agentsh_sockops(struct bpf_sock_ops *ctx)
 {
