@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "host_limits.h"
+#include "kernel.h"
 
 #define STATE_BYTES 256 /* more than a session state has */
 #define MAPS_OF_PROGRAM 32
@@ -58,17 +59,6 @@ static int open_id(int command, uint32_t id)
 	return bpf(command, &attr);
 }
 
-static bool info_of(int fd, void *info, size_t size)
-{
-	union bpf_attr attr;
-
-	memset(&attr, 0, sizeof(attr));
-	attr.info.bpf_fd = (uint32_t)fd;
-	attr.info.info_len = (uint32_t)size;
-	attr.info.info = (uintptr_t)info;
-	return !bpf(BPF_OBJ_GET_INFO_BY_FD, &attr);
-}
-
 /* A descriptor of the cgroup's only link of this attach type. */
 static int open_link(const struct live_cgroup *cgroup, uint32_t attach_type)
 {
@@ -80,7 +70,7 @@ static int open_link(const struct live_cgroup *cgroup, uint32_t attach_type)
 		struct bpf_link_info info;
 
 		memset(&info, 0, sizeof(info));
-		if (fd >= 0 && info_of(fd, &info, sizeof(info)) &&
+		if (fd >= 0 && kernel_info_of(fd, &info, sizeof(info)) &&
 		    info.type == BPF_LINK_TYPE_CGROUP && info.cgroup.cgroup_id == cgroup->id &&
 		    info.cgroup.attach_type == attach_type)
 			return fd;
@@ -158,14 +148,14 @@ static int open_state_map(const struct live_cgroup *cgroup, uint32_t attach_type
 	memset(&info, 0, sizeof(info));
 	info.nr_map_ids = MAPS_OF_PROGRAM;
 	info.map_ids = (uintptr_t)ids;
-	LIVE_CHECK(info_of(program, &info, sizeof(info)), "program: %s", strerror(errno));
+	LIVE_CHECK(kernel_info_of(program, &info, sizeof(info)), "program: %s", strerror(errno));
 	close(program);
 	for (uint32_t i = 0; i < info.nr_map_ids; i++) {
 		int map = open_id(BPF_MAP_GET_FD_BY_ID, ids[i]);
 		struct bpf_map_info map_info;
 
 		memset(&map_info, 0, sizeof(map_info));
-		if (map >= 0 && info_of(map, &map_info, sizeof(map_info)) &&
+		if (map >= 0 && kernel_info_of(map, &map_info, sizeof(map_info)) &&
 		    map_info.type == BPF_MAP_TYPE_CGROUP_STORAGE &&
 		    map_info.value_size <= STATE_BYTES)
 			return map;

@@ -104,6 +104,17 @@ void hostile_connect(int fd, const struct connection_address *to, int error)
 	LIVE_CHECK(is == error, "connect: %s instead of %s", strerror(is), strerror(error));
 }
 
+void hostile_be_refused(struct hostile_result *r, int fd)
+{
+	struct connection_address to = hostile_address("127.0.0.1", 9);
+	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_CONNECT, fd, &to);
+
+	hostile_connect(fd, &to, ECONNREFUSED);
+	w = hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CONNECT_FAILED, 0);
+	w->is.want.error = ECONNREFUSED;
+	close(fd);
+}
+
 void hostile_sendto(int fd, const struct connection_address *to)
 {
 	LIVE_CHECK(sendto(fd, "x", 1, 0, &to->sa.any, to->size) == 1, "sendto: %s",

@@ -82,6 +82,8 @@ struct hostile_want *hostile_expect_same(struct hostile_result *r, const struct 
 int hostile_socket(int domain, int type, int protocol); /* fails the test on an error */
 /* connect() that must give this error (0: success). */
 void hostile_connect(int fd, const struct connection_address *to, int error);
+/* Connects fd to a port without a listener, and closes it. Expects CONNECT and CONNECT_FAILED. */
+void hostile_be_refused(struct hostile_result *r, int fd);
 void hostile_sendto(int fd, const struct connection_address *to);
 
 /* Exchanges data, then fd closes first. Expects CLOSED of both sides. */

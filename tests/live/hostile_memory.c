@@ -61,23 +61,12 @@ static void keys_connect(struct hostile_result *r)
 		hostile_converse(r, fd, listener, &at, NULL, 0);
 }
 
-static void refused(struct hostile_result *r, int fd)
-{
-	struct connection_address to = hostile_address("127.0.0.1", UNUSED_PORT);
-	struct hostile_want *w = hostile_expect(r, CONNECT, fd, &to);
-
-	hostile_connect(fd, &to, ECONNREFUSED);
-	w = hostile_expect_same(r, w, CONNECT_FAILED, 0);
-	w->is.want.error = ECONNREFUSED;
-	close(fd);
-}
-
 static void keys_refused(struct hostile_result *r)
 {
 	int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);
 
 	if (fill_with_keys(r, fd))
-		refused(r, fd);
+		hostile_be_refused(r, fd);
 }
 
 /* The library notes the owner of a listener in this memory, so it is unknown here. */
@@ -133,7 +122,7 @@ static void no_option_memory(struct hostile_result *r)
 	}
 	listener = connection_listen(CONNECTION_V4, 0, 8, &at);
 	hostile_converse(r, hostile_socket(AF_INET, SOCK_STREAM, 0), listener, &at, NULL, 0);
-	refused(r, hostile_socket(AF_INET, SOCK_STREAM, 0));
+	hostile_be_refused(r, hostile_socket(AF_INET, SOCK_STREAM, 0));
 	datagram(r, hostile_socket(AF_INET6, SOCK_DGRAM, 0));
 	unattributed_inbound(r);
 }

@@ -13,16 +13,6 @@
 
 #define PORT 99
 
-static void fails(struct hostile_result *r, int fd)
-{
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
-	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_CONNECT, fd, &to);
-
-	hostile_connect(fd, &to, ECONNREFUSED);
-	w = hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CONNECT_FAILED, 0);
-	w->is.want.error = ECONNREFUSED;
-}
-
 static void wait_for(pid_t pid)
 {
 	int status;
@@ -33,7 +23,7 @@ static void wait_for(pid_t pid)
 /* The child shares memory and descriptors, and is a process of its own. */
 static int shared_child(void *result)
 {
-	fails(result, hostile_socket(AF_INET, SOCK_STREAM, 0));
+	hostile_be_refused(result, hostile_socket(AF_INET, SOCK_STREAM, 0));
 	return 0;
 }
 
@@ -64,7 +54,7 @@ static void clone_parent(struct hostile_result *r)
 static void *kernel_named(void *result)
 {
 	prctl(PR_SET_NAME, "kworker/0:1");
-	fails(result, hostile_socket(AF_INET, SOCK_STREAM, 0));
+	hostile_be_refused(result, hostile_socket(AF_INET, SOCK_STREAM, 0));
 	return NULL;
 }
 

@@ -61,14 +61,19 @@ static void start(int i)
 static int open_sockets[SOCKETS_MAX];
 static int open_count;
 
+static struct sockaddr_in discard_port(in_addr_t address)
+{
+	return (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = htons(9),
+		.sin_addr.s_addr = htonl(address),
+	};
+}
+
 /* Connects arg datagram sockets and keeps them open. */
 static void connect_datagrams(const void *arg, void *unused)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(9),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
+	const struct sockaddr_in to = discard_port(INADDR_LOOPBACK);
 
 	(void)unused;
 	for (int i = 0; i < *(const int *)arg; i++) {
@@ -116,11 +121,7 @@ static void connect_streams(const void *arg, void *unused)
 static void fail_to_connect(const void *arg, void *unused)
 {
 	static const int protocols[] = {IPPROTO_TCP, IPPROTO_MPTCP};
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(9),
-		.sin_addr.s_addr = htonl(INADDR_BROADCAST),
-	};
+	const struct sockaddr_in to = discard_port(INADDR_BROADCAST);
 
 	(void)unused;
 	for (int i = 0; i < *(const int *)arg; i++) {
@@ -138,11 +139,7 @@ static void fail_to_connect(const void *arg, void *unused)
 /* Attempts whose SYN waits for data that never comes. */
 static void defer_connect(const void *arg, void *unused)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(9),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
+	const struct sockaddr_in to = discard_port(INADDR_LOOPBACK);
 
 	(void)unused;
 	for (int i = 0; i < *(const int *)arg; i++) {

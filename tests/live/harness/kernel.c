@@ -47,7 +47,7 @@ static int open_id(int command, uint32_t id)
 	return fd;
 }
 
-static bool info_of(int fd, void *info, size_t size)
+bool kernel_info_of(int fd, void *info, size_t size)
 {
 	union bpf_attr attr;
 
@@ -65,7 +65,8 @@ static uint32_t map_entries(uint32_t id)
 
 	memset(&info, 0, sizeof(info));
 	if (fd >= 0) {
-		LIVE_CHECK(info_of(fd, &info, sizeof(info)), "map info: %s", strerror(errno));
+		LIVE_CHECK(kernel_info_of(fd, &info, sizeof(info)), "map info: %s",
+			   strerror(errno));
 		close(fd);
 	}
 	return strncmp(info.name, "agentsh", 7) ? 0 : info.max_entries;
@@ -82,7 +83,7 @@ size_t kernel_maps_named(const char *name)
 		memset(&info, 0, sizeof(info));
 		if (fd < 0)
 			continue;
-		count += info_of(fd, &info, sizeof(info)) && !strcmp(info.name, name);
+		count += kernel_info_of(fd, &info, sizeof(info)) && !strcmp(info.name, name);
 		close(fd);
 	}
 	return count;
@@ -116,7 +117,7 @@ static void add_program(struct kernel_ids *ids, uint32_t id, uint32_t marker)
 	memset(&info, 0, sizeof(info));
 	info.nr_map_ids = MAPS_OF_PROGRAM;
 	info.map_ids = (uintptr_t)maps;
-	known = info_of(fd, &info, sizeof(info));
+	known = kernel_info_of(fd, &info, sizeof(info));
 	close(fd);
 	if (!known || strncmp(info.name, "agentsh", 7))
 		return;
@@ -137,7 +138,8 @@ static void add_link(struct kernel_ids *ids, uint32_t id)
 	if (fd < 0)
 		return;
 	memset(&info, 0, sizeof(info));
-	if (info_of(fd, &info, sizeof(info)) && has(ids->program, ids->programs, info.prog_id))
+	if (kernel_info_of(fd, &info, sizeof(info)) &&
+	    has(ids->program, ids->programs, info.prog_id))
 		add(ids->link, &ids->links, id);
 	close(fd);
 }
@@ -249,7 +251,8 @@ uint32_t kernel_program_id(int program_fd)
 	struct bpf_prog_info info;
 
 	memset(&info, 0, sizeof(info));
-	LIVE_CHECK(info_of(program_fd, &info, sizeof(info)), "program info: %s", strerror(errno));
+	LIVE_CHECK(kernel_info_of(program_fd, &info, sizeof(info)), "program info: %s",
+		   strerror(errno));
 	return info.id;
 }
 

@@ -26,6 +26,9 @@ uint32_t kernel_new_marker(void);
 /* Finds the programs that use a map of marker entries, all their maps, and their links. */
 void kernel_ids(uint32_t marker, struct kernel_ids *ids);
 
+/* BPF_OBJ_GET_INFO_BY_FD of a program, map or link; false on an error, which is in errno. */
+bool kernel_info_of(int fd, void *info, size_t size);
+
 /* Number of maps with this name. */
 size_t kernel_maps_named(const char *name);
 
