@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define AGENTSH_RECORD_VERSION 3
+#define AGENTSH_RECORD_VERSION 4
 
 /* Bytes of the header that the kernel puts in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
@@ -30,10 +30,14 @@ struct agentsh_task {
 	__u32 ppid;
 	__u32 ns_pid;
 	__u32 ns_tgid;
-	__u32 zero;
+	__u32 container_pid;
+	__u32 container_tgid;
+	__u32 exe_device; /* the kernel's dev_t: major << 20 | minor */
+	__u64 exe_inode;
 	__u64 cgroup_id;
 	__u64 process_start_ns;
 	char comm[AGENTSH_COMM_LEN];
+	char process_comm[AGENTSH_COMM_LEN];
 };
 
 struct agentsh_record_head {
@@ -75,12 +79,14 @@ struct agentsh_record_outcome {
 	__u64 bytes_sent;
 	__u64 bytes_received;
 	__u32 retransmits;
-	__u32 datagrams;
+	__u32 zero;
+	__u32 packets_sent;
+	__u32 packets_received;
 };
 
-_Static_assert(sizeof(struct agentsh_task) == 64, "task has no holes");
-_Static_assert(sizeof(struct agentsh_record) == 160, "record has no holes");
-_Static_assert(sizeof(struct agentsh_record_outcome) == 200, "outcome record has no holes");
+_Static_assert(sizeof(struct agentsh_task) == 96, "task has no holes");
+_Static_assert(sizeof(struct agentsh_record) == 192, "record has no holes");
+_Static_assert(sizeof(struct agentsh_record_outcome) == 240, "outcome record has no holes");
 
 /* Bytes that one record takes in the ring: header and payload, rounded up to 8. */
 #define AGENTSH_RING_BYTES(size) (((__u64)(size) + AGENTSH_RECORD_HEADER + 7) & ~7ULL)

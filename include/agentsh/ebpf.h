@@ -129,7 +129,31 @@ enum {
 	 * timestamp_ns (when the loss was found), session_id, session_lost, cgroup_id (of
 	 * the session) and error (as in struct agentsh_ebpf_session_check) are set.
 	 */
-	AGENTSH_EBPF_EVENT_SESSION_BLIND = 7
+	AGENTSH_EBPF_EVENT_SESSION_BLIND = 7,
+	/*
+	 * With AGENTSH_EBPF_HOOK_TRAFFIC: a datagram socket sent its first packet, or its
+	 * first packet since connect(2) was last called on it. A program may connect a
+	 * datagram socket only to learn its own address; such a socket has no FIRST_DATA.
+	 * If several threads send the first packets at the same time, each of these packets
+	 * may have an event.
+	 */
+	AGENTSH_EBPF_EVENT_FIRST_DATA = 8,
+	/*
+	 * With AGENTSH_EBPF_HOOK_TRAFFIC: what an open connection or datagram socket has sent
+	 * and received so far. Each socket with traffic since its last PROGRESS has one
+	 * event at intervals of progress_interval_ms, and one when the session is detached.
+	 * For TCP, PROGRESS requires BTF and CAP_PERFMON.
+	 */
+	AGENTSH_EBPF_EVENT_PROGRESS = 9,
+	/*
+	 * With AGENTSH_EBPF_HOOK_TRAFFIC: a packet of a socket that had no event before.
+	 * These are sockets for which the kernel runs no connect or sendmsg program (raw and
+	 * ICMP sockets, SCTP, UDP-Lite, DCCP), datagram sockets whose first packet came in,
+	 * TCP connections that were made before the session was attached, and inbound TCP
+	 * connections if the tracer does not have AGENTSH_EBPF_HOOK_ACCEPT. The addresses are
+	 * those of the packet.
+	 */
+	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10
 };
 
 /* agentsh_ebpf_event.flags */
@@ -142,15 +166,21 @@ enum {
 	/*
 	 * The owner of the socket is unknown, for example because connect() or bind() was
 	 * called before the session was attached; agentsh_ebpf_events(7) lists all causes.
-	 * cgroup_id, process_start_ns, pid, tgid, ppid, uid, gid, ns_pid, ns_tgid and comm
-	 * are 0; netns_cookie is 0, too, except for a further subflow of an MPTCP socket.
+	 * The members that identify the process (cgroup_id, process_start_ns, pid to ns_tgid,
+	 * container_pid, container_tgid, comm, process_comm, exe_inode and exe_device) are 0.
+	 * netns_cookie is 0, too, except for a further subflow of an MPTCP socket and after
+	 * UNANNOUNCED.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* The member error could not be read, because BTF or CAP_PERFMON is missing. */
 	AGENTSH_EBPF_FLAG_NO_ERROR = 4,
 	/*
-	 * The peer opened the connection. The event names the process that called
-	 * bind() for the listening socket.
+	 * The peer opened the connection. ACCEPTED names the process that called bind() for
+	 * the listening socket, which may be another process than the caller of accept(2).
+	 *
+	 * For a datagram socket (with AGENTSH_EBPF_HOOK_TRAFFIC): the first packet of the
+	 * socket came in. CONNECT does not have the flag. A process can arrange such a packet
+	 * itself, so the flag does not show that a destination is harmless.
 	 */
 	AGENTSH_EBPF_FLAG_INBOUND = 8,
 	/*
@@ -192,7 +222,8 @@ enum {
  * in host byte order. pid, tgid, ppid, uid and gid are numbers of the initial
  * namespaces, as in the kernel's log messages.
  *
- * process_start_ns, pid to ns_tgid, and comm identify the process that made the call.
+ * process_start_ns, pid to ns_tgid, container_pid, container_tgid, comm, process_comm,
+ * exe_inode and exe_device identify the process that made the call.
  * In CONNECTED, CONNECT_FAILED and CLOSED they identify the process that called
  * connect(); for a datagram socket, the process of its first event.
  */
@@ -271,20 +302,26 @@ struct agentsh_ebpf_event {
 	int32_t error;
 	/*
 	 * Smoothed round-trip time in microseconds, tcpi_rtt of TCP_INFO; in CONNECTED,
-	 * ACCEPTED and CLOSED.
+	 * ACCEPTED, CLOSED and PROGRESS.
 	 */
 	uint32_t rtt_us;
 	/*
-	 * Nanoseconds since connect() was called, in CONNECTED, CONNECT_FAILED and
-	 * CLOSED. For an inbound or UNATTRIBUTED connection, nanoseconds since the
-	 * handshake; for a datagram socket, since its first event.
+	 * Nanoseconds since connect() was called, in CONNECTED, CONNECT_FAILED, CLOSED and
+	 * PROGRESS. For an inbound or UNATTRIBUTED connection, nanoseconds since the
+	 * handshake; for a datagram socket and after UNANNOUNCED, since the first event.
 	 */
 	uint64_t duration_ns;
-	/* TCP, in CLOSED: bytes of data that the peer acknowledged. */
+	/*
+	 * In CLOSED and PROGRESS. TCP: bytes of data that the peer acknowledged; in CLOSED of
+	 * a connection that was made before the session was attached, all bytes that the
+	 * process wrote. Other sockets, with AGENTSH_EBPF_HOOK_TRAFFIC: bytes of payload in
+	 * packets_sent.
+	 */
 	uint64_t bytes_sent;
 	/*
-	 * TCP, in CLOSED: bytes of data received in order, whether the process read
-	 * them or not.
+	 * In CLOSED and PROGRESS. TCP: bytes of data received in order, whether the process
+	 * read them or not. Other sockets, with AGENTSH_EBPF_HOOK_TRAFFIC: bytes of payload in
+	 * packets_received.
 	 */
 	uint64_t bytes_received;
 	/* Network byte order; all zero if the kernel has not chosen an address yet. */
@@ -300,11 +337,14 @@ struct agentsh_ebpf_event {
 	/* TCP segments retransmitted, tcpi_total_retrans of TCP_INFO. */
 	uint32_t retransmits;
 	/*
-	 * CLOSED of a datagram socket: datagrams sent to an explicit destination,
-	 * whether reported (UDP_SEND) or deduplicated. Slightly inexact if several
-	 * threads send at the same time.
+	 * CLOSED and PROGRESS of a socket that is not TCP, with AGENTSH_EBPF_HOOK_TRAFFIC:
+	 * packets that the kernel passed on to the network. A datagram that is fragmented is
+	 * one packet, and each datagram of a UDP_SEGMENT send, udp(7), is one. A datagram
+	 * that a firewall or a missing route refused is not counted. The payload is what
+	 * follows the UDP or UDP-Lite header, or for other protocols the IP header with its
+	 * options and extensions.
 	 */
-	uint32_t datagrams;
+	uint32_t packets_sent;
 	/*
 	 * Index of the network interface, netdevice(7), that the process has chosen: the
 	 * scope of the destination (sin6_scope_id, ipv6(7)), the interface for multicast
@@ -316,7 +356,36 @@ struct agentsh_ebpf_event {
 	 * known.
 	 */
 	uint32_t ifindex;
-	uint8_t reserved[60];
+	/*
+	 * Device of exe_inode, in the encoding of st_dev, stat(2). On btrfs and overlayfs
+	 * stat(2) may show another device for a file.
+	 */
+	uint32_t exe_device;
+	/*
+	 * Inode number of the program that the process executes, /proc/PID/exe. It is known
+	 * after the process has ended, too. 0 if BTF or CAP_PERFMON is missing, and for a
+	 * thread of the kernel.
+	 */
+	uint64_t exe_inode;
+	/*
+	 * Name of the process: comm of its first thread. The process chooses it, too. Empty if
+	 * BTF or CAP_PERFMON is missing.
+	 */
+	char process_comm[16];
+	/*
+	 * pid and tgid as numbered in the PID namespace of the process itself,
+	 * pid_namespaces(7): the numbers that ps(1) shows in its container. 0 if BTF or
+	 * CAP_PERFMON is missing.
+	 */
+	uint32_t container_pid;
+	uint32_t container_tgid;
+	/*
+	 * CLOSED and PROGRESS of a socket that is not TCP, with AGENTSH_EBPF_HOOK_TRAFFIC:
+	 * packets that arrived at the socket, counted as in packets_sent. A packet that the
+	 * process did not read, or for which its receive buffer had no room, is counted, too.
+	 */
+	uint32_t packets_received;
+	uint8_t reserved[20];
 };
 
 /*
@@ -442,7 +511,13 @@ enum {
 	 * Inbound TCP connections and their end: sock_ops, cgroup/sock_release,
 	 * cgroup/bind4 and cgroup/bind6. ACCEPT requires kernel 5.10, as LIFECYCLE does.
 	 */
-	AGENTSH_EBPF_HOOK_ACCEPT = 8
+	AGENTSH_EBPF_HOOK_ACCEPT = 8,
+	/*
+	 * What sockets send and receive: cgroup_skb/egress and cgroup_skb/ingress, kernel
+	 * 4.10. TRAFFIC requires LIFECYCLE. The programs run for every packet of the session's
+	 * sockets.
+	 */
+	AGENTSH_EBPF_HOOK_TRAFFIC = 16
 };
 
 /* agentsh_ebpf_tracer_options.flags */
@@ -547,6 +622,16 @@ struct agentsh_ebpf_tracer_options {
 	 * becomes readable for each check.
 	 */
 	uint32_t check_interval_ms;
+	/*
+	 * Interval in milliseconds, 100 to 86400000, at which poll and read report what each
+	 * open connection has sent and received (AGENTSH_EBPF_EVENT_PROGRESS); requires
+	 * AGENTSH_EBPF_HOOK_TRAFFIC. Default 0: only when the session is detached. While a
+	 * session is attached, the descriptor of agentsh_ebpf_fd() becomes readable at each
+	 * interval.
+	 */
+	uint32_t progress_interval_ms;
+	/* must be 0 */
+	uint32_t reserved;
 };
 
 /*
@@ -599,8 +684,8 @@ AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tr
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /*
- * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept". Never
- * NULL; any other value gives "unknown". Static storage, any thread.
+ * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept", "traffic".
+ * Never NULL; any other value gives "unknown". Static storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
@@ -692,7 +777,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *se
 
 /*
  * The result of agentsh_ebpf_session_check(). A mask has one bit per program:
- * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_BIND6. The caller owns the
+ * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_INET_EGRESS. The caller owns the
  * struct.
  */
 struct agentsh_ebpf_session_check {
@@ -871,7 +956,9 @@ enum {
 	AGENTSH_EBPF_CHECK_SOCK_OPS = 20,
 	AGENTSH_EBPF_CHECK_SOCK_RELEASE = 21,
 	AGENTSH_EBPF_CHECK_BIND4 = 22,
-	AGENTSH_EBPF_CHECK_BIND6 = 23
+	AGENTSH_EBPF_CHECK_BIND6 = 23,
+	AGENTSH_EBPF_CHECK_INET_INGRESS = 24,
+	AGENTSH_EBPF_CHECK_INET_EGRESS = 25
 };
 
 /* agentsh_ebpf_check.status */
@@ -1085,7 +1172,12 @@ enum {
 	/* AF_RXRPC, for which the kernel makes a UDP socket */
 	AGENTSH_EBPF_COVERAGE_RXRPC = 28,
 	/* Address families that no other path names: TIPC, KCM, CAN, Bluetooth, ... */
-	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 29
+	AGENTSH_EBPF_COVERAGE_OTHER_FAMILY = 29,
+	/*
+	 * A connection that was made before the session was attached, on a socket that was
+	 * created in the cgroup.
+	 */
+	AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION = 30
 };
 
 /*

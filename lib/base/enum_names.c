@@ -36,6 +36,12 @@ const char *agentsh_ebpf_kind_name(uint32_t kind)
 		return "accepted";
 	case AGENTSH_EBPF_EVENT_SESSION_BLIND:
 		return "session_blind";
+	case AGENTSH_EBPF_EVENT_FIRST_DATA:
+		return "first_data";
+	case AGENTSH_EBPF_EVENT_PROGRESS:
+		return "progress";
+	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
+		return "unannounced";
 	default:
 		return UNKNOWN;
 	}
@@ -76,6 +82,8 @@ const char *agentsh_ebpf_hook_name(uint32_t hook)
 		return "lifecycle";
 	case AGENTSH_EBPF_HOOK_ACCEPT:
 		return "accept";
+	case AGENTSH_EBPF_HOOK_TRAFFIC:
+		return "traffic";
 	default:
 		return UNKNOWN;
 	}

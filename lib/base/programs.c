@@ -10,6 +10,7 @@
 #define UDP AGENTSH_EBPF_HOOK_UDP
 #define LIFECYCLE AGENTSH_EBPF_HOOK_LIFECYCLE
 #define ACCEPT AGENTSH_EBPF_HOOK_ACCEPT
+#define TRAFFIC AGENTSH_EBPF_HOOK_TRAFFIC
 
 const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] = {
 	{CONNECT, CONNECT | LIFECYCLE, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
@@ -30,13 +31,17 @@ const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] =
 	 "agentsh_state_bind4", "cgroup/bind4"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND6, BPF_CGROUP_INET6_BIND, "agentsh_bind6",
 	 "agentsh_state_bind6", "cgroup/bind6"},
+	{TRAFFIC, TRAFFIC, AGENTSH_EBPF_CHECK_INET_INGRESS, BPF_CGROUP_INET_INGRESS,
+	 "agentsh_ingress", "agentsh_state_ingress", "cgroup_skb/ingress"},
+	{TRAFFIC, TRAFFIC, AGENTSH_EBPF_CHECK_INET_EGRESS, BPF_CGROUP_INET_EGRESS, "agentsh_egress",
+	 "agentsh_state_egress", "cgroup_skb/egress"},
 };
 
 uint32_t agentsh_ebpf_hooks_built(void)
 {
 #ifdef AGENTSH_EBPF_WITH_UDP
-	return CONNECT | UDP | LIFECYCLE | ACCEPT;
+	return CONNECT | UDP | LIFECYCLE | ACCEPT | TRAFFIC;
 #else
-	return CONNECT | LIFECYCLE | ACCEPT;
+	return CONNECT | LIFECYCLE | ACCEPT | TRAFFIC;
 #endif
 }

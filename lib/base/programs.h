@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Number of kernel programs in the table. */
-#define AGENTSH_PROGRAM_COUNT 8
+#define AGENTSH_PROGRAM_COUNT 10
 
 struct agentsh_program_desc {
 	uint32_t wanted_by;	 /* AGENTSH_EBPF_HOOK_ bits: loaded for any of these */
@@ -34,8 +34,9 @@ struct agentsh_programs {
 	uint32_t count;
 	uint32_t hooks;			   /* AGENTSH_EBPF_HOOK_ bits that work */
 	int errors[AGENTSH_PROGRAM_COUNT]; /* errno by row of the table; 0: loaded, or not wanted */
-	int state_fd;	/* cgroup storage that all programs share; -1: each has its own */
-	int sockets_fd; /* table of sockets; -1: no hook fills it */
+	int state_fd;	 /* cgroup storage that all programs share; -1: each has its own */
+	int sockets_fd;	 /* table of sockets; -1: no hook fills it */
+	int progress_fd; /* program that reports the progress of one socket; -1: none */
 };
 
 #endif

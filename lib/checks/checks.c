@@ -75,6 +75,10 @@ static const struct {
 					     "run Linux 5.10 or later with CONFIG_CGROUP_BPF=y"},
 	[AGENTSH_EBPF_CHECK_BIND4] = {"bind4", 0, EINVAL, "cgroup/bind4 does not work", HOOK},
 	[AGENTSH_EBPF_CHECK_BIND6] = {"bind6", 0, EINVAL, "cgroup/bind6 does not work", HOOK},
+	[AGENTSH_EBPF_CHECK_INET_INGRESS] = {"inet_ingress", 0, EINVAL,
+					     "cgroup_skb/ingress does not work", HOOK},
+	[AGENTSH_EBPF_CHECK_INET_EGRESS] = {"inet_egress", 0, EINVAL,
+					    "cgroup_skb/egress does not work", HOOK},
 };
 
 #define CHECKS (sizeof(table) / sizeof(table[0]))

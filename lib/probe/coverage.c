@@ -15,13 +15,15 @@ enum rule {
 	UNSEEN,
 	BY_CONNECT, /* needs AGENTSH_EBPF_HOOK_CONNECT */
 	BY_UDP,	    /* needs AGENTSH_EBPF_HOOK_UDP */
-	IMPLIED,    /* an earlier connect() was reported */
 	BY_PING,    /* needs the connect hook, and a kernel that runs it for ping sockets */
 	BY_LIFECYCLE,
 	BY_ACCEPT,
-	BY_ANY /* seen like other sockets of its kind */
+	BY_TRAFFIC,
+	IMPLIED, /* an earlier connect() was reported; seen with AGENTSH_EBPF_HOOK_TRAFFIC */
+	BY_ANY	 /* seen like other sockets of its kind */
 };
 
+#define BY_PACKET "UNANNOUNCED with the hook TRAFFIC, at the first packet; otherwise no event"
 #define NO_PROGRAM "the kernel runs no connect or sendmsg program for it"
 #define DROP_NET_RAW "; drop CAP_NET_RAW to close this path"
 #define SOCKET_FILTER "; a seccomp filter on socket() closes this path"
@@ -45,14 +47,16 @@ static const struct {
 		 "one UDP_SEND per socket and destination, or one per datagram"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
 		{"udp_send_connected", IMPLIED,
-		 "no event; the connect() of the socket was reported"},
-	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] = {"udplite_connect", UNSEEN, NO_PROGRAM},
+		 "FIRST_DATA with the hook TRAFFIC, else no event; the connect() of the socket was "
+		 "reported"},
+	[AGENTSH_EBPF_COVERAGE_UDPLITE_CONNECT] = {"udplite_connect", BY_TRAFFIC, BY_PACKET},
 	[AGENTSH_EBPF_COVERAGE_UDPLITE_SEND] = {"udplite_send", BY_UDP, "like udp_send"},
-	[AGENTSH_EBPF_COVERAGE_PING_CONNECT] = {"ping_connect", BY_PING,
-						"CONNECT since kernel 6.1"},
-	[AGENTSH_EBPF_COVERAGE_PING_SEND] = {"ping_send", UNSEEN, NO_PROGRAM},
-	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", UNSEEN, NO_PROGRAM SOCKET_FILTER},
-	[AGENTSH_EBPF_COVERAGE_RAW] = {"raw", UNSEEN, NO_PROGRAM DROP_NET_RAW},
+	[AGENTSH_EBPF_COVERAGE_PING_CONNECT] =
+		{"ping_connect", BY_PING,
+		 "CONNECT since kernel 6.1; before that UNANNOUNCED with the hook TRAFFIC"},
+	[AGENTSH_EBPF_COVERAGE_PING_SEND] = {"ping_send", BY_TRAFFIC, BY_PACKET},
+	[AGENTSH_EBPF_COVERAGE_SCTP] = {"sctp", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_RAW] = {"raw", BY_TRAFFIC, BY_PACKET DROP_NET_RAW},
 	[AGENTSH_EBPF_COVERAGE_PACKET] = {"packet", UNSEEN, NO_PROGRAM DROP_NET_RAW},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_CONNECT] =
 		{"io_uring_connect", BY_CONNECT,
@@ -77,8 +81,8 @@ static const struct {
 						  "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
 					      "ACCEPTED, with the hook ACCEPT"},
-	[AGENTSH_EBPF_COVERAGE_DCCP] = {"dccp", UNSEEN, NO_PROGRAM SOCKET_FILTER},
-	[AGENTSH_EBPF_COVERAGE_L2TP_IP] = {"l2tp_ip", UNSEEN, NO_PROGRAM SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_DCCP] = {"dccp", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_L2TP_IP] = {"l2tp_ip", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_SMC_CONNECT] =
 		{"smc_connect", BY_CONNECT,
 		 "CONNECT of the TCP socket that the kernel makes for it, with protocol TCP"},
@@ -91,6 +95,9 @@ static const struct {
 					 "processes may share; it may "
 					 "name a thread of the kernel" SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_OTHER_FAMILY] = {"other_family", UNSEEN, NO_PROGRAM SOCKET_FILTER},
+	[AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION] =
+		{"earlier_connection", BY_TRAFFIC,
+		 "UNANNOUNCED with the hook TRAFFIC, at the next packet; otherwise no event"},
 };
 
 #define ROWS (sizeof(table) / sizeof(table[0]))
@@ -125,13 +132,17 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 	case BY_UDP:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_UDP;
 	case BY_PING:
-		return t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked();
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC ||
+		       (t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked());
 	case BY_ANY:
 		return t->programs.hooks & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
 	case BY_LIFECYCLE:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_ACCEPT:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_ACCEPT;
+	case BY_TRAFFIC:
+	case IMPLIED:
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC;
 	default:
 		return false;
 	}

@@ -11,6 +11,21 @@
 	       offsetof(struct agentsh_ebpf_event, to) -                                           \
 		       offsetof(struct agentsh_ebpf_event, from))
 
+/* The encodings of a device inside the kernel and in st_dev (new_encode_dev(), kdev_t.h). */
+static uint32_t stat_device(uint32_t device)
+{
+	uint32_t major = device >> 20, minor = device & 0xfffff;
+
+	return (minor & 0xff) | major << 8 | (minor & ~0xffU) << 12;
+}
+
+static uint32_t kernel_device(uint32_t device)
+{
+	uint32_t major = device >> 8 & 0xfff, minor = (device & 0xff) | (device >> 12 & 0xfff00);
+
+	return major << 20 | minor;
+}
+
 /*
  * Copies each member once, straight from the ring into the event, because this is most of
  * the reader's work per event. restrict: storing to event does not change rec.
@@ -47,6 +62,13 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	event->comm[sizeof(event->comm) - 1] = '\0';
 	ZERO(event, retransmits, ifindex);
 	event->ifindex = rec->head.ifindex;
+	event->exe_device = stat_device(rec->task.exe_device);
+	event->exe_inode = rec->task.exe_inode;
+	memcpy(event->process_comm, rec->task.process_comm, sizeof(event->process_comm));
+	event->process_comm[sizeof(event->process_comm) - 1] = '\0';
+	event->container_pid = rec->task.container_pid;
+	event->container_tgid = rec->task.container_tgid;
+	event->packets_received = 0;
 	memset(event->reserved, 0, sizeof(event->reserved));
 }
 
@@ -59,7 +81,8 @@ static void fill_outcome(struct agentsh_ebpf_event *restrict event,
 	event->bytes_sent = full->bytes_sent;
 	event->bytes_received = full->bytes_received;
 	event->retransmits = full->retransmits;
-	event->datagrams = full->datagrams;
+	event->packets_sent = full->packets_sent;
+	event->packets_received = full->packets_received;
 }
 
 int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
@@ -95,7 +118,8 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 {
 	struct agentsh_record *rec = &record->base;
 	bool outcome = event->error || event->rtt_us || event->duration_ns || event->bytes_sent ||
-		       event->bytes_received || event->retransmits || event->datagrams;
+		       event->bytes_received || event->retransmits || event->packets_sent ||
+		       event->packets_received;
 
 	*record = (struct agentsh_record_outcome){
 		.error = event->error,
@@ -104,7 +128,8 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 		.bytes_sent = event->bytes_sent,
 		.bytes_received = event->bytes_received,
 		.retransmits = event->retransmits,
-		.datagrams = event->datagrams,
+		.packets_sent = event->packets_sent,
+		.packets_received = event->packets_received,
 	};
 	*rec = (struct agentsh_record){
 		.head =
@@ -133,6 +158,10 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 				.ppid = event->ppid,
 				.ns_pid = event->ns_pid,
 				.ns_tgid = event->ns_tgid,
+				.container_pid = event->container_pid,
+				.container_tgid = event->container_tgid,
+				.exe_device = kernel_device(event->exe_device),
+				.exe_inode = event->exe_inode,
 				.uid = event->uid,
 				.gid = event->gid,
 				.cgroup_id = event->cgroup_id,
@@ -142,5 +171,6 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 	memcpy(rec->local_addr, event->local_addr, sizeof(rec->local_addr));
 	memcpy(rec->remote_addr, event->remote_addr, sizeof(rec->remote_addr));
 	memcpy(rec->task.comm, event->comm, sizeof(rec->task.comm));
+	memcpy(rec->task.process_comm, event->process_comm, sizeof(rec->task.process_comm));
 	return outcome ? sizeof(*record) : sizeof(record->base);
 }

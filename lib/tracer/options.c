@@ -22,8 +22,8 @@
 #define MAX_SOCKETS_MIN 16
 #define MAX_SOCKETS_MAX (1U << 22)
 #define CHECK_INTERVAL_DEFAULT 10000
-#define CHECK_INTERVAL_MIN 100
-#define CHECK_INTERVAL_MAX 86400000
+#define INTERVAL_MIN 100
+#define INTERVAL_MAX 86400000
 
 /*
  * Copies a struct that begins with its size into known bytes; members that from lacks
@@ -78,7 +78,8 @@ static int check_bits(uint32_t value, uint32_t known, const char *name,
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
 	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
+			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
+			       AGENTSH_EBPF_HOOK_TRAFFIC;
 	uint32_t built = agentsh_ebpf_hooks_built();
 	int ret = check_bits(o->hooks, known, "hooks", err);
 
@@ -90,6 +91,10 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "hooks is 0x%x; LIFECYCLE (%d) needs CONNECT (%d)", o->hooks,
 				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
+	if (o->hooks & AGENTSH_EBPF_HOOK_TRAFFIC && !(o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE))
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "hooks is 0x%x; TRAFFIC (%d) needs LIFECYCLE (%d)", o->hooks,
+				    AGENTSH_EBPF_HOOK_TRAFFIC, AGENTSH_EBPF_HOOK_LIFECYCLE);
 	if (o->required_hooks & ~o->hooks)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "required_hooks is 0x%x; it must be a subset of hooks, 0x%x",
@@ -118,6 +123,21 @@ static int check_ring(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf
 	if (!ret)
 		ret = check_range(&o->ring_quota, RING_QUOTA_DEFAULT, 1, 100, "ring_quota", err);
 	return ret;
+}
+
+static int check_progress(const struct agentsh_ebpf_tracer_options *o,
+			  struct agentsh_ebpf_error *err)
+{
+	uint32_t interval = o->progress_interval_ms;
+
+	if (!interval)
+		return 0;
+	if (!(o->hooks & AGENTSH_EBPF_HOOK_TRAFFIC))
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "progress_interval_ms is %u, but hooks is 0x%x; it needs "
+				    "TRAFFIC (%d)",
+				    interval, o->hooks, AGENTSH_EBPF_HOOK_TRAFFIC);
+	return check_range(&interval, 0, INTERVAL_MIN, INTERVAL_MAX, "progress_interval_ms", err);
 }
 
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
@@ -160,9 +180,11 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 		ret = check_range(&to->max_sockets, MAX_SOCKETS_DEFAULT, MAX_SOCKETS_MIN,
 				  MAX_SOCKETS_MAX, "max_sockets", err);
 	if (!ret && to->check_interval_ms != UINT32_MAX)
-		ret = check_range(&to->check_interval_ms, CHECK_INTERVAL_DEFAULT,
-				  CHECK_INTERVAL_MIN, CHECK_INTERVAL_MAX, "check_interval_ms", err);
-	return ret;
+		ret = check_range(&to->check_interval_ms, CHECK_INTERVAL_DEFAULT, INTERVAL_MIN,
+				  INTERVAL_MAX, "check_interval_ms", err);
+	if (!ret)
+		ret = check_progress(to, err);
+	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
 }
 
 int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
