@@ -14,7 +14,7 @@ static __always_inline int remember_listener(struct bpf_sock_addr *ctx,
 	struct agentsh_slot *slot = session_slot(session);
 	struct bpf_sock *sk = ctx->sk;
 	struct fields f = {};
-	struct agentsh_record rec;
+	struct sock_state new;
 
 	if (!slot || ctx->type != SOCK_STREAM || !sk)
 		return 1;
@@ -22,9 +22,9 @@ static __always_inline int remember_listener(struct bpf_sock_addr *ctx,
 	if (sk->state != BPF_TCP_CLOSE || sk->src_port)
 		return 1;
 	fields_of(&f, ctx);
-	record_fill(&rec, &f, session, 0);
-	task_fill(&rec.task);
-	listener_add(&rec, session, slot, sk);
+	record_fill(&new.rec, &f, session, 0);
+	task_fill(&new.rec.task);
+	listener_add(&new, session, slot, sk);
 	return 1;
 }
 

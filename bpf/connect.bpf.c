@@ -16,35 +16,38 @@ AGENTSH_STATE_MAP(agentsh_state_connect6);
  * Keeps the socket's state for its later events. Each attempt of a stream socket starts a
  * new state; a datagram socket keeps its state from its first event.
  */
-static __always_inline void keep_state(struct agentsh_record *rec,
+static __always_inline void keep_state(struct sock_state *new,
 				       const struct agentsh_session_state *session,
 				       struct agentsh_slot *slot)
 {
-	struct agentsh_sock_key key = sock_key(rec->socket_cookie, session);
+	struct agentsh_sock_key key = sock_key(new->rec.socket_cookie, session);
 	struct sock_state *sock = sock_state_find(&key);
 
 	if (!sock) {
-		sock_state_add(session, slot, &key, rec, PHASE_ATTEMPT);
+		sock_state_add(session, slot, &key, new, PHASE_ATTEMPT);
 		return;
 	}
-	if (sock->head.socket_type == SOCK_STREAM)
-		sock_state_begin(sock, rec, PHASE_ATTEMPT);
-	else
-		sock_state_set_call(sock, rec);
+	if (sock->rec.head.socket_type == SOCK_STREAM) {
+		sock_state_begin(sock, &new->rec, PHASE_ATTEMPT);
+		return;
+	}
+	sock_state_set_call(sock, &new->rec);
+	sock_state_adopt(sock, &new->rec);
+	sock->sent = 0;
 }
 
 static __always_inline void report_connect(struct bpf_sock_addr *ctx, const struct fields *f,
 					   const struct agentsh_session_state *session,
 					   struct agentsh_slot *slot)
 {
-	struct agentsh_record rec;
+	struct sock_state new;
 
-	record_fill(&rec, f, session, AGENTSH_KIND_CONNECT);
-	task_fill(&rec.task);
-	mptcp_owner(&rec, ctx, session);
+	record_fill(&new.rec, f, session, AGENTSH_KIND_CONNECT);
+	task_fill(&new.rec.task);
+	mptcp_owner(&new.rec, ctx, session);
 	if (agentsh_settings.lifecycle)
-		keep_state(&rec, session, slot);
-	ringbuf_write(slot, session, &rec, sizeof(rec));
+		keep_state(&new, session, slot);
+	ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
 }
 
 SEC("cgroup/connect4")

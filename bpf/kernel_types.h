@@ -29,14 +29,33 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct super_block {
+	__u32 s_dev;
+};
+
+struct inode {
+	struct super_block *i_sb;
+	unsigned long i_ino;
+};
+
+struct file {
+	struct inode *f_inode;
+};
+
+struct mm_struct {
+	struct file *exe_file;
+};
+
 struct task_struct {
 	unsigned int flags;
+	struct mm_struct *mm;
 	__u32 pid;
 	__u32 tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	__u64 start_boottime; /* since kernel 5.5 (cf25e24db61c) */
+	char comm[16];
 };
 
 typedef struct {
@@ -54,6 +73,7 @@ typedef struct {
 struct sock_common {
 	__u16 skc_num; /* local port, host order */
 	unsigned char skc_state;
+	unsigned short skc_family;
 	possible_net_t skc_net;
 	unsigned long skc_flags;
 	atomic64_t skc_cookie;
@@ -61,8 +81,14 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_protocol; /* since kernel 5.6 (bf9765145b85) */
+	__u8 sk_shutdown;
 	int sk_err;
 	int sk_err_soft;
+};
+
+struct sk_buff {
+	struct sock *sk;
 };
 
 struct ip_options {
@@ -108,7 +134,17 @@ struct inet_connection_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	__u32 write_seq;
-	_Bool is_mptcp; /* with CONFIG_MPTCP */
+	__u32 snd_una;
+	__u32 snd_nxt;
+	__u32 rcv_nxt;
+	__u32 copied_seq;
+	__u32 srtt_us;
+	__u32 total_retrans;
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u64 bytes_sent;    /* since kernel 4.19 (ba113c3aa79a) */
+	__u64 bytes_retrans; /* since kernel 4.19 (fb31c9b9f6c8) */
+	_Bool is_mptcp;	     /* with CONFIG_MPTCP */
 };
 
 struct mptcp_sock {

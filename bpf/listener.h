@@ -30,20 +30,20 @@ listener_key(__u64 cookie, const struct agentsh_session_state *session)
 	return key;
 }
 
-/* Stores the task of the record as the owner of the socket. */
-static __always_inline void listener_add(struct agentsh_record *rec,
+/* Stores the task of the new state as the owner of the socket. */
+static __always_inline void listener_add(struct sock_state *new,
 					 const struct agentsh_session_state *session,
 					 struct agentsh_slot *slot, struct bpf_sock *sk)
 {
-	struct agentsh_sock_key key = listener_key(rec->socket_cookie, session);
+	struct agentsh_sock_key key = listener_key(new->rec.socket_cookie, session);
 	struct sock_state *sock = sock_state_find(&key);
 	struct listener_ref *ref;
 
 	if (sock) { /* the last bind() failed */
-		sock_state_begin(sock, rec, 0);
+		sock_state_begin(sock, &new->rec, 0);
 		return;
 	}
-	if (!sock_state_add(session, slot, &key, rec, 0))
+	if (!sock_state_add(session, slot, &key, new, 0))
 		return;
 	/* Without this memory, which the process may have used up, events are UNATTRIBUTED. */
 	ref = bpf_sk_storage_get(&agentsh_listeners, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
@@ -51,7 +51,7 @@ static __always_inline void listener_add(struct agentsh_record *rec,
 		sock_state_forget(slot, &key);
 		return;
 	}
-	ref->cookie = rec->socket_cookie;
+	ref->cookie = new->rec.socket_cookie;
 	ref->sessions++;
 }
 
@@ -78,9 +78,9 @@ static __always_inline int listener_owner(struct agentsh_task *task, struct fiel
 		ref->sessions--;
 	else
 		bpf_sk_storage_delete(&agentsh_listeners, sk);
-	*task = listener->task;
-	f->netns_cookie = listener->netns_cookie;
-	f->protocol = listener->head.protocol;
+	*task = listener->rec.task;
+	f->netns_cookie = listener->rec.netns_cookie;
+	f->protocol = listener->rec.head.protocol;
 	return 1;
 }
 

@@ -49,7 +49,7 @@ static __always_inline void mptcp_owner(struct agentsh_record *rec, struct bpf_s
 		first = sock_state_find(&key);
 	}
 	if (first) {
-		__builtin_memcpy(&rec->task, &first->task, sizeof(rec->task));
+		__builtin_memcpy(&rec->task, &first->rec.task, sizeof(rec->task));
 	} else {
 		__builtin_memset(&rec->task, 0, sizeof(rec->task));
 		record_flag(rec, AGENTSH_FLAG_UNATTRIBUTED);

@@ -12,21 +12,23 @@ struct outcome {
 	__u32 error;
 	__u32 rtt_us;
 	__u32 retransmits;
-	__u32 datagrams;
+	__u32 packets_sent;
+	__u32 packets_received;
 };
 
-/* Completes the record and writes it to the ring. */
-static __always_inline void outcome_write(struct agentsh_record_outcome *out,
-					  const struct outcome *o,
-					  const struct agentsh_session_state *session,
-					  struct agentsh_slot *slot)
+/* Completes the record and writes it to the ring. Returns whether it was written. */
+static __always_inline int outcome_write(struct agentsh_record_outcome *out,
+					 const struct outcome *o,
+					 const struct agentsh_session_state *session,
+					 struct agentsh_slot *slot)
 {
 	SET_WORD(out->error, word_of(o->error, o->rtt_us));
 	out->duration_ns = o->duration_ns;
 	out->bytes_sent = o->bytes_sent;
 	out->bytes_received = o->bytes_received;
-	SET_WORD(out->retransmits, word_of(o->retransmits, o->datagrams));
-	ringbuf_write(slot, session, &out->base, sizeof(*out));
+	SET_WORD(out->retransmits, word_of(o->retransmits, 0));
+	SET_WORD(out->packets_sent, word_of(o->packets_sent, o->packets_received));
+	return ringbuf_write(slot, session, &out->base, sizeof(*out));
 }
 
 #endif

@@ -13,8 +13,17 @@
 #define LOOPBACK4 bpf_htonl(0x7f000001)
 
 #define SOCK_STREAM 1
+#define SOCK_RAW 3
 #define PROTOCOL_TCP 6
+#define PROTOCOL_UDP 17
+#define PROTOCOL_UDPLITE 136
 #define PROTOCOL_MPTCP 262
+
+/* Whether the socket is of the kind whose outcome sockops.bpf.c reports. */
+static __always_inline int is_tcp(__u32 type, __u32 protocol)
+{
+	return type == SOCK_STREAM && (protocol == PROTOCOL_TCP || protocol == PROTOCOL_MPTCP);
+}
 
 /*
  * The members of a record while they are being found out. No function takes the address of
@@ -47,7 +56,8 @@ static __always_inline void record_fill(struct agentsh_record *rec, const struct
 	SET_WORD(rec->head.local_port, word_of(half_of(f->local_port, f->remote_port), f->ifindex));
 	rec->timestamp_ns = f->timestamp_ns;
 	rec->session_id = session->session_id;
-	rec->session_lost = 0; /* set once the record has its place in the ring */
+	/* for the state of the socket; set anew once the record has its place in the ring */
+	rec->session_lost = session->lost_base;
 	rec->socket_cookie = f->socket_cookie;
 	rec->netns_cookie = f->netns_cookie;
 	set_words(rec->local_addr, f->local);

@@ -5,6 +5,7 @@
  */
 #include "listener.h"
 #include "outcome.h"
+#include "tcp_progress.h"
 
 AGENTSH_STATE_MAP(agentsh_state_release);
 
@@ -15,11 +16,11 @@ AGENTSH_STATE_MAP(agentsh_state_release);
 static __always_inline __u16 local_port(struct bpf_sock *ctx)
 {
 #ifdef AGENTSH_TASK
-	return BPF_CORE_READ((struct sock *)ctx, __sk_common.skc_num);
-#else
+	if (ctx->type != SOCK_RAW) /* where it is the protocol */
+		return BPF_CORE_READ((struct sock *)ctx, __sk_common.skc_num);
+#endif
 	(void)ctx;
 	return 0;
-#endif
 }
 
 /*
@@ -54,6 +55,41 @@ static __always_inline int is_connected(struct bpf_sock *ctx)
 	return 0;
 }
 
+/*
+ * The end of a connection that is older than the session: nothing requested the calls of
+ * sockops.bpf.c for its socket. What the process wrote is taken for acknowledged, because
+ * the kernel still sends it.
+ */
+static __always_inline void earlier_closed(struct bpf_sock *ctx, const struct sock_state *sock,
+					   const struct agentsh_session_state *session,
+					   struct agentsh_slot *slot, __u64 cookie)
+{
+#ifdef AGENTSH_TASK
+	struct agentsh_record_outcome out;
+	struct tcp_progress p;
+	struct outcome o;
+	struct fields f;
+
+	if (!tcp_progress_read(&p, (struct tcp_sock *)ctx, cookie, sock))
+		return;
+	fields_of_state(&f, sock);
+	outcome_of_progress(&o, &p);
+	o.bytes_sent += p.unacknowledged;
+	o.error = p.error;
+	f.flags |= p.closed_flag;
+	o.duration_ns = f.timestamp_ns - sock->rec.timestamp_ns;
+	out.base.task = sock->rec.task;
+	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);
+	outcome_write(&out, &o, session, slot);
+#else
+	(void)ctx;
+	(void)sock;
+	(void)session;
+	(void)slot;
+	(void)cookie;
+#endif
+}
+
 /* Whether bind() may have added the socket; for MPTCP this is known of the subflow only. */
 static __always_inline int may_be_bound(struct bpf_sock *ctx)
 {
@@ -61,11 +97,17 @@ static __always_inline int may_be_bound(struct bpf_sock *ctx)
 }
 
 static __always_inline void stream_released(struct bpf_sock *ctx, struct agentsh_sock_key *key,
+					    const struct agentsh_session_state *session,
 					    struct agentsh_slot *slot)
 {
-	struct sock_state *sock = is_connected(ctx) ? NULL : sock_state_find(key);
+	struct sock_state *sock = NULL;
 
-	if (sock && sock->phase == PHASE_ATTEMPT) /* no SYN, so no state will change */
+	if (agentsh_settings.traffic || !is_connected(ctx))
+		sock = sock_state_find(key);
+	if (sock && sock->phase == PHASE_PACKET)
+		earlier_closed(ctx, sock, session, slot, key->cookie);
+	if (sock && (sock->phase == PHASE_ATTEMPT /* no SYN, so no state will change */ ||
+		     sock->phase == PHASE_PACKET))
 		sock_state_forget(slot, key);
 	if (agentsh_settings.accept && may_be_bound(ctx)) {
 		key->session |= AGENTSH_KEY_LISTENER;
@@ -78,23 +120,18 @@ static __always_inline void datagram_closed(struct bpf_sock *ctx, const struct s
 					    struct agentsh_slot *slot)
 {
 	struct agentsh_record_outcome out;
-	struct outcome outcome = {.datagrams = sock->datagrams};
-	struct fields f = {
-		.timestamp_ns = bpf_ktime_get_boot_ns(),
-		.socket_cookie = bpf_get_socket_cookie(ctx),
-		.netns_cookie = sock->netns_cookie,
-		.flags = sock->head.flags,
-		.family = sock->head.family,
-		.protocol = sock->head.protocol,
-		.socket_type = sock->head.socket_type,
-		.local_port = local_port(ctx),
-		.remote_port = sock->head.remote_port,
-		.ifindex = sock->head.ifindex,
+	struct outcome outcome = {
+		.bytes_sent = sock->bytes_sent,
+		.bytes_received = sock->bytes_received,
+		.packets_sent = sock->packets_sent,
+		.packets_received = sock->packets_received,
 	};
+	struct fields f;
 
-	COPY_ADDR6(f.remote, sock->remote_addr);
-	outcome.duration_ns = f.timestamp_ns - sock->start_ns;
-	out.base.task = sock->task;
+	fields_of_state(&f, sock);
+	f.local_port = local_port(ctx);
+	outcome.duration_ns = f.timestamp_ns - sock->rec.timestamp_ns;
+	out.base.task = sock->rec.task;
 	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);
 	outcome_write(&out, &outcome, session, slot);
 }
@@ -110,8 +147,8 @@ int agentsh_release(struct bpf_sock *ctx)
 	if (!slot)
 		return 1;
 	key = sock_key(known_cookie(ctx), session);
-	if (ctx->type == SOCK_STREAM) {
-		stream_released(ctx, &key, slot);
+	if (is_tcp(ctx->type, ctx->protocol)) {
+		stream_released(ctx, &key, session, slot);
 		return 1;
 	}
 	sock = sock_state_find(&key);

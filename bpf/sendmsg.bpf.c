@@ -61,7 +61,7 @@ static __always_inline int first_seen(const struct agentsh_record *rec,
 
 	set_destination(&dst, rec, session);
 	if (bpf_map_lookup_elem(&agentsh_udp_seen, &dst) ||
-	    bpf_map_update_elem(&agentsh_udp_seen, &dst, &one, BPF_NOEXIST) == -17 /* EEXIST */) {
+	    bpf_map_update_elem(&agentsh_udp_seen, &dst, &one, BPF_NOEXIST) == -EEXIST) {
 		__sync_fetch_and_add(&slot->deduplicated, 1);
 		return 0;
 	}
@@ -91,26 +91,12 @@ static __always_inline int is_unknown_interface(const struct fields *f)
 	return f->family == AF_INET6 && is_scoped6(f->remote[0]);
 }
 
-static __always_inline void count_datagram(struct sock_state *sock,
-					   const struct agentsh_record *rec)
+/* Keeps the call with the socket's state, and tells its record what the state knows. */
+static __always_inline void merge_state(struct sock_state *sock, struct agentsh_record *rec)
 {
+	if (sock->rec.head.flags & AGENTSH_FLAG_INBOUND)
+		record_flag(rec, AGENTSH_FLAG_INBOUND);
 	sock_state_set_call(sock, rec);
-	__sync_fetch_and_add(&sock->datagrams, 1);
-}
-
-/* Creates the socket's state with its first datagram. */
-static __always_inline void first_datagram(struct agentsh_record *rec,
-					   const struct agentsh_session_state *session,
-					   struct agentsh_slot *slot,
-					   const struct agentsh_sock_key *key)
-{
-	struct sock_state *sock;
-
-	if (!sock_state_add(session, slot, key, rec, PHASE_ATTEMPT))
-		return;
-	sock = sock_state_find(key);
-	if (sock)
-		count_datagram(sock, rec);
 }
 
 static __always_inline void report_datagram(const struct fields *f,
@@ -120,23 +106,26 @@ static __always_inline void report_datagram(const struct fields *f,
 	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(f);
 	struct agentsh_sock_key key;
 	struct sock_state *sock = NULL;
-	struct agentsh_record rec;
+	struct sock_state new;
 	int known;
 
-	record_fill(&rec, f, session, AGENTSH_KIND_UDP_SEND);
-	key = sock_key(rec.socket_cookie, session);
-	known = dedup && !first_seen(&rec, session, slot);
+	record_fill(&new.rec, f, session, AGENTSH_KIND_UDP_SEND);
+	key = sock_key(new.rec.socket_cookie, session);
+	known = dedup && !first_seen(&new.rec, session, slot);
 	if (agentsh_settings.lifecycle)
 		sock = sock_state_find(&key);
 	if (sock)
-		count_datagram(sock, &rec);
-	if (known && (sock || !agentsh_settings.lifecycle))
+		merge_state(sock, &new.rec);
+	if (known && (!agentsh_settings.lifecycle ||
+		      (sock && !(sock->rec.head.flags & AGENTSH_FLAG_UNATTRIBUTED))))
 		return;
-	task_fill(&rec.task); /* not from the state: another process may send */
-	if (!sock && agentsh_settings.lifecycle)
-		first_datagram(&rec, session, slot, &key);
-	if (!known && !ringbuf_write(slot, session, &rec, sizeof(rec)) && dedup)
-		forget(&rec, session);
+	task_fill(&new.rec.task); /* not from the state: another process may send */
+	if (sock)
+		sock_state_adopt(sock, &new.rec);
+	else if (agentsh_settings.lifecycle)
+		sock_state_add(session, slot, &key, &new, PHASE_ATTEMPT);
+	if (!known && !ringbuf_write(slot, session, &new.rec, sizeof(new.rec)) && dedup)
+		forget(&new.rec, session);
 }
 
 SEC("cgroup/sendmsg4")

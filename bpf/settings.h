@@ -15,7 +15,8 @@ struct agentsh_settings {
 	__u8 task_direct;  /* bpf_get_current_task_btf() may be called */
 	__u8 lifecycle;	   /* keep the state of each socket, for its later events */
 	__u8 accept;	   /* report inbound connections */
-	__u8 zero[7];
+	__u8 traffic;	   /* count packets, and report sockets that only packets show */
+	__u8 zero[6];
 };
 
 #endif

@@ -81,7 +81,7 @@ static __always_inline int fin_received(struct bpf_sock_ops *ctx, const struct s
 	if (tcp)
 		return tcp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> SOCK_DONE_BIT & 1;
 #endif
-	return ctx->bytes_received > sock->received;
+	return ctx->bytes_received > sock->bytes_received;
 }
 
 /* bytes_acked also counts our SYN, if we sent one, and our FIN. */
@@ -130,21 +130,22 @@ static __always_inline void outcome_of_ops(struct outcome *o, struct bpf_sock_op
 	o->error = 0;
 	o->rtt_us = ctx->srtt_us >> 3;
 	o->retransmits = ctx->total_retrans;
-	o->datagrams = 0;
+	o->packets_sent = 0;
+	o->packets_received = 0;
 }
 
 /* Sets the task, and what else only the socket's state tells. */
 static __always_inline void owner_from_state(struct agentsh_task *task, struct fields *f,
 					     struct outcome *o, const struct sock_state *sock)
 {
-	*task = sock->task; /* all zero if it is unattributed */
-	f->netns_cookie = sock->netns_cookie;
-	f->protocol = sock->head.protocol;
-	f->flags |= sock->head.flags & AGENTSH_FLAG_UNATTRIBUTED;
-	o->duration_ns = f->timestamp_ns - sock->start_ns;
+	*task = sock->rec.task; /* all zero if it is unattributed */
+	f->netns_cookie = sock->rec.netns_cookie;
+	f->protocol = sock->rec.head.protocol;
+	f->flags |= sock->rec.head.flags & AGENTSH_FLAG_UNATTRIBUTED;
+	o->duration_ns = f->timestamp_ns - sock->rec.timestamp_ns;
 	/* a process may take the source route away again */
-	if (sock->head.flags & AGENTSH_FLAG_SOURCE_ROUTED & ~f->flags) {
-		COPY_ADDR6(f->remote, sock->remote_addr);
+	if (sock->rec.head.flags & AGENTSH_FLAG_SOURCE_ROUTED & ~f->flags) {
+		COPY_ADDR6(f->remote, sock->rec.remote_addr);
 		f->flags |= AGENTSH_FLAG_SOURCE_ROUTED;
 	}
 }
@@ -163,14 +164,39 @@ static __always_inline void watch_states(struct bpf_sock_ops *ctx)
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
+/* The record of an event, and before that the new state of its socket. */
+union event {
+	struct agentsh_record_outcome out;
+	struct sock_state state;
+};
+
+/* Lets the progress of the connection be read from the socket. */
+static __always_inline void keep_socket(struct sock_state *sock, struct bpf_sock *sk)
+{
+#ifdef AGENTSH_TASK
+	if (agentsh_settings.traffic)
+		sock->kernel_socket = (__u64)sk;
+#else
+	(void)sock;
+	(void)sk;
+#endif
+}
+
+/* Keeps what the record says of the two ends, which are known now. */
+static __always_inline void keep_ends(struct sock_state *sock, const struct agentsh_record *rec)
+{
+	sock->rec.head.local_port = rec->head.local_port;
+	__builtin_memcpy(sock->rec.local_addr, rec->local_addr, sizeof(rec->local_addr));
+}
+
 /* Without a state the beginning of the connection was not seen, or the table was full. */
-static __always_inline void established(struct bpf_sock_ops *ctx,
+static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 					const struct agentsh_session_state *session,
 					struct agentsh_slot *slot,
 					const struct agentsh_sock_key *key)
 {
-	struct agentsh_record_outcome out;
 	struct sock_state *sock = sock_state_find(key);
+	union event event;
 	struct outcome o;
 	struct fields f;
 
@@ -178,36 +204,47 @@ static __always_inline void established(struct bpf_sock_ops *ctx,
 	outcome_of_ops(&o, ctx);
 	if (sock) {
 		sock->phase = PHASE_SYN; /* the SYN may have been sent before the attach */
-		owner_from_state(&out.base.task, &f, &o, sock);
+		owner_from_state(&event.out.base.task, &f, &o, sock);
 		if (f.flags & AGENTSH_FLAG_UNATTRIBUTED)
 			o.duration_ns = 0;
 	} else {
-		owner_unknown(&out.base.task, &f);
+		owner_unknown(&event.out.base.task, &f);
 	}
-	record_fill(&out.base, &f, session, AGENTSH_KIND_CONNECTED);
-	if (!sock)
-		sock_state_add(session, slot, key, &out.base, PHASE_SYN);
+	record_fill(&event.out.base, &f, session, AGENTSH_KIND_CONNECTED);
+	if (!sock && sock_state_add(session, slot, key, &event.state, PHASE_SYN))
+		sock = sock_state_find(key);
+	if (sock) {
+		keep_ends(sock, &event.out.base);
+		keep_socket(sock, sk);
+	}
 	watch_states(ctx);
-	outcome_write(&out, &o, session, slot);
+	outcome_write(&event.out, &o, session, slot);
 }
 
 static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 				     const struct agentsh_session_state *session,
 				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
-	struct agentsh_record_outcome out;
+	__u8 kind = agentsh_settings.accept ? AGENTSH_KIND_ACCEPTED : AGENTSH_KIND_UNANNOUNCED;
+	struct sock_state *sock;
+	union event event;
 	struct outcome o;
 	struct fields f;
 
 	fields_of_ops(&f, ctx, key);
 	outcome_of_ops(&o, ctx);
-	if (!listener_owner(&out.base.task, &f, session, sk))
-		owner_unknown(&out.base.task, &f);
+	if (!listener_owner(&event.out.base.task, &f, session, sk))
+		owner_unknown(&event.out.base.task, &f);
 	f.flags |= AGENTSH_FLAG_INBOUND;
-	record_fill(&out.base, &f, session, AGENTSH_KIND_ACCEPTED);
-	sock_state_add(session, slot, key, &out.base, PHASE_ACCEPTED);
+	record_fill(&event.out.base, &f, session, kind);
+	sock_state_add(session, slot, key, &event.state, PHASE_ACCEPTED);
+	if (agentsh_settings.traffic) {
+		sock = sock_state_find(key);
+		if (sock)
+			keep_socket(sock, sk);
+	}
 	watch_states(ctx);
-	outcome_write(&out, &o, session, slot);
+	outcome_write(&event.out, &o, session, slot);
 }
 
 static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
@@ -280,7 +317,7 @@ static __always_inline void changed(struct bpf_sock_ops *ctx,
 	if ((new == BPF_TCP_FIN_WAIT1 || new == BPF_TCP_CLOSE_WAIT) && !sock->closer)
 		sock->closer = new;
 	if (new == BPF_TCP_FIN_WAIT2)
-		sock->received = ctx->bytes_received;
+		sock->bytes_received = ctx->bytes_received;
 	if (new != BPF_TCP_CLOSE)
 		return;
 	/* with TCP Fast Open a child may have data before its handshake is done */
@@ -341,14 +378,14 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
 		syn_sent(ctx, &key);
 	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !ctx->bytes_acked) {
-		if (agentsh_settings.accept)
+		if (agentsh_settings.accept || agentsh_settings.traffic)
 			accepted(ctx, sk, session, slot, &key);
 	} else if (agentsh_settings.lifecycle) {
 		/*
 		 * A passive socket of which the peer has acknowledged a byte has sent a SYN:
 		 * it has met the SYN of the peer (simultaneous open), or its own.
 		 */
-		established(ctx, session, slot, &key);
+		established(ctx, sk, session, slot, &key);
 	}
 	return 1;
 }

@@ -19,6 +19,11 @@ struct task_facts {
 	__u32 ppid;
 	__u32 ns_pid;
 	__u32 ns_tgid;
+	__u32 container_pid;
+	__u32 container_tgid;
+	__u32 exe_device;
+	__u64 exe_inode;
+	__u64 process_comm[2];
 };
 
 static __always_inline void task_ids(struct task_facts *facts)
@@ -67,20 +72,62 @@ static __always_inline __u32 pid_in_namespace(struct pid *pid, unsigned int leve
 	return 0;
 }
 
+/* The PID in the innermost namespace. */
+static __always_inline __u32 innermost_pid(struct pid *pid, unsigned int level)
+{
+	void *first = __builtin_preserve_access_index(&pid->numbers[0]);
+	struct upid *number = first + (level & (PIDNS_DEPTH - 1)) * bpf_core_type_size(struct upid);
+
+	return BPF_CORE_READ(number, nr);
+}
+
+/*
+ * The program that the process executes; mm is NULL in a thread of the kernel. Reads of a
+ * pointer that is NULL give 0.
+ */
+static __always_inline void exe_read_copied(struct task_facts *facts, struct task_struct *current)
+{
+	struct inode *inode = BPF_CORE_READ(current, mm, exe_file, f_inode);
+
+	facts->exe_inode = BPF_CORE_READ(inode, i_ino);
+	facts->exe_device = BPF_CORE_READ(inode, i_sb, s_dev);
+}
+
+static __always_inline void exe_read_direct(struct task_facts *facts, struct task_struct *current)
+{
+	struct mm_struct *mm = current->mm;
+	struct inode *inode;
+
+	if (!mm || !mm->exe_file)
+		return;
+	inode = mm->exe_file->f_inode;
+	facts->exe_inode = inode->i_ino;
+	facts->exe_device = inode->i_sb->s_dev;
+}
+
 /* Reads the task on every kernel with BTF, with one helper call per pointer. */
 static __always_inline void task_read_copied(struct task_facts *facts, __u32 inode)
 {
 	struct task_struct *current = (void *)bpf_get_current_task();
 	struct task_struct *leader = BPF_CORE_READ(current, group_leader);
+	unsigned int level;
+	struct pid *pid;
 
 	task_ids(facts);
 	facts->ppid = BPF_CORE_READ(current, real_parent, tgid);
 	facts->process_start_ns = BPF_CORE_READ(leader, start_boottime);
+	bpf_core_read(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
+	exe_read_copied(facts, current);
+	pid = BPF_CORE_READ(current, thread_pid);
+	level = BPF_CORE_READ(pid, level);
+	facts->container_pid = level ? innermost_pid(pid, level) : facts->pid;
+	facts->container_tgid = facts->pid == facts->tgid ? facts->container_pid
+				: level ? innermost_pid(BPF_CORE_READ(leader, thread_pid), level)
+					: facts->tgid;
 	if (inode) {
-		struct pid *pid = BPF_CORE_READ(current, thread_pid);
 		struct pid *tgid = BPF_CORE_READ(leader, thread_pid);
 
-		facts->ns_pid = pid_in_namespace(pid, BPF_CORE_READ(pid, level), inode, 0);
+		facts->ns_pid = pid_in_namespace(pid, level, inode, 0);
 		facts->ns_tgid =
 			facts->pid == facts->tgid
 				? facts->ns_pid
@@ -102,11 +149,20 @@ static __always_inline void task_read_direct(struct task_facts *facts, __u32 ino
 {
 	struct task_struct *current = bpf_get_current_task_btf();
 	struct task_struct *leader = current->group_leader;
+	unsigned int level;
 
 	facts->pid = current->pid;
 	facts->tgid = current->tgid;
 	facts->ppid = current->real_parent->tgid;
 	facts->process_start_ns = leader->start_boottime;
+	facts->process_comm[0] = *(__u64 *)&leader->comm[0];
+	facts->process_comm[1] = *(__u64 *)&leader->comm[8];
+	exe_read_direct(facts, current);
+	level = current->thread_pid->level;
+	facts->container_pid = level ? innermost_pid(current->thread_pid, level) : facts->pid;
+	facts->container_tgid = facts->pid == facts->tgid ? facts->container_pid
+				: level			  ? innermost_pid(leader->thread_pid, level)
+							  : facts->tgid;
 	if (inode) {
 		facts->ns_pid = pid_in_namespace_direct(current, inode);
 		facts->ns_tgid = facts->pid == facts->tgid ? facts->ns_pid
@@ -147,9 +203,13 @@ static __always_inline void task_fill(struct agentsh_task *task)
 	SET_WORD(task->pid, word_of(facts.pid, facts.tgid));
 	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
 	SET_WORD(task->ppid, word_of(facts.ppid, facts.ns_pid));
-	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, 0));
+	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, facts.container_pid));
+	SET_WORD(task->container_tgid, word_of(facts.container_tgid, facts.exe_device));
+	task->exe_inode = facts.exe_inode;
 	task->process_start_ns = facts.process_start_ns;
 	task->cgroup_id = bpf_get_current_cgroup_id();
+	SET_WORD(task->process_comm[0], facts.process_comm[0]);
+	SET_WORD(task->process_comm[8], facts.process_comm[1]);
 	/* kernel 6.1 does not write the bytes after the name's end */
 	__builtin_memset(task->comm, 0, sizeof(task->comm));
 	if (agentsh_settings.comm)

@@ -65,7 +65,7 @@ static void append_closed(struct text *t, const struct agentsh_ebpf_event *event
 {
 	append_number(t, "duration_ns", event->duration_ns);
 	if (event->socket_type != SOCK_STREAM) {
-		append_number(t, "datagrams", event->datagrams);
+		append_number(t, "datagrams", event->packets_sent);
 		return;
 	}
 	append_error(t, event);

@@ -179,9 +179,9 @@ static void append_totals(struct text *t, const struct agentsh_ebpf_event *event
 		text_string(t, "/");
 		units_bytes(t, event->bytes_received);
 		text_string(t, " ");
-	} else if (event->datagrams) {
-		text_format(t, "%" PRIu32 " datagram%s ", event->datagrams,
-			    plural(event->datagrams));
+	} else if (event->packets_sent) {
+		text_format(t, "%" PRIu32 " datagram%s ", event->packets_sent,
+			    plural(event->packets_sent));
 	}
 	units_duration(t, event->duration_ns);
 	if (event->retransmits)

@@ -86,6 +86,15 @@ static int adopt_sockets(struct agentsh_programs *programs, struct bpf_object *o
 	return programs->sockets_fd < 0 ? programs->sockets_fd : 0;
 }
 
+static int adopt_progress(struct agentsh_programs *programs, struct bpf_object *obj)
+{
+	if (!(programs->hooks & AGENTSH_EBPF_HOOK_TRAFFIC))
+		return 0;
+	programs->progress_fd =
+		copy_fd(bpf_program__fd(bpf_object__find_program_by_name(obj, "agentsh_progress")));
+	return programs->progress_fd < 0 ? programs->progress_fd : 0;
+}
+
 static int adopt_slots(struct agentsh_ring *ring, struct bpf_object *obj)
 {
 	void *at = mmap(NULL, ring->slots.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -125,6 +134,8 @@ int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
 
 	if (!ret)
 		ret = adopt_sockets(programs, obj);
+	if (!ret)
+		ret = adopt_progress(programs, obj);
 	if (ret)
 		return ret;
 	*step = AGENTSH_EBPF_STEP_COUNTERS_MAP;

@@ -38,6 +38,7 @@ static int set_settings(const struct agentsh_ring *ring, uint32_t hooks, uint32_
 		.task_direct = variant->direct,
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
 		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
+		.traffic = (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
 	return map ? bpf_map__set_initial_value(map, &settings, sizeof(settings)) : -ENOENT;
@@ -53,7 +54,7 @@ static int set_entries(struct bpf_object *obj, const char *name, uint32_t entrie
 /* Enables only the wanted programs, and the maps that only they use. */
 static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 {
-	bool has_sendmsg = false;
+	bool has_sendmsg = false, has_traffic = false;
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
@@ -70,7 +71,11 @@ static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 		bpf_map__set_autocreate(state_map, wanted & 1U << i);
 		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_UDP)
 			has_sendmsg = true;
+		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_TRAFFIC)
+			has_traffic = true;
 	}
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "agentsh_progress"),
+				  has_traffic);
 	if (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
 		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
 					has_sendmsg);

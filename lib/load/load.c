@@ -248,6 +248,8 @@ void agentsh_unload(struct agentsh_programs *programs)
 		close(programs->state_fd);
 	if (programs->sockets_fd >= 0)
 		close(programs->sockets_fd);
+	if (programs->progress_fd >= 0)
+		close(programs->progress_fd);
 	for (uint32_t i = 0; i < programs->count; i++) {
 		close(programs->list[i].fd);
 		close(programs->list[i].state_fd);

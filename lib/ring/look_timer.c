@@ -7,6 +7,13 @@
 #include "base/clock.h"
 #include "ring/timer.h"
 
+void agentsh_look_timer_init(struct agentsh_look_timer *timer)
+{
+	timer->interval_ns = 0;
+	timer->fd = -1;
+	timer->due_ns = UINT64_MAX;
+}
+
 int agentsh_look_timer_open(struct agentsh_look_timer *timer, int epoll_fd)
 {
 	return timer->interval_ns ? agentsh_timer_open(epoll_fd, EPOLLIN, &timer->fd) : 0;

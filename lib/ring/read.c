@@ -27,16 +27,16 @@ static int consume(struct agentsh_ring *ring)
 }
 
 /* What has ended a wait; none of these bits: the timeout. */
-enum { RING = 1, TIMER = 2, WOKEN = 4, LOOK = 8 };
+enum { RING = 1, TIMER = 2, WOKEN = 4, LOOK = 8, PROGRESS = 16 };
 
 /*
- * Returns RING, TIMER, WOKEN and LOOK bits, or a negative errno value. Reading the eventfd
- * consumes the wake, so one wake ends one wait.
+ * Returns RING, TIMER, WOKEN, LOOK and PROGRESS bits, or a negative errno value. Reading the
+ * eventfd consumes the wake, so one wake ends one wait.
  */
 static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 {
-	struct epoll_event events[4];
-	int n = epoll_wait(ring->epoll_fd, events, 4, timeout_ms), ready = 0;
+	struct epoll_event events[5];
+	int n = epoll_wait(ring->epoll_fd, events, 5, timeout_ms), ready = 0;
 	uint64_t count;
 
 	if (n < 0)
@@ -46,6 +46,8 @@ static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 			ready |= TIMER;
 		else if (events[i].data.fd == ring->look_timer.fd)
 			ready |= LOOK;
+		else if (events[i].data.fd == ring->progress_timer.fd)
+			ready |= PROGRESS;
 		else if (events[i].data.fd != ring->wake_fd)
 			ready |= RING;
 		else if (read(ring->wake_fd, &count, sizeof(count)) == sizeof(count))
@@ -88,8 +90,10 @@ static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 
 		if (ready < 0)
 			return ready;
+		if (ready & PROGRESS)
+			ring->progress(ring->timers_ctx);
 		if (ready & LOOK)
-			ring->look(ring->look_ctx);
+			ring->look(ring->timers_ctx);
 		/* drain after a wake, too, so that no record is left in the ring */
 		ret = drain(ring, ready);
 		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
@@ -120,7 +124,9 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 	ring->batch = &batch;
 	/* first, because a ring that is never empty would leave no room for its events */
 	if (agentsh_look_timer_due(&ring->look_timer))
-		ring->look(ring->look_ctx);
+		ring->look(ring->timers_ctx);
+	if (agentsh_look_timer_due(&ring->progress_timer))
+		ring->progress(ring->timers_ctx);
 	/* while polling the ring has records nearly always; the timer says when to drain it */
 	if (!batch.full && !agentsh_moderator_wait_for_timer(&ring->moderator))
 		ret = drain(ring, 0);

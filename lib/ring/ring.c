@@ -22,10 +22,13 @@ int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_trace
 	ring->on_event = opts->on_event;
 	ring->event_ctx = opts->event_ctx;
 	ring->fd = ring->epoll_fd = ring->wake_fd = ring->moderator.timer_fd = -1;
-	ring->look_timer.fd = -1;
-	ring->look_timer.due_ns = UINT64_MAX;
-	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC && opts->check_interval_ms != UINT32_MAX)
-		ring->look_timer.interval_ns = (uint64_t)opts->check_interval_ms * 1000000;
+	agentsh_look_timer_init(&ring->look_timer);
+	agentsh_look_timer_init(&ring->progress_timer);
+	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC) {
+		if (opts->check_interval_ms != UINT32_MAX)
+			ring->look_timer.interval_ns = (uint64_t)opts->check_interval_ms * 1000000;
+		ring->progress_timer.interval_ns = (uint64_t)opts->progress_interval_ms * 1000000;
+	}
 	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC &&
 	    !(opts->flags & AGENTSH_EBPF_OPEN_NO_MODERATION))
 		ring->moderator.delay_ns = (uint64_t)opts->wakeup_delay_us * 1000;
@@ -64,6 +67,8 @@ int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
 		ret = agentsh_moderator_open(&ring->moderator, ring->epoll_fd, ring->fd);
 	if (!ret)
 		ret = agentsh_look_timer_open(&ring->look_timer, ring->epoll_fd);
+	if (!ret)
+		ret = agentsh_look_timer_open(&ring->progress_timer, ring->epoll_fd);
 	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD,
 				       "eventfd, epoll and timerfd")
 		   : 0;
@@ -77,6 +82,7 @@ void agentsh_ring_close(struct agentsh_ring *ring)
 		close(ring->wake_fd);
 	agentsh_moderator_close(&ring->moderator);
 	agentsh_look_timer_close(&ring->look_timer);
+	agentsh_look_timer_close(&ring->progress_timer);
 	ring_buffer__free(ring->buffer);
 	if (ring->fd >= 0)
 		close(ring->fd);

@@ -34,7 +34,9 @@ struct agentsh_ring {
 	struct agentsh_moderator moderator;
 	struct agentsh_look_timer look_timer;
 	void (*look)(void *ctx); /* called by the reader when look_timer says so */
-	void *look_ctx;
+	struct agentsh_look_timer progress_timer;
+	void (*progress)(void *ctx); /* the same for progress_timer */
+	void *timers_ctx;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that is running */
 

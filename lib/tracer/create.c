@@ -9,6 +9,7 @@
 #include "load/load.h"
 #include "ring/synthetic.h"
 #include "tracer/look.h"
+#include "tracer/progress.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
 
@@ -26,7 +27,8 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
 				    "out of memory for a tracer");
 	t->ring.look = agentsh_look;
-	t->ring.look_ctx = t;
+	t->ring.progress = agentsh_progress;
+	t->ring.timers_ctx = t;
 	if (t->opts.mode == AGENTSH_EBPF_MODE_SYNTHETIC)
 		ret = agentsh_synthetic_open(&t->ring, err);
 	else
@@ -47,7 +49,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 				    "out of memory for a tracer");
 	t->opts = *opts;
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
-	t->programs.state_fd = t->programs.sockets_fd = -1;
+	t->programs.state_fd = t->programs.sockets_fd = t->programs.progress_fd = -1;
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->handles.lock, NULL);
 	ret = set_up(t, process, err);

@@ -14,6 +14,7 @@
 #include "tracer/links.h"
 #include "tracer/look.h"
 #include "tracer/options.h"
+#include "tracer/progress.h"
 #include "tracer/sockets.h"
 #include "tracer/stats.h"
 #include "tracer/tracer.h"
@@ -106,6 +107,8 @@ static int link_session(struct agentsh_session *s, int cgroup_fd, uint32_t flags
 		return agentsh_fail_call(err, -errno, AGENTSH_EBPF_STEP_CGROUP,
 					 "copying cgroup_fd");
 	ret = agentsh_look_before_attach(s->tracer);
+	if (!ret)
+		ret = agentsh_progress_before_attach(s->tracer);
 	if (ret)
 		return agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD, "timerfd");
 	return agentsh_session_link(s, cgroup_fd, flags, err);
@@ -135,6 +138,7 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t fla
 	if (ret) {
 		give_slot(s, agentsh_session_unlink(s));
 		agentsh_look_end(t);
+		agentsh_progress_end(t);
 		return explain(ret, cgroup_fd, err);
 	}
 	s->next = t->sessions;
@@ -248,12 +252,15 @@ static void detach_locked(struct agentsh_session *s, bool closing)
 	struct agentsh_ebpf_tracer *t = s->tracer;
 	bool silenced = agentsh_session_unlink(s);
 
+	if (!closing)
+		agentsh_progress_at_detach(s);
 	give_slot(s, silenced);
 	if (!closing)
 		agentsh_sockets_forget(s);
 	agentsh_look_before_detach(s);
 	take_out(s);
 	agentsh_look_end(t);
+	agentsh_progress_end(t);
 }
 
 /*

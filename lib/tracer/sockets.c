@@ -3,38 +3,55 @@
 
 #include <bpf/bpf.h>
 
-#include "sock_key.h"
 #include "tracer/tracer.h"
 
-/*
- * Whether the session of a key is still attached. A program that was running during an
- * earlier detach may have added a socket after the table was searched.
- */
-static bool is_attached(const struct agentsh_ring *ring, const struct agentsh_sock_key *key)
+bool agentsh_sock_key_is_attached(const struct agentsh_ebpf_tracer *t,
+				  const struct agentsh_sock_key *key)
 {
-	return agentsh_slots_owns(&ring->slots, (uint32_t)(key->session >> AGENTSH_KEY_SLOT_SHIFT),
+	return agentsh_slots_owns(&t->ring.slots,
+				  (uint32_t)(key->session >> AGENTSH_KEY_SLOT_SHIFT),
 				  (uint32_t)key->session);
 }
 
 /*
+ * If a key disappears between two steps, the kernel starts from the beginning, so the
+ * number of steps is limited.
+ */
+void agentsh_sockets_each(const struct agentsh_ebpf_tracer *t, const struct agentsh_session *s,
+			  agentsh_socket_fn fn)
+{
+	struct agentsh_sock_key key, next;
+	int fd = t->programs.sockets_fd;
+	bool any = !bpf_map_get_next_key(fd, NULL, &next);
+
+	for (uint32_t i = 0; any && i < 2 * t->opts.max_sockets; i++) {
+		key = next;
+		any = !bpf_map_get_next_key(fd, &key, &next);
+		fn(t, s, &key);
+	}
+}
+
+/*
+ * Also removes what a program added that was running during an earlier detach, after the
+ * table was searched.
+ */
+static void forget(const struct agentsh_ebpf_tracer *t, const struct agentsh_session *s,
+		   const struct agentsh_sock_key *key)
+{
+	(void)s;
+	if (!agentsh_sock_key_is_attached(t, key))
+		bpf_map_delete_elem(t->programs.sockets_fd, key);
+}
+
+/*
  * No program sees the sockets of the session any more, so none would take them out of the
- * table. If a key disappears between two steps, the kernel starts from the beginning,
- * so the number of steps is limited.
+ * table.
  */
 void agentsh_sockets_forget(const struct agentsh_session *s)
 {
 	const struct agentsh_ebpf_tracer *t = s->tracer;
-	struct agentsh_sock_key key, next;
-	int fd = t->programs.sockets_fd;
-	bool any;
 
-	if (fd < 0 || !agentsh_counter(&t->ring.slots.counters[s->state.slot].sockets))
-		return;
-	any = !bpf_map_get_next_key(fd, NULL, &next);
-	for (uint32_t i = 0; any && i < 2 * t->opts.max_sockets; i++) {
-		key = next;
-		any = !bpf_map_get_next_key(fd, &key, &next);
-		if (!is_attached(&t->ring, &key))
-			bpf_map_delete_elem(fd, &key);
-	}
+	if (t->programs.sockets_fd >= 0 &&
+	    agentsh_counter(&t->ring.slots.counters[s->state.slot].sockets))
+		agentsh_sockets_each(t, s, forget);
 }

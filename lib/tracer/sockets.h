@@ -3,8 +3,23 @@
 #ifndef AGENTSH_TRACER_SOCKETS_H
 #define AGENTSH_TRACER_SOCKETS_H
 
+#include <stdbool.h>
+
+#include "sock_key.h"
+
+struct agentsh_ebpf_tracer;
 struct agentsh_session;
 
+typedef void (*agentsh_socket_fn)(const struct agentsh_ebpf_tracer *tracer,
+				  const struct agentsh_session *s,
+				  const struct agentsh_sock_key *key);
+
+/* Calls a function for each key in the table, which the function may remove. */
+void agentsh_sockets_each(const struct agentsh_ebpf_tracer *tracer, const struct agentsh_session *s,
+			  agentsh_socket_fn fn);
+/* Whether the session of a key is still attached. */
+bool agentsh_sock_key_is_attached(const struct agentsh_ebpf_tracer *tracer,
+				  const struct agentsh_sock_key *key);
 /* Removes the sockets of a session whose programs no longer run, and whose slot is free. */
 void agentsh_sockets_forget(const struct agentsh_session *s);
 

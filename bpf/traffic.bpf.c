@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The packets of a session's sockets: counts them for every socket but TCP, whose own
+ * counters are better, and reports the sockets that no other hook has shown. The current
+ * task is not the sender: the kernel also sends in softirq, and receives there.
+ */
+#include "packet.h"
+#include "sock_state.h"
+
+AGENTSH_STATE_MAP(agentsh_state_ingress);
+AGENTSH_STATE_MAP(agentsh_state_egress);
+
+#define SHUTDOWN_BOTH 3 /* SHUTDOWN_MASK, include/net/sock.h */
+
+static __always_inline int is_tcp_socket(struct bpf_sock *sk)
+{
+#ifdef AGENTSH_TASK
+	if (HAS_RDONLY_CAST)
+		return READABLE(sk, struct sock)->sk_protocol == PROTOCOL_TCP;
+#endif
+	sk = bpf_sk_fullsock(sk);
+	return sk && sk->protocol == PROTOCOL_TCP;
+}
+
+#ifdef AGENTSH_TASK
+/* The context of the program is really a struct sk_buff. */
+static __always_inline struct sock *kernel_socket_of(struct __sk_buff *skb)
+{
+	return BPF_CORE_READ((struct sk_buff *)skb, sk);
+}
+#endif
+
+static __always_inline __u64 netns_cookie_of_skb(struct __sk_buff *skb)
+{
+#ifdef AGENTSH_TASK
+	if (bpf_core_field_exists(struct net, net_cookie) &&
+	    bpf_core_field_exists(possible_net_t, net))
+		return BPF_CORE_READ(kernel_socket_of(skb), __sk_common.skc_net.net, net_cookie);
+#endif
+	(void)skb;
+	return 0;
+}
+
+/*
+ * Whether the TCP socket has a connection that the process still uses. The kernel sends the
+ * last packets of a connection after it was reported as closed.
+ */
+static __always_inline int is_open_connection(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	__u32 state = sk->state;
+
+	if (state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT)
+		return 1;
+#ifdef AGENTSH_TASK
+	return (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2) &&
+	       BPF_CORE_READ(kernel_socket_of(skb), sk_shutdown) != SHUTDOWN_BOTH;
+#else
+	(void)skb;
+	return 0;
+#endif
+}
+
+/*
+ * Whether the peer opened a connection whose beginning was not seen. Then the bytes that were
+ * acknowledged, or wait for it, are the data that the socket has sent; otherwise they include
+ * a SYN. The kernel has added this packet to bytes_sent already, but not to snd_nxt.
+ */
+static __always_inline int is_inbound_connection(struct __sk_buff *skb, struct bpf_sock *sk,
+						 const struct packet *p)
+{
+#ifdef AGENTSH_TASK
+	struct tcp_sock *tcp = (struct tcp_sock *)kernel_socket_of(skb);
+	__u64 data = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	__u32 waiting = BPF_CORE_READ(tcp, snd_nxt) - BPF_CORE_READ(tcp, snd_una);
+	__u64 fin = sk->state == BPF_TCP_FIN_WAIT1 || sk->state == BPF_TCP_FIN_WAIT2;
+
+	return BPF_CORE_READ(tcp, bytes_acked) + waiting + tcp_payload(p, skb) == data + fin;
+#else
+	(void)skb;
+	(void)sk;
+	(void)p;
+	return 0;
+#endif
+}
+
+static __always_inline void fields_of_packet(struct fields *f, const struct packet *p,
+					     struct __sk_buff *skb, struct bpf_sock *sk,
+					     const struct agentsh_sock_key *key, int sent)
+{
+	f->timestamp_ns = bpf_ktime_get_boot_ns();
+	f->socket_cookie = key->cookie;
+	f->netns_cookie = netns_cookie_of_skb(skb);
+	f->flags = AGENTSH_FLAG_UNATTRIBUTED;
+	f->protocol = sk->protocol;
+	f->socket_type = sk->type;
+	f->ifindex = sk->bound_dev_if;
+	packet_ends(f, p, skb, sent);
+	if (sk->family == AF_INET6 && p->family == AF_INET)
+		f->flags |= AGENTSH_FLAG_V4_MAPPED;
+}
+
+/* Adds the state of a socket without one, and reports the socket. */
+static __always_inline void announce(struct __sk_buff *skb, struct bpf_sock *sk,
+				     const struct packet *p,
+				     const struct agentsh_session_state *session,
+				     struct agentsh_slot *slot, const struct agentsh_sock_key *key,
+				     int sent, int tcp)
+{
+	struct sock_state new;
+	struct fields f;
+
+	fields_of_packet(&f, p, skb, sk, key, sent);
+	if (tcp ? is_inbound_connection(skb, sk, p) : !sent)
+		f.flags |= AGENTSH_FLAG_INBOUND;
+	__builtin_memset(&new.rec.task, 0, sizeof(new.rec.task));
+	record_fill(&new.rec, &f, session, AGENTSH_KIND_UNANNOUNCED);
+	sock_state_clear(&new, PHASE_PACKET, sent);
+#ifdef AGENTSH_TASK
+	if (tcp)
+		new.kernel_socket = (__u64)kernel_socket_of(skb);
+#endif
+	if (!sock_state_insert(session, slot, key, &new))
+		ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
+}
+
+/* Reports that the socket has sent its first packet. */
+static __always_inline void first_data(struct __sk_buff *skb, const struct packet *p,
+				       struct sock_state *sock,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot)
+{
+	struct agentsh_record rec;
+	struct fields f;
+
+	fields_of_state(&f, sock);
+	packet_ends(&f, p, skb, 1);
+	rec.task = sock->rec.task;
+	record_fill(&rec, &f, session, AGENTSH_KIND_FIRST_DATA);
+	sock->rec.head.local_port = rec.head.local_port;
+	__builtin_memcpy(sock->rec.local_addr, rec.local_addr, sizeof(rec.local_addr));
+	ringbuf_write(slot, session, &rec, sizeof(rec));
+}
+
+static __always_inline void count(struct sock_state *sock, struct __sk_buff *skb,
+				  const struct packet *p, int sent)
+{
+	__u32 payload = packet_payload(p, skb), packets = packet_count(skb, payload);
+
+	if (sent) {
+		__sync_fetch_and_add(&sock->packets_sent, packets);
+		__sync_fetch_and_add(&sock->bytes_sent, payload);
+	} else {
+		__sync_fetch_and_add(&sock->packets_received, packets);
+		__sync_fetch_and_add(&sock->bytes_received, payload);
+	}
+}
+
+/* A connection that only receives sends acknowledgements, so sent packets show all of them. */
+static __always_inline void tcp_packet(struct __sk_buff *skb, struct bpf_sock *sk,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot)
+{
+	struct agentsh_sock_key key = sock_key(cookie_of(skb, sk), session);
+	struct packet p;
+
+	if (sock_state_find(&key))
+		return;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk || !is_open_connection(skb, sk))
+		return;
+	packet_read(&p, skb);
+	announce(skb, sk, &p, session, slot, &key, 1, 1);
+}
+
+static __always_inline void other_packet(struct __sk_buff *skb, struct bpf_sock *sk,
+					 const struct agentsh_session_state *session,
+					 struct agentsh_slot *slot, int sent)
+{
+	struct agentsh_sock_key key = sock_key(cookie_of(skb, sk), session);
+	struct sock_state *sock = sock_state_find(&key);
+	struct packet p;
+
+	packet_read(&p, skb);
+	if (!sock) {
+		sk = bpf_sk_fullsock(sk);
+		if (!sk)
+			return;
+		announce(skb, sk, &p, session, slot, &key, sent, 0);
+		sock = sock_state_find(&key);
+	} else if (sent && !sock->sent) {
+		sock->sent = 1;
+		first_data(skb, &p, sock, session, slot);
+	}
+	if (sock)
+		count(sock, skb, &p, sent);
+}
+
+SEC("cgroup_skb/egress")
+int agentsh_egress(struct __sk_buff *skb)
+{
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_egress, 0);
+	struct agentsh_slot *slot = session_slot(session);
+	struct bpf_sock *sk = skb->sk;
+
+	if (!slot || !sk)
+		return 1;
+	if (is_tcp_socket(sk))
+		tcp_packet(skb, sk, session, slot);
+	else
+		other_packet(skb, sk, session, slot, 1);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int agentsh_ingress(struct __sk_buff *skb)
+{
+	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_ingress, 0);
+	struct agentsh_slot *slot = session_slot(session);
+	struct bpf_sock *sk = skb->sk;
+
+	if (slot && sk && !is_tcp_socket(sk))
+		other_packet(skb, sk, session, slot, 0);
+	return 1;
+}
