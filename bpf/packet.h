@@ -24,54 +24,85 @@ struct packet {
 	__u32 protocol; /* of the header behind the IP headers */
 	__u32 header;	/* bytes of the IP headers, with options and extensions */
 	int later_fragment;
+	int sent;
+	int tcp;
 };
 
-static __always_inline void packet_read4(struct packet *p, struct __sk_buff *skb)
-{
-	__u8 first[10] = {};
+/* Parts of a packet, one at a time. */
+union bytes {
+	__u8 byte[32];
+	__u16 half[16];
+	__u32 word[8];
+};
 
-	bpf_skb_load_bytes(skb, 0, first, sizeof(first));
+static __always_inline void packet_read4(struct packet *p, struct __sk_buff *skb,
+					 union bytes *bytes)
+{
+	bpf_skb_load_bytes(skb, 0, bytes, 10);
 	p->family = AF_INET;
-	p->protocol = first[9];
-	p->header = (first[0] & 0xf) * 4;
+	p->protocol = bytes->byte[9];
+	p->header = (bytes->byte[0] & 0xf) * 4;
 	if (p->header < IPV4_HEADER)
 		p->header = IPV4_HEADER;
-	p->later_fragment = (first[6] & 0x1f) || first[7];
+	p->later_fragment = (bytes->byte[6] & 0x1f) | bytes->byte[7];
 }
 
-static __always_inline int is_extension(__u32 header)
+#define EXTENSIONS                                                                                 \
+	(1ULL << HEADER_HOP_BY_HOP | 1ULL << HEADER_ROUTING | 1ULL << HEADER_FRAGMENT |            \
+	 1ULL << HEADER_DESTINATION)
+
+/* All bits set if the protocol is an extension header, else 0. */
+static __always_inline __u32 extension_mask(__u32 protocol)
 {
-	return header == HEADER_HOP_BY_HOP || header == HEADER_ROUTING ||
-	       header == HEADER_FRAGMENT || header == HEADER_DESTINATION;
+	__u32 mask = -(__u32)(EXTENSIONS >> (protocol & 63) & !(protocol >> 6));
+
+	barrier_var(mask);
+	return mask;
 }
 
-static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb)
+/*
+ * Steps over one extension header, if there is one. Without CAP_PERFMON the verifier
+ * follows both ways of each branch in speculation, too, and gives up if there are many; so
+ * there is none. The length byte of a fragment header is reserved, and 0.
+ */
+static __always_inline void step_over(struct packet *p, struct __sk_buff *skb, union bytes *bytes)
 {
-	__u8 next[4] = {};
+	__u32 extension = extension_mask(p->protocol);
+	__u32 fragment = extension & -(__u32)(1ULL << HEADER_FRAGMENT >> (p->protocol & 63) & 1);
+	__u8 *next = bytes->byte;
 
-	bpf_skb_load_bytes(skb, 6, next, 1);
+	barrier_var(fragment);
+	bpf_skb_load_bytes(skb, p->header, next, 4);
+	p->later_fragment |= fragment & (next[2] | (next[3] & 0xf8));
+	p->protocol = (next[0] & extension) | (p->protocol & ~extension);
+	p->header += (next[1] + 1) * 8 & extension;
+}
+
+static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb,
+					 union bytes *bytes)
+{
+	bpf_skb_load_bytes(skb, 6, bytes, 1);
 	p->family = AF_INET6;
-	p->protocol = next[0];
+	p->protocol = bytes->byte[0];
 	p->header = IPV6_HEADER;
 	p->later_fragment = 0;
-	for (int i = 0; i < IPV6_EXTENSIONS_MAX && is_extension(p->protocol); i++) {
-		if (bpf_skb_load_bytes(skb, p->header, next, sizeof(next)))
-			return;
-		if (p->protocol == HEADER_FRAGMENT) {
-			p->later_fragment |= next[2] || next[3] & 0xf8;
-			next[1] = 0;
-		}
-		p->protocol = next[0];
-		p->header += (next[1] + 1) * 8;
+	if (extension_mask(p->protocol)) {
+#pragma unroll
+		for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++)
+			step_over(p, skb, bytes);
 	}
 }
 
-static __always_inline void packet_read(struct packet *p, struct __sk_buff *skb)
+/* A function of its own, because one stack frame has no room for everything. */
+static __noinline int packet_read(struct __sk_buff *skb, struct packet *p)
 {
+	union bytes bytes = {};
+
 	if (skb->protocol == bpf_htons(0x0800))
-		packet_read4(p, skb);
+		packet_read4(p, skb, &bytes);
 	else
-		packet_read6(p, skb);
+		packet_read6(p, skb, &bytes);
+	return 0;
 }
 
 /* Bytes behind the IP headers, or behind the UDP header. */
@@ -84,13 +115,13 @@ static __always_inline __u32 packet_payload(const struct packet *p, struct __sk_
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
-static __always_inline __u32 tcp_payload(const struct packet *p, struct __sk_buff *skb)
+static __always_inline __u32 tcp_payload(const struct packet *p, struct __sk_buff *skb,
+					 union bytes *bytes)
 {
 	__u32 headers = p->header;
-	__u8 offset = 0;
 
-	bpf_skb_load_bytes(skb, headers + 12, &offset, sizeof(offset));
-	headers += (offset >> 4) * 4;
+	bpf_skb_load_bytes(skb, headers + 12, bytes, 1);
+	headers += (bytes->byte[0] >> 4) * 4;
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
@@ -111,27 +142,39 @@ static __always_inline int has_ports(__u32 protocol)
 	       protocol == 132 || protocol == PROTOCOL_UDPLITE;
 }
 
+/* The verifier allows no variable index into the stack, so both values are read. */
+static __always_inline void pick(__u32 *local, __u32 *remote, __u32 from, __u32 to, int sent)
+{
+	barrier_var(from);
+	barrier_var(to);
+	*local = sent ? from : to;
+	*remote = sent ? to : from;
+}
+
 /* Sets the addresses and ports of both ends. Most protocols have the ports first. */
 static __always_inline void packet_ends(struct fields *f, const struct packet *p,
-					struct __sk_buff *skb, int sent)
+					struct __sk_buff *skb, union bytes *bytes)
 {
-	__u32 from[4] = {}, to[4] = {};
-	__u16 ports[2] = {};
+	const __u32 *word = bytes->word;
 
-	if (p->family == AF_INET) {
-		bpf_skb_load_bytes(skb, 12, from, 4);
-		bpf_skb_load_bytes(skb, 16, to, 4);
-	} else {
-		bpf_skb_load_bytes(skb, 8, from, sizeof(from));
-		bpf_skb_load_bytes(skb, 24, to, sizeof(to));
-	}
-	if (!p->later_fragment && has_ports(p->protocol))
-		bpf_skb_load_bytes(skb, p->header, ports, sizeof(ports));
 	f->family = p->family;
-	f->local_port = bpf_ntohs(sent ? ports[0] : ports[1]);
-	f->remote_port = bpf_ntohs(sent ? ports[1] : ports[0]);
-	COPY_ADDR6(f->local, sent ? from : to);
-	COPY_ADDR6(f->remote, sent ? to : from);
+	if (p->family == AF_INET) {
+		bpf_skb_load_bytes(skb, 12, bytes, 8);
+		set_addr4(f->local, 0);
+		set_addr4(f->remote, 0);
+		pick(&f->local[0], &f->remote[0], word[0], word[1], p->sent);
+	} else {
+		bpf_skb_load_bytes(skb, 8, bytes, 32);
+		pick(&f->local[0], &f->remote[0], word[0], word[4], p->sent);
+		pick(&f->local[1], &f->remote[1], word[1], word[5], p->sent);
+		pick(&f->local[2], &f->remote[2], word[2], word[6], p->sent);
+		pick(&f->local[3], &f->remote[3], word[3], word[7], p->sent);
+	}
+	bytes->word[0] = 0;
+	if (!p->later_fragment && has_ports(p->protocol))
+		bpf_skb_load_bytes(skb, p->header, bytes, 4);
+	pick(&f->local_port, &f->remote_port, bpf_ntohs(bytes->half[0]), bpf_ntohs(bytes->half[1]),
+	     p->sent);
 }
 
 #endif

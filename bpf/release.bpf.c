@@ -11,7 +11,7 @@ AGENTSH_STATE_MAP(agentsh_state_release);
 
 /*
  * In this hook the verifier does not allow reading src_port from the context, so it is
- * read from struct sock through BTF.
+ * read from struct sock through BTF. 0: unknown.
  */
 static __always_inline __u16 local_port(struct bpf_sock *ctx)
 {
@@ -127,9 +127,12 @@ static __always_inline void datagram_closed(struct bpf_sock *ctx, const struct s
 		.packets_received = sock->packets_received,
 	};
 	struct fields f;
+	__u16 port;
 
 	fields_of_state(&f, sock);
-	f.local_port = local_port(ctx);
+	port = local_port(ctx);
+	if (port)
+		f.local_port = port;
 	outcome.duration_ns = f.timestamp_ns - sock->rec.timestamp_ns;
 	out.base.task = sock->rec.task;
 	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);

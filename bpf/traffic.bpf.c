@@ -66,7 +66,7 @@ static __always_inline int is_open_connection(struct __sk_buff *skb, struct bpf_
  * a SYN. The kernel has added this packet to bytes_sent already, but not to snd_nxt.
  */
 static __always_inline int is_inbound_connection(struct __sk_buff *skb, struct bpf_sock *sk,
-						 const struct packet *p)
+						 const struct packet *p, union bytes *bytes)
 {
 #ifdef AGENTSH_TASK
 	struct tcp_sock *tcp = (struct tcp_sock *)kernel_socket_of(skb);
@@ -74,71 +74,83 @@ static __always_inline int is_inbound_connection(struct __sk_buff *skb, struct b
 	__u32 waiting = BPF_CORE_READ(tcp, snd_nxt) - BPF_CORE_READ(tcp, snd_una);
 	__u64 fin = sk->state == BPF_TCP_FIN_WAIT1 || sk->state == BPF_TCP_FIN_WAIT2;
 
-	return BPF_CORE_READ(tcp, bytes_acked) + waiting + tcp_payload(p, skb) == data + fin;
+	return BPF_CORE_READ(tcp, bytes_acked) + waiting + tcp_payload(p, skb, bytes) == data + fin;
 #else
 	(void)skb;
 	(void)sk;
 	(void)p;
+	(void)bytes;
 	return 0;
 #endif
 }
 
-static __always_inline void fields_of_packet(struct fields *f, const struct packet *p,
-					     struct __sk_buff *skb, struct bpf_sock *sk,
-					     const struct agentsh_sock_key *key, int sent)
+/* Everything but the addresses of a socket without a state. */
+static __always_inline void fields_of_skb(struct fields *f, const struct packet *p,
+					  struct __sk_buff *skb, union bytes *bytes,
+					  struct bpf_sock *sk)
 {
 	f->timestamp_ns = bpf_ktime_get_boot_ns();
-	f->socket_cookie = key->cookie;
+	f->socket_cookie = cookie_of(skb, sk);
 	f->netns_cookie = netns_cookie_of_skb(skb);
 	f->flags = AGENTSH_FLAG_UNATTRIBUTED;
 	f->protocol = sk->protocol;
 	f->socket_type = sk->type;
 	f->ifindex = sk->bound_dev_if;
-	packet_ends(f, p, skb, sent);
 	if (sk->family == AF_INET6 && p->family == AF_INET)
 		f->flags |= AGENTSH_FLAG_V4_MAPPED;
+	if (p->tcp ? is_inbound_connection(skb, sk, p, bytes) : !p->sent)
+		f->flags |= AGENTSH_FLAG_INBOUND;
 }
 
-/* Adds the state of a socket without one, and reports the socket. */
-static __always_inline void announce(struct __sk_buff *skb, struct bpf_sock *sk,
-				     const struct packet *p,
-				     const struct agentsh_session_state *session,
-				     struct agentsh_slot *slot, const struct agentsh_sock_key *key,
-				     int sent, int tcp)
+/* Reports a socket without a state, whose first packet this is, and adds the state. */
+static __noinline int report_unannounced(struct __sk_buff *skb, const struct packet *p,
+					 const struct agentsh_session_state *session,
+					 struct agentsh_slot *slot)
 {
+	struct bpf_sock *sk = skb->sk;
+	struct agentsh_sock_key key;
+	union bytes bytes = {};
 	struct sock_state new;
 	struct fields f;
 
-	fields_of_packet(&f, p, skb, sk, key, sent);
-	if (tcp ? is_inbound_connection(skb, sk, p) : !sent)
-		f.flags |= AGENTSH_FLAG_INBOUND;
+	sk = sk ? bpf_sk_fullsock(sk) : NULL;
+	if (!sk || (p->tcp && !is_open_connection(skb, sk)))
+		return 0;
 	__builtin_memset(&new.rec.task, 0, sizeof(new.rec.task));
+	fields_of_skb(&f, p, skb, &bytes, sk);
+	packet_ends(&f, p, skb, &bytes);
 	record_fill(&new.rec, &f, session, AGENTSH_KIND_UNANNOUNCED);
-	sock_state_clear(&new, PHASE_PACKET, sent);
+	sock_state_clear(&new, PHASE_PACKET, p->sent);
 #ifdef AGENTSH_TASK
-	if (tcp)
+	if (p->tcp)
 		new.kernel_socket = (__u64)kernel_socket_of(skb);
 #endif
-	if (!sock_state_insert(session, slot, key, &new))
+	key = sock_key(new.rec.socket_cookie, session);
+	if (!sock_state_insert(session, slot, &key, &new))
 		ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
+	return 0;
 }
 
-/* Reports that the socket has sent its first packet. */
-static __always_inline void first_data(struct __sk_buff *skb, const struct packet *p,
-				       struct sock_state *sock,
-				       const struct agentsh_session_state *session,
-				       struct agentsh_slot *slot)
+/* Reports the first packet that a socket has sent since it was reported. */
+static __noinline int report_first_data(struct __sk_buff *skb, const struct packet *p,
+					const struct agentsh_session_state *session,
+					struct agentsh_slot *slot, struct sock_state *sock)
 {
 	struct agentsh_record rec;
+	union bytes bytes = {};
 	struct fields f;
 
-	fields_of_state(&f, sock);
-	packet_ends(&f, p, skb, 1);
+	if (!sock) /* for the verifier */
+		return 0;
+	sock->sent = 1;
 	rec.task = sock->rec.task;
+	fields_of_state(&f, sock);
+	packet_ends(&f, p, skb, &bytes);
 	record_fill(&rec, &f, session, AGENTSH_KIND_FIRST_DATA);
 	sock->rec.head.local_port = rec.head.local_port;
 	__builtin_memcpy(sock->rec.local_addr, rec.local_addr, sizeof(rec.local_addr));
 	ringbuf_write(slot, session, &rec, sizeof(rec));
+	return 0;
 }
 
 static __always_inline void count(struct sock_state *sock, struct __sk_buff *skb,
@@ -155,41 +167,31 @@ static __always_inline void count(struct sock_state *sock, struct __sk_buff *skb
 	}
 }
 
-/* A connection that only receives sends acknowledgements, so sent packets show all of them. */
-static __always_inline void tcp_packet(struct __sk_buff *skb, struct bpf_sock *sk,
-				       const struct agentsh_session_state *session,
-				       struct agentsh_slot *slot)
+/*
+ * Only sent packets of TCP are looked at: a connection that only receives sends
+ * acknowledgements.
+ */
+static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
+				   const struct agentsh_session_state *session,
+				   struct agentsh_slot *slot, int sent)
 {
-	struct agentsh_sock_key key = sock_key(cookie_of(skb, sk), session);
-	struct packet p;
+	struct packet p = {.sent = sent, .tcp = is_tcp_socket(sk)};
+	struct agentsh_sock_key key;
+	struct sock_state *sock;
 
-	if (sock_state_find(&key))
+	if (p.tcp && !sent)
 		return;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk || !is_open_connection(skb, sk))
+	key = sock_key(cookie_of(skb, sk), session);
+	sock = sock_state_find(&key);
+	if (p.tcp && sock)
 		return;
-	packet_read(&p, skb);
-	announce(skb, sk, &p, session, slot, &key, 1, 1);
-}
-
-static __always_inline void other_packet(struct __sk_buff *skb, struct bpf_sock *sk,
-					 const struct agentsh_session_state *session,
-					 struct agentsh_slot *slot, int sent)
-{
-	struct agentsh_sock_key key = sock_key(cookie_of(skb, sk), session);
-	struct sock_state *sock = sock_state_find(&key);
-	struct packet p;
-
-	packet_read(&p, skb);
+	packet_read(skb, &p);
 	if (!sock) {
-		sk = bpf_sk_fullsock(sk);
-		if (!sk)
-			return;
-		announce(skb, sk, &p, session, slot, &key, sent, 0);
-		sock = sock_state_find(&key);
+		report_unannounced(skb, &p, session, slot);
+		if (!p.tcp)
+			sock = sock_state_find(&key);
 	} else if (sent && !sock->sent) {
-		sock->sent = 1;
-		first_data(skb, &p, sock, session, slot);
+		report_first_data(skb, &p, session, slot, sock);
 	}
 	if (sock)
 		count(sock, skb, &p, sent);
@@ -202,12 +204,8 @@ int agentsh_egress(struct __sk_buff *skb)
 	struct agentsh_slot *slot = session_slot(session);
 	struct bpf_sock *sk = skb->sk;
 
-	if (!slot || !sk)
-		return 1;
-	if (is_tcp_socket(sk))
-		tcp_packet(skb, sk, session, slot);
-	else
-		other_packet(skb, sk, session, slot, 1);
+	if (slot && sk)
+		packet(skb, sk, session, slot, 1);
 	return 1;
 }
 
@@ -218,7 +216,7 @@ int agentsh_ingress(struct __sk_buff *skb)
 	struct agentsh_slot *slot = session_slot(session);
 	struct bpf_sock *sk = skb->sk;
 
-	if (slot && sk && !is_tcp_socket(sk))
-		other_packet(skb, sk, session, slot, 0);
+	if (slot && sk)
+		packet(skb, sk, session, slot, 0);
 	return 1;
 }

@@ -22,6 +22,10 @@
 #include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
 #include "agentsh_task.skel.h"
 
+#define WITHOUT_TASK                                                                               \
+	"ppid, process_start_ns, ns_pid, ns_tgid, container_pid, container_tgid, process_comm, "   \
+	"exe_inode, exe_device"
+
 /* From the variant for the newest kernels to the variant for all. */
 enum { DIRECT, COPIED, NO_TASK, NO_COMM };
 
@@ -29,9 +33,9 @@ static const struct agentsh_variant variants[] = {
 	[DIRECT] = {true, true, true, "nothing"},
 	/* before kernel 5.11, and if cgroup programs may not call bpf_get_current_task_btf() */
 	[COPIED] = {false, true, true, "direct reads of the task"},
-	[NO_TASK] = {false, false, true, "ppid, process_start_ns, ns_pid, ns_tgid"},
+	[NO_TASK] = {false, false, true, WITHOUT_TASK},
 	/* kernel 6.18 requires CAP_PERFMON for bpf_get_current_comm(), too */
-	[NO_COMM] = {false, false, false, "comm, ppid, process_start_ns, ns_pid, ns_tgid"},
+	[NO_COMM] = {false, false, false, "comm, " WITHOUT_TASK},
 };
 
 static bool is_task_readable(const struct agentsh_ebpf_capabilities *process,
