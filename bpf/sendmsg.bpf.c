@@ -91,12 +91,16 @@ static __always_inline int is_unknown_interface(const struct fields *f)
 	return f->family == AF_INET6 && is_scoped6(f->remote[0]);
 }
 
-/* Keeps the call with the socket's state, and tells its record what the state knows. */
-static __always_inline void merge_state(struct sock_state *sock, struct agentsh_record *rec)
+/*
+ * Keeps the call with the socket's state, and tells its record what the state knows. Returns
+ * whether the state has an owner.
+ */
+static __always_inline int merge_state(struct sock_state *sock, struct agentsh_record *rec)
 {
 	if (sock->rec.head.flags & AGENTSH_FLAG_INBOUND)
 		record_flag(rec, AGENTSH_FLAG_INBOUND);
 	sock_state_set_call(sock, rec);
+	return !(sock->rec.head.flags & AGENTSH_FLAG_UNATTRIBUTED);
 }
 
 static __always_inline void report_datagram(const struct fields *f,
@@ -107,7 +111,7 @@ static __always_inline void report_datagram(const struct fields *f,
 	struct agentsh_sock_key key;
 	struct sock_state *sock = NULL;
 	struct sock_state new;
-	int known;
+	int known, owned = !agentsh_settings.lifecycle;
 
 	record_fill(&new.rec, f, session, AGENTSH_KIND_UDP_SEND);
 	key = sock_key(new.rec.socket_cookie, session);
@@ -115,9 +119,8 @@ static __always_inline void report_datagram(const struct fields *f,
 	if (agentsh_settings.lifecycle)
 		sock = sock_state_find(&key);
 	if (sock)
-		merge_state(sock, &new.rec);
-	if (known && (!agentsh_settings.lifecycle ||
-		      (sock && !(sock->rec.head.flags & AGENTSH_FLAG_UNATTRIBUTED))))
+		owned = merge_state(sock, &new.rec);
+	if (known && owned)
 		return;
 	task_fill(&new.rec.task); /* not from the state: another process may send */
 	if (sock)
