@@ -103,30 +103,42 @@ static __always_inline int merge_state(struct sock_state *sock, struct agentsh_r
 	return !(sock->rec.head.flags & AGENTSH_FLAG_UNATTRIBUTED);
 }
 
+/* Takes the caller for the owner of a socket without a state, or without an owner. */
+static __always_inline void own_state(struct sock_state *new,
+				      const struct agentsh_session_state *session,
+				      struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+{
+	struct sock_state *sock = sock_state_find(key);
+
+	if (sock)
+		sock_state_adopt(sock, &new->rec);
+	else
+		sock_state_add(session, slot, key, new, PHASE_ATTEMPT);
+}
+
 static __always_inline void report_datagram(const struct fields *f,
 					    const struct agentsh_session_state *session,
 					    struct agentsh_slot *slot)
 {
 	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(f);
-	struct agentsh_sock_key key;
-	struct sock_state *sock = NULL;
-	struct sock_state new;
 	int known, owned = !agentsh_settings.lifecycle;
+	struct agentsh_sock_key key;
+	struct sock_state *sock;
+	struct sock_state new;
 
 	record_fill(&new.rec, f, session, AGENTSH_KIND_UDP_SEND);
 	key = sock_key(new.rec.socket_cookie, session);
 	known = dedup && !first_seen(&new.rec, session, slot);
-	if (agentsh_settings.lifecycle)
+	if (agentsh_settings.lifecycle) {
 		sock = sock_state_find(&key);
-	if (sock)
-		owned = merge_state(sock, &new.rec);
+		if (sock)
+			owned = merge_state(sock, &new.rec);
+	}
 	if (known && owned)
 		return;
 	task_fill(&new.rec.task); /* not from the state: another process may send */
-	if (sock)
-		sock_state_adopt(sock, &new.rec);
-	else if (agentsh_settings.lifecycle)
-		sock_state_add(session, slot, &key, &new, PHASE_ATTEMPT);
+	if (agentsh_settings.lifecycle)
+		own_state(&new, session, slot, &key);
 	if (!known && !ringbuf_write(slot, session, &new.rec, sizeof(new.rec)) && dedup)
 		forget(&new.rec, session);
 }
