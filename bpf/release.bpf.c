@@ -96,19 +96,29 @@ static __always_inline int may_be_bound(struct bpf_sock *ctx)
 	return ctx->protocol == PROTOCOL_MPTCP || bpf_sk_storage_get(&agentsh_listeners, ctx, 0, 0);
 }
 
+/* Takes a socket out of the table that sockops.bpf.c will not take out. */
+static __always_inline void attempt_released(struct bpf_sock *ctx,
+					     const struct agentsh_sock_key *key,
+					     const struct agentsh_session_state *session,
+					     struct agentsh_slot *slot)
+{
+	struct sock_state *sock = sock_state_find(key);
+
+	if (!sock)
+		return;
+	if (sock->phase == PHASE_PACKET)
+		earlier_closed(ctx, sock, session, slot, key->cookie);
+	else if (sock->phase != PHASE_ATTEMPT) /* a SYN was sent, so the state will change */
+		return;
+	sock_state_forget(slot, key);
+}
+
 static __always_inline void stream_released(struct bpf_sock *ctx, struct agentsh_sock_key *key,
 					    const struct agentsh_session_state *session,
 					    struct agentsh_slot *slot)
 {
-	struct sock_state *sock = NULL;
-
 	if (agentsh_settings.traffic || !is_connected(ctx))
-		sock = sock_state_find(key);
-	if (sock && sock->phase == PHASE_PACKET)
-		earlier_closed(ctx, sock, session, slot, key->cookie);
-	if (sock && (sock->phase == PHASE_ATTEMPT /* no SYN, so no state will change */ ||
-		     sock->phase == PHASE_PACKET))
-		sock_state_forget(slot, key);
+		attempt_released(ctx, key, session, slot);
 	if (agentsh_settings.accept && may_be_bound(ctx)) {
 		key->session |= AGENTSH_KEY_LISTENER;
 		sock_state_forget(slot, key);

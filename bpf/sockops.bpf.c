@@ -170,23 +170,25 @@ union event {
 	struct sock_state state;
 };
 
-/* Lets the progress of the connection be read from the socket. */
-static __always_inline void keep_socket(struct sock_state *sock, struct bpf_sock *sk)
+/*
+ * Keeps what the progress of the connection needs: both ends, and the socket to read it
+ * from. The state is looked up again, because without CAP_PERFMON the verifier follows the
+ * branch of a state also where none was found.
+ */
+static __always_inline void keep_ends(const struct agentsh_sock_key *key,
+				      const struct agentsh_record *rec, struct bpf_sock *sk)
 {
-#ifdef AGENTSH_TASK
-	if (agentsh_settings.traffic)
-		sock->kernel_socket = (__u64)sk;
-#else
-	(void)sock;
-	(void)sk;
-#endif
-}
+	struct sock_state *sock = agentsh_settings.traffic ? sock_state_find(key) : NULL;
 
-/* Keeps what the record says of the two ends, which are known now. */
-static __always_inline void keep_ends(struct sock_state *sock, const struct agentsh_record *rec)
-{
+	if (!sock)
+		return;
 	sock->rec.head.local_port = rec->head.local_port;
 	__builtin_memcpy(sock->rec.local_addr, rec->local_addr, sizeof(rec->local_addr));
+#ifdef AGENTSH_TASK
+	sock->kernel_socket = (__u64)sk;
+#else
+	(void)sk;
+#endif
 }
 
 /* Without a state the beginning of the connection was not seen, or the table was full. */
@@ -211,12 +213,9 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 		owner_unknown(&event.out.base.task, &f);
 	}
 	record_fill(&event.out.base, &f, session, AGENTSH_KIND_CONNECTED);
-	if (!sock && sock_state_add(session, slot, key, &event.state, PHASE_SYN))
-		sock = sock_state_find(key);
-	if (sock) {
-		keep_ends(sock, &event.out.base);
-		keep_socket(sock, sk);
-	}
+	if (!sock)
+		sock_state_add(session, slot, key, &event.state, PHASE_SYN);
+	keep_ends(key, &event.out.base, sk);
 	watch_states(ctx);
 	outcome_write(&event.out, &o, session, slot);
 }
@@ -226,7 +225,6 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	__u8 kind = agentsh_settings.accept ? AGENTSH_KIND_ACCEPTED : AGENTSH_KIND_UNANNOUNCED;
-	struct sock_state *sock;
 	union event event;
 	struct outcome o;
 	struct fields f;
@@ -238,11 +236,7 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 	f.flags |= AGENTSH_FLAG_INBOUND;
 	record_fill(&event.out.base, &f, session, kind);
 	sock_state_add(session, slot, key, &event.state, PHASE_ACCEPTED);
-	if (agentsh_settings.traffic) {
-		sock = sock_state_find(key);
-		if (sock)
-			keep_socket(sock, sk);
-	}
+	keep_ends(key, &event.out.base, sk);
 	watch_states(ctx);
 	outcome_write(&event.out, &o, session, slot);
 }

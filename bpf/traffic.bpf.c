@@ -188,13 +188,15 @@ static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
 	packet_read(skb, &p);
 	if (!sock) {
 		report_unannounced(skb, &p, session, slot);
-		if (!p.tcp)
-			sock = sock_state_find(&key);
+		if (p.tcp)
+			return;
+		sock = sock_state_find(&key);
+		if (!sock)
+			return;
 	} else if (sent && !sock->sent) {
 		report_first_data(skb, &p, session, slot, sock);
 	}
-	if (sock)
-		count(sock, skb, &p, sent);
+	count(sock, skb, &p, sent);
 }
 
 SEC("cgroup_skb/egress")
