@@ -19,13 +19,14 @@
 #define HEADER_FRAGMENT 44
 #define HEADER_DESTINATION 60
 
+/* On the stack; every member is a whole 64-bit word: see words.h. */
 struct packet {
-	__u32 family;
-	__u32 protocol; /* of the header behind the IP headers */
-	__u32 header;	/* bytes of the IP headers, with options and extensions */
-	int later_fragment;
-	int sent;
-	int tcp;
+	__u64 family;
+	__u64 protocol; /* of the header behind the IP headers */
+	__u64 header;	/* bytes of the IP headers, with options and extensions */
+	__u64 later_fragment;
+	__u64 sent;
+	__u64 tcp;
 };
 
 /* Parts of a packet, one at a time. */

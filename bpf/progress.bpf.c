@@ -55,8 +55,10 @@ int agentsh_progress(struct __sk_buff *skb)
 	session.slot = sock->rec.head.slot;
 	session.generation = sock->rec.head.generation;
 	slot = session_slot(&session);
+	if (!slot)
+		return 0;
 	all = progress_of(&o, sock);
-	if (!slot || !all || all == sock->reported)
+	if (!all || all == sock->reported)
 		return 0;
 	fields_of_state(&f, sock);
 	o.duration_ns = f.timestamp_ns - sock->rec.timestamp_ns;

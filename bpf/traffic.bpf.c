@@ -183,19 +183,19 @@ static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
 		return;
 	key = sock_key(cookie_of(skb, sk), session);
 	sock = sock_state_find(&key);
-	if (p.tcp && sock)
+	if (!sock) {
+		packet_read(skb, &p);
+		report_unannounced(skb, &p, session, slot);
+		sock = p.tcp ? NULL : sock_state_find(&key);
+		if (sock)
+			count(sock, skb, &p, sent);
+		return;
+	}
+	if (p.tcp)
 		return;
 	packet_read(skb, &p);
-	if (!sock) {
-		report_unannounced(skb, &p, session, slot);
-		if (p.tcp)
-			return;
-		sock = sock_state_find(&key);
-		if (!sock)
-			return;
-	} else if (sent && !sock->sent) {
+	if (sent && !sock->sent)
 		report_first_data(skb, &p, session, slot, sock);
-	}
 	count(sock, skb, &p, sent);
 }
 
