@@ -27,25 +27,21 @@ struct packet {
 	__u64 later_fragment;
 	__u64 sent;
 	__u64 tcp;
+	/* only of a socket without a state */
+	__u64 inbound; /* the peer sent first */
+	__u64 netns_cookie;
+	__u64 kernel_socket;
 };
 
-/* Parts of a packet, one at a time. */
-union bytes {
-	__u8 byte[32];
-	__u16 half[16];
-	__u32 word[8];
-};
-
-static __always_inline void packet_read4(struct packet *p, struct __sk_buff *skb,
-					 union bytes *bytes)
+static __always_inline void packet_read4(struct packet *p, struct __sk_buff *skb, __u8 bytes[12])
 {
 	bpf_skb_load_bytes(skb, 0, bytes, 10);
 	p->family = AF_INET;
-	p->protocol = bytes->byte[9];
-	p->header = (bytes->byte[0] & 0xf) * 4;
+	p->protocol = bytes[9];
+	p->header = (bytes[0] & 0xf) * 4;
 	if (p->header < IPV4_HEADER)
 		p->header = IPV4_HEADER;
-	p->later_fragment = (bytes->byte[6] & 0x1f) | bytes->byte[7];
+	p->later_fragment = (bytes[6] & 0x1f) | bytes[7];
 }
 
 #define EXTENSIONS                                                                                 \
@@ -66,11 +62,10 @@ static __always_inline __u32 extension_mask(__u32 protocol)
  * follows both ways of each branch in speculation, too, and gives up if there are many; so
  * there is none. The length byte of a fragment header is reserved, and 0.
  */
-static __always_inline void step_over(struct packet *p, struct __sk_buff *skb, union bytes *bytes)
+static __always_inline void step_over(struct packet *p, struct __sk_buff *skb, __u8 next[12])
 {
 	__u32 extension = extension_mask(p->protocol);
 	__u32 fragment = extension & -(__u32)(1ULL << HEADER_FRAGMENT >> (p->protocol & 63) & 1);
-	__u8 *next = bytes->byte;
 
 	barrier_var(fragment);
 	bpf_skb_load_bytes(skb, p->header, next, 4);
@@ -79,12 +74,11 @@ static __always_inline void step_over(struct packet *p, struct __sk_buff *skb, u
 	p->header += (next[1] + 1) * 8 & extension;
 }
 
-static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb,
-					 union bytes *bytes)
+static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb, __u8 bytes[12])
 {
 	bpf_skb_load_bytes(skb, 6, bytes, 1);
 	p->family = AF_INET6;
-	p->protocol = bytes->byte[0];
+	p->protocol = bytes[0];
 	p->header = IPV6_HEADER;
 	p->later_fragment = 0;
 	if (extension_mask(p->protocol)) {
@@ -97,12 +91,12 @@ static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb
 /* A function of its own, because one stack frame has no room for everything. */
 static __noinline int packet_read(struct __sk_buff *skb, struct packet *p)
 {
-	union bytes bytes = {};
+	__u8 bytes[12] = {};
 
 	if (skb->protocol == bpf_htons(0x0800))
-		packet_read4(p, skb, &bytes);
+		packet_read4(p, skb, bytes);
 	else
-		packet_read6(p, skb, &bytes);
+		packet_read6(p, skb, bytes);
 	return 0;
 }
 
@@ -116,13 +110,13 @@ static __always_inline __u32 packet_payload(const struct packet *p, struct __sk_
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
-static __always_inline __u32 tcp_payload(const struct packet *p, struct __sk_buff *skb,
-					 union bytes *bytes)
+static __always_inline __u32 tcp_payload(const struct packet *p, struct __sk_buff *skb)
 {
 	__u32 headers = p->header;
+	__u8 offset = 0;
 
-	bpf_skb_load_bytes(skb, headers + 12, bytes, 1);
-	headers += (bytes->byte[0] >> 4) * 4;
+	bpf_skb_load_bytes(skb, headers + 12, &offset, sizeof(offset));
+	headers += (offset >> 4) * 4;
 	return skb->len > headers ? skb->len - headers : 0;
 }
 
@@ -143,39 +137,37 @@ static __always_inline int has_ports(__u32 protocol)
 	       protocol == 132 || protocol == PROTOCOL_UDPLITE;
 }
 
-/* The verifier allows no variable index into the stack, so both values are read. */
-static __always_inline void pick(__u32 *local, __u32 *remote, __u32 from, __u32 to, int sent)
+static __always_inline __u32 packet_port(const struct packet *p, struct __sk_buff *skb, int offset)
 {
-	barrier_var(from);
-	barrier_var(to);
-	*local = sent ? from : to;
-	*remote = sent ? to : from;
+	__u16 port = 0;
+
+	if (!p->later_fragment && has_ports(p->protocol))
+		bpf_skb_load_bytes(skb, p->header + offset, &port, sizeof(port));
+	return bpf_ntohs(port);
 }
 
-/* Sets the addresses and ports of both ends. Most protocols have the ports first. */
-static __always_inline void packet_ends(struct fields *f, const struct packet *p,
-					struct __sk_buff *skb, union bytes *bytes)
+/* Sets the family and the ports of both ends; the ports come first in each header that has them. */
+static __always_inline void set_packet_ports(struct fields *f, const struct packet *p,
+					     struct __sk_buff *skb)
 {
-	const __u32 *word = bytes->word;
-
 	f->family = p->family;
+	f->local_port = packet_port(p, skb, p->sent ? 0 : 2);
+	f->remote_port = packet_port(p, skb, p->sent ? 2 : 0);
+	set_addr4(f->local, 0);
+	set_addr4(f->remote, 0);
+}
+
+/* Reads the addresses of both ends straight into the record. */
+static __always_inline void set_packet_addresses(struct agentsh_record *rec, const struct packet *p,
+						 struct __sk_buff *skb)
+{
 	if (p->family == AF_INET) {
-		bpf_skb_load_bytes(skb, 12, bytes, 8);
-		set_addr4(f->local, 0);
-		set_addr4(f->remote, 0);
-		pick(&f->local[0], &f->remote[0], word[0], word[1], p->sent);
+		bpf_skb_load_bytes(skb, p->sent ? 12 : 16, rec->local_addr, 4);
+		bpf_skb_load_bytes(skb, p->sent ? 16 : 12, rec->remote_addr, 4);
 	} else {
-		bpf_skb_load_bytes(skb, 8, bytes, 32);
-		pick(&f->local[0], &f->remote[0], word[0], word[4], p->sent);
-		pick(&f->local[1], &f->remote[1], word[1], word[5], p->sent);
-		pick(&f->local[2], &f->remote[2], word[2], word[6], p->sent);
-		pick(&f->local[3], &f->remote[3], word[3], word[7], p->sent);
+		bpf_skb_load_bytes(skb, p->sent ? 8 : 24, rec->local_addr, 16);
+		bpf_skb_load_bytes(skb, p->sent ? 24 : 8, rec->remote_addr, 16);
 	}
-	bytes->word[0] = 0;
-	if (!p->later_fragment && has_ports(p->protocol))
-		bpf_skb_load_bytes(skb, p->header, bytes, 4);
-	pick(&f->local_port, &f->remote_port, bpf_ntohs(bytes->half[0]), bpf_ntohs(bytes->half[1]),
-	     p->sent);
 }
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "listener.h"
 #include "outcome.h"
+#include "released.h"
 #include "tcp_progress.h"
 
 AGENTSH_STATE_MAP(agentsh_state_release);
@@ -164,6 +165,8 @@ int agentsh_release(struct bpf_sock *ctx)
 		stream_released(ctx, &key, session, slot);
 		return 1;
 	}
+	if (agentsh_settings.traffic) /* first, so that no state is added from here on */
+		mark_released(ctx);
 	sock = sock_state_find(&key);
 	if (!sock)
 		return 1;

@@ -64,11 +64,14 @@ static __always_inline struct sock_state *sock_state_find(const struct agentsh_s
 	return bpf_map_lookup_elem(&agentsh_sock_states, key);
 }
 
-static __always_inline void sock_state_forget(struct agentsh_slot *slot,
-					      const struct agentsh_sock_key *key)
+/* Returns whether the socket had a state. */
+static __always_inline int sock_state_forget(struct agentsh_slot *slot,
+					     const struct agentsh_sock_key *key)
 {
-	if (!bpf_map_delete_elem(&agentsh_sock_states, key))
-		__sync_fetch_and_add(&slot->sockets, -1);
+	if (bpf_map_delete_elem(&agentsh_sock_states, key))
+		return 0;
+	__sync_fetch_and_add(&slot->sockets, -1);
+	return 1;
 }
 
 /* What a later call on the socket does not change. */

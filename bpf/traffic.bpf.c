@@ -5,6 +5,7 @@
  * task is not the sender: the kernel also sends in softirq, and receives there.
  */
 #include "packet.h"
+#include "released.h"
 #include "sock_state.h"
 
 AGENTSH_STATE_MAP(agentsh_state_ingress);
@@ -28,77 +29,70 @@ static __always_inline struct sock *kernel_socket_of(struct __sk_buff *skb)
 {
 	return BPF_CORE_READ((struct sk_buff *)skb, sk);
 }
-#endif
 
-static __always_inline __u64 netns_cookie_of_skb(struct __sk_buff *skb)
+static __always_inline __u64 netns_cookie_of_socket(struct sock *sk)
 {
-#ifdef AGENTSH_TASK
 	if (bpf_core_field_exists(struct net, net_cookie) &&
 	    bpf_core_field_exists(possible_net_t, net))
-		return BPF_CORE_READ(kernel_socket_of(skb), __sk_common.skc_net.net, net_cookie);
-#endif
-	(void)skb;
+		return BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
 	return 0;
 }
+#endif
 
-/*
- * Whether the TCP socket has a connection that the process still uses. The kernel sends the
- * last packets of a connection after it was reported as closed.
- */
-static __always_inline int is_open_connection(struct __sk_buff *skb, struct bpf_sock *sk)
-{
-	__u32 state = sk->state;
-
-	if (state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT)
-		return 1;
 #ifdef AGENTSH_TASK
-	return (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2) &&
-	       BPF_CORE_READ(kernel_socket_of(skb), sk_shutdown) != SHUTDOWN_BOTH;
-#else
-	(void)skb;
-	return 0;
-#endif
-}
-
 /*
  * Whether the peer opened a connection whose beginning was not seen. Then the bytes that were
  * acknowledged, or wait for it, are the data that the socket has sent; otherwise they include
  * a SYN. The kernel has added this packet to bytes_sent already, but not to snd_nxt.
  */
-static __always_inline int is_inbound_connection(struct __sk_buff *skb, struct bpf_sock *sk,
-						 const struct packet *p, union bytes *bytes)
+static __always_inline int is_inbound_connection(struct __sk_buff *skb, const struct packet *p,
+						 struct tcp_sock *tcp, int fin)
 {
-#ifdef AGENTSH_TASK
-	struct tcp_sock *tcp = (struct tcp_sock *)kernel_socket_of(skb);
 	__u64 data = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
 	__u32 waiting = BPF_CORE_READ(tcp, snd_nxt) - BPF_CORE_READ(tcp, snd_una);
-	__u64 fin = sk->state == BPF_TCP_FIN_WAIT1 || sk->state == BPF_TCP_FIN_WAIT2;
 
-	return BPF_CORE_READ(tcp, bytes_acked) + waiting + tcp_payload(p, skb, bytes) == data + fin;
-#else
-	(void)skb;
-	(void)sk;
-	(void)p;
-	(void)bytes;
-	return 0;
+	return BPF_CORE_READ(tcp, bytes_acked) + waiting + tcp_payload(p, skb) == data + fin;
+}
 #endif
+
+/*
+ * Looks at the socket of a packet, which has no state. Returns whether to report it: a TCP
+ * socket only if the process still uses its connection, because the kernel sends the last
+ * packets of a connection after it was reported as closed.
+ */
+static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
+{
+	struct bpf_sock *sk = skb->sk;
+	__u32 state = sk ? sk->state : BPF_TCP_CLOSE;
+	int open = state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+#ifdef AGENTSH_TASK
+	int fin = state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2;
+	struct sock *kernel_sk = kernel_socket_of(skb);
+
+	p->netns_cookie = netns_cookie_of_socket(kernel_sk);
+	p->kernel_socket = (__u64)kernel_sk;
+	if (p->tcp && fin)
+		open = BPF_CORE_READ(kernel_sk, sk_shutdown) != SHUTDOWN_BOTH;
+	if (p->tcp && open)
+		p->inbound = is_inbound_connection(skb, p, (struct tcp_sock *)kernel_sk, fin);
+#endif
+	return !p->tcp || open;
 }
 
 /* Everything but the addresses of a socket without a state. */
 static __always_inline void fields_of_skb(struct fields *f, const struct packet *p,
-					  struct __sk_buff *skb, union bytes *bytes,
-					  struct bpf_sock *sk)
+					  struct __sk_buff *skb, struct bpf_sock *sk)
 {
 	f->timestamp_ns = bpf_ktime_get_boot_ns();
 	f->socket_cookie = cookie_of(skb, sk);
-	f->netns_cookie = netns_cookie_of_skb(skb);
+	f->netns_cookie = p->netns_cookie;
 	f->flags = AGENTSH_FLAG_UNATTRIBUTED;
 	f->protocol = sk->protocol;
 	f->socket_type = sk->type;
 	f->ifindex = sk->bound_dev_if;
 	if (sk->family == AF_INET6 && p->family == AF_INET)
 		f->flags |= AGENTSH_FLAG_V4_MAPPED;
-	if (p->tcp ? is_inbound_connection(skb, sk, p, bytes) : !p->sent)
+	if (p->inbound)
 		f->flags |= AGENTSH_FLAG_INBOUND;
 }
 
@@ -109,25 +103,27 @@ static __noinline int report_unannounced(struct __sk_buff *skb, const struct pac
 {
 	struct bpf_sock *sk = skb->sk;
 	struct agentsh_sock_key key;
-	union bytes bytes = {};
 	struct sock_state new;
 	struct fields f;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
-	if (!sk || (p->tcp && !is_open_connection(skb, sk)))
+	if (!sk || (!p->tcp && is_released(sk)))
 		return 0;
 	__builtin_memset(&new.rec.task, 0, sizeof(new.rec.task));
-	fields_of_skb(&f, p, skb, &bytes, sk);
-	packet_ends(&f, p, skb, &bytes);
+	fields_of_skb(&f, p, skb, sk);
+	set_packet_ports(&f, p, skb);
 	record_fill(&new.rec, &f, session, AGENTSH_KIND_UNANNOUNCED);
+	set_packet_addresses(&new.rec, p, skb);
 	sock_state_clear(&new, PHASE_PACKET, p->sent);
-#ifdef AGENTSH_TASK
 	if (p->tcp)
-		new.kernel_socket = (__u64)kernel_socket_of(skb);
-#endif
+		new.kernel_socket = p->kernel_socket;
 	key = sock_key(new.rec.socket_cookie, session);
-	if (!sock_state_insert(session, slot, &key, &new))
-		ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
+	if (sock_state_insert(session, slot, &key, &new))
+		return 0;
+	/* once more, because close() on another CPU may have missed the state */
+	if (!p->tcp && is_released(sk) && sock_state_forget(slot, &key))
+		return 0;
+	ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
 	return 0;
 }
 
@@ -137,7 +133,6 @@ static __noinline int report_first_data(struct __sk_buff *skb, const struct pack
 					struct agentsh_slot *slot, struct sock_state *sock)
 {
 	struct agentsh_record rec;
-	union bytes bytes = {};
 	struct fields f;
 
 	if (!sock) /* for the verifier */
@@ -145,8 +140,9 @@ static __noinline int report_first_data(struct __sk_buff *skb, const struct pack
 	sock->sent = 1;
 	rec.task = sock->rec.task;
 	fields_of_state(&f, sock);
-	packet_ends(&f, p, skb, &bytes);
+	set_packet_ports(&f, p, skb);
 	record_fill(&rec, &f, session, AGENTSH_KIND_FIRST_DATA);
+	set_packet_addresses(&rec, p, skb);
 	sock->rec.head.local_port = rec.head.local_port;
 	__builtin_memcpy(sock->rec.local_addr, rec.local_addr, sizeof(rec.local_addr));
 	ringbuf_write(slot, session, &rec, sizeof(rec));
@@ -185,6 +181,9 @@ static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
 	sock = sock_state_find(&key);
 	if (!sock) {
 		packet_read(skb, &p);
+		p.inbound = !sent;
+		if (!socket_read(skb, &p))
+			return;
 		report_unannounced(skb, &p, session, slot);
 		sock = p.tcp ? NULL : sock_state_find(&key);
 		if (sock)
