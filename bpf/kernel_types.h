@@ -164,6 +164,14 @@ struct bpf_sock_addr_kern {
 
 #pragma clang attribute pop
 
+/*
+ * SOCK_DONE of enum sock_flags (include/net/sock.h): the peer's FIN was received. The enum
+ * is internal to the kernel, and nothing promises its values. If the value is wrong,
+ * tests/live/test_connection_closed.c fails in each of its cases in which the client sends
+ * the first FIN, such as "client first".
+ */
+#define SOCK_DONE_BIT 1
+
 /* In the same kernel as bpf_rdonly_cast(); a name after ___ is not part of the kernel's name. */
 enum bpf_func_id___since_6_2 { BPF_FUNC_cgrp_storage_get___since_6_2 = 210 };
 

@@ -89,9 +89,10 @@ static __always_inline void sock_state_set_call(struct sock_state *sock,
 }
 
 /* Sets everything but the record. */
-static __always_inline void sock_state_clear(struct sock_state *sock, __u8 phase, __u8 sent)
+static __always_inline void sock_state_clear(struct sock_state *sock, __u8 phase, __u8 closer,
+					     __u8 sent)
 {
-	SET_WORD(sock->phase, word_of(half_of(quarter_of(phase, 0), quarter_of(sent, 0)), 0));
+	SET_WORD(sock->phase, word_of(half_of(quarter_of(phase, closer), quarter_of(sent, 0)), 0));
 	sock->kernel_socket = 0;
 	sock->reported = 0;
 	sock->bytes_sent = 0;
@@ -104,7 +105,7 @@ static __always_inline void sock_state_begin(struct sock_state *sock,
 					     const struct agentsh_record *rec, __u8 phase)
 {
 	__builtin_memcpy(&sock->rec, rec, sizeof(sock->rec));
-	sock_state_clear(sock, phase, 0);
+	sock_state_clear(sock, phase, 0, 0);
 }
 
 /*
@@ -140,7 +141,7 @@ static __always_inline int sock_state_add(const struct agentsh_session_state *se
 {
 	long ret;
 
-	sock_state_clear(sock, phase, 0);
+	sock_state_clear(sock, phase, 0, 0);
 	ret = sock_state_insert(session, slot, key, sock);
 	if (!ret || ret == -EEXIST)
 		return 1;

@@ -10,14 +10,6 @@
 
 AGENTSH_STATE_MAP(agentsh_state_sockops);
 
-/*
- * SOCK_DONE of enum sock_flags (include/net/sock.h): the peer's FIN was received. The enum
- * is internal to the kernel, and nothing promises its values. If the value is wrong,
- * tests/live/test_connection_closed.c fails in each of its cases in which the client sends
- * the first FIN, such as "client first".
- */
-#define SOCK_DONE_BIT 1
-
 #define ECANCELED 125
 
 /* The socket's error as a positive errno value; negative: this build cannot read it. */
@@ -220,6 +212,22 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	outcome_write(&event.out, &o, session, slot);
 }
 
+/* UNANNOUNCED has the members that a packet would tell. */
+static __always_inline void unannounced(struct fields *f, struct outcome *o, struct bpf_sock *sk)
+{
+	o->rtt_us = 0;
+#ifdef AGENTSH_TASK
+	struct tcp_sock *tcp = tcp_of(sk);
+
+	if (tcp && bpf_core_field_exists(struct net, net_cookie) &&
+	    bpf_core_field_exists(possible_net_t, net))
+		f->netns_cookie = tcp->inet_conn.icsk_inet.sk.__sk_common.skc_net.net->net_cookie;
+#else
+	(void)f;
+	(void)sk;
+#endif
+}
+
 static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 				     const struct agentsh_session_state *session,
 				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
@@ -233,6 +241,8 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 	outcome_of_ops(&o, ctx);
 	if (!listener_owner(&event.out.base.task, &f, session, sk))
 		owner_unknown(&event.out.base.task, &f);
+	if (!agentsh_settings.accept)
+		unannounced(&f, &o, sk);
 	f.flags |= AGENTSH_FLAG_INBOUND;
 	record_fill(&event.out.base, &f, session, kind);
 	sock_state_add(session, slot, key, &event.state, PHASE_ACCEPTED);

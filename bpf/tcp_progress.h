@@ -18,16 +18,17 @@ struct tcp_progress {
 	__u32 closed_flag; /* LOCAL_CLOSED or REMOTE_CLOSED, if the process closes it now */
 };
 
-/* Whether the process or the peer has sent its FIN, in this state of the connection. */
+/* Whether the end of what the process wrote, in this state of the connection, is a FIN. */
 static __always_inline int has_sent_fin(__u32 state)
 {
 	return state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2 ||
 	       state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
 }
 
-static __always_inline int has_received_fin(__u32 state)
+/* Whether the peer's FIN was received. */
+static __always_inline int has_received_fin(struct sock *sk)
 {
-	return state == BPF_TCP_CLOSE_WAIT || state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
+	return BPF_CORE_READ(sk, __sk_common.skc_flags) >> SOCK_DONE_BIT & 1;
 }
 
 static __always_inline __u64 less(__u64 a, __u64 b)
@@ -35,12 +36,13 @@ static __always_inline __u64 less(__u64 a, __u64 b)
 	return a > b ? a - b : 0;
 }
 
-static __always_inline __u32 closed_flag(struct tcp_sock *tcp, __u32 state)
+/* The side that sent the first FIN, if the process closes the connection now. */
+static __always_inline __u32 closed_flag(struct tcp_sock *tcp, __u32 state, __u8 closer)
 {
-	if (has_received_fin(state))
-		return AGENTSH_FLAG_REMOTE_CLOSED;
-	if (has_sent_fin(state))
+	if (closer == BPF_TCP_FIN_WAIT1)
 		return AGENTSH_FLAG_LOCAL_CLOSED;
+	if (closer == BPF_TCP_CLOSE_WAIT || state == BPF_TCP_CLOSE_WAIT)
+		return AGENTSH_FLAG_REMOTE_CLOSED;
 	/* data that the process has not read makes close() send a reset */
 	return state == BPF_TCP_ESTABLISHED &&
 			       BPF_CORE_READ(tcp, rcv_nxt) == BPF_CORE_READ(tcp, copied_seq)
@@ -49,9 +51,10 @@ static __always_inline __u32 closed_flag(struct tcp_sock *tcp, __u32 state)
 }
 
 /*
- * Reads the counters. The kernel counts the SYN that the socket sent, and a FIN, as one byte
- * each. Returns 0 if the memory does not hold the socket any more: a socket's memory may be
- * used again, but a cookie never is.
+ * Reads the counters. The kernel counts a SYN that the socket sent, and a FIN, as one byte
+ * each. A connection that has ended does not tell whether its FIN was acknowledged, but no
+ * more data can be acknowledged than was sent. Returns 0 if the memory does not hold the
+ * socket any more: a socket's memory may be used again, but a cookie never is.
  */
 static __always_inline int tcp_progress_read(struct tcp_progress *p, struct tcp_sock *tcp,
 					     __u64 cookie, const struct sock_state *sock)
@@ -60,15 +63,16 @@ static __always_inline int tcp_progress_read(struct tcp_progress *p, struct tcp_
 	__u32 state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	__u32 unacked = BPF_CORE_READ(tcp, write_seq) - BPF_CORE_READ(tcp, snd_una);
 	__u64 syn = !(sock->rec.head.flags & AGENTSH_FLAG_INBOUND);
-	__u64 fin = has_sent_fin(state);
+	__u64 sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
+	__u64 acked = less(BPF_CORE_READ(tcp, bytes_acked), syn);
 
-	p->bytes_sent = less(BPF_CORE_READ(tcp, bytes_acked), syn + (fin && !unacked));
-	p->unacknowledged = less(unacked, fin);
-	p->bytes_received = less(BPF_CORE_READ(tcp, bytes_received), has_received_fin(state));
+	p->bytes_sent = acked < sent ? acked : sent;
+	p->unacknowledged = less(unacked, has_sent_fin(state));
+	p->bytes_received = less(BPF_CORE_READ(tcp, bytes_received), has_received_fin(sk));
 	p->rtt_us = BPF_CORE_READ(tcp, srtt_us) >> 3;
 	p->retransmits = BPF_CORE_READ(tcp, total_retrans);
 	p->error = BPF_CORE_READ(sk, sk_err);
-	p->closed_flag = closed_flag(tcp, state);
+	p->closed_flag = closed_flag(tcp, state, sock->closer);
 	return (__u64)BPF_CORE_READ(sk, __sk_common.skc_cookie.counter) == cookie;
 }
 

@@ -7,6 +7,7 @@
 #include "packet.h"
 #include "released.h"
 #include "sock_state.h"
+#include "tcp_seen.h"
 
 AGENTSH_STATE_MAP(agentsh_state_ingress);
 AGENTSH_STATE_MAP(agentsh_state_egress);
@@ -55,6 +56,16 @@ static __always_inline int is_inbound_connection(struct __sk_buff *skb, const st
 }
 #endif
 
+/* The side that sent the first FIN: it, or its acknowledgement, is a packet, too. */
+static __always_inline __u8 first_closer(__u32 state)
+{
+	if (state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2)
+		return BPF_TCP_FIN_WAIT1;
+	if (state == BPF_TCP_CLOSE_WAIT || state == BPF_TCP_LAST_ACK)
+		return BPF_TCP_CLOSE_WAIT;
+	return 0;
+}
+
 /*
  * Looks at the socket of a packet, which has no state. Returns whether to report it: a TCP
  * socket only if the process still uses its connection, because the kernel sends the last
@@ -65,6 +76,8 @@ static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
 	struct bpf_sock *sk = skb->sk;
 	__u32 state = sk ? sk->state : BPF_TCP_CLOSE;
 	int open = state == BPF_TCP_ESTABLISHED || state == BPF_TCP_CLOSE_WAIT;
+
+	p->closer = first_closer(state);
 #ifdef AGENTSH_TASK
 	int fin = state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2;
 	struct sock *kernel_sk = kernel_socket_of(skb);
@@ -114,7 +127,7 @@ static __noinline int report_unannounced(struct __sk_buff *skb, const struct pac
 	set_packet_ports(&f, p, skb);
 	record_fill(&new.rec, &f, session, AGENTSH_KIND_UNANNOUNCED);
 	set_packet_addresses(&new.rec, p, skb);
-	sock_state_clear(&new, PHASE_PACKET, p->sent);
+	sock_state_clear(&new, PHASE_PACKET, p->closer, p->sent);
 	if (p->tcp)
 		new.kernel_socket = p->kernel_socket;
 	key = sock_key(new.rec.socket_cookie, session);
@@ -167,17 +180,29 @@ static __always_inline void count(struct sock_state *sock, struct __sk_buff *skb
  * Only sent packets of TCP are looked at: a connection that only receives sends
  * acknowledgements.
  */
-static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
-				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot, int sent)
+static __always_inline void packet(struct __sk_buff *skb, void *states, int sent)
 {
-	struct packet p = {.sent = sent, .tcp = is_tcp_socket(sk)};
+	struct packet p = {.sent = sent};
+	struct agentsh_session_state *session;
+	struct bpf_sock *sk = skb->sk;
 	struct agentsh_sock_key key;
+	struct agentsh_slot *slot;
 	struct sock_state *sock;
+	__u64 cookie;
 
+	if (!sk)
+		return;
+	p.tcp = is_tcp_socket(sk);
 	if (p.tcp && !sent)
 		return;
-	key = sock_key(cookie_of(skb, sk), session);
+	session = bpf_get_local_storage(states, 0);
+	cookie = cookie_of(skb, sk);
+	if (p.tcp && sk->state == BPF_TCP_ESTABLISHED && is_tcp_seen(cookie, session->generation))
+		return;
+	slot = session_slot(session);
+	if (!slot)
+		return;
+	key = sock_key(cookie, session);
 	sock = sock_state_find(&key);
 	if (!sock) {
 		packet_read(skb, &p);
@@ -190,34 +215,30 @@ static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk,
 			count(sock, skb, &p, sent);
 		return;
 	}
-	if (p.tcp)
+	if (p.tcp) {
+		if (sock->phase == PHASE_PACKET && !sock->closer && (sk = bpf_sk_fullsock(sk)))
+			sock->closer = first_closer(sk->state);
+		set_tcp_seen(cookie, session->generation);
 		return;
+	}
 	packet_read(skb, &p);
 	if (sent && !sock->sent)
 		report_first_data(skb, &p, session, slot, sock);
+	else if (!sent && !sock->packets_sent && !sock->packets_received)
+		sock->rec.head.flags |= AGENTSH_FLAG_INBOUND; /* connect() was called before */
 	count(sock, skb, &p, sent);
 }
 
 SEC("cgroup_skb/egress")
 int agentsh_egress(struct __sk_buff *skb)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_egress, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct bpf_sock *sk = skb->sk;
-
-	if (slot && sk)
-		packet(skb, sk, session, slot, 1);
+	packet(skb, &agentsh_state_egress, 1);
 	return 1;
 }
 
 SEC("cgroup_skb/ingress")
 int agentsh_ingress(struct __sk_buff *skb)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_ingress, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct bpf_sock *sk = skb->sk;
-
-	if (slot && sk)
-		packet(skb, sk, session, slot, 0);
+	packet(skb, &agentsh_state_ingress, 0);
 	return 1;
 }

@@ -76,6 +76,7 @@ static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 	}
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "agentsh_progress"),
 				  has_traffic);
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_tcp_seen"), has_traffic);
 	if (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
 		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
 					has_sendmsg);
