@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which process an event names if the thread that made the call has another name. Each caller
+ * computes what is expected of its event.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "calls.h"
+#include "connection.h"
+#include "io_uring_ops.h"
+#include "kernel.h"
+
+#define SESSION_ID 12
+#define CALL (&calls_all[0])
+
+static struct call_expectations expectations;
+
+/* ---- callers: threads ----------------------------------------------------- */
+
+static void call_once(struct call_expectations *to)
+{
+	to->count += call_make(CALL, to->list + to->count);
+}
+
+static void in_thread(void *(*fn)(void *), void *arg)
+{
+	pthread_t thread;
+
+	LIVE_CHECK(!pthread_create(&thread, NULL, fn, arg) && !pthread_join(thread, NULL),
+		   "thread");
+}
+
+static void *pool_thread(void *out)
+{
+	prctl(PR_SET_NAME, "pool-7-thread-1");
+	call_once(out);
+	return NULL;
+}
+
+static void java(const void *unused, void *out)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "java");
+	in_thread(pool_thread, out);
+}
+
+static void *kernel_thread(void *out)
+{
+	prctl(PR_SET_NAME, "kworker/0:1");
+	call_once(out);
+	return NULL;
+}
+
+static void pretends(const void *unused, void *out)
+{
+	(void)unused;
+	in_thread(kernel_thread, out);
+}
+
+/* The new name is shorter than the old one, of which nothing may remain. */
+static void *renames_process(void *out)
+{
+	int fd = open("/proc/self/comm", O_WRONLY | O_CLOEXEC);
+
+	call_once(out);
+	LIVE_CHECK(fd >= 0 && write(fd, "ab", 2) == 2, "comm: %s", strerror(errno));
+	close(fd);
+	call_once(out);
+	return NULL;
+}
+
+static void renamed(const void *unused, void *out)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "fifteen letters");
+	in_thread(renames_process, out);
+}
+
+static void nameless(const void *unused, void *out)
+{
+	(void)unused;
+	prctl(PR_SET_NAME, "");
+	call_once(out);
+}
+
+static const struct thread_case {
+	const char *name, *comm, *process_comm;
+	live_fn fn;
+} thread_cases[] = {
+	{"a thread of a pool", "pool-7-thread-1", "java", java},
+	{"a thread that takes the name of a kernel thread", "kworker/0:1", NULL, pretends},
+	{"a process that is renamed", NULL, "ab", renamed},
+	{"a process without a name", "", "", nameless},
+};
+
+/* ---- callers: io_uring ------------------------------------------------------ */
+
+struct ring_call {
+	int result;
+	struct expectation task;
+};
+
+static void ring_connects(const void *how, void *out)
+{
+	struct ring_call *r = out;
+	const struct connection_address to = connection_loopback(CONNECTION_V4, 9);
+	int fd = connection_socket(CONNECTION_V4, 0);
+
+	prctl(PR_SET_NAME, "database");
+	expectation_task(&r->task);
+	r->result = uring_connect(*(const enum uring_how *)how, fd, &to.sa.any, to.size);
+	close(fd);
+}
+
+/* Since 5.12 the workers of io_uring are threads of the process. */
+static bool workers_are_threads(void)
+{
+	struct utsname u;
+	int major = 0, minor = 0;
+
+	LIVE_CHECK(!uname(&u) && sscanf(u.release, "%d.%d", &major, &minor) == 2, "uname");
+	return major > 5 || (major == 5 && minor >= 12);
+}
+
+/* ---- tests ------------------------------------------------------------------- */
+
+static void start(struct live_worker *worker, struct agentsh_ebpf_tracer *tracer)
+{
+	static struct live_cgroup session;
+
+	live_cgroup_make(&session, NULL);
+	live_attach(tracer, &session, SESSION_ID);
+	live_worker_start(worker, &session);
+}
+
+static void expect_events(const char *caller)
+{
+	const char *differs;
+
+	for (size_t i = 0; i < expectations.count; i++)
+		expectations.list[i].want.session_id = SESSION_ID;
+	differs = expectation_all_differ(expectations.list, expectations.count);
+	LIVE_CHECK(expectations.count && !differs, "%s: %s", caller, differs);
+}
+
+START_TEST(thread_is)
+{
+	const struct thread_case *c = &thread_cases[_i];
+	struct agentsh_ebpf_tracer *tracer = live_open_kept(NULL);
+	const struct agentsh_ebpf_event *e;
+	struct live_worker worker;
+
+	start(&worker, tracer);
+	memset(&expectations, 0, sizeof(expectations));
+	live_worker_call(&worker, c->fn, NULL, 0, &expectations, sizeof(expectations));
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	expect_events(c->name);
+	e = &live_seen.list[live_seen.count - 1];
+	if (c->comm)
+		ck_assert_str_eq(e->comm, c->comm);
+	if (c->process_comm && !kernel_hides_tasks())
+		ck_assert_str_eq(e->process_comm, c->process_comm);
+}
+END_TEST
+
+START_TEST(ring_worker_is)
+{
+	static const enum uring_how hows[] = {URING_WORKER, URING_POLLED};
+	static const char *const names[] = {"iou-wrk-", "iou-sqp-"};
+	struct agentsh_ebpf_tracer *tracer = live_open_kept(NULL);
+	const struct agentsh_ebpf_event *e = live_seen.list;
+	struct live_worker worker;
+	struct ring_call r;
+
+	start(&worker, tracer);
+	live_worker_call(&worker, ring_connects, &hows[_i], sizeof(hows[_i]), &r, sizeof(r));
+	live_worker_stop(&worker);
+	if (r.result == URING_ABSENT) {
+		printf("left out: a worker of io_uring: the kernel has none\n");
+		return;
+	}
+	live_drain(tracer);
+	ck_assert_uint_eq(live_seen.count, 1);
+	if (!workers_are_threads()) {
+		LIVE_CHECK(e->tgid != r.task.want.tgid, "a thread of the process before 5.12");
+		return;
+	}
+	LIVE_CHECK(!strncmp(e->comm, names[_i], strlen(names[_i])), "comm is %s", e->comm);
+	LIVE_CHECK(e->pid != e->tgid, "pid is %u", e->pid);
+	r.task.want.pid = e->pid;
+	r.task.want.ns_pid = e->ns_pid;
+	memcpy(r.task.want.comm, e->comm, sizeof(e->comm));
+	if (!kernel_hides_tasks()) {
+		LIVE_CHECK(e->container_pid && e->container_pid != e->container_tgid,
+			   "container_pid is %u", e->container_pid);
+		ck_assert_str_eq(e->process_comm, "database");
+		r.task.want.container_pid = e->container_pid;
+	}
+	LIVE_CHECK(!expectation_task_differs(&r.task, e), "%s",
+		   expectation_task_differs(&r.task, e));
+}
+END_TEST
+
+/* Without BTF or CAP_PERFMON the members are 0, also in the events of the table of sockets. */
+START_TEST(hidden)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.hooks = CONNECTION_CONNECT,
+		.simulate_missing =
+			1ULL << (_i ? AGENTSH_EBPF_CHECK_CAP_PERFMON : AGENTSH_EBPF_CHECK_BTF),
+	};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	struct live_worker worker;
+
+	start(&worker, tracer);
+	memset(&expectations, 0, sizeof(expectations));
+	live_worker_call(&worker, java, NULL, 0, &expectations, sizeof(expectations));
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	ck_assert_uint_eq(live_seen.count, 2); /* CONNECT, CONNECT_FAILED */
+	expectation_hide_task(&expectations.list[0]);
+	for (size_t i = 0; i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i];
+		const char *differs = expectation_task_differs(&expectations.list[0], e);
+
+		LIVE_CHECK(!differs, "%s: %s", agentsh_ebpf_kind_name(e->kind), differs);
+		ck_assert_uint_eq(e->process_start_ns, 0);
+	}
+	live_close(tracer);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("who");
+	TCase *tcase = live_case(suite, "who");
+
+	tcase_add_loop_test(tcase, thread_is, 0, LIVE_COUNT(thread_cases));
+	tcase_add_loop_test(tcase, ring_worker_is, 0, 2);
+	tcase_add_loop_test(tcase, hidden, 0, 2);
+	return live_main(suite);
+}
