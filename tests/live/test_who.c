@@ -238,6 +238,152 @@ START_TEST(hidden)
 }
 END_TEST
 
+/* ---- events of packets -------------------------------------------------------- */
+
+#define WITH_TRAFFIC (CONNECTION_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_TRAFFIC)
+
+struct datagrams {
+	struct connection_address peer; /* outside the session */
+	int fd;
+	struct connection_address own;
+	struct expectation task;
+};
+
+static int datagram_socket(struct connection_address *at)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	*at = connection_loopback(CONNECTION_V4, 0);
+	LIVE_CHECK(fd >= 0 && !bind(fd, &at->sa.any, at->size) &&
+			   !getsockname(fd, &at->sa.any, &at->size),
+		   "bind: %s", strerror(errno));
+	return fd;
+}
+
+static void *sends_once(void *arg)
+{
+	struct datagrams *d = arg;
+	const struct sockaddr *to = &d->peer.sa.any;
+
+	prctl(PR_SET_NAME, "pool-7-thread-1");
+	expectation_task(&d->task);
+	if (d->fd < 0) { /* connect() is the first call */
+		d->fd = datagram_socket(&d->own);
+		LIVE_CHECK(!connect(d->fd, to, d->peer.size) && send(d->fd, "x", 1, 0) == 1,
+			   "send: %s", strerror(errno));
+	} else {
+		LIVE_CHECK(sendto(d->fd, "x", 1, 0, to, d->peer.size) == 1, "sendto: %s",
+			   strerror(errno));
+	}
+	return NULL;
+}
+
+static void connects_and_sends(const void *arg, void *out)
+{
+	struct datagrams *d = out;
+
+	d->peer = *(const struct connection_address *)arg;
+	d->fd = -1;
+	prctl(PR_SET_NAME, "java");
+	in_thread(sends_once, d);
+}
+
+static void binds(const void *unused, void *out)
+{
+	struct datagrams *d = out;
+
+	(void)unused;
+	d->fd = datagram_socket(&d->own);
+}
+
+static void answers(const void *arg, void *out)
+{
+	struct datagrams *d = out;
+	char byte;
+
+	*d = *(const struct datagrams *)arg;
+	LIVE_CHECK(recv(d->fd, &byte, 1, 0) == 1, "recv: %s", strerror(errno));
+	prctl(PR_SET_NAME, "java");
+	in_thread(sends_once, d);
+}
+
+/* Checks the kinds of all events, and that all from "first" on name the task. */
+static void expect_kinds(const uint32_t *kinds, size_t count, size_t first,
+			 const struct datagrams *d)
+{
+	for (size_t i = 0; i < count && i < live_seen.count; i++) {
+		const struct agentsh_ebpf_event *e = &live_seen.list[i];
+		const char *name = agentsh_ebpf_kind_name(kinds[i]), *differs;
+
+		ck_assert_str_eq(agentsh_ebpf_kind_name(e->kind), name);
+		ck_assert_int_eq(!(e->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED), i >= first);
+		differs = i < first ? NULL : expectation_task_differs(&d->task, e);
+		LIVE_CHECK(!differs, "%s: %s", name, differs);
+		LIVE_CHECK(i >= first || !expectation_has_task(e), "%s has a task", name);
+	}
+	ck_assert_uint_eq(live_seen.count, count);
+}
+
+static struct agentsh_ebpf_session *start_traffic(struct live_worker *worker,
+						  struct agentsh_ebpf_tracer **tracer)
+{
+	static struct live_cgroup cgroup;
+	struct agentsh_ebpf_session *session;
+
+	*tracer = connection_open(WITH_TRAFFIC);
+	live_cgroup_make(&cgroup, NULL);
+	session = live_attach(*tracer, &cgroup, SESSION_ID);
+	live_worker_start(worker, &cgroup);
+	return session;
+}
+
+START_TEST(first_data_and_progress)
+{
+	static const uint32_t kinds[] = {AGENTSH_EBPF_EVENT_CONNECT, AGENTSH_EBPF_EVENT_FIRST_DATA,
+					 AGENTSH_EBPF_EVENT_PROGRESS};
+	struct agentsh_ebpf_session *session;
+	struct agentsh_ebpf_tracer *tracer;
+	struct connection_address at;
+	struct live_worker worker;
+	struct datagrams d;
+	int fd = datagram_socket(&at);
+
+	session = start_traffic(&worker, &tracer);
+	live_worker_call(&worker, connects_and_sends, &at, sizeof(at), &d, sizeof(d));
+	live_detach(session);
+	live_worker_stop(&worker);
+	close(fd);
+	live_drain(tracer);
+	expect_kinds(kinds, LIVE_COUNT(kinds), 0, &d);
+}
+END_TEST
+
+/* Nobody owns a socket that only received; the first process that sends with it does. */
+START_TEST(owner_of_a_server)
+{
+	static const uint32_t kinds[] = {AGENTSH_EBPF_EVENT_UNANNOUNCED,
+					 AGENTSH_EBPF_EVENT_UDP_SEND, AGENTSH_EBPF_EVENT_FIRST_DATA,
+					 AGENTSH_EBPF_EVENT_CLOSED};
+	struct agentsh_ebpf_tracer *tracer;
+	struct live_worker worker;
+	struct datagrams d, answered;
+	int fd;
+
+	start_traffic(&worker, &tracer);
+	live_worker_call(&worker, binds, NULL, 0, &d, sizeof(d));
+	fd = datagram_socket(&d.peer);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, &d.own.sa.any, d.own.size), 1);
+	live_worker_call(&worker, answers, &d, sizeof(d), &answered, sizeof(answered));
+	live_worker_stop(&worker);
+	close(fd);
+	live_drain(tracer);
+	expect_kinds(kinds, LIVE_COUNT(kinds), 1, &answered);
+	for (size_t i = 0; i < live_seen.count; i++)
+		LIVE_CHECK(live_seen.list[i].flags & AGENTSH_EBPF_FLAG_INBOUND,
+			   "event %zu is not INBOUND", i);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("who");
@@ -246,5 +392,7 @@ int main(void)
 	tcase_add_loop_test(tcase, thread_is, 0, LIVE_COUNT(thread_cases));
 	tcase_add_loop_test(tcase, ring_worker_is, 0, 2);
 	tcase_add_loop_test(tcase, hidden, 0, 2);
+	tcase_add_test(tcase, first_data_and_progress);
+	tcase_add_test(tcase, owner_of_a_server);
 	return live_main(suite);
 }
