@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "live.h"
@@ -57,7 +56,7 @@ const char *exe_on_disk(struct exe_place *program, const char *from)
 /* The mount is visible to this process and its children only. */
 static void mount_tmpfs(struct exe_place *program)
 {
-	LIVE_CHECK(!unshare(CLONE_NEWNS) && !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL),
+	LIVE_CHECK(!unshare(CLONE_NEWNS) && !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL),
 		   "unshare: %s", strerror(errno));
 	LIVE_CHECK(!mount("none", program->directory, "tmpfs", 0, NULL), "tmpfs: %s",
 		   strerror(errno));
@@ -160,10 +159,10 @@ const char *exe_script(struct exe_place *program, const char *from)
 
 void exe_execute(const struct exe_place *program, char *const argv[])
 {
-	if (program->path[0])
-		execve(program->path, argv, environ);
-	else
-		syscall(SYS_execveat, program->fd, "", argv, environ, AT_EMPTY_PATH);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", program->fd);
+	execve(program->path[0] ? program->path : path, argv, environ);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
