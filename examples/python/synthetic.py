@@ -37,8 +37,10 @@ class Event(ctypes.Structure):
         ("remote_port", c_uint16), ("reserved0", c_uint16), ("error", c_int32), ("rtt_us", c_uint32),
         ("duration_ns", c_uint64), ("bytes_sent", c_uint64), ("bytes_received", c_uint64),
         ("local_addr", c_uint8 * 16), ("remote_addr", c_uint8 * 16), ("comm", c_char * 16),
-        ("retransmits", c_uint32), ("datagrams", c_uint32), ("ifindex", c_uint32),
-        ("reserved", c_uint8 * 60),
+        ("retransmits", c_uint32), ("packets_sent", c_uint32), ("ifindex", c_uint32),
+        ("exe_device", c_uint32), ("exe_inode", c_uint64), ("process_comm", c_char * 16),
+        ("container_pid", c_uint32), ("container_tgid", c_uint32), ("packets_received", c_uint32),
+        ("reserved", c_uint8 * 20),
     ]
 
     def remote(self):
@@ -64,7 +66,7 @@ class TracerOptions(ctypes.Structure):
                 ("udp_dedup_entries", c_uint32), ("on_event", EVENT_FN), ("event_ctx", c_void_p),
                 ("on_log", LOG_FN), ("log_ctx", c_void_p), ("simulate_missing", c_uint64),
                 ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32), ("max_sockets", c_uint32),
-                ("check_interval_ms", c_uint32)]
+                ("check_interval_ms", c_uint32), ("progress_interval_ms", c_uint32), ("reserved", c_uint32)]
 
 
 class SessionOptions(ctypes.Structure):
@@ -140,7 +142,8 @@ def trace(library):
     remote = ipaddress.ip_address("2001:db8::1")
     sent = Event(kind=EVENT_CONNECT, timestamp_ns=5, cgroup_id=6, socket_cookie=7, pid=8, tgid=9, ppid=10, uid=11,
                  gid=12, family=socket.AF_INET6, protocol=socket.IPPROTO_TCP, socket_type=socket.SOCK_STREAM,
-                 local_port=50000, remote_port=443, remote_addr=(c_uint8 * 16)(*remote.packed), comm=b"curl")
+                 local_port=50000, remote_port=443, remote_addr=(c_uint8 * 16)(*remote.packed), comm=b"curl",
+                 process_comm=b"curl", exe_inode=13, exe_device=0xfe01, container_pid=2, container_tgid=3)
     for _ in range(3):
         check(library.agentsh_ebpf_inject(session, sent) == 0, "inject")
     expected = Event.from_buffer_copy(sent)

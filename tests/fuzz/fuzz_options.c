@@ -30,6 +30,12 @@ static void check_tracer(const void *options)
 	FUZZ_CHECK(to.udp_dedup_entries >= 16 && to.udp_dedup_entries <= 1 << 24);
 	FUZZ_CHECK(to.wakeup_delay_us >= 50 && to.wakeup_delay_us <= 1000000);
 	FUZZ_CHECK(!(to.simulate_missing >> AGENTSH_CHECK_COUNT));
+	FUZZ_CHECK(!to.progress_interval_ms ||
+		   (to.hooks & AGENTSH_EBPF_HOOK_TRAFFIC && to.progress_interval_ms >= 100 &&
+		    to.progress_interval_ms <= 86400000));
+	FUZZ_CHECK(!(to.hooks & AGENTSH_EBPF_HOOK_TRAFFIC) ||
+		   to.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+	FUZZ_CHECK(!to.reserved);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -25,6 +25,7 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 {
 	FUZZ_CHECK(!ctx);
 	FUZZ_CHECK(!event->comm[sizeof(event->comm) - 1]);
+	FUZZ_CHECK(!event->process_comm[sizeof(event->process_comm) - 1]);
 	called++;
 	return answer;
 }
@@ -81,7 +82,7 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	size_t size;
 	unsigned char *data = make_record(in, &size);
 	const struct agentsh_record *rec = (void *)data;
-	bool good = (size == 160 || size == 200) && data[0] == AGENTSH_RECORD_VERSION &&
+	bool good = (size == 192 || size == 240) && data[0] == AGENTSH_RECORD_VERSION &&
 		    rec->head.slot < SLOTS;
 	int count = batch->count, ret;
 	uint64_t calls = called;
@@ -114,6 +115,8 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 		FUZZ_CHECK(e->kind == rec->head.kind && e->flags == rec->head.flags);
 		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->task.tgid);
 		FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
+		FUZZ_CHECK(!e->process_comm[sizeof(e->process_comm) - 1]);
+		FUZZ_CHECK(e->exe_inode == rec->task.exe_inode);
 		FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));
 		FUZZ_CHECK(!memcmp(e->remote_addr, rec->remote_addr, sizeof(e->remote_addr)));
 	}

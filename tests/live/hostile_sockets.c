@@ -210,8 +210,7 @@ static uint32_t check_mptcp(const struct hostile_result *r)
 				   hostile_differs(&r->want[0], e));
 		connects += e->kind == CONNECT;
 		if (e->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED)
-			LIVE_CHECK(!e->tgid && !e->uid && !e->cgroup_id && !e->comm[0],
-				   "a task in an UNATTRIBUTED event");
+			LIVE_CHECK(!expectation_has_task(e), "a task in an UNATTRIBUTED event");
 		else if (!kernel_hides_tasks())
 			LIVE_CHECK(e->tgid == w->tgid && e->uid == w->uid &&
 					   e->cgroup_id == w->cgroup_id,

@@ -146,13 +146,15 @@ static void expect_socket(const struct agentsh_ebpf_event *e, const struct accep
 
 static void expect_task(const struct agentsh_ebpf_event *e, bool known)
 {
-	const struct agentsh_ebpf_event *w = &listener.task.want;
+	struct expectation want = listener.task;
+	const char *differs;
 
-	CONNECTION_SAME(e->tgid, known ? w->tgid : 0);
-	CONNECTION_SAME(e->pid, known ? w->pid : 0);
-	CONNECTION_SAME(e->uid, known ? w->uid : 0);
-	CONNECTION_SAME(e->cgroup_id, known ? w->cgroup_id : 0);
-	LIVE_CHECK(!strcmp(e->comm, known ? w->comm : ""), "comm is %s", e->comm);
+	if (connection_errors_hidden)
+		expectation_hide_task(&want);
+	differs = known ? expectation_task_differs(&want, e) : NULL;
+	LIVE_CHECK(!differs, "%s: %s", agentsh_ebpf_kind_name(e->kind), differs);
+	LIVE_CHECK(expectation_has_task(e) == known, "%s: %s task", agentsh_ebpf_kind_name(e->kind),
+		   known ? "no" : "a");
 }
 
 /* Exactly one ACCEPTED and one CLOSED. */

@@ -127,6 +127,46 @@ static void own_pidns(const void *unused, void *out)
 	live_forked(CLONE_NEWPID, calls_make_all, unused, out, sizeof(struct call_expectations));
 }
 
+static void own_pidns_twice(const void *unused, void *out)
+{
+	live_forked(CLONE_NEWPID, own_pidns, unused, out, sizeof(struct call_expectations));
+}
+
+static void thread_in_own_pidns(const void *unused, void *out)
+{
+	live_forked(CLONE_NEWPID, second_thread, unused, out, sizeof(struct call_expectations));
+}
+
+/* Only later children are in the new namespace, not the caller of unshare(). */
+static void pidns_for_children(const void *unused, void *out)
+{
+	LIVE_CHECK(!unshare(CLONE_NEWPID), "unshare: %s", strerror(errno));
+	calls_make_all(unused, out);
+}
+
+static void enter_pidns(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	LIVE_CHECK(fd >= 0 && !setns(fd, CLONE_NEWPID), "%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* Enters a namespace that another process has made, as "docker exec" does. */
+static void joined_pidns(const void *unused, void *out)
+{
+	struct live_worker first;
+	char path[64];
+
+	LIVE_CHECK(!unshare(CLONE_NEWPID), "unshare: %s", strerror(errno));
+	live_worker_start(&first, NULL);
+	enter_pidns("/proc/self/ns/pid");
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", (int)first.pid);
+	enter_pidns(path);
+	live_forked(0, calls_make_all, unused, out, sizeof(struct call_expectations));
+	live_worker_stop(&first);
+}
+
 static const struct caller {
 	const char *name;
 	live_fn fn;
@@ -143,6 +183,10 @@ static const struct caller {
 	{"another user", other_user, false},
 	{"user namespace", own_userns, false},
 	{"PID namespace", own_pidns, false},
+	{"PID namespace in a PID namespace", own_pidns_twice, false},
+	{"second thread in a PID namespace", thread_in_own_pidns, false},
+	{"PID namespace for children", pidns_for_children, false},
+	{"PID namespace of another process", joined_pidns, false},
 };
 
 /* ---- tests -------------------------------------------------------------- */
@@ -198,6 +242,12 @@ START_TEST(callers_differ)
 	live_worker_call(&worker, own_pidns, NULL, 0, &expectations, sizeof(expectations));
 	ck_assert_uint_ne(t->want.pid, 1);
 	ck_assert_uint_eq(t->want.ppid, worker.pid);
+	ck_assert_uint_eq(t->want.container_tgid, 1);
+	live_worker_stop(&worker);
+	live_worker_start(&worker, &session);
+	live_worker_call(&worker, joined_pidns, NULL, 0, &expectations, sizeof(expectations));
+	ck_assert_uint_gt(t->want.container_tgid, 1);
+	ck_assert_uint_ne(t->want.container_tgid, t->want.tgid);
 	live_worker_stop(&worker);
 }
 END_TEST

@@ -46,6 +46,16 @@ static void deeper(const void *unused, void *out)
 	live_forked(CLONE_NEWPID, calls_make_all, unused, out, sizeof(struct call_expectations));
 }
 
+static void much_deeper(const void *unused, void *out)
+{
+	live_forked(CLONE_NEWPID, deeper, unused, out, sizeof(struct call_expectations));
+}
+
+static void deeper_thread(const void *unused, void *out)
+{
+	live_forked(CLONE_NEWPID, second_thread, unused, out, sizeof(struct call_expectations));
+}
+
 /* ---- the host ----------------------------------------------------------- */
 
 /* Compares the worker's expectations with the events; a difference fails the host. */
@@ -65,6 +75,21 @@ static void trace(struct agentsh_ebpf_tracer *tracer, struct live_worker *worker
 		   differs ? differs : "no expectations");
 }
 
+/* In a worker of its own: a process cannot unshare twice in a row. */
+static void trace_deeper(struct agentsh_ebpf_tracer *tracer, live_fn fn, const char *caller)
+{
+	const struct agentsh_ebpf_event *e = live_seen.list;
+	struct live_worker worker;
+
+	live_worker_start(&worker, &session);
+	trace(tracer, &worker, fn, caller);
+	/* the number in the host's namespace, not 1, which getpid() returns there */
+	LIVE_CHECK(e->ns_tgid > (uint32_t)worker.pid && e->container_tgid == 1,
+		   "%s: ns_tgid is %u, container_tgid is %u", caller, e->ns_tgid,
+		   e->container_tgid);
+	live_worker_stop(&worker);
+}
+
 static void host(const void *unused, void *out)
 {
 	struct agentsh_ebpf_tracer *tracer;
@@ -82,14 +107,17 @@ static void host(const void *unused, void *out)
 	LIVE_CHECK(e->ns_tgid == (uint32_t)worker.pid && e->ns_pid == (uint32_t)worker.pid,
 		   "ns_tgid is %u, fork() returned %d", e->ns_tgid, (int)worker.pid);
 	LIVE_CHECK(e->tgid != e->ns_tgid, "the same number in both namespaces");
+	LIVE_CHECK(e->container_tgid == e->ns_tgid && e->container_pid == e->ns_pid,
+		   "container_tgid is %u", e->container_tgid);
 	trace(tracer, &worker, second_thread, "second thread");
 	LIVE_CHECK(e->ns_tgid == (uint32_t)worker.pid && e->ns_pid != e->ns_tgid,
 		   "ns_pid %u, ns_tgid %u of a second thread of %d", e->ns_pid, e->ns_tgid,
 		   (int)worker.pid);
-	trace(tracer, &worker, deeper, "in a deeper PID namespace");
-	/* the number in the host's namespace, not 1, which getpid() returns there */
-	LIVE_CHECK(e->ns_tgid > (uint32_t)worker.pid, "ns_tgid is %u", e->ns_tgid);
 	live_worker_stop(&worker);
+	trace_deeper(tracer, deeper, "in a deeper PID namespace");
+	trace_deeper(tracer, much_deeper, "in two deeper PID namespaces");
+	trace_deeper(tracer, deeper_thread, "second thread in a deeper PID namespace");
+	LIVE_CHECK(e->container_pid == 2, "container_pid is %u", e->container_pid);
 	live_close(tracer);
 	*(int *)out = 1;
 }
@@ -156,7 +184,7 @@ static void stranger_calls(const void *beside, void *out)
 	live_worker_call(&deep, host_begins, NULL, 0, &pid, sizeof(pid));
 	LIVE_CHECK(pid == 1, "the host is process %d", pid);
 	if (*(const bool *)beside) {
-		/* back to the first namespace: a process cannot unshare twice in a row */
+		/* back to the first namespace */
 		LIVE_CHECK(!setns(own, CLONE_NEWPID) && !unshare(CLONE_NEWPID), "setns: %s",
 			   strerror(errno));
 		live_worker_start(&stranger, &session);

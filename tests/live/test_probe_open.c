@@ -11,7 +11,7 @@
 #include "live.h"
 #include "traffic.h"
 
-#define CHECKS 24
+#define CHECKS 26
 #define BIT(check) (1ULL << (check))
 #define ALL_SENDS (BIT(AGENTSH_EBPF_CHECK_SENDMSG4) | BIT(AGENTSH_EBPF_CHECK_SENDMSG6))
 #define ALL_CONNECTS (BIT(AGENTSH_EBPF_CHECK_CONNECT4) | BIT(AGENTSH_EBPF_CHECK_CONNECT6))
@@ -20,6 +20,9 @@
 	 BIT(AGENTSH_EBPF_CHECK_LOCKDOWN))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
 #define UDP_HOOK AGENTSH_EBPF_HOOK_UDP
+#define LIFE_HOOK AGENTSH_EBPF_HOOK_LIFECYCLE
+#define TRAFFIC_HOOK AGENTSH_EBPF_HOOK_TRAFFIC
+#define WITH_TRAFFIC (CONNECT_HOOK | LIFE_HOOK | TRAFFIC_HOOK)
 
 static struct live_cgroup cgroup;
 
@@ -131,7 +134,9 @@ START_TEST(optional_ones)
 		LIVE_CHECK(kernel_attached(cgroup.fd) == (sends ? 4 : 2), "without %s: links",
 			   name);
 		LIVE_CHECK(!e.ppid == !task && !e.process_start_ns == !task && !e.ns_pid == !task &&
-				   !e.ns_tgid == !task,
+				   !e.ns_tgid == !task && !e.container_pid == !task &&
+				   !e.container_tgid == !task && !e.exe_inode == !task &&
+				   !e.process_comm[0] == !task && (!e.exe_device || task),
 			   "without %s: ppid %u, start %llu, ns_pid %u", name, e.ppid,
 			   (unsigned long long)e.process_start_ns, e.ns_pid);
 		LIVE_CHECK(e.comm[0], "without %s: no comm", name);
@@ -159,6 +164,16 @@ static const struct {
 	{0, UDP_HOOK, 0, ALL_SENDS, -EOPNOTSUPP, 0, ""},
 	{0, CONNECT_HOOK, 0, ALL_SENDS, 0, CONNECT_HOOK, NULL},
 	{0, 0, UDP_HOOK, ALL_CONNECTS | ALL_SENDS, -EINVAL, 0, "cgroup/sendmsg4,cgroup/sendmsg6"},
+	{0, WITH_TRAFFIC, 0, 0, 0, WITH_TRAFFIC, NULL},
+	{0, WITH_TRAFFIC, 0, BIT(AGENTSH_EBPF_CHECK_INET_EGRESS), 0, CONNECT_HOOK | LIFE_HOOK,
+	 NULL},
+	{0, WITH_TRAFFIC, 0, BIT(AGENTSH_EBPF_CHECK_INET_INGRESS), 0, CONNECT_HOOK | LIFE_HOOK,
+	 NULL},
+	{0, WITH_TRAFFIC, TRAFFIC_HOOK, BIT(AGENTSH_EBPF_CHECK_INET_EGRESS), -EINVAL, 0,
+	 "cgroup_skb/egress,simulated"},
+	{0, WITH_TRAFFIC, 0, BIT(AGENTSH_EBPF_CHECK_SOCK_OPS), 0, CONNECT_HOOK, NULL},
+	{0, WITH_TRAFFIC, TRAFFIC_HOOK, BIT(AGENTSH_EBPF_CHECK_SOCK_RELEASE), -EINVAL, 0,
+	 "cgroup/sock_release,simulated"},
 	{AGENTSH_EBPF_MODE_REQUIRED, 0, 0, BIT(AGENTSH_EBPF_CHECK_SENDMSG4), -EINVAL, 0,
 	 "cgroup/sendmsg4,simulated"},
 	{AGENTSH_EBPF_MODE_REQUIRED, 0, 0, BIT(AGENTSH_EBPF_CHECK_SENDMSG6), -EINVAL, 0,
@@ -259,7 +274,7 @@ static void count_sessions(const void *unused, void *unused_out)
 {
 	const struct agentsh_ebpf_tracer_options options = {
 		.hooks = CONNECT_HOOK | UDP_HOOK | AGENTSH_EBPF_HOOK_LIFECYCLE |
-			 AGENTSH_EBPF_HOOK_ACCEPT,
+			 AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC,
 	};
 	struct rlimit before;
 

@@ -144,6 +144,12 @@ static const struct option_case {
 	{AT(hooks), 15, 0},
 	{AT(hooks), 16, -EINVAL},
 	{AT(hooks), 17, -EINVAL},
+	{AT(hooks), 20, -EINVAL},
+	{AT(hooks), 21, 0},
+	{AT(hooks), 25, -EINVAL},
+	{AT(hooks), 31, 0},
+	{AT(hooks), 32, -EINVAL},
+	{AT(hooks), 33, -EINVAL},
 	{AT(hooks), 0x80000001, -EINVAL},
 	{AT(required_hooks), 1, 0},
 	{AT(required_hooks), 4, -EINVAL},
@@ -161,8 +167,12 @@ static const struct option_case {
 	{AT(check_interval_ms), 86400000, 0},
 	{AT(check_interval_ms), 86400001, -ERANGE},
 	{AT(check_interval_ms), UINT32_MAX, 0},
-	{AT(simulate_missing), 1 << 23, 0},
-	{AT(simulate_missing), 1 << 24, -EINVAL},
+	{AT(progress_interval_ms), 1, -EINVAL},
+	{AT(progress_interval_ms), 100, -EINVAL},
+	{AT(reserved), 1, -EINVAL},
+	{AT(reserved), 0x80000000, -EINVAL},
+	{AT(simulate_missing), 1 << 25, 0},
+	{AT(simulate_missing), 1 << 26, -EINVAL},
 	{AT(flags), 1, 0},
 	{AT(flags), 3, 0},
 	{AT(flags), 4, -EINVAL},
@@ -249,7 +259,8 @@ END_TEST
 START_TEST(hooks_built)
 {
 	const uint32_t all = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT;
+			     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
+			     AGENTSH_EBPF_HOOK_TRAFFIC;
 	const uint32_t built = agentsh_ebpf_hooks_built();
 	struct agentsh_ebpf_tracer_options o = {
 		.size = sizeof(o),
@@ -276,6 +287,44 @@ START_TEST(hooks_built)
 	o.hooks = AGENTSH_EBPF_HOOK_UDP;
 	o.required_hooks = 0;
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EOPNOTSUPP);
+}
+END_TEST
+
+/* Only a tracer with the hook TRAFFIC has an interval; the messages name what is missing. */
+START_TEST(progress_interval)
+{
+	static const struct {
+		uint32_t value;
+		int ret;
+	} rows[] = {
+		{0, 0},	       {1, -ERANGE},	    {99, -ERANGE},	   {100, 0},
+		{86400000, 0}, {86400001, -ERANGE}, {UINT32_MAX, -ERANGE},
+	};
+	struct agentsh_ebpf_tracer_options o = {
+		.size = sizeof(o),
+		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE |
+			 AGENTSH_EBPF_HOOK_TRAFFIC,
+	};
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	struct agentsh_ebpf_tracer *tracer;
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		o.progress_interval_ms = rows[i].value;
+		ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), rows[i].ret);
+		if (rows[i].ret)
+			unit_expect_error(&err, rows[i].ret, OPTIONS, "progress_interval_ms");
+		else
+			unit_attach(tracer, 1);
+		agentsh_ebpf_tracer_close(tracer);
+	}
+	o.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE;
+	o.progress_interval_ms = 100;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EINVAL);
+	unit_expect_error(&err, -EINVAL, OPTIONS, "TRAFFIC (16)");
+	o.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_TRAFFIC;
+	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), -EINVAL);
+	unit_expect_error(&err, -EINVAL, OPTIONS, "TRAFFIC (16) needs LIFECYCLE (4)");
 }
 END_TEST
 
@@ -324,6 +373,7 @@ int main(void)
 	tcase_add_loop_test(tcase, option_limits, 0, (int)UNIT_COUNT(option_cases));
 	tcase_add_test(tcase, page_size_is_a_limit);
 	tcase_add_test(tcase, hooks_built);
+	tcase_add_test(tcase, progress_interval);
 	tcase_add_test(tcase, session_reserved);
 	tcase_add_test(tcase, error_is_written_each_time);
 	return unit_main(suite);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 
 #include "ring/decode.h"
 #include "ring/deliver.h"
@@ -31,7 +32,7 @@ START_TEST(encode_and_decode)
 		memset(&record, 0xa5, sizeof(record));
 		memset(&got, 0xa5, sizeof(got));
 		size = agentsh_encode(&put, &state, &record);
-		ck_assert_uint_eq(size, unit_has_outcome(&put) ? 200 : 160);
+		ck_assert_uint_eq(size, unit_has_outcome(&put) ? 240 : 192);
 		ck_assert_int_eq(agentsh_decode(&record, size, &got, &origin), 0);
 		unit_expect_event(&got, &put, 77, put.session_lost);
 		ck_assert_uint_eq(origin.slot, 3);
@@ -60,11 +61,11 @@ START_TEST(sizes)
 		memset(&event, 0x5a, sizeof(event));
 		before = event;
 		ret = agentsh_decode(data, size, &event, &origin);
-		if (size == 160 || size == 200) {
+		if (size == 192 || size == 240) {
 			ck_assert_int_eq(ret, 0);
 			ck_assert_uint_eq(origin.ring_bytes, size + 8);
 			ck_assert_int_eq(event.error,
-					 size == 200 ? AGENTSH_RECORD_VERSION * 0x01010101 : 0);
+					 size == 240 ? AGENTSH_RECORD_VERSION * 0x01010101 : 0);
 		} else {
 			ck_assert_int_eq(ret, -EBADMSG);
 			ck_assert_mem_eq(&event, &before, sizeof(event));
@@ -112,20 +113,26 @@ END_TEST
 
 START_TEST(all_ones)
 {
-	unsigned char data[200];
+	unsigned char data[240];
 	struct agentsh_ebpf_event event;
 	struct agentsh_origin origin;
 
 	memset(data, 0xff, sizeof(data));
-	ck_assert_int_eq(agentsh_decode(data, 160, &event, &origin), -EBADMSG);
-	ck_assert_int_eq(agentsh_decode(data, 200, &event, &origin), -EBADMSG);
+	ck_assert_int_eq(agentsh_decode(data, 192, &event, &origin), -EBADMSG);
+	ck_assert_int_eq(agentsh_decode(data, 240, &event, &origin), -EBADMSG);
 	data[0] = AGENTSH_RECORD_VERSION;
-	for (size_t size = 160; size <= 200; size += 40) {
+	for (size_t size = 192; size <= 240; size += 48) {
 		ck_assert_int_eq(agentsh_decode(data, size, &event, &origin), 0);
 		ck_assert_uint_eq(event.kind, 0xff);
 		ck_assert_uint_eq(event.flags, 0xffff);
 		ck_assert_uint_eq(event.session_lost, UINT64_MAX);
 		ck_assert_uint_eq(strlen(event.comm), sizeof(event.comm) - 1);
+		ck_assert_uint_eq(strlen(event.process_comm), sizeof(event.process_comm) - 1);
+		ck_assert_uint_eq(event.exe_inode, UINT64_MAX);
+		ck_assert_uint_eq(event.exe_device, UINT32_MAX);
+		ck_assert_uint_eq(event.container_pid, UINT32_MAX);
+		ck_assert_uint_eq(event.container_tgid, UINT32_MAX);
+		ck_assert_uint_eq(event.packets_received, size == 240 ? UINT32_MAX : 0);
 		ck_assert_uint_eq(origin.slot, UINT16_MAX);
 		ck_assert_uint_eq(event.ifindex, UINT32_MAX);
 		/* members that no record has are zero, whatever the record contains */
@@ -137,6 +144,51 @@ START_TEST(all_ones)
 }
 END_TEST
 
+/*
+ * The kernel has 12 bits of major and 20 bits of minor in a row. stat(2) shows the low 8
+ * bits of the minor number below the major number and the other 12 above it; major() and
+ * minor() of the C library take that apart.
+ */
+START_TEST(exe_device)
+{
+	static const uint32_t majors[] = {0, 1, 8, 253, 255, 256, 259, 2048, 4095};
+	static const uint32_t minors[] = {0, 1, 27, 254, 255, 256, 257, 65535, 65536, 0xfffff};
+
+	for (size_t i = 0; i < UNIT_COUNT(majors); i++) {
+		for (size_t k = 0; k < UNIT_COUNT(minors); k++) {
+			dev_t device = makedev(majors[i], minors[k]);
+			struct agentsh_ebpf_event put = {.exe_device = (uint32_t)device}, got;
+			struct agentsh_record_outcome record;
+			struct agentsh_origin origin;
+			size_t size = agentsh_encode(&put, &state, &record);
+
+			ck_assert_uint_eq(put.exe_device, device);
+			ck_assert_uint_eq(record.base.task.exe_device, majors[i] << 20 | minors[k]);
+			ck_assert_int_eq(agentsh_decode(&record, size, &got, &origin), 0);
+			ck_assert_uint_eq(got.exe_device, device);
+			ck_assert_uint_eq(major(got.exe_device), majors[i]);
+			ck_assert_uint_eq(minor(got.exe_device), minors[k]);
+		}
+	}
+}
+END_TEST
+
+/* No two bits of either encoding become one. */
+START_TEST(exe_device_any)
+{
+	for (int i = 0; i < 100000; i++) {
+		struct agentsh_ebpf_event put = {.exe_device = (uint32_t)(unit_random() >> 32)},
+					  got;
+		struct agentsh_record_outcome record;
+		struct agentsh_origin origin;
+		size_t size = agentsh_encode(&put, &state, &record);
+
+		ck_assert_int_eq(agentsh_decode(&record, size, &got, &origin), 0);
+		ck_assert_uint_eq(got.exe_device, put.exe_device);
+	}
+}
+END_TEST
+
 START_TEST(any_bytes)
 {
 	unsigned char data[400];
@@ -144,7 +196,7 @@ START_TEST(any_bytes)
 	struct agentsh_origin origin;
 
 	for (int i = 0; i < 100000; i++) {
-		size_t size = unit_below(2) ? (unit_below(2) ? 160 : 200) : unit_below(400);
+		size_t size = unit_below(2) ? (unit_below(2) ? 192 : 240) : unit_below(400);
 
 		for (size_t k = 0; k < sizeof(data); k += 8) {
 			uint64_t r = unit_random();
@@ -153,8 +205,10 @@ START_TEST(any_bytes)
 		}
 		if (unit_below(2))
 			data[0] = AGENTSH_RECORD_VERSION;
-		if (!agentsh_decode(data, size, &event, &origin))
-			ck_assert_uint_lt(strlen(event.comm), sizeof(event.comm));
+		if (agentsh_decode(data, size, &event, &origin))
+			continue;
+		ck_assert_uint_lt(strlen(event.comm), sizeof(event.comm));
+		ck_assert_uint_lt(strlen(event.process_comm), sizeof(event.process_comm));
 	}
 }
 END_TEST
@@ -260,6 +314,8 @@ int main(void)
 	tcase_add_test(tcase, versions);
 	tcase_add_test(tcase, unaligned);
 	tcase_add_test(tcase, all_ones);
+	tcase_add_test(tcase, exe_device);
+	tcase_add_test(tcase, exe_device_any);
 	tcase_add_test(tcase, any_bytes);
 	tcase_add_test(tcase, malformed);
 	tcase_add_test(tcase, lost_never_falls);

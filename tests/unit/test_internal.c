@@ -208,6 +208,8 @@ START_TEST(defaults)
 		ck_assert_uint_eq(to.wakeup_delay_us, 1000);
 		ck_assert_uint_eq(to.max_sockets, 65536);
 		ck_assert_uint_eq(to.check_interval_ms, 10000);
+		ck_assert_uint_eq(to.progress_interval_ms, 0);
+		ck_assert_uint_eq(to.reserved, 0);
 		ck_assert(!to.on_event);
 		ck_assert_ptr_null(to.event_ctx);
 		ck_assert(!to.on_log);
@@ -227,11 +229,13 @@ START_TEST(largest)
 		.udp_dedup_entries = 1 << 24,
 		.wakeup_delay_us = 1000000,
 		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
-		.hooks = AGENTSH_EBPF_HOOK_CONNECT,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE |
+			 AGENTSH_EBPF_HOOK_TRAFFIC,
 		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
-		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_SENDMSG6,
+		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_INET_EGRESS,
 		.max_sockets = 1 << 22,
 		.check_interval_ms = UINT32_MAX,
+		.progress_interval_ms = 86400000,
 	};
 	struct agentsh_ebpf_tracer_options to;
 

@@ -43,7 +43,7 @@ START_TEST(capacity_of_outcomes)
 	while (!agentsh_ebpf_inject(session, &event))
 		n++;
 	ck_assert_uint_eq(n, (UNIT_RING_SMALL - 1) / UNIT_RING_BYTES_OUTCOME);
-	/* 19 records of 208 bytes leave 144 bytes, in which no record fits */
+	/* 16 records of 248 bytes leave 128 bytes, in which no record fits */
 	ck_assert_int_eq(unit_inject(session, 0), -ENOBUFS);
 	ck_assert_uint_eq(unit_drain(tracer), n);
 	agentsh_ebpf_tracer_close(tracer);

@@ -19,6 +19,9 @@ static const struct named kinds[] = {
 	{AGENTSH_EBPF_EVENT_CLOSED, "closed"},
 	{AGENTSH_EBPF_EVENT_ACCEPTED, "accepted"},
 	{AGENTSH_EBPF_EVENT_SESSION_BLIND, "session_blind"},
+	{AGENTSH_EBPF_EVENT_FIRST_DATA, "first_data"},
+	{AGENTSH_EBPF_EVENT_PROGRESS, "progress"},
+	{AGENTSH_EBPF_EVENT_UNANNOUNCED, "unannounced"},
 };
 
 static const struct named protocols[] = {
@@ -29,10 +32,9 @@ static const struct named protocols[] = {
 };
 
 static const struct named hooks[] = {
-	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},
-	{AGENTSH_EBPF_HOOK_UDP, "udp"},
-	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},
-	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
+	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},	    {AGENTSH_EBPF_HOOK_UDP, "udp"},
+	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"}, {AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
+	{AGENTSH_EBPF_HOOK_TRAFFIC, "traffic"},
 };
 
 static const struct named steps[] = {

@@ -7,13 +7,14 @@
 
 #include "unit.h"
 
-#define CHECKS 24
+#define CHECKS 26
 #define BIT(check) (1ULL << (check))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
 #define UDP_HOOK AGENTSH_EBPF_HOOK_UDP
 #define LIFE_HOOK AGENTSH_EBPF_HOOK_LIFECYCLE
 #define ACCEPT_HOOK AGENTSH_EBPF_HOOK_ACCEPT
-#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | LIFE_HOOK | ACCEPT_HOOK)
+#define TRAFFIC_HOOK AGENTSH_EBPF_HOOK_TRAFFIC
+#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK)
 
 /* Repeated here, because hosts and operators rely on each value. */
 static const struct {
@@ -42,15 +43,19 @@ static const struct {
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
 	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | LIFE_HOOK},
+	 CONNECT_HOOK | LIFE_HOOK | TRAFFIC_HOOK},
 	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | LIFE_HOOK},
+	 CONNECT_HOOK | LIFE_HOOK | TRAFFIC_HOOK},
 	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
-	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", LIFE_HOOK | ACCEPT_HOOK},
-	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10", LIFE_HOOK | ACCEPT_HOOK},
+	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF",
+	 LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK},
+	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10",
+	 LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK},
 	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 	{23, "bind6", 0, EINVAL, "cgroup/bind6", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
+	{24, "inet_ingress", 0, EINVAL, "cgroup_skb/ingress", "CONFIG_CGROUP_BPF", TRAFFIC_HOOK},
+	{25, "inet_egress", 0, EINVAL, "cgroup_skb/egress", "CONFIG_CGROUP_BPF", TRAFFIC_HOOK},
 };
 
 _Static_assert(UNIT_COUNT(table) == CHECKS, "all are here");
@@ -214,9 +219,9 @@ END_TEST
 
 START_TEST(hooks_simulated_together)
 {
-	const uint64_t all = 0xffULL << 16;
+	const uint64_t all = 0x3ffULL << 16;
 
-	for (uint64_t some = 1; some < 256; some += some < 16 ? 1 : 15) {
+	for (uint64_t some = 1; some < 1024; some += some < 16 ? 1 : 15) {
 		struct agentsh_ebpf_capabilities c = probe(some << 16);
 
 		expect_coherent(&c);
@@ -227,6 +232,8 @@ START_TEST(hooks_simulated_together)
 			ck_assert(!(c.hooks & UDP_HOOK));
 		if (some & (16 | 64 | 128))
 			ck_assert(!(c.hooks & ACCEPT_HOOK));
+		if (some & 0x333) /* TRAFFIC requires LIFECYCLE, which requires CONNECT */
+			ck_assert(!(c.hooks & TRAFFIC_HOOK));
 	}
 }
 END_TEST
@@ -308,12 +315,12 @@ START_TEST(names_and_hints)
 		ck_assert_str_eq(agentsh_ebpf_coverage_note(beyond[i]), "");
 	}
 	ck_assert_str_eq(agentsh_ebpf_check_name(CHECKS), "unknown");
-	ck_assert_str_eq(agentsh_ebpf_coverage_name(AGENTSH_EBPF_COVERAGE_OTHER_FAMILY + 1),
+	ck_assert_str_eq(agentsh_ebpf_coverage_name(AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION + 1),
 			 "unknown");
 	for (uint32_t i = 0; i < UNIT_COUNT(statuses); i++)
 		ck_assert_str_eq(agentsh_ebpf_status_name(i), statuses[i]);
 	ck_assert_str_eq(agentsh_ebpf_status_name(5), "unknown");
-	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_OTHER_FAMILY; i++) {
+	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION; i++) {
 		ck_assert_str_ne(agentsh_ebpf_coverage_name(i), "unknown");
 		ck_assert_str_ne(agentsh_ebpf_coverage_note(i), "");
 		for (uint32_t k = 0; k < i; k++)

@@ -81,9 +81,9 @@ START_TEST(single_outcome_member)
 {
 	struct agentsh_ebpf_tracer *tracer = unit_open_ring(UNIT_RING_SMALL);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 7);
-	struct agentsh_ebpf_event put[7], got[7];
+	struct agentsh_ebpf_event put[8], got[8];
 
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 8; i++)
 		put[i] = unit_event((uint64_t)i);
 	put[0].error = -1;
 	put[1].rtt_us = 1;
@@ -91,11 +91,12 @@ START_TEST(single_outcome_member)
 	put[3].bytes_sent = 1ULL << 32;
 	put[4].bytes_received = 1;
 	put[5].retransmits = 1;
-	put[6].datagrams = 1U << 31;
-	for (int i = 0; i < 7; i++)
+	put[6].packets_sent = 1U << 31;
+	put[7].packets_received = 1;
+	for (int i = 0; i < 8; i++)
 		ck_assert_int_eq(agentsh_ebpf_inject(session, &put[i]), 0);
-	ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 7, 0), 7);
-	for (int i = 0; i < 7; i++)
+	ck_assert_int_eq(agentsh_ebpf_read(tracer, got, 8, 0), 8);
+	for (int i = 0; i < 8; i++)
 		unit_expect_event(&got[i], &put[i], 7, 0);
 	agentsh_ebpf_tracer_close(tracer);
 }
@@ -113,12 +114,14 @@ START_TEST(library_members)
 	put.reserved0 = 97;
 	memset(put.reserved, 0xff, sizeof(put.reserved));
 	memset(put.comm, 'x', sizeof(put.comm));
+	memset(put.process_comm, 'y', sizeof(put.process_comm));
 	before = put;
 	ck_assert_int_eq(agentsh_ebpf_inject(session, &put), 0);
 	ck_assert_mem_eq(&put, &before, sizeof(put));
 	ck_assert_int_eq(agentsh_ebpf_read(tracer, &got, 1, 0), 1);
 	unit_expect_event(&got, &put, 0, 0);
 	ck_assert_str_eq(got.comm, "xxxxxxxxxxxxxxx");
+	ck_assert_str_eq(got.process_comm, "yyyyyyyyyyyyyyy");
 	agentsh_ebpf_tracer_close(tracer);
 }
 END_TEST

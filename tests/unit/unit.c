@@ -120,7 +120,7 @@ static void random_bytes(void *to, size_t size)
 struct agentsh_ebpf_event unit_random_event(void)
 {
 	struct agentsh_ebpf_event event;
-	uint32_t some = unit_below(3) ? unit_below(128) : 0;
+	uint32_t some = unit_below(3) ? unit_below(256) : 0;
 
 	random_bytes(&event, sizeof(event));
 	event.kind &= 0xff;
@@ -139,14 +139,16 @@ struct agentsh_ebpf_event unit_random_event(void)
 	if (!(some & 32))
 		event.retransmits = 0;
 	if (!(some & 64))
-		event.datagrams = 0;
+		event.packets_sent = 0;
+	if (!(some & 128))
+		event.packets_received = 0;
 	return event;
 }
 
 bool unit_has_outcome(const struct agentsh_ebpf_event *e)
 {
 	return e->error || e->rtt_us || e->duration_ns || e->bytes_sent || e->bytes_received ||
-	       e->retransmits || e->datagrams;
+	       e->retransmits || e->packets_sent || e->packets_received;
 }
 
 int unit_inject(struct agentsh_ebpf_session *session, uint64_t number)
@@ -188,6 +190,7 @@ void unit_expect_event(const struct agentsh_ebpf_event *got, const struct agents
 	want.session_id = session_id;
 	want.session_lost = session_lost;
 	want.comm[sizeof(want.comm) - 1] = '\0';
+	want.process_comm[sizeof(want.process_comm) - 1] = '\0';
 	want.reserved0 = 0;
 	memset(want.reserved, 0, sizeof(want.reserved));
 	if (!memcmp(got, &want, sizeof(want))) /* an assertion per byte takes minutes */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs the kernel modules of protocols that the live tests use, in the order in which init loads
+# Packs the kernel modules that the live tests use, in the order in which init loads
 # them. A kernel that lacks a module, or has it built in, is left without it.
 # Usage: modules.sh TREE OUTPUT
 #   TREE    directory that packages.sh has printed
@@ -11,7 +11,7 @@ tree=$1 output=$2
 modules=(
 	crc32c_generic libcrc32c udp_tunnel ip6_udp_tunnel tunnel4 tunnel6
 	veth inet_diag tcp_diag dccp dccp_ipv4 dccp_ipv6 l2tp_core l2tp_ip l2tp_ip6 sctp ib_core smc rds
-	rds_tcp tipc kcm vsock vmw_vsock_virtio_transport_common vsock_loopback
+	rds_tcp tipc kcm vsock vmw_vsock_virtio_transport_common vsock_loopback overlay
 )
 
 stage=$(mktemp -d)

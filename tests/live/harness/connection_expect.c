@@ -81,12 +81,8 @@ static struct expectation visible(const struct connection *connection,
 	struct expectation want = connection->connect;
 
 	want.want.session_id = e->session_id;
-	if (connection_errors_hidden) {
-		want.want.ppid = 0;
-		want.want.ns_pid = 0;
-		want.want.ns_tgid = 0;
-		want.start_ticks = 0;
-	}
+	if (connection_errors_hidden)
+		expectation_hide_task(&want);
 	return want;
 }
 
@@ -129,7 +125,8 @@ static void same_socket(const struct connection *connection, const struct agents
 	rest.bytes_sent = 0;
 	rest.bytes_received = 0;
 	rest.retransmits = 0;
-	rest.datagrams = 0;
+	rest.packets_sent = 0;
+	rest.packets_received = 0;
 	differs = expectation_differs(&want, &rest);
 	LIVE_CHECK(!differs, "%s: %s", agentsh_ebpf_kind_name(e->kind), differs);
 }
@@ -166,7 +163,7 @@ static void is_connected(const struct connection *connection, const struct agent
 		equal(connection, "rtt_us", e->rtt_us, connection->rtt_us);
 	equal(connection, "bytes_sent", e->bytes_sent, 0);
 	equal(connection, "bytes_received", e->bytes_received, 0);
-	equal(connection, "datagrams", e->datagrams, 0);
+	equal(connection, "packets", e->packets_sent + e->packets_received, 0);
 }
 
 static void is_end(const struct connection *connection, const struct agentsh_ebpf_event *e)
@@ -183,7 +180,7 @@ static void is_end(const struct connection *connection, const struct agentsh_ebp
 	equal(connection, "error", (uint64_t)e->error, hidden ? 0 : (uint64_t)connection->error);
 	equal(connection, "bytes_sent", e->bytes_sent, connection->sent);
 	equal(connection, "bytes_received", e->bytes_received, connection->received);
-	equal(connection, "datagrams", e->datagrams, 0);
+	equal(connection, "packets", e->packets_sent + e->packets_received, 0);
 	if (connection->known & CONNECTION_RETRANSMITS)
 		equal(connection, "retransmits", e->retransmits, connection->retransmits);
 	if (connection->end == AGENTSH_EBPF_EVENT_CONNECT_FAILED)

@@ -15,6 +15,7 @@
 #include "kernel.h"
 #include "live.h"
 #include "expectation.h"
+#include "own_task.h"
 
 #ifndef SO_NETNS_COOKIE
 #define SO_NETNS_COOKIE 71
@@ -25,57 +26,11 @@
 #endif
 
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO */
-#define LEVELS 8
 #define NS_PER_SECOND 1000000000ULL
 /* the library keeps one difference of the two clocks, which may be off by 0.1 ms */
 #define REALTIME_SLACK_NS 1000000
 
 int expectation_host_level;
-
-/* Numbers of one thread or process, from the namespace of /proc inwards. */
-struct numbers {
-	int count;
-	uint32_t list[LEVELS];
-};
-
-/* From /proc, which belongs to the PID namespace in which the test was started. */
-struct status {
-	uint32_t ppid;
-	struct numbers pid;
-	struct numbers tgid;
-};
-
-static void read_numbers(struct numbers *to, const char *text)
-{
-	char *end;
-
-	for (to->count = 0; to->count < LEVELS; to->count++, text = end) {
-		unsigned long number = strtoul(text, &end, 10);
-
-		if (end == text)
-			break;
-		to->list[to->count] = (uint32_t)number;
-	}
-}
-
-static struct status read_status(void)
-{
-	FILE *file = fopen("/proc/thread-self/status", "re");
-	struct status status = {0};
-	char line[256];
-
-	LIVE_CHECK(file, "/proc/thread-self/status: %s", strerror(errno));
-	while (fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, "PPid:", 5))
-			status.ppid = (uint32_t)strtoul(line + 5, NULL, 10);
-		else if (!strncmp(line, "NStgid:", 7))
-			read_numbers(&status.tgid, line + 7);
-		else if (!strncmp(line, "NSpid:", 6))
-			read_numbers(&status.pid, line + 6);
-	}
-	fclose(file);
-	return status;
-}
 
 /*
  * Events have the numbers of the initial PID namespace, so /proc shows the same numbers only
@@ -90,45 +45,24 @@ __attribute__((constructor)) static void look_at_proc(void)
 	proc_is_initial = !stat("/proc/self/ns/pid", &st) && st.st_ino == PIDNS_INITIAL;
 }
 
-static uint64_t read_start_ticks(void)
-{
-	FILE *file = fopen("/proc/self/stat", "re");
-	unsigned long long ticks = 0;
-	char text[1024];
-	size_t n;
-
-	LIVE_CHECK(file, "/proc/self/stat: %s", strerror(errno));
-	n = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[n] = '\0';
-	/* the name may contain anything, so count from its closing bracket, before field 3 */
-	LIVE_CHECK(strrchr(text, ')') &&
-			   sscanf(strrchr(text, ')') + 1,
-				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-				  "%*s %*s %*s %*s %llu",
-				  &ticks) == 1,
-		   "no start time in: %s", text);
-	return ticks;
-}
-
 void expectation_task(struct expectation *t)
 {
-	struct status status = read_status();
+	const struct own_task own = own_task_read();
 	uint32_t tid = (uint32_t)syscall(SYS_gettid), pid = (uint32_t)getpid();
-	int level = expectation_host_level, last = status.pid.count - 1;
+	int level = expectation_host_level, last = own.levels - 1;
 
-	LIVE_CHECK(last >= 0 && status.tgid.count == last + 1,
-		   "no NSpid in /proc/thread-self/status");
-	LIVE_CHECK(status.pid.list[last] == tid && status.tgid.list[last] == pid,
-		   "/proc says %u/%u, the system calls say %u/%u", status.pid.list[last],
-		   status.tgid.list[last], tid, pid);
+	LIVE_CHECK(own.pid[last] == tid && own.tgid[last] == pid,
+		   "/proc says %u/%u, the system calls say %u/%u", own.pid[last], own.tgid[last],
+		   tid, pid);
 	/* if there is no namespace in between, the process's own numbers are those of /proc */
-	t->want.pid = last ? status.pid.list[0] : tid;
-	t->want.tgid = last ? status.tgid.list[0] : pid;
-	t->want.ppid = last ? status.ppid : (uint32_t)getppid();
+	t->want.pid = last ? own.pid[0] : tid;
+	t->want.tgid = last ? own.tgid[0] : pid;
+	t->want.ppid = last ? own.ppid : (uint32_t)getppid();
+	t->want.container_pid = tid;
+	t->want.container_tgid = pid;
 	if (level >= 0 && level <= last) {
-		t->want.ns_pid = status.pid.list[level];
-		t->want.ns_tgid = status.tgid.list[level];
+		t->want.ns_pid = own.pid[level];
+		t->want.ns_tgid = own.tgid[level];
 	} else {
 		t->want.ns_pid = 0;
 		t->want.ns_tgid = 0;
@@ -136,8 +70,24 @@ void expectation_task(struct expectation *t)
 	t->want.uid = getuid();
 	t->want.gid = getgid();
 	t->want.cgroup_id = live_cgroup_own();
-	t->start_ticks = read_start_ticks();
+	t->start_ticks = own.start_ticks;
+	t->want.exe_inode = own.exe_inode;
+	t->want.exe_device = own.exe_device;
+	memcpy(t->want.process_comm, own.process_comm, sizeof(t->want.process_comm));
 	LIVE_CHECK(!prctl(PR_GET_NAME, t->want.comm), "PR_GET_NAME: %s", strerror(errno));
+}
+
+void expectation_hide_task(struct expectation *t)
+{
+	t->want.ppid = 0;
+	t->want.ns_pid = 0;
+	t->want.ns_tgid = 0;
+	t->want.container_pid = 0;
+	t->want.container_tgid = 0;
+	t->want.exe_inode = 0;
+	t->want.exe_device = 0;
+	memset(t->want.process_comm, 0, sizeof(t->want.process_comm));
+	t->start_ticks = 0;
 }
 
 static int socket_option(int fd, int option, void *value, socklen_t size)
@@ -214,7 +164,7 @@ static const char *bytes(char *to, const void *from, size_t size)
 					bytes(should, w->field, sizeof(e->field)));                \
 	} while (0)
 
-static const char *identity_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
+static const char *task_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
 {
 	const struct agentsh_ebpf_event *w = &t->want;
 
@@ -228,9 +178,12 @@ static const char *identity_differs(const struct expectation *t, const struct ag
 	NUMBER(uid);
 	NUMBER(gid);
 	NUMBER(cgroup_id);
-	NUMBER(session_id);
-	NUMBER(session_lost);
+	NUMBER(container_pid);
+	NUMBER(container_tgid);
+	NUMBER(exe_inode);
+	NUMBER(exe_device);
 	BYTES(comm);
+	BYTES(process_comm);
 	return NULL;
 }
 
@@ -238,6 +191,8 @@ static const char *socket_differs(const struct expectation *t, const struct agen
 {
 	const struct agentsh_ebpf_event *w = &t->want;
 
+	NUMBER(session_id);
+	NUMBER(session_lost);
 	NUMBER(kind);
 	NUMBER(flags);
 	if (w->socket_cookie)
@@ -292,14 +247,26 @@ static struct expectation visible(const struct expectation *t)
 	struct expectation v = *t;
 
 	if (kernel_hides_tasks()) {
-		v.want.ppid = 0;
-		v.want.ns_pid = 0;
-		v.want.ns_tgid = 0;
-		v.start_ticks = 0;
+		expectation_hide_task(&v);
 		if (v.want.protocol == IPPROTO_MPTCP)
 			v.want.protocol = IPPROTO_TCP;
 	}
 	return v;
+}
+
+const char *expectation_task_differs(const struct expectation *t,
+				     const struct agentsh_ebpf_event *e)
+{
+	const struct expectation v = visible(t);
+
+	return task_differs(&v, e);
+}
+
+bool expectation_has_task(const struct agentsh_ebpf_event *e)
+{
+	return e->cgroup_id || e->process_start_ns || e->pid || e->tgid || e->ppid || e->uid ||
+	       e->gid || e->ns_pid || e->ns_tgid || e->container_pid || e->container_tgid ||
+	       e->comm[0] || e->process_comm[0] || e->exe_inode || e->exe_device;
 }
 
 const char *expectation_differs(const struct expectation *t, const struct agentsh_ebpf_event *e)
@@ -308,7 +275,7 @@ const char *expectation_differs(const struct expectation *t, const struct agents
 	const char *what = socket_differs(&v, e);
 
 	if (!what)
-		what = identity_differs(&v, e);
+		what = task_differs(&v, e);
 	return what ? what : times_differ(&v, e);
 }
 

@@ -3,6 +3,7 @@
 #ifndef EXPECTATION_H
 #define EXPECTATION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <agentsh/ebpf.h>
@@ -25,12 +26,19 @@ extern int expectation_host_level;
 
 /* Fills in the members that describe the calling thread. */
 void expectation_task(struct expectation *t);
+/* Clears the members that a tracer without BTF or CAP_PERFMON cannot report. */
+void expectation_hide_task(struct expectation *t);
 /* Fills in cookies, protocol and type of the socket. */
 void expectation_socket(struct expectation *t, int fd);
 /* Reads the clocks: with end 0 before the call, with end 1 after it. */
 void expectation_clocks(struct expectation *t, int end);
 
-/* Returns NULL, or one line on the first difference. Static storage. */
+/* Whether any member that identifies the process is set; none is in UNATTRIBUTED events. */
+bool expectation_has_task(const struct agentsh_ebpf_event *e);
+
+/* Return NULL, or one line on the first difference. Static storage. */
+const char *expectation_task_differs(const struct expectation *t,
+				     const struct agentsh_ebpf_event *e);
 const char *expectation_differs(const struct expectation *t, const struct agentsh_ebpf_event *e);
 
 /*
