@@ -71,11 +71,14 @@ static struct destination_key key_of(const struct agentsh_ebpf_event *event)
 	return key;
 }
 
-static bool same_destination(const struct destination_key *a, struct destination_key b)
+/* The same for all events that have the destination, whatever the process. */
+static uint64_t destination_of(const struct destinations *d, const struct agentsh_ebpf_event *event)
 {
-	memcpy(b.process, a->process, sizeof(b.process));
-	b.unattributed = a->unattributed;
-	return !memcmp(a, &b, sizeof(b));
+	struct destination_key key = key_of(event);
+
+	memset(key.process, 0, sizeof(key.process));
+	key.unattributed = 0;
+	return hash_bytes(&key, sizeof(key), d->seed);
 }
 
 /* The number of the row for the event's process and destination. */
@@ -118,10 +121,9 @@ static void replace(uint64_t *total, uint64_t before, uint64_t now)
 static bool becomes_known(const struct destinations *d, const struct open_socket *socket,
 			  const struct agentsh_ebpf_event *event)
 {
-	const struct destination_key *key = &d->table[socket->row].key;
-
-	return key->unattributed && !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) &&
-	       same_destination(key, key_of(event));
+	return d->table[socket->row].key.unattributed &&
+	       !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) &&
+	       socket->destination == destination_of(d, event);
 }
 
 /* Moves what the socket has contributed to the row of its process. */
@@ -147,24 +149,26 @@ static void adopt(struct destinations *d, struct open_socket *socket,
 static uint32_t begin(struct destinations *d, struct open_socket *socket,
 		      const struct agentsh_ebpf_event *event)
 {
+	const uint64_t destination = destination_of(d, event);
 	struct destination_row *row;
 	uint32_t number;
 
-	/* FIRST_DATA names the process of the socket's first event. */
-	if (socket && event->kind == AGENTSH_EBPF_EVENT_FIRST_DATA &&
-	    same_destination(&d->table[socket->row].key, key_of(event)))
+	if (socket && event->kind != AGENTSH_EBPF_EVENT_CONNECT &&
+	    socket->destination == destination)
 		return socket->row;
 	number = row_of(d, event);
 	row = &d->table[number];
-	if (event->kind == AGENTSH_EBPF_EVENT_CONNECT ||
-	    !((socket && socket->row == number) ||
-	      (row->connections && row->latest_socket == event->socket_cookie)))
+	/* With --udp-no-dedup, a socket may return to an earlier destination. */
+	if (event->kind == AGENTSH_EBPF_EVENT_CONNECT || number == DESTINATIONS_MAX ||
+	    !row->connections || row->latest_socket != event->socket_cookie)
 		row->connections++;
 	row->latest_socket = event->socket_cookie;
 	if (!socket && knows_ends(d))
 		socket = open_sockets_add(&d->sockets, event->socket_cookie);
-	if (socket)
+	if (socket) {
 		socket->row = number;
+		socket->destination = destination;
+	}
 	return number;
 }
 

@@ -10,6 +10,7 @@
 
 struct open_socket {
 	uint64_t cookie;
+	uint64_t destination;		     /* a hash of the destination that it has now */
 	uint64_t bytes_sent, bytes_received; /* according to its latest event that tells */
 	uint64_t duration_ns;		     /* at that event */
 	uint32_t row;			     /* of the summary by destination */

@@ -267,6 +267,20 @@ START_TEST(more_destinations_than_rows)
 }
 END_TEST
 
+/* Each destination of one socket counts, also in the row that they share. */
+START_TEST(one_socket_with_more_destinations_than_rows)
+{
+	begin(ALL_HOOKS);
+	for (uint16_t port = 1; port <= DESTINATIONS_MAX + 100; port++) {
+		add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, port);
+		add(AGENTSH_EBPF_EVENT_FIRST_DATA, IPPROTO_UDP, 1, port);
+	}
+	end();
+	ck_assert_uint_eq(count, DESTINATIONS_MAX + 1);
+	ck_assert_uint_eq(rows[DESTINATIONS_MAX]->connections, 100);
+}
+END_TEST
+
 START_TEST(more_open_sockets_than_room)
 {
 	begin(ALL_HOOKS);
@@ -330,6 +344,7 @@ int main(void)
 	tcase_add_test(tcase, adopted_socket);
 	tcase_add_test(tcase, names_of_processes);
 	tcase_add_test(tcase, more_destinations_than_rows);
+	tcase_add_test(tcase, one_socket_with_more_destinations_than_rows);
 	tcase_add_test(tcase, more_open_sockets_than_room);
 	tcase_add_test(tcase, medians);
 	return unit_main(suite);
