@@ -84,6 +84,40 @@ struct connection *connections_find(struct connections *c, const struct agentsh_
 	return newest;
 }
 
+static struct connection *find_silent(struct connections *c, const struct agentsh_ebpf_event *event)
+{
+	struct connection *i = *bucket_of(c, event->socket_cookie);
+
+	while (i && !(has_socket(i, event) && i->progress.silent))
+		i = i->older;
+	return i;
+}
+
+struct connection *connections_settle(struct connections *c, const struct agentsh_ebpf_event *event)
+{
+	struct connection *silent = find_silent(c, event);
+	/* FIRST_DATA may have been lost. */
+	const bool complete = silent && silent->first.session_lost == event->session_lost;
+
+	if (!silent)
+		return NULL;
+	switch (event->kind) {
+	case AGENTSH_EBPF_EVENT_FIRST_DATA:
+		break;
+	case AGENTSH_EBPF_EVENT_CONNECT:
+		silent->progress.probe = complete;
+		break;
+	case AGENTSH_EBPF_EVENT_CLOSED: /* counts what the socket sent before connect(2), too */
+		silent->progress.probe =
+			event->packets_sent ? complete : event->packets_received == 0;
+		break;
+	default:
+		return NULL;
+	}
+	silent->progress.silent = false;
+	return silent;
+}
+
 void connections_end(struct connections *c, const struct agentsh_ebpf_event *event)
 {
 	struct connection *i = *bucket_of(c, event->socket_cookie), *older;

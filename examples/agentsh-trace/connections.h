@@ -44,6 +44,13 @@ struct connection *connections_add(struct connections *c, const struct agentsh_e
  */
 struct connection *connections_find(struct connections *c, const struct agentsh_ebpf_event *event);
 
+/*
+ * Notes what the event tells about an earlier connect(2) of its datagram socket that is
+ * silent so far. Returns the connection if it is no longer silent; NULL: nothing changed.
+ */
+struct connection *connections_settle(struct connections *c,
+				      const struct agentsh_ebpf_event *event);
+
 /* Drops all connections of the event's socket, because the socket has ended. */
 void connections_end(struct connections *c, const struct agentsh_ebpf_event *event);
 

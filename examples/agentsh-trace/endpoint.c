@@ -24,16 +24,23 @@ static void append_interface(struct text *t, const struct format_text_style *sty
 		text_format(t, "%" PRIu32, event->ifindex);
 }
 
+void endpoint_remote_host(struct text *t, const struct format_text_style *style,
+			  const struct agentsh_ebpf_event *event)
+{
+	char ip[ADDRESS_MAX];
+
+	text_string(t, address_text(event->family, event->remote_addr, ip));
+	if (event->ifindex)
+		append_interface(t, style, event);
+}
+
 void endpoint_remote(struct text *t, const struct format_text_style *style,
 		     const struct agentsh_ebpf_event *event)
 {
 	const bool brackets = event->family == AF_INET6;
-	char ip[ADDRESS_MAX];
 
 	text_string(t, brackets ? "[" : "");
-	text_string(t, address_text(event->family, event->remote_addr, ip));
-	if (event->ifindex)
-		append_interface(t, style, event);
+	endpoint_remote_host(t, style, event);
 	text_format(t, "%s:%u", brackets ? "]" : "", event->remote_port);
 }
 

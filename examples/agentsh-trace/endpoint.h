@@ -15,6 +15,9 @@
 /* Appends "192.0.2.1:80", "[2001:db8::1]:80" or, with an interface, "[fe80::1%eth0]:80". */
 void endpoint_remote(struct text *t, const struct format_text_style *style,
 		     const struct agentsh_ebpf_event *event);
+/* The same without the port and the brackets. */
+void endpoint_remote_host(struct text *t, const struct format_text_style *style,
+			  const struct agentsh_ebpf_event *event);
 void endpoint_local(struct text *t, const struct agentsh_ebpf_event *event);
 
 /* Appends what the address does not tell, such as " (source-routed)". */

@@ -11,6 +11,9 @@
 /* The library provides LIFECYCLE only together with CONNECT. */
 #define OUTCOME (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE)
 
+/* The library provides TRAFFIC only together with LIFECYCLE. */
+#define TRAFFIC (OUTCOME | AGENTSH_EBPF_HOOK_TRAFFIC)
+
 #define BLIND (UINT32_C(1) << AGENTSH_EBPF_EVENT_SESSION_BLIND)
 
 /* The hooks that report each kind; 0: the library reports it with any hooks, or not a kind. */
@@ -22,6 +25,9 @@ static const uint32_t hooks_of[] = {
 	[AGENTSH_EBPF_EVENT_CLOSED] = OUTCOME,
 	[AGENTSH_EBPF_EVENT_ACCEPTED] = AGENTSH_EBPF_HOOK_ACCEPT,
 	[AGENTSH_EBPF_EVENT_SESSION_BLIND] = 0,
+	[AGENTSH_EBPF_EVENT_FIRST_DATA] = TRAFFIC,
+	[AGENTSH_EBPF_EVENT_PROGRESS] = TRAFFIC,
+	[AGENTSH_EBPF_EVENT_UNANNOUNCED] = TRAFFIC,
 };
 
 bool event_types_have(uint32_t types, uint32_t kind)
@@ -47,7 +53,9 @@ static uint32_t all(void)
 
 uint32_t event_types_default(void)
 {
-	return all() & ~(UINT32_C(1) << AGENTSH_EBPF_EVENT_ACCEPTED);
+	return all() & ~(UINT32_C(1) << AGENTSH_EBPF_EVENT_ACCEPTED |
+			 UINT32_C(1) << AGENTSH_EBPF_EVENT_FIRST_DATA |
+			 UINT32_C(1) << AGENTSH_EBPF_EVENT_PROGRESS);
 }
 
 /* The set that one name stands for; 0: the name is unknown. */
@@ -105,16 +113,24 @@ uint32_t event_types_hooks(uint32_t types)
 	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++)
 		if (event_types_have(types, kind))
 			hooks |= hooks_of[kind];
+	/* CLOSED does not need TRAFFIC, but tells the bytes of datagram sockets with it. */
+	if (event_types_have(types, AGENTSH_EBPF_EVENT_CLOSED))
+		hooks |= AGENTSH_EBPF_HOOK_TRAFFIC;
 	return hooks;
+}
+
+static bool all_need(uint32_t types, uint32_t hook)
+{
+	return types && event_types_without(types, ~hook) == types;
 }
 
 uint32_t event_types_required_hooks(uint32_t types)
 {
-	/* With outcomes alone chosen, the hook CONNECT without LIFECYCLE shows nothing. */
 	types &= ~BLIND;
-	return types && event_types_without(types, ~(uint32_t)AGENTSH_EBPF_HOOK_LIFECYCLE) == types
-		       ? OUTCOME
-		       : 0;
+	if (all_need(types, AGENTSH_EBPF_HOOK_TRAFFIC))
+		return TRAFFIC;
+	/* With outcomes alone chosen, the hook CONNECT without LIFECYCLE shows nothing. */
+	return all_need(types, AGENTSH_EBPF_HOOK_LIFECYCLE) ? OUTCOME : 0;
 }
 
 uint32_t event_types_without(uint32_t types, uint32_t hooks)

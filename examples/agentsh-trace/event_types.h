@@ -14,7 +14,7 @@ bool event_types_have(uint32_t types, uint32_t kind);
 /* Whether this program can show events of this kind. */
 bool event_types_known(uint32_t kind);
 
-/* Every type except inbound connections. */
+/* Every type except inbound connections, first data and progress. */
 uint32_t event_types_default(void);
 
 /*

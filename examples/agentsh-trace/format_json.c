@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "blind.h"
+#include "destinations.h"
 #include "errno_names.h"
 #include "event_types.h"
 #include "summary.h"
@@ -181,6 +182,48 @@ void format_json_attached(struct text *t, const struct format_json_session *sess
 	append_string(t, "cgroup", session->cgroup_path, strlen(session->cgroup_path));
 	append_word(t, "version", agentsh_ebpf_version());
 	append_hooks(t, session->hooks);
+	text_string(t, "}\n");
+}
+
+/* What is not counted becomes null. */
+static void append_if_known(struct text *t, const char *name, uint64_t value, bool known)
+{
+	if (known)
+		append_number(t, name, value);
+	else
+		append_word(t, name, NULL);
+}
+
+static void append_destination(struct text *t, const struct destination_key *key)
+{
+	char ip[ADDRESS_MAX];
+
+	if (key->unattributed || !key->family)
+		append_word(t, "process", NULL);
+	else
+		append_string(t, "process", key->process,
+			      strnlen(key->process, sizeof(key->process)));
+	append_word(t, "dst_ip", key->family ? address_text(key->family, key->address, ip) : NULL);
+	append_if_known(t, "dst_port", key->port, key->family && !key->inbound);
+	append_word(t, "proto", key->family ? agentsh_ebpf_protocol_name(key->protocol) : NULL);
+	append_number(t, "ifindex", key->ifindex);
+	append_boolean(t, "inbound", key->inbound);
+}
+
+void format_json_destination(struct text *t, const struct destination_row *row, uint32_t hooks,
+			     uint64_t session_id, uint64_t time_ns)
+{
+	const bool bytes = !row->key.family || destinations_count_bytes(row->key.protocol, hooks);
+	const bool ended = row->durations.count;
+
+	begin(t, "net_summary", time_ns, session_id);
+	append_destination(t, &row->key);
+	append_number(t, "connections", row->connections);
+	append_if_known(t, "failed", row->failed, hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+	append_if_known(t, "bytes_sent", row->bytes_sent, bytes);
+	append_if_known(t, "bytes_received", row->bytes_received, bytes);
+	append_if_known(t, "p50_ns", durations_median(&row->durations), ended);
+	append_if_known(t, "longest_ns", row->durations.longest_ns, ended);
 	text_string(t, "}\n");
 }
 

@@ -9,6 +9,7 @@
 
 struct agentsh_ebpf_event;
 struct agentsh_ebpf_stats;
+struct destination_row;
 struct summary;
 struct unavailable;
 
@@ -23,6 +24,9 @@ struct format_json_session {
 void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns);
 void format_json_attached(struct text *t, const struct format_json_session *session,
 			  uint64_t time_ns);
+/* hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */
+void format_json_destination(struct text *t, const struct destination_row *row, uint32_t hooks,
+			     uint64_t session_id, uint64_t time_ns);
 void format_json_detached(struct text *t, const struct format_json_session *session,
 			  const struct agentsh_ebpf_stats *stats, const struct summary *summary,
 			  uint64_t time_ns);

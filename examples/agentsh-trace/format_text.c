@@ -9,45 +9,29 @@
 #include <agentsh/ebpf.h>
 
 #include "blind.h"
+#include "colour.h"
 #include "endpoint.h"
 #include "errno_names.h"
 #include "event_types.h"
-#include "summary.h"
 #include "units.h"
 
 #define COMMAND_WIDTH 15
 
-#define PLAIN "\033[0m"
-#define DIM "\033[2m"
-#define BOLD "\033[1m"
-#define RED "\033[31m"
-#define CYAN "\033[36m"
-#define YELLOW "\033[33m"
-
-static void colour(struct text *t, const struct format_text_style *style, const char *code)
-{
-	if (style->colour)
-		text_string(t, code);
-}
-
-static const char *plural(uint64_t n)
-{
-	return n == 1 ? "" : "s";
-}
-
 /* Leaves room for an IPv4 destination and about 43 characters of progress behind it. */
 enum format_text_columns format_text_columns_for(unsigned width)
 {
-	if (!width || width >= 126)
+	if (!width || width >= 129)
 		return FORMAT_TEXT_ALL;
-	return width >= 112   ? FORMAT_TEXT_NO_TIME
-	       : width >= 103 ? FORMAT_TEXT_NO_PID
+	return width >= 115   ? FORMAT_TEXT_NO_TIME
+	       : width >= 106 ? FORMAT_TEXT_NO_PID
 			      : FORMAT_TEXT_NARROW;
 }
 
 static int event_width(const struct format_text_style *style)
 {
-	return (int)strlen(style->shared_rows ? "accepted" : "connect_failed");
+	if (style->columns == FORMAT_TEXT_NARROW) /* longer names push the columns behind them */
+		return (int)strlen("accepted");
+	return (int)strlen(style->shared_rows ? "unannounced" : "connect_failed");
 }
 
 static int protocol_width(const struct format_text_style *style)
@@ -119,19 +103,59 @@ static const char *kind_colour(uint32_t kind)
 {
 	switch (kind) {
 	case AGENTSH_EBPF_EVENT_UDP_SEND:
+	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
 		return YELLOW;
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
 		return RED;
 	case AGENTSH_EBPF_EVENT_CLOSED:
+	case AGENTSH_EBPF_EVENT_PROGRESS:
 		return DIM;
 	default:
 		return CYAN;
 	}
 }
 
+static void append_destination(struct text *t, const struct format_text_style *style,
+			       const struct agentsh_ebpf_event *event, bool dim)
+{
+	const bool inbound = event->flags & AGENTSH_EBPF_FLAG_INBOUND;
+	const bool accepted = event->kind == AGENTSH_EBPF_EVENT_ACCEPTED;
+
+	colour(t, style, dim ? DIM : BOLD);
+	endpoint_remote(t, style, event);
+	colour(t, style, PLAIN);
+	if (event->flags & ENDPOINT_NOTED) {
+		colour(t, style, YELLOW);
+		endpoint_notes(t, event);
+		colour(t, style, PLAIN);
+	}
+	if (inbound && !accepted) { /* its name says so */
+		colour(t, style, DIM);
+		text_string(t, " (inbound)");
+		colour(t, style, PLAIN);
+	}
+	if (accepted || (inbound && event->kind == AGENTSH_EBPF_EVENT_UNANNOUNCED)) {
+		text_string(t, " at ");
+		endpoint_local(t, event);
+	}
+}
+
+/* How a row names the event. */
+struct row_name {
+	const char *text;
+	const char *colour;
+	bool dim; /* the destination, too */
+};
+
+static struct row_name name_of_kind(uint32_t kind)
+{
+	return (struct row_name){agentsh_ebpf_kind_name(kind), kind_colour(kind), false};
+}
+
 /* Appends the columns from the time to the destination. */
 static void append_columns(struct text *t, const struct format_text_style *style,
-			   const struct agentsh_ebpf_event *event, uint64_t time_ns, uint32_t kind)
+			   const struct agentsh_ebpf_event *event, uint64_t time_ns,
+			   struct row_name name)
 {
 	if (style->columns < FORMAT_TEXT_NO_TIME) {
 		colour(t, style, DIM);
@@ -140,22 +164,12 @@ static void append_columns(struct text *t, const struct format_text_style *style
 		text_string(t, "  ");
 	}
 	append_process(t, style, event);
-	colour(t, style, kind_colour(kind));
-	text_format(t, "%-*s", event_width(style), agentsh_ebpf_kind_name(kind));
+	colour(t, style, name.colour);
+	text_format(t, "%-*s", event_width(style), name.text);
 	colour(t, style, PLAIN);
 	text_format(t, "%s%-*s%s", column_gap(style), protocol_width(style),
 		    agentsh_ebpf_protocol_name(event->protocol), column_gap(style));
-	colour(t, style, BOLD);
-	endpoint_remote(t, style, event);
-	if (event->flags & ENDPOINT_NOTED) {
-		colour(t, style, YELLOW);
-		endpoint_notes(t, event);
-		colour(t, style, PLAIN);
-	}
-	if (event->kind == AGENTSH_EBPF_EVENT_ACCEPTED) {
-		text_string(t, " at ");
-		endpoint_local(t, event);
-	}
+	append_destination(t, style, event, name.dim);
 }
 
 static bool is_broken(const struct agentsh_ebpf_event *event)
@@ -171,17 +185,29 @@ static void append_error(struct text *t, const struct format_text_style *style,
 	colour(t, style, PLAIN);
 }
 
-/* Appends size and duration: "3.2 kB/18.0 kB 1.4 s", or "3 datagrams 1.4 s". */
-static void append_totals(struct text *t, const struct agentsh_ebpf_event *event)
+static void append_bytes(struct text *t, const struct agentsh_ebpf_event *event)
 {
-	if (event->kind == AGENTSH_EBPF_EVENT_CLOSED && event->socket_type == SOCK_STREAM) {
-		units_bytes(t, event->bytes_sent);
-		text_string(t, "/");
-		units_bytes(t, event->bytes_received);
-		text_string(t, " ");
-	} else if (event->packets_sent) {
-		text_format(t, "%" PRIu32 " datagram%s ", event->packets_sent,
-			    plural(event->packets_sent));
+	units_bytes(t, event->bytes_sent);
+	text_string(t, "/");
+	units_bytes(t, event->bytes_received);
+	text_string(t, " ");
+}
+
+/* "3.2 kB/18.0 kB 1.4 s", or "3 sent, 5 received, 1.2 kB/3.4 kB 1.4 s" */
+static void append_totals(struct text *t, const struct format_text_style *style,
+			  const struct agentsh_ebpf_event *event)
+{
+	const bool moved = event->packets_sent || event->packets_received;
+
+	if (event->kind != AGENTSH_EBPF_EVENT_CONNECT_FAILED &&
+	    event->kind != AGENTSH_EBPF_EVENT_CONNECTED) {
+		if (moved)
+			text_format(t, "%" PRIu32 " sent, %" PRIu32 " received, ",
+				    event->packets_sent, event->packets_received);
+		if (moved || event->socket_type == SOCK_STREAM)
+			append_bytes(t, event);
+		else if (style->traffic)
+			text_string(t, "no traffic ");
 	}
 	units_duration(t, event->duration_ns);
 	if (event->retransmits)
@@ -205,17 +231,18 @@ void format_text_event(struct text *t, const struct format_text_style *style,
 		append_blind(t, style, event->error);
 		return;
 	}
-	append_columns(t, style, event, time_ns, event->kind);
+	append_columns(t, style, event, time_ns, name_of_kind(event->kind));
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
 	case AGENTSH_EBPF_EVENT_CLOSED:
+	case AGENTSH_EBPF_EVENT_PROGRESS:
 		text_string(t, "  ");
 		if (is_broken(event)) {
 			append_error(t, style, event);
 			text_string(t, " ");
 		}
-		append_totals(t, event);
+		append_totals(t, style, event);
 		break;
 	default:
 		break;
@@ -239,25 +266,37 @@ static void append_end(struct text *t, const struct format_text_style *style,
 	else
 		text_string(t, event->kind == AGENTSH_EBPF_EVENT_CLOSED ? "closed" : "failed");
 	text_string(t, " ");
-	append_totals(t, event);
+	append_totals(t, style, event);
 }
 
 void format_text_connection(struct text *t, const struct format_text_style *style,
 			    const struct agentsh_ebpf_event *first, uint64_t time_ns,
 			    const struct format_text_progress *progress)
 {
-	uint32_t kind = first->kind;
+	struct row_name name = name_of_kind(first->kind);
 
 	/* If the attempt itself was not seen, its result stands for it. */
-	if (kind == AGENTSH_EBPF_EVENT_CONNECTED || kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED)
-		kind = AGENTSH_EBPF_EVENT_CONNECT;
-	append_columns(t, style, first, time_ns, kind);
+	if (first->kind == AGENTSH_EBPF_EVENT_CONNECTED ||
+	    first->kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED)
+		name = name_of_kind(AGENTSH_EBPF_EVENT_CONNECT);
+	if (progress->probe)
+		name.text = "probe";
+	if (progress->probe || progress->silent) {
+		name.colour = DIM;
+		name.dim = true;
+	}
+	append_columns(t, style, first, time_ns, name);
 	if (progress->connected) {
 		append_arrow(t, style);
 		if (progress->connected_ns)
 			units_duration(t, progress->connected_ns);
 		else
 			text_string(t, "connected");
+	}
+	if (progress->so_far) {
+		append_arrow(t, style);
+		text_string(t, "open ");
+		append_totals(t, style, progress->so_far);
 	}
 	if (progress->end)
 		append_end(t, style, progress->end);
@@ -270,49 +309,4 @@ void format_text_gap(struct text *t, const struct format_text_style *style, uint
 	text_format(t, "--- %" PRIu64 " event%s lost here ---", lost, plural(lost));
 	colour(t, style, PLAIN);
 	text_string(t, "\n");
-}
-
-static void append_connections(struct text *t, const struct format_text_style *style,
-			       const struct summary *summary, uint32_t hooks)
-{
-	if (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) {
-		text_format(t, "; %" PRIu64 " connection%s opened, ", summary->opened,
-			    plural(summary->opened));
-		if (summary->failed)
-			colour(t, style, RED);
-		text_format(t, "%" PRIu64 " failed", summary->failed);
-		if (summary->failed)
-			colour(t, style, PLAIN);
-	}
-	if (hooks & AGENTSH_EBPF_HOOK_ACCEPT)
-		text_format(t, "%s %" PRIu64 " accepted",
-			    hooks & AGENTSH_EBPF_HOOK_LIFECYCLE ? "," : ";", summary->accepted);
-	if (hooks & (AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT))
-		text_format(t, ", %" PRIu64 " still open", summary_open(summary));
-}
-
-void format_text_summary(struct text *t, const struct format_text_style *style,
-			 const struct agentsh_ebpf_stats *stats, const struct summary *summary,
-			 uint32_t hooks)
-{
-	text_format(t, "%" PRIu64 " event%s, %s%zu destination%s, ", summary->shown,
-		    plural(summary->shown), summary->destinations_cut ? "more than " : "",
-		    summary->destinations, plural(summary->destinations));
-	if (stats->lost)
-		colour(t, style, RED);
-	text_format(t, "%" PRIu64 " lost", stats->lost);
-	if (stats->lost)
-		colour(t, style, PLAIN);
-	if (stats->deduplicated)
-		text_format(t, ", %" PRIu64 " more datagram%s to the same destinations",
-			    stats->deduplicated, plural(stats->deduplicated));
-	if (stats->malformed)
-		text_format(t, ", %" PRIu64 " unreadable", stats->malformed);
-	if (stats->untracked)
-		text_format(t, ", %" PRIu64 " untracked", stats->untracked);
-	append_connections(t, style, summary, hooks);
-	text_string(t, "\n");
-	if (stats->untracked)
-		text_string(t, "\"untracked\" is how often a socket found no room in the table of "
-			       "sockets; later events of such a socket may be missing\n");
 }

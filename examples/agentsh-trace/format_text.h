@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Formats events, connections and the summary as text in columns. Writes nothing. */
+/* Formats events and connections as text in columns. Writes nothing. */
 #ifndef FORMAT_TEXT_H
 #define FORMAT_TEXT_H
 
@@ -9,9 +9,7 @@
 #include "text.h"
 
 struct agentsh_ebpf_event;
-struct agentsh_ebpf_stats;
 struct interfaces;
-struct summary;
 
 /* The columns to show. */
 enum format_text_columns {
@@ -24,6 +22,7 @@ enum format_text_columns {
 struct format_text_style {
 	bool colour;
 	bool utf8;
+	bool traffic;	  /* the packets of datagram sockets are counted */
 	bool shared_rows; /* connected and connect_failed never have a row to themselves */
 	enum format_text_columns columns;
 	const struct interfaces *interfaces; /* NULL: numbers instead of names */
@@ -41,8 +40,11 @@ void format_text_event(struct text *t, const struct format_text_style *style,
 /* What has happened to a connection since its first event. */
 struct format_text_progress {
 	bool connected;
-	uint64_t connected_ns;		      /* duration of the handshake; 0: unknown */
-	const struct agentsh_ebpf_event *end; /* CONNECT_FAILED or CLOSED; NULL: still open */
+	uint64_t connected_ns; /* duration of the handshake; 0: unknown */
+	bool silent;	       /* a datagram socket that has sent nothing since connect(2) */
+	bool probe;	       /* and that was closed or connected elsewhere then */
+	const struct agentsh_ebpf_event *so_far; /* PROGRESS; NULL: unknown */
+	const struct agentsh_ebpf_event *end;	 /* CONNECT_FAILED or CLOSED; NULL: still open */
 };
 
 /* Appends the row of a connection: its first event, and its progress. */
@@ -52,10 +54,5 @@ void format_text_connection(struct text *t, const struct format_text_style *styl
 
 /* Appends a row that stands for lost events. */
 void format_text_gap(struct text *t, const struct format_text_style *style, uint64_t lost);
-
-/* Appends one or two lines. hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */
-void format_text_summary(struct text *t, const struct format_text_style *style,
-			 const struct agentsh_ebpf_stats *stats, const struct summary *summary,
-			 uint32_t hooks);
 
 #endif

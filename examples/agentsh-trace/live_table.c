@@ -13,7 +13,7 @@
 
 /* A row before it is written; colours and escaped names make it longer than it looks. */
 struct line {
-	char buf[LIVE_TABLE_EVENT_MAX / 4];
+	char buf[LIVE_TABLE_EVENT_MAX / 6];
 	struct text text;
 };
 
@@ -79,9 +79,10 @@ static void add_header(struct live_table *table)
 	add_row(table, &line.text);
 }
 
-void live_table_begin(struct live_table *table, bool outcomes)
+void live_table_begin(struct live_table *table, bool outcomes, bool traffic)
 {
 	table->outcomes = outcomes;
+	table->style.traffic = traffic;
 	add_header(table);
 }
 
@@ -117,13 +118,22 @@ static void add_event(struct live_table *table, const struct agentsh_ebpf_event 
 	add_row(table, &line.text);
 }
 
+static void format_connection(const struct live_table *table, const struct connection *c,
+			      struct line *line)
+{
+	struct format_text_progress progress = c->progress;
+
+	/* A row that cannot be updated must not look like a probe before it is one. */
+	progress.silent &= table->mode == LIVE_TABLE_UPDATING;
+	format_text_connection(line_begin(line), &table->style, &c->first, c->time_ns, &progress);
+}
+
 static void add_connection(struct live_table *table, struct connection *c)
 {
 	struct line line;
 
 	c->held = false;
-	format_text_connection(line_begin(&line), &table->style, &c->first, c->time_ns,
-			       &c->progress);
+	format_connection(table, c, &line);
 	c->row = add_row(table, &line.text);
 }
 
@@ -132,8 +142,7 @@ static void update_connection(struct live_table *table, struct connection *c)
 {
 	struct line line;
 
-	format_text_connection(line_begin(&line), &table->style, &c->first, c->time_ns,
-			       &c->progress);
+	format_connection(table, c, &line);
 	if (!replace_row(table, c->row, &line.text))
 		c->row = add_row(table, &line.text);
 }
@@ -147,6 +156,12 @@ static struct connection *begin_connection(struct live_table *table,
 	if (oldest && oldest->held)
 		add_connection(table, oldest);
 	return connections_add(&table->connections, event, time_ns);
+}
+
+static void hold(struct connection *c)
+{
+	c->held = true;
+	c->due_ms = clock_monotonic_ms() + HOLD_MS;
 }
 
 static bool is_stream(const struct agentsh_ebpf_event *event)
@@ -175,6 +190,47 @@ static void record_result(struct connection *c, const struct agentsh_ebpf_event 
 							    .connected_ns = event->duration_ns};
 }
 
+/* Whether it can turn out that the socket has sent nothing since this event. */
+static bool may_be_probe(const struct live_table *table, const struct agentsh_ebpf_event *event)
+{
+	return table->style.traffic && event->kind == AGENTSH_EBPF_EVENT_CONNECT &&
+	       event->socket_type == SOCK_DGRAM && !(event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
+}
+
+static void show_settled(struct live_table *table, struct connection *c)
+{
+	if (c->held)
+		add_connection(table, c);
+	else if (table->mode == LIVE_TABLE_UPDATING)
+		update_connection(table, c);
+}
+
+/* Writes the row that is still held back, because no event of the socket follows. */
+static void end_socket(struct live_table *table, const struct agentsh_ebpf_event *event)
+{
+	struct connection *c = connections_find(&table->connections, event);
+
+	if (c && c->held)
+		add_connection(table, c);
+	connections_end(&table->connections, event);
+}
+
+static void plain_event(struct live_table *table, const struct agentsh_ebpf_event *event,
+			uint64_t time_ns)
+{
+	struct connection *c;
+
+	if (may_be_probe(table, event)) {
+		c = begin_connection(table, event, time_ns);
+		c->progress.silent = true;
+		hold(c);
+		return;
+	}
+	if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
+		end_socket(table, event);
+	add_event(table, event, time_ns);
+}
+
 static void pair_event(struct live_table *table, const struct agentsh_ebpf_event *event,
 		       uint64_t time_ns)
 {
@@ -186,9 +242,7 @@ static void pair_event(struct live_table *table, const struct agentsh_ebpf_event
 			add_connection(table, c); /* the earlier attempt failed before its SYN */
 		if (!table->outcomes || !is_stream(event))
 			break;
-		c = begin_connection(table, event, time_ns);
-		c->held = true;
-		c->due_ms = clock_monotonic_ms() + HOLD_MS;
+		hold(begin_connection(table, event, time_ns));
 		return;
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
@@ -198,15 +252,10 @@ static void pair_event(struct live_table *table, const struct agentsh_ebpf_event
 		add_connection(table, c);
 		connections_end(&table->connections, event);
 		return;
-	case AGENTSH_EBPF_EVENT_CLOSED:
-		if (c && c->held)
-			add_connection(table, c); /* the event with its result was lost */
-		connections_end(&table->connections, event);
-		break;
 	default:
 		break;
 	}
-	add_event(table, event, time_ns);
+	plain_event(table, event, time_ns);
 }
 
 static void update_event(struct live_table *table, const struct agentsh_ebpf_event *event,
@@ -232,27 +281,60 @@ static void update_event(struct live_table *table, const struct agentsh_ebpf_eve
 		if (is_end(event))
 			connections_end(&table->connections, event);
 		break;
-	case AGENTSH_EBPF_EVENT_CONNECT:
-	case AGENTSH_EBPF_EVENT_UDP_SEND:
-	case AGENTSH_EBPF_EVENT_ACCEPTED:
-		add_connection(table, begin_connection(table, event, time_ns));
+	case AGENTSH_EBPF_EVENT_FIRST_DATA:
+	case AGENTSH_EBPF_EVENT_PROGRESS: /* changes a row, if there is one */
+		if (!connections_find(&table->connections, event))
+			add_event(table, event, time_ns);
 		break;
 	default:
+		c = begin_connection(table, event, time_ns);
+		c->progress.silent = may_be_probe(table, event);
+		add_connection(table, c);
 		break;
 	}
 }
 
-void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		      uint64_t time_ns)
+/* The row of an open connection says how much it has moved, whether PROGRESS is shown or not. */
+static void update_progress(struct live_table *table, const struct agentsh_ebpf_event *event)
 {
+	struct connection *c = connections_find(&table->connections, event);
+
+	if (!c || table->mode != LIVE_TABLE_UPDATING)
+		return;
+	c->progress.so_far = event;
+	update_connection(table, c);
+	c->progress.so_far = NULL;
+}
+
+void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
+		      uint64_t time_ns, bool shown)
+{
+	struct connection *settled;
+
 	fit_columns(table);
 	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) { /* of no connection */
-		add_event(table, event, time_ns);
+		if (shown)
+			add_event(table, event, time_ns);
+		return;
+	}
+	if (event->kind == AGENTSH_EBPF_EVENT_PROGRESS)
+		update_progress(table, event);
+	settled = connections_settle(&table->connections, event);
+	if (settled && event->kind == AGENTSH_EBPF_EVENT_CLOSED && shown && settled->held &&
+	    table->mode == LIVE_TABLE_PAIRING) { /* one row for both */
+		record_result(settled, event);
+		shown = false;
+	}
+	if (settled)
+		show_settled(table, settled);
+	if (!shown) {
+		if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
+			end_socket(table, event);
 		return;
 	}
 	switch (table->mode) {
 	case LIVE_TABLE_PLAIN:
-		add_event(table, event, time_ns);
+		plain_event(table, event, time_ns);
 		break;
 	case LIVE_TABLE_PAIRING:
 		pair_event(table, event, time_ns);

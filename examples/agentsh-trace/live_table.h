@@ -4,6 +4,10 @@
  * event has a row. On a terminal, an attempt is held back briefly so that it shares a
  * row with its result. If nothing else writes to the terminal, a connection has one
  * row, which is updated until the connection ends.
+ *
+ * If the packets of datagram sockets are counted, connect(2) of such a socket that is
+ * closed or connected elsewhere without having sent is shown as a probe. Its row is held
+ * back briefly, too, where it cannot be updated.
  */
 #ifndef LIVE_TABLE_H
 #define LIVE_TABLE_H
@@ -18,7 +22,7 @@
 #include "terminal.h"
 
 /* Most bytes of output that one event causes. */
-#define LIVE_TABLE_EVENT_MAX 2048
+#define LIVE_TABLE_EVENT_MAX 3072
 
 enum live_table_mode {
 	LIVE_TABLE_PLAIN,    /* one row per event */
@@ -39,11 +43,15 @@ struct live_table {
 /* owned: no traced command has the output's terminal as its own. */
 void live_table_init(struct live_table *table, struct output *output, bool owned);
 
-/* Writes the header. outcomes: CONNECTED or CONNECT_FAILED events will come. */
-void live_table_begin(struct live_table *table, bool outcomes);
+/*
+ * Writes the header. outcomes: CONNECTED or CONNECT_FAILED events will come. traffic: the
+ * packets of datagram sockets are counted.
+ */
+void live_table_begin(struct live_table *table, bool outcomes, bool traffic);
 
+/* An event that is not to be shown may still change the rows of others. */
 void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		      uint64_t time_ns);
+		      uint64_t time_ns, bool shown);
 
 /* Writes a row that says how many events were lost. */
 void live_table_gap(struct live_table *table, uint64_t lost);

@@ -34,16 +34,22 @@ static const char help[] =
 	"                            untraced, and required fails; off never traces\n"
 	"                            (default: auto)\n"
 	"      --events=LIST         show these events: connect, udp_send, connected,\n"
-	"                            connect_failed, closed, accepted, session_blind, or\n"
-	"                            all (default: all except accepted)\n"
+	"                            connect_failed, closed, accepted, session_blind,\n"
+	"                            first_data, progress, unannounced, or all (default:\n"
+	"                            all except accepted, first_data and progress)\n"
 	"      --json                write one JSON object per line instead of columns\n"
 	"      --probe               report what can be traced on this machine\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
 	"      --session-id NUMBER   set session_id in the JSON output (default: 0)\n"
+	"      --summary             show no events, only a summary by destination at the\n"
+	"                            end\n"
 	"      --udp-no-dedup        show every datagram, not only the first one per\n"
 	"                            socket and destination\n"
 	"  -h, --help                show this help and exit\n"
 	"  -V, --version             show the version and exit\n"
+	"\n"
+	"Connections that the processes of a cgroup made before the trace are seen by\n"
+	"their packets only, as the event unannounced.\n"
 	"\n"
 	"Tracing needs root, or CAP_BPF, CAP_NET_ADMIN and a writable cgroup; with\n"
 	"CAP_PERFMON events have more details. The exit status is that of COMMAND, or 125\n"
@@ -59,6 +65,7 @@ enum {
 	OPT_JSON,
 	OPT_PROBE,
 	OPT_SESSION_ID,
+	OPT_SUMMARY,
 	OPT_UDP_NO_DEDUP,
 };
 
@@ -72,6 +79,7 @@ static const struct option long_options[] = {
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
+	{"summary", no_argument, NULL, OPT_SUMMARY},
 	{"udp-no-dedup", no_argument, NULL, OPT_UDP_NO_DEDUP},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -108,7 +116,7 @@ static bool parse_session_id(const char *text, uint64_t *id)
 
 static bool parse_events(const char *list, uint32_t *types)
 {
-	char known[128];
+	char known[192];
 	struct text t = {.buf = known, .cap = sizeof(known) - 1};
 	const char *bad;
 	int length;
@@ -149,6 +157,9 @@ static bool parse_one(struct options *o, int option)
 		return true;
 	case OPT_SESSION_ID:
 		return parse_session_id(optarg, &o->session_id);
+	case OPT_SUMMARY:
+		o->summary = true;
+		return true;
 	case OPT_UDP_NO_DEDUP:
 		o->udp_no_dedup = true;
 		return true;

@@ -13,6 +13,7 @@ struct options {
 	bool ebpf_given; /* if not, AGENTSH_EBPF applies */
 	bool probe;
 	bool json;
+	bool summary; /* no events, only the summary by destination */
 	bool udp_no_dedup;
 	bool displace;	      /* attach even if another program no longer runs then */
 	uint32_t event_types; /* the set to show, see event_types.h */

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "event_types.h"
 #include "format_json.h"
-#include "format_text.h"
+#include "format_summary.h"
 #include "warn.h"
 
 void presenter_init(struct presenter *p, struct output *output, const struct options *options)
@@ -17,6 +17,7 @@ void presenter_init(struct presenter *p, struct output *output, const struct opt
 		live_table_init(&p->table, output, options->cgroup != NULL);
 	/* Without a seed the counts are still right, but a traced program could slow them down. */
 	(void)!getrandom(&p->summary.seed, sizeof(p->summary.seed), GRND_NONBLOCK);
+	p->destinations.seed = p->summary.seed;
 }
 
 static struct format_json_session json_session(const struct presenter *p, const struct trace *trace)
@@ -49,7 +50,7 @@ void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 static void warn_of_missing(const struct presenter *p)
 {
 	uint32_t missing = event_types_without(p->options->event_types, p->hooks);
-	char names[128];
+	char names[192];
 	struct text t = {.buf = names, .cap = sizeof(names) - 1};
 
 	if (!missing)
@@ -66,11 +67,14 @@ void presenter_attached(struct presenter *p, const struct trace *trace)
 	struct format_json_session session;
 	struct text line;
 
-	p->hooks = agentsh_ebpf_tracer_hooks(trace->tracer);
+	p->hooks = p->destinations.hooks = agentsh_ebpf_tracer_hooks(trace->tracer);
 	if (!p->options->json) {
 		warn_of_missing(p);
-		live_table_begin(&p->table, p->options->event_types & outcomes &&
-						    p->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+		if (!p->options->summary)
+			live_table_begin(&p->table,
+					 p->options->event_types & outcomes &&
+						 p->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE,
+					 p->hooks & AGENTSH_EBPF_HOOK_TRAFFIC);
 		return;
 	}
 	session = json_session(p, trace);
@@ -79,14 +83,14 @@ void presenter_attached(struct presenter *p, const struct trace *trace)
 	output_end(p->output, &line);
 }
 
-static void show_text(struct presenter *p, const struct agentsh_ebpf_event *event)
+static void show_text(struct presenter *p, const struct agentsh_ebpf_event *event, bool chosen)
 {
-	if (event->session_lost > p->lost)
-		live_table_gap(&p->table, event->session_lost - p->lost);
-	p->lost = event->session_lost;
-	live_table_event(&p->table, event, agentsh_ebpf_event_realtime_ns(event));
-	if (!(event->flags & AGENTSH_EBPF_FLAG_INBOUND))
-		summary_add_destination(&p->summary, event);
+	if (chosen) {
+		if (event->session_lost > p->lost)
+			live_table_gap(&p->table, event->session_lost - p->lost);
+		p->lost = event->session_lost;
+	}
+	live_table_event(&p->table, event, agentsh_ebpf_event_realtime_ns(event), chosen);
 }
 
 static void show_json(struct presenter *p, const struct agentsh_ebpf_event *event)
@@ -97,18 +101,33 @@ static void show_json(struct presenter *p, const struct agentsh_ebpf_event *even
 	output_end(p->output, &line);
 }
 
+static void count(struct presenter *p, const struct agentsh_ebpf_event *event, bool chosen)
+{
+	/* A datagram socket whose connect(2) is shown counts once it sends. */
+	const bool begun = event->kind == AGENTSH_EBPF_EVENT_FIRST_DATA &&
+			   event_types_have(p->options->event_types, AGENTSH_EBPF_EVENT_CONNECT);
+
+	summary_add(&p->summary, event, chosen);
+	if ((chosen || begun) && !(event->flags & AGENTSH_EBPF_FLAG_INBOUND) &&
+	    destinations_named_by(event, p->hooks))
+		summary_add_destination(&p->summary, event);
+	destinations_add(&p->destinations, event);
+}
+
 void presenter_event(struct presenter *p, const struct agentsh_ebpf_event *event)
 {
-	bool chosen = event_types_have(p->options->event_types, event->kind) &&
-		      event_types_known(event->kind);
+	const bool blind = event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND;
+	const bool chosen = event_types_have(p->options->event_types, event->kind) &&
+			    event_types_known(event->kind);
 
-	/* it tells of no process, so it is not one of the events that the summary counts */
-	if (event->kind != AGENTSH_EBPF_EVENT_SESSION_BLIND)
-		summary_add(&p->summary, event, chosen);
-	if (chosen && p->options->json)
-		show_json(p, event);
+	if (!blind) /* it tells of no process, so it is not one of the events that are counted */
+		count(p, event, chosen);
+	if (p->options->summary && !blind)
+		return;
+	if (!p->options->json)
+		show_text(p, event, chosen);
 	else if (chosen)
-		show_text(p, event);
+		show_json(p, event);
 }
 
 int presenter_wait_ms(struct presenter *p)
@@ -132,6 +151,37 @@ void presenter_interrupted(struct presenter *p)
 	live_table_interrupted(&p->table);
 }
 
+/* Writes the summary by destination: always with --summary, otherwise as text if it adds something.
+ */
+static void show_destinations(struct presenter *p)
+{
+	static const struct destination_row *rows[DESTINATIONS_MAX + 1];
+	const struct format_text_style *style = &p->table.style;
+	struct format_summary_widths widths;
+	struct text line;
+	size_t n;
+
+	destinations_end(&p->destinations);
+	n = destinations_sorted(&p->destinations, rows);
+	if (!p->options->summary &&
+	    (p->options->json || n == 0 || (n == 1 && rows[0]->connections < 2)))
+		return;
+	line = output_begin(p->output);
+	widths = format_summary_widths(style, rows, n);
+	if (!p->options->json)
+		format_summary_header(&line, style, widths);
+	output_end(p->output, &line);
+	for (size_t i = 0; i < n; i++) {
+		line = output_begin(p->output);
+		if (p->options->json)
+			format_json_destination(&line, rows[i], p->hooks, p->options->session_id,
+						clock_realtime_ns());
+		else
+			format_summary_row(&line, style, widths, rows[i], p->hooks);
+		output_end(p->output, &line);
+	}
+}
+
 void presenter_detached(struct presenter *p, const struct trace *trace)
 {
 	const struct format_json_session session = json_session(p, trace);
@@ -140,10 +190,11 @@ void presenter_detached(struct presenter *p, const struct trace *trace)
 
 	trace_stats(trace, &stats);
 	live_table_end(&p->table);
+	show_destinations(p);
 	line = output_begin(p->output);
 	if (p->options->json)
 		format_json_detached(&line, &session, &stats, &p->summary, clock_realtime_ns());
 	else
-		format_text_summary(&line, &p->table.style, &stats, &p->summary, p->hooks);
+		format_summary(&line, &p->table.style, &stats, &p->summary, p->hooks);
 	output_end(p->output, &line);
 }

@@ -8,6 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
+#include "destinations.h"
 #include "live_table.h"
 #include "options.h"
 #include "output.h"
@@ -24,6 +25,7 @@ struct presenter {
 	uint64_t lost;	/* session_lost of the latest event */
 	uint32_t hooks; /* active AGENTSH_EBPF_HOOK_ bits */
 	struct summary summary;
+	struct destinations destinations;
 	struct live_table table; /* unused with --json */
 };
 
@@ -43,7 +45,7 @@ bool presenter_waits_for_close(const struct presenter *presenter);
 /* Called when this process continues after it was stopped. */
 void presenter_interrupted(struct presenter *presenter);
 
-/* Writes lines that are still held back, then the summary. */
+/* Writes lines that are still held back, then the summaries. */
 void presenter_detached(struct presenter *presenter, const struct trace *trace);
 
 #endif

@@ -2,14 +2,23 @@
 #include "summary.h"
 
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <agentsh/ebpf.h>
+
+#include "hash.h"
 
 #define SLOTS (2 * SUMMARY_DESTINATIONS_MAX)
 
 _Static_assert(sizeof(struct destination) == 28, "no padding: it is hashed and compared as bytes");
 _Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are counted modulo a power of two");
+
+/* SCTP is not reported as closed, and a datagram socket is no connection. */
+static bool is_connection(const struct agentsh_ebpf_event *event)
+{
+	return event->socket_type == SOCK_STREAM && event->protocol != IPPROTO_SCTP;
+}
 
 void summary_add(struct summary *summary, const struct agentsh_ebpf_event *event, bool shown)
 {
@@ -27,24 +36,15 @@ void summary_add(struct summary *summary, const struct agentsh_ebpf_event *event
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
 		summary->failed++;
 		break;
-	case AGENTSH_EBPF_EVENT_CLOSED: /* a datagram socket is no connection */
-		summary->closed += event->socket_type == SOCK_STREAM;
+	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
+		summary->unannounced += is_connection(event);
+		break;
+	case AGENTSH_EBPF_EVENT_CLOSED:
+		summary->closed += is_connection(event);
 		break;
 	default:
 		break;
 	}
-}
-
-static size_t slot_of(const struct destination *key, uint64_t seed)
-{
-	const unsigned char *bytes = (const unsigned char *)key;
-	uint64_t hash = seed;
-
-	for (size_t i = 0; i < sizeof(*key); i++) {
-		hash = (hash ^ bytes[i]) * 0x9e3779b97f4a7c15U;
-		hash ^= hash >> 32;
-	}
-	return hash & (SLOTS - 1);
 }
 
 void summary_add_destination(struct summary *summary, const struct agentsh_ebpf_event *event)
@@ -60,7 +60,7 @@ void summary_add_destination(struct summary *summary, const struct agentsh_ebpf_
 	if (!event->family)
 		return;
 	memcpy(key.address, event->remote_addr, sizeof(key.address));
-	slot = slot_of(&key, summary->seed);
+	slot = hash_bytes(&key, sizeof(key), summary->seed) & (SLOTS - 1);
 	while (summary->table[slot].family) { /* ends: half of the table stays free */
 		if (!memcmp(&summary->table[slot], &key, sizeof(key)))
 			return;
@@ -76,7 +76,7 @@ void summary_add_destination(struct summary *summary, const struct agentsh_ebpf_
 
 uint64_t summary_open(const struct summary *summary)
 {
-	uint64_t begun = summary->opened + summary->accepted;
+	uint64_t begun = summary->opened + summary->accepted + summary->unannounced;
 
 	return begun > summary->closed ? begun - summary->closed : 0;
 }

@@ -23,9 +23,10 @@ struct destination {
 /* A zeroed struct is empty. */
 struct summary {
 	uint64_t shown;
-	uint64_t unchosen; /* of a type that --events leaves out, or of an unknown kind */
-	uint64_t opened;   /* outbound connections */
-	uint64_t accepted; /* inbound connections */
+	uint64_t unchosen;    /* of a type that --events leaves out, or of an unknown kind */
+	uint64_t opened;      /* outbound connections */
+	uint64_t accepted;    /* inbound connections */
+	uint64_t unannounced; /* TCP connections that only their packets showed */
 	uint64_t failed;
 	uint64_t closed; /* connections in both directions that have ended */
 

@@ -29,7 +29,7 @@ port=$(cat "$work/port")
 begin "the events of each socket come in order, with the numbers that the server counted"
 client
 check lifecycle "$work/json" "$work/says" "$work/served"
-check hooks "$work/json" connect udp lifecycle
+check hooks "$work/json" connect udp lifecycle traffic
 
 begin "a real program: curl"
 if command -v curl >/dev/null; then
@@ -54,14 +54,15 @@ says "1 still open"
 begin "inbound connections, with --events=all"
 expect 0 "${t[@]}" --json -o "$work/json" --events=all -- "${traffic[@]}" both
 check both "$work/json"
-check hooks "$work/json" connect udp lifecycle accept
+check hooks "$work/json" connect udp lifecycle accept traffic
 
 begin "--events: only the chosen events, and only the hooks that they need"
 client --events=closed
 check lifecycle "$work/json" "$work/says" "$work/served" net_closed
-check hooks "$work/json" connect lifecycle
+check hooks "$work/json" connect lifecycle traffic
 client --events=connect_failed
 check lifecycle "$work/json" "$work/says" "$work/served" net_connect_failed
+check hooks "$work/json" connect lifecycle
 client --events=connected,connect_failed
 check lifecycle "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
 client --events=connect,udp_send
@@ -78,7 +79,7 @@ check hooks "$work/json" accept
 begin "--events with unknown names"
 for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, or all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, first_data, progress, unannounced, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
 says "--events contains '\\x1B[31mx'"
@@ -90,9 +91,24 @@ client
 check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 expect 0 "${t[@]}" -- true
-says "agentsh-trace: cannot be shown here: connected, connect_failed, closed; "
+says "agentsh-trace: cannot be shown here: connected, connect_failed, closed, unannounced; "
 expect 0 "${t[@]}" --events=connect -- true
 grep -q "cannot be shown" "$work/err" && fail "$(cat "$work/err")"
+begin "the same if it lacks the programs that count packets; then no connect() is called a probe"
+for check in inet_ingress inet_egress; do
+	export AGENTSH_EBPF_SIMULATE_MISSING=$check
+	client
+	check hooks "$work/json" connect udp lifecycle
+	rm -f "$work/says"
+	expect 0 "${t[@]}" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
+	says "agentsh-trace: cannot be shown here: unannounced; "
+	says "connect         udp       [::1]:9"
+	! grep -qE "probe +udp|no traffic| sent, " "$work/err" || fail "$(cat "$work/err")"
+	says "18 events, 4 destinations, 0 lost"
+	expect 125 "${t[@]}" --events=first_data,progress,unannounced -- touch "$work/ran"
+	says "cannot trace: "
+done
+export AGENTSH_EBPF_SIMULATE_MISSING=sock_ops
 begin "if no chosen event can be reported, tracing is impossible"
 expect 125 "${t[@]}" --events=connect_failed,closed -- touch "$work/ran"
 says "cannot trace: "

@@ -127,6 +127,15 @@ class Worker:
             elif verb == "udp":
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
                     sock.sendto(b"x", ("127.0.0.1", int(name)))
+            elif verb == "connect":
+                kind, port = name.split()
+                if kind not in held:
+                    held[kind] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                held[kind].connect(("127.0.0.1", int(port)))
+            elif verb == "send":
+                held[name].send(b"12345")
+            elif verb == "drop":
+                held.pop(name).close()
             elif verb == "name":
                 ctypes.CDLL(None).prctl(15, ctypes.c_char_p(name.encode()), 0, 0, 0)
             orders.send(b"done")
@@ -163,7 +172,13 @@ def traced(rows, columns, scenario, shows):
     need(lines[-1] == "", "the last line is incomplete:", lines[-1])
     need(lines[-2].endswith(shows), "summary:", lines[-2])
     need(terminal.screen.wrap, "automatic line breaks are still off")
-    return lines[1:-2], terminal
+    return without_table(lines[1:-2]), terminal
+
+
+def without_table(lines):
+    """Leaves out the summary by destination, whose rows may be wrapped."""
+    table = [i for i, line in enumerate(lines) if line.startswith("PROCESS ")]
+    return lines[:table[0]] if table else lines
 
 
 def match(lines, *patterns):
@@ -173,7 +188,7 @@ def match(lines, *patterns):
 
 
 def line_of(destination, *story):
-    return r"  connect   tcp       127\.0\.0\.1:" + str(destination) + ARROW + ARROW.join(story)
+    return r"  connect      tcp       127\.0\.0\.1:" + str(destination) + ARROW + ARROW.join(story)
 
 
 def begin(what):
@@ -188,7 +203,7 @@ keep, closed_port = unused_port()
 
 def interleaved(terminal, worker):
     worker.do("open a", "open b", "open c", f"refused {closed_port}", "udp 9")
-    terminal.wait(r" udp .*closed 1 datagram " + MS)
+    terminal.wait(r" udp .*closed 1 sent, 0 received, 1 B/0 B " + MS)
     terminal.wait(ARROW + MS + "$", 3)
     worker.do("close b")
     terminal.wait(ARROW + CLOSED)
@@ -199,11 +214,44 @@ def interleaved(terminal, worker):
 done, open_ = line_of(PORT, MS, CLOSED), line_of(PORT, MS)
 lines, terminal = traced(30, 130, interleaved, "0 lost; 4 connections opened, 1 failed, 1 still open")
 match(lines, done, done, open_, line_of(closed_port, "refused " + MS),
-      r"  udp_send  udp       127\.0\.0\.1:9" + ARROW + "closed 1 datagram " + MS,
+      r"  udp_send     udp       127\.0\.0\.1:9" + ARROW + "closed 1 sent, 0 received, 1 B/0 B " + MS,
       r"\\x1B\[2J\\x1B\]0;x" + done)
 need(terminal.screen.moves, "no row was updated")
 need(b"\x1b[31mrefused" in terminal.raw and b"\x1b[36mconnect" in terminal.raw, "no colour")
 need(b"11 B/8 B" in terminal.raw.replace(b"  ", b" "), "bytes:", *lines)
+
+begin("connect() of a datagram socket is dimmed until the socket sends, and a probe if it never does")
+sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sink.bind(("127.0.0.1", 0))
+SINK = sink.getsockname()[1]
+UDP = r"  %s udp       127\.0\.0\.1:%d"
+
+
+def udp_row(name, port):
+    return UDP % (name.ljust(12), port)
+
+
+def probing(terminal, worker):
+    worker.do("connect a 20", "connect b 21")
+    terminal.wait(udp_row("connect", 20))
+    terminal.wait(udp_row("connect", 21))
+    need(b"\x1b[36mconnect" not in terminal.raw, "not dimmed:", terminal.raw)
+    need(terminal.raw.count(b"\x1b[2mconnect ") == 2, "not dimmed:", terminal.raw)
+    worker.do(f"connect b {SINK}")  # elsewhere: the first connect() was a probe
+    terminal.wait(udp_row("probe", 21) + "$")
+    worker.do("send b")
+    while b"\x1b[36mconnect " not in terminal.raw and terminal.read(DEADLINE):
+        pass
+    need(terminal.raw.count(b"\x1b[36mconnect ") == 1, "still dimmed:", terminal.raw)
+    worker.do("drop a", "drop b")
+    terminal.wait(udp_row("probe", 20) + ARROW + "closed")
+
+
+lines, terminal = traced(30, 130, probing, "5 events, 1 destination, 0 lost; "
+                         "0 connections opened, 0 failed, 0 still open")
+match(lines, udp_row("probe", 20) + ARROW + "closed no traffic " + MS, udp_row("probe", 21),
+      udp_row("connect", SINK) + ARROW + "closed 1 sent, 0 received, 5 B/0 B " + MS)
+need(b"\x1b[2mprobe " in terminal.raw, "probes are not dimmed:", terminal.raw)
 
 begin("a connection whose row has left the screen gets a new row")
 
@@ -227,7 +275,7 @@ begin("after the terminal was resized, existing rows are left alone")
 def resized(terminal, worker):
     worker.do("open a")
     terminal.wait(ARROW + MS)
-    terminal.resize(30, 103)
+    terminal.resize(30, 106)
     before = terminal.screen.moves
     worker.do("close a")
     terminal.wait(ARROW + CLOSED)
@@ -255,7 +303,7 @@ lines, terminal = traced(24, 130, typed, "3 connections opened, 0 failed, 1 stil
 match(lines, open_, open_, "^text", done, done)
 
 begin("a narrow terminal: rows are cut, and each connection still has one row")
-for columns in 126, 112, 103, 90, 80, 50, 20:
+for columns in 129, 115, 106, 90, 80, 50, 20:
     def narrow(terminal, worker):
         worker.do("open a", "open b")
         terminal.wait(r"127|conn|python", 2)
@@ -282,7 +330,7 @@ with tempfile.TemporaryFile() as mine:
     terminal.close()
     mine.seek(0)
     need(ret.returncode == 0 and mine.read() == b"mine\n", "the command:", ret)
-    match(terminal.screen.text()[1:-2], done, done)
+    match(without_table(terminal.screen.text()[1:-2]), done, done)
     need(terminal.screen.moves, "no row was updated")
 
 # ---- A terminal that the command also uses --------------------------------------
@@ -299,7 +347,7 @@ with socket.socket() as s:
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
     s.connect(('127.0.0.1', 9))
 """
-close = r"  closed    tcp       127\.0\.0\.1:" + f"{PORT}  " + r"11 B/8 B " + MS + RESENT
+close = r"  closed       tcp       127\.0\.0\.1:" + f"{PORT}  " + r"11 B/8 B " + MS + RESENT
 for name, argv in (
     ("stdout and stderr", [TRACE, "--", sys.executable, "-c", code]),
     ("stdout alone", ["/bin/sh", "-c", '"$@" 2>/dev/null', "sh", TRACE, "--output", "/dev/tty", "--",
@@ -320,7 +368,7 @@ for name, argv in (
     rows = [r for r in lines if re.match(r"\d\d:", r)]
     rows.sort(key=lambda r: ("udp" in r, f":{closed_port}" in r))
     match(rows, open_, close, line_of(closed_port, "refused " + MS),
-          r"  connect   udp       127\.0\.0\.1:9", r"  closed    udp       127\.0\.0\.1:9  " + MS)
+          r"  probe        udp       127\.0\.0\.1:9" + ARROW + "closed no traffic " + MS)
 
 begin("a shared terminal: an attempt without a result is shown after a moment")
 code = """
@@ -335,11 +383,27 @@ sys.stdin.readline()
 """
 terminal = Terminal(24, 130)
 pid = child_on(terminal, [TRACE, "--", sys.executable, "-c", code])
-terminal.wait(r"  connect   tcp       127\.0\.0\.1:\d+$")
+terminal.wait(r"  connect      tcp       127\.0\.0\.1:\d+$")
 need(not [r for r in terminal.screen.text() if "given up" in r], "too early:", *terminal.screen.text())
 os.write(terminal.master, b"\n")
-terminal.wait(r"  connect   tcp       127\.0\.0\.1:\d+" + ARROW + "given up " + MS)
+terminal.wait(r"  connect      tcp       127\.0\.0\.1:\d+" + ARROW + "given up " + MS)
 terminal.wait(r"events?, \d")
+need(status(pid) == 0, "exit status")
+terminal.close()
+
+begin("a shared terminal: a datagram socket that has sent nothing for a moment is connected")
+code = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('127.0.0.1', 9))
+sys.stdin.readline()
+"""
+terminal = Terminal(24, 130)
+pid = child_on(terminal, [TRACE, "--", sys.executable, "-c", code])
+terminal.wait(udp_row("connect", 9) + "$")
+os.write(terminal.master, b"\n")
+terminal.wait(udp_row("closed", 9) + "  no traffic " + MS)
+terminal.wait("2 events, 0 destinations, ")
 need(status(pid) == 0, "exit status")
 terminal.close()
 
@@ -358,7 +422,7 @@ terminal.wait("2 events, 2 destinations, 0 lost; 0 connections opened, 0 failed,
 need(status(pid) == 0, "exit status")
 terminal.close()
 lines = [r for r in terminal.screen.text() if re.match(r"\d\d:", r)]
-match(lines, r"  connect   tcp       192\.0\.2\.1:9", r"  connect   tcp       192\.0\.2\.1:10")
+match(lines, r"  connect      tcp       192\.0\.2\.1:9", r"  connect      tcp       192\.0\.2\.1:10")
 need("Network is unreachable" in terminal.screen.text(), "the attempt:", *terminal.screen.text())
 
 begin("no escape sequences on a dumb terminal")

@@ -9,7 +9,9 @@
 #include <agentsh/ebpf.h>
 
 #include "fuzz.h"
+#include "destinations.h"
 #include "format_json.h"
+#include "format_summary.h"
 #include "format_text.h"
 #include "unavailable.h"
 
@@ -49,19 +51,66 @@ static void check_text(const struct text *t, bool utf8)
 static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns)
 {
 	bool known = event->kind >= AGENTSH_EBPF_EVENT_CONNECT &&
-		     event->kind <= AGENTSH_EBPF_EVENT_ACCEPTED;
+		     event->kind <= AGENTSH_EBPF_EVENT_UNANNOUNCED;
 	struct text t = begin(sizeof(line));
 
 	format_json_event(&t, event, time_ns);
 	if (t.len || known)
 		check_json(&t);
 	for (int utf8 = 0; utf8 < 2; utf8++) {
-		const struct format_text_style style = {.utf8 = utf8, .shared_rows = utf8};
+		const struct format_text_style style = {
+			.utf8 = utf8, .traffic = utf8, .shared_rows = utf8};
 
 		t = begin(sizeof(line));
 		format_text_event(&t, &style, event, time_ns);
 		if (t.len || known)
 			check_text(&t, utf8);
+	}
+}
+
+/* The row of a connection that began with the event, and that the event ends. */
+static void check_connection(const struct agentsh_ebpf_event *event, uint64_t time_ns, uint8_t how)
+{
+	const struct format_text_style style = {.utf8 = how & 1, .columns = how >> 1 & 3};
+	const struct format_text_progress progress = {
+		.connected = how & 8,
+		.probe = how & 16,
+		.silent = how & 32,
+		.so_far = how & 64 ? event : NULL,
+		.end = how & 128 ? event : NULL,
+	};
+	struct text t = begin(sizeof(line));
+
+	format_text_connection(&t, &style, event, time_ns, &progress);
+	check_text(&t, style.utf8);
+}
+
+/* The summary of a trace with this event. */
+static void check_summary(const struct agentsh_ebpf_event *event, uint32_t hooks)
+{
+	static struct destinations destinations;
+	static const struct destination_row *rows[DESTINATIONS_MAX + 1];
+	size_t n;
+
+	destinations.hooks = hooks;
+	destinations.rows = 0;
+	memset(destinations.slots, 0, sizeof(destinations.slots));
+	memset(destinations.table, 0, sizeof(*destinations.table));
+	destinations_add(&destinations, event);
+	destinations_add(&destinations, event);
+	open_sockets_remove(&destinations.sockets, event->socket_cookie);
+	n = destinations_sorted(&destinations, rows);
+	FUZZ_CHECK(n <= 1);
+	for (int utf8 = 0; utf8 < 2 && n; utf8++) {
+		const struct format_text_style style = {.utf8 = utf8};
+		struct format_summary_widths widths = format_summary_widths(&style, rows, n);
+		struct text t = begin(sizeof(line));
+
+		format_summary_row(&t, &style, widths, rows[0], hooks);
+		check_text(&t, utf8);
+		t = begin(sizeof(line));
+		format_json_destination(&t, rows[0], hooks, 0, event->timestamp_ns);
+		check_json(&t);
 	}
 }
 
@@ -114,10 +163,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(event.comm, comm, sizeof(comm));
 	}
 	if (how & 1)
-		event.kind = AGENTSH_EBPF_EVENT_CONNECT + (how >> 4) % AGENTSH_EBPF_EVENT_ACCEPTED;
+		event.kind =
+			AGENTSH_EBPF_EVENT_CONNECT + (how >> 4) % AGENTSH_EBPF_EVENT_UNANNOUNCED;
 	if (how & 4)
 		event.family = how & 8 ? 2 : 10; /* AF_INET, AF_INET6 */
 	check_event(&event, time_ns);
+	check_connection(&event, time_ns, how);
+	check_summary(&event, how);
 	check_cut(&event, (size_t)how * 4);
 	return 0;
 }

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 
 #include "unit.h"
+#include "destinations.h"
 #include "format_json.h"
+#include "format_summary.h"
 #include "format_text.h"
 #include "interfaces.h"
 #include "summary.h"
@@ -150,7 +152,7 @@ START_TEST(statistics)
 	format_json_detached(&t, &session, &stats, &summary, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5}\n"));
 	t = begin();
-	format_text_summary(&t, &style, &stats, &summary, 0);
+	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(
 		end(&t),
 		"0 events, 0 destinations, 0 lost, 5 untracked\n"
@@ -158,8 +160,122 @@ START_TEST(statistics)
 		"later events of such a socket may be missing\n");
 	stats.untracked = 0;
 	t = begin();
-	format_text_summary(&t, &style, &stats, &summary, 0);
+	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(end(&t), "0 events, 0 destinations, 0 lost\n");
+}
+END_TEST
+
+/* How a datagram socket's end reads, with and without counted packets. */
+START_TEST(ends_of_datagram_sockets)
+{
+	struct format_text_style style = {.traffic = true};
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	struct text t = begin();
+
+	event.kind = AGENTSH_EBPF_EVENT_CLOSED;
+	event.protocol = IPPROTO_UDP;
+	event.socket_type = SOCK_DGRAM;
+	event.duration_ns = 1400000;
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80  no traffic 1.4 ms\n"));
+	style.traffic = false;
+	t = begin();
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80  1.4 ms\n"));
+	event.packets_sent = 3;
+	event.packets_received = 5;
+	event.bytes_sent = 1200;
+	event.bytes_received = 3400;
+	event.flags = AGENTSH_EBPF_FLAG_INBOUND;
+	t = begin();
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80 (inbound)  3 sent, 5 received, "
+					      "1.2 kB/3.4 kB 1.4 ms\n"));
+}
+END_TEST
+
+START_TEST(unannounced_inbound)
+{
+	const struct format_text_style style = {.utf8 = true};
+	struct agentsh_ebpf_event event =
+		event_to("192.0.2.1", AGENTSH_EBPF_FLAG_INBOUND | AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	struct text t = begin();
+
+	event.kind = AGENTSH_EBPF_EVENT_UNANNOUNCED;
+	ck_assert_int_eq(inet_pton(AF_INET, "192.0.2.9", event.local_addr), 1);
+	event.local_port = 53;
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  -                unannounced     tcp       "
+					      "192.0.2.1:80 (inbound) at 192.0.2.9:53\n"));
+}
+END_TEST
+
+/* The row of a datagram socket that is only connected, dimmed until it sends. */
+START_TEST(probes)
+{
+	const struct format_text_style style = {.colour = true, .traffic = true};
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	struct format_text_progress progress = {.silent = true};
+	struct text t = begin();
+
+	event.protocol = IPPROTO_UDP;
+	event.socket_type = SOCK_DGRAM;
+	format_text_connection(&t, &style, &event, 0, &progress);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\033[2mconnect  "));
+	ck_assert_ptr_nonnull(strstr(line, "\033[2m192.0.2.1:80\033[0m\n"));
+	progress = (struct format_text_progress){.probe = true};
+	t = begin();
+	format_text_connection(&t, &style, &event, 0, &progress);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\033[2mprobe  "));
+	ck_assert_ptr_nonnull(strstr(line, "\033[2m192.0.2.1:80\033[0m\n"));
+	progress = (struct format_text_progress){0};
+	t = begin();
+	format_text_connection(&t, &style, &event, 0, &progress);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\033[36mconnect  "));
+	ck_assert_ptr_nonnull(strstr(line, "\033[1m192.0.2.1:80\033[0m\n"));
+}
+END_TEST
+
+START_TEST(rows_of_destinations)
+{
+	const uint32_t all =
+		AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_TRAFFIC;
+	const struct format_text_style style = {0};
+	struct destination_row row = {
+		.key = {.process = "\033[2J",
+			.address = {192, 0, 2, 1},
+			.port = 80,
+			.protocol = IPPROTO_UDP,
+			.family = AF_INET},
+		.connections = 3,
+		.failed = 1,
+		.bytes_sent = 1200,
+	};
+	const struct destination_row *rows[] = {&row};
+	struct format_summary_widths widths = format_summary_widths(&style, rows, 1);
+	struct text t = begin();
+
+	durations_add(&row.durations, 2000000);
+	format_summary_header(&t, &style, widths);
+	format_summary_row(&t, &style, widths, &row, all);
+	ck_assert_str_eq(end(&t), "PROCESS  DESTINATION       CONNECTIONS     FAILED       SENT   "
+				  "RECEIVED        P50    LONGEST\n"
+				  "\\x1B[2J  192.0.2.1:80/udp            3          1     1.2 kB  "
+				  "      0 B     2.0 ms     2.0 ms\n");
+	t = begin(); /* bytes of datagrams are unknown */
+	format_summary_row(&t, &style, widths, &row, all & ~(uint32_t)AGENTSH_EBPF_HOOK_TRAFFIC);
+	ck_assert_ptr_nonnull(strstr(end(&t), " 3          1          -          -     2.0 ms"));
+	t = begin();
+	format_json_destination(&t, &row, AGENTSH_EBPF_HOOK_CONNECT, 0, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\"process\":\"\\u001b[2J\",\"dst_ip\":\"192.0.2.1\","
+					      "\"dst_port\":80,\"proto\":\"udp\",\"ifindex\":0,"
+					      "\"inbound\":false,\"connections\":3,\"failed\":null,"
+					      "\"bytes_sent\":null,\"bytes_received\":null,"
+					      "\"p50_ns\":2000000,\"longest_ns\":2000000}\n"));
+	row.key = (struct destination_key){0};
+	t = begin();
+	format_summary_row(&t, &style, widths, &row, all);
+	ck_assert_ptr_nonnull(strstr(end(&t), "-        (other destinations)"));
 }
 END_TEST
 
@@ -186,6 +302,10 @@ int main(void)
 	tcase_add_test(tcase, interface_with_a_name);
 	tcase_add_test(tcase, json_members);
 	tcase_add_test(tcase, statistics);
+	tcase_add_test(tcase, ends_of_datagram_sockets);
+	tcase_add_test(tcase, unannounced_inbound);
+	tcase_add_test(tcase, probes);
+	tcase_add_test(tcase, rows_of_destinations);
 	tcase_add_test(tcase, one_address_on_two_interfaces);
 	return unit_main(suite);
 }
