@@ -7,5 +7,6 @@
 
 uint64_t clock_realtime_ns(void); /* Unix time */
 int64_t clock_monotonic_ms(void);
+int64_t clock_monotonic_us(void);
 
 #endif

@@ -2,6 +2,7 @@
 #include "format_json.h"
 
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -62,26 +63,38 @@ static void append_error(struct text *t, const struct agentsh_ebpf_event *event)
 	append_word(t, "error_name", errno_symbol(event->error));
 }
 
-static void append_closed(struct text *t, const struct agentsh_ebpf_event *event)
+/* SCTP has sockets of the type SOCK_STREAM, too. */
+static bool is_tcp(const struct agentsh_ebpf_event *event)
 {
-	append_number(t, "duration_ns", event->duration_ns);
-	if (event->socket_type != SOCK_STREAM) {
-		append_number(t, "datagrams", event->packets_sent);
-		return;
+	return event->socket_type == SOCK_STREAM && event->protocol != IPPROTO_SCTP;
+}
+
+static void append_traffic(struct text *t, const struct agentsh_ebpf_event *event)
+{
+	if (is_tcp(event)) {
+		append_number(t, "rtt_us", event->rtt_us);
+	} else {
+		append_number(t, "sent", event->packets_sent);
+		append_number(t, "received", event->packets_received);
 	}
+	append_number(t, "bytes_sent", event->bytes_sent);
+	append_number(t, "bytes_received", event->bytes_received);
+	if (is_tcp(event))
+		append_number(t, "retransmits", event->retransmits);
+}
+
+static void append_end(struct text *t, const struct agentsh_ebpf_event *event)
+{
+	if (!is_tcp(event))
+		return;
 	append_error(t, event);
 	append_word(t, "closed_by",
 		    event->flags & AGENTSH_EBPF_FLAG_LOCAL_CLOSED    ? "local"
 		    : event->flags & AGENTSH_EBPF_FLAG_REMOTE_CLOSED ? "remote"
 								     : NULL);
-	append_number(t, "rtt_us", event->rtt_us);
-	append_number(t, "bytes_sent", event->bytes_sent);
-	append_number(t, "bytes_received", event->bytes_received);
-	append_number(t, "retransmits", event->retransmits);
-	append_boolean(t, "inbound", event->flags & AGENTSH_EBPF_FLAG_INBOUND);
 }
 
-/* Appends the members that only events about the result of an attempt have. */
+/* Appends the members that not all kinds of event have. */
 static void append_outcome(struct text *t, const struct agentsh_ebpf_event *event)
 {
 	switch (event->kind) {
@@ -96,16 +109,20 @@ static void append_outcome(struct text *t, const struct agentsh_ebpf_event *even
 		append_number(t, "retransmits", event->retransmits);
 		break;
 	case AGENTSH_EBPF_EVENT_CLOSED:
-		append_closed(t, event);
+		append_number(t, "duration_ns", event->duration_ns);
+		append_end(t, event);
+		append_traffic(t, event);
+		break;
+	case AGENTSH_EBPF_EVENT_PROGRESS:
+		append_number(t, "duration_ns", event->duration_ns);
+		append_traffic(t, event);
 		break;
 	case AGENTSH_EBPF_EVENT_ACCEPTED:
 		append_number(t, "rtt_us", event->rtt_us);
-		append_boolean(t, "inbound", true);
 		break;
 	default:
-		return;
+		break;
 	}
-	append_boolean(t, "attributed", !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED));
 }
 
 static void append_blind(struct text *t, const struct agentsh_ebpf_event *event)
@@ -116,36 +133,115 @@ static void append_blind(struct text *t, const struct agentsh_ebpf_event *event)
 	append_word(t, "reason", blind_reason(event->error));
 }
 
-static void append_attempt(struct text *t, const struct agentsh_ebpf_event *event)
+/* A process chooses these names, so they may contain any bytes. */
+static void append_comm(struct text *t, const char *name, const char comm[16])
 {
-	char ip[ADDRESS_MAX];
+	append_string(t, name, comm, strnlen(comm, 16));
+}
 
+static void append_args(struct text *t, const struct format_json_process *process)
+{
+	const char *at = process->args, *end = at + process->args_size;
+	const char *separator = "";
+
+	if (!at) {
+		append_word(t, "args", NULL);
+		return;
+	}
+	text_string(t, ",\"args\":[");
+	while (at < end) {
+		size_t n = strnlen(at, (size_t)(end - at));
+
+		text_string(t, separator);
+		text_json(t, at, n);
+		separator = ",";
+		at += n + 1;
+	}
+	text_string(t, "]");
+}
+
+static void append_program(struct text *t, const struct format_json_process *process)
+{
+	if (process->exe)
+		append_string(t, "exe", process->exe, process->exe_size);
+	else
+		append_word(t, "exe", NULL);
+	append_args(t, process);
+	append_boolean(t, "args_cut", process->args_cut);
+}
+
+static void append_process(struct text *t, const struct agentsh_ebpf_event *event,
+			   const struct format_json_details *details)
+{
 	append_number(t, "pid", event->pid);
 	append_number(t, "tgid", event->tgid);
 	append_number(t, "ppid", event->ppid);
+	append_number(t, "ns_pid", event->ns_pid);
+	append_number(t, "ns_tgid", event->ns_tgid);
+	append_number(t, "container_pid", event->container_pid);
+	append_number(t, "container_tgid", event->container_tgid);
 	append_number(t, "uid", event->uid);
-	append_string(t, "comm", event->comm, strnlen(event->comm, sizeof(event->comm)));
+	append_number(t, "gid", event->gid);
+	append_comm(t, "comm", event->comm);
+	append_comm(t, "process_comm", event->process_comm);
+	append_number(t, "process_start_ns", event->process_start_ns);
+	append_number(t, "exe_inode", event->exe_inode);
+	append_number(t, "exe_device", event->exe_device);
+	if (details->process)
+		append_program(t, details->process);
 	append_number(t, "cgroup_id", event->cgroup_id);
+	if (details->cgroup)
+		append_string(t, "cgroup", details->cgroup, strlen(details->cgroup));
+	else
+		append_word(t, "cgroup", NULL);
+}
+
+static const char *socket_type_name(uint16_t type)
+{
+	switch (type) {
+	case SOCK_STREAM:
+		return "stream";
+	case SOCK_DGRAM:
+		return "dgram";
+	case SOCK_RAW:
+		return "raw";
+	case SOCK_SEQPACKET:
+		return "seqpacket";
+	case SOCK_DCCP:
+		return "dccp";
+	default:
+		return "unknown";
+	}
+}
+
+static void append_socket(struct text *t, const struct agentsh_ebpf_event *event)
+{
+	char ip[ADDRESS_MAX];
+
 	append_number(t, "socket_cookie", event->socket_cookie);
-	text_format(t, ",\"family\":\"%s\",\"v4_mapped\":%s,\"proto\":\"%s\"",
+	append_number(t, "netns_cookie", event->netns_cookie);
+	append_word(t, "family",
 		    event->family == AF_INET	? "ipv4"
 		    : event->family == AF_INET6 ? "ipv6"
-						: "unknown",
-		    event->flags & AGENTSH_EBPF_FLAG_V4_MAPPED ? "true" : "false",
-		    agentsh_ebpf_protocol_name(event->protocol));
-	text_format(t, ",\"dst_ip\":\"%s\"", address_text(event->family, event->remote_addr, ip));
+						: "unknown");
+	append_boolean(t, "v4_mapped", event->flags & AGENTSH_EBPF_FLAG_V4_MAPPED);
+	append_word(t, "proto", agentsh_ebpf_protocol_name(event->protocol));
+	append_number(t, "protocol", event->protocol);
+	append_word(t, "socket_type", socket_type_name(event->socket_type));
+	append_word(t, "dst_ip", address_text(event->family, event->remote_addr, ip));
 	append_number(t, "dst_port", event->remote_port);
-	text_format(t, ",\"src_ip\":\"%s\"", address_text(event->family, event->local_addr, ip));
+	append_word(t, "src_ip", address_text(event->family, event->local_addr, ip));
 	append_number(t, "src_port", event->local_port);
 	append_number(t, "ifindex", event->ifindex);
 	append_boolean(t, "source_routed", event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
 	append_boolean(t, "unspecified", event->flags & AGENTSH_EBPF_FLAG_UNSPECIFIED);
 	append_boolean(t, "untracked", event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
-	append_number(t, "session_lost", event->session_lost);
-	append_outcome(t, event);
+	append_boolean(t, "inbound", event->flags & AGENTSH_EBPF_FLAG_INBOUND);
+	append_boolean(t, "attributed", !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED));
 }
 
-void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns)
+void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns,
+		       const struct format_json_details *details)
 {
 	char type[32];
 
@@ -153,10 +249,15 @@ void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, u
 		return;
 	snprintf(type, sizeof(type), "net_%s", agentsh_ebpf_kind_name(event->kind));
 	begin(t, type, time_ns, event->session_id);
-	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)
+	append_number(t, "timestamp_ns", event->timestamp_ns);
+	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) {
 		append_blind(t, event);
-	else
-		append_attempt(t, event);
+	} else {
+		append_process(t, event, details);
+		append_socket(t, event);
+		append_number(t, "session_lost", event->session_lost);
+		append_outcome(t, event);
+	}
 	text_string(t, "}\n");
 }
 

@@ -3,8 +3,12 @@
 #ifndef FORMAT_JSON_H
 #define FORMAT_JSON_H
 
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "proc_read.h"
 #include "text.h"
 
 struct agentsh_ebpf_event;
@@ -20,8 +24,27 @@ struct format_json_session {
 	uint32_t hooks; /* active AGENTSH_EBPF_HOOK_ bits */
 };
 
+/* What /proc shows of the process of an event. The process chooses all of the bytes. */
+struct format_json_process {
+	const char *exe; /* NULL: unknown */
+	size_t exe_size;
+	const char *args; /* each ends with NUL, except perhaps the last; NULL: unknown */
+	size_t args_size;
+	bool args_cut;
+};
+
+/* What a line shows beside the members of the event. */
+struct format_json_details {
+	const struct format_json_process *process; /* NULL: left out */
+	const char *cgroup;			   /* path of event->cgroup_id; NULL: unknown */
+};
+
+/* Most bytes of the line of an event: each byte of a path or an argument can take six. */
+#define FORMAT_JSON_EVENT_MAX (6 * (PROC_EXE_MAX + PROC_ARGS_MAX + PATH_MAX) + 4096)
+
 /* Times are Unix time in nanoseconds. An event of an unknown kind produces no line. */
-void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns);
+void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns,
+		       const struct format_json_details *details);
 void format_json_attached(struct text *t, const struct format_json_session *session,
 			  uint64_t time_ns);
 /* hooks: the AGENTSH_EBPF_HOOK_ bits that were active. */

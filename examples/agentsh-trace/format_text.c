@@ -87,13 +87,16 @@ static void append_process(struct text *t, const struct format_text_style *style
 	bool known = !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED);
 	/* Prefer the number that kill(1) takes in our PID namespace. */
 	uint32_t pid = event->ns_tgid ? event->ns_tgid : event->tgid;
+	const char *name;
 
 	if (style->columns < FORMAT_TEXT_NO_PID && known)
 		text_format(t, "%7u  ", pid);
 	else if (style->columns < FORMAT_TEXT_NO_PID)
 		text_format(t, "%7s  ", "-");
+	/* Without CAP_PERFMON only the name of the thread is known. */
+	name = event->process_comm[0] ? event->process_comm : event->comm;
 	if (known)
-		append_command(t, style, event->comm, strnlen(event->comm, sizeof(event->comm)));
+		append_command(t, style, name, strnlen(name, sizeof(event->comm)));
 	else
 		append_command(t, style, "-", 1);
 	text_string(t, column_gap(style));

@@ -10,15 +10,15 @@
 #include "command.h"
 #include "warn.h"
 
-#define BATCH 256
-/* Space for the output of one batch and for the last line. */
-#define BATCH_OUTPUT_MAX (BATCH * PRESENTER_EVENT_MAX + OUTPUT_LINE_MAX)
+#define BATCH 256 /* events shown before signals are looked at again */
+/* Space for the output of one event and for the last line. */
+#define STEP_OUTPUT_MAX (PRESENTER_EVENT_MAX + OUTPUT_LINE_MAX)
 /* How long to wait for a stalled reader after a signal, once no command is running. */
 #define GRACE_MS 1000
 /* How long to wait for connections that COMMAND closed as it ended: the peer must answer. */
 #define LINGER_MS 1000
 
-_Static_assert(BATCH_OUTPUT_MAX <= OUTPUT_SIZE, "the buffer holds the output of a batch");
+_Static_assert(STEP_OUTPUT_MAX <= OUTPUT_SIZE, "the buffer holds the output of a step");
 
 enum phase {
 	RUNNING,
@@ -101,17 +101,33 @@ static void take_signals(struct state *s)
 	}
 }
 
+/* How many of n events have room in the output, whatever they contain. */
+static size_t fitting(struct loop *loop, size_t n)
+{
+	while (n && !output_has_room(loop->output, n * PRESENTER_EVENT_MAX + OUTPUT_LINE_MAX))
+		n /= 2;
+	return n;
+}
+
 /* Shows one batch of the events that are in the ring. */
 static void take_events(struct state *s)
 {
 	static struct agentsh_ebpf_event events[BATCH];
 	struct loop *loop = s->loop;
-	int n = s->read_failed ? 0 : agentsh_ebpf_read(loop->trace->tracer, events, BATCH, 0);
+	size_t left = BATCH, fit;
+	int n = 0;
 
-	for (int i = 0; i < n; i++) {
-		presenter_event(loop->presenter, &events[i]);
-		if (events[i].kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)
-			trace_warn_blind(loop->trace);
+	/* Most lines are far shorter than PRESENTER_EVENT_MAX, so more may fit behind them. */
+	while (!s->read_failed && (fit = fitting(loop, left))) {
+		n = agentsh_ebpf_read(loop->trace->tracer, events, fit, 0);
+		if (n <= 0)
+			break;
+		left -= (size_t)n;
+		for (int i = 0; i < n; i++) {
+			presenter_event(loop->presenter, &events[i]);
+			if (events[i].kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)
+				trace_warn_blind(loop->trace);
+		}
 	}
 	if (n < 0) {
 		warn_user("reading events: %s; no further events are shown", strerror(-n));
@@ -141,7 +157,7 @@ static int wait_ms(const struct state *s, bool room)
 static void step(struct state *s)
 {
 	struct loop *loop = s->loop;
-	bool room = output_has_room(loop->output, BATCH_OUTPUT_MAX);
+	bool room = output_has_room(loop->output, STEP_OUTPUT_MAX);
 	bool pending = output_pending(loop->output);
 	/* Without room, events stay in the ring; the library counts what a full ring loses. */
 	bool events = s->phase < DRAINING && loop->trace->tracer && room && !s->read_failed;
@@ -160,7 +176,7 @@ static void step(struct state *s)
 		output_write(loop->output);
 	if (fds[1].revents || drain)
 		take_events(s);
-	if (output_has_room(loop->output, BATCH_OUTPUT_MAX))
+	if (output_has_room(loop->output, STEP_OUTPUT_MAX))
 		presenter_tick(loop->presenter);
 	if (fds[0].revents)
 		take_signals(s);

@@ -38,6 +38,8 @@ static const char help[] =
 	"                            first_data, progress, unannounced, or all (default:\n"
 	"                            all except accepted, first_data and progress)\n"
 	"      --json                write one JSON object per line instead of columns\n"
+	"      --no-proc             leave exe and args, which are read from /proc, out of\n"
+	"                            the JSON output\n"
 	"      --probe               report what can be traced on this machine\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
 	"      --session-id NUMBER   set session_id in the JSON output (default: 0)\n"
@@ -63,6 +65,7 @@ enum {
 	OPT_EBPF,
 	OPT_EVENTS,
 	OPT_JSON,
+	OPT_NO_PROC,
 	OPT_PROBE,
 	OPT_SESSION_ID,
 	OPT_SUMMARY,
@@ -76,6 +79,7 @@ static const struct option long_options[] = {
 	{"ebpf", required_argument, NULL, OPT_EBPF},
 	{"events", required_argument, NULL, OPT_EVENTS},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"no-proc", no_argument, NULL, OPT_NO_PROC},
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
@@ -146,6 +150,9 @@ static bool parse_one(struct options *o, int option)
 		return parse_ebpf(optarg, &o->ebpf);
 	case OPT_EVENTS:
 		return parse_events(optarg, &o->event_types);
+	case OPT_NO_PROC:
+		o->no_proc = true;
+		return true;
 	case OPT_PROBE:
 		o->probe = true;
 		return true;

@@ -14,6 +14,7 @@ struct options {
 	bool probe;
 	bool json;
 	bool summary; /* no events, only the summary by destination */
+	bool no_proc; /* leave out what only /proc shows */
 	bool udp_no_dedup;
 	bool displace;	      /* attach even if another program no longer runs then */
 	uint32_t event_types; /* the set to show, see event_types.h */

@@ -13,8 +13,12 @@ void presenter_init(struct presenter *p, struct output *output, const struct opt
 {
 	p->output = output;
 	p->options = options;
+	p->cgroups.fd = p->processes.helper.fd = -1;
 	if (!options->json)
 		live_table_init(&p->table, output, options->cgroup != NULL);
+	/* Now, because the helper must not inherit the descriptors of the trace. */
+	else if (!options->no_proc && options->ebpf != EBPF_OFF)
+		proc_cache_start(&p->processes);
 	/* Without a seed the counts are still right, but a traced program could slow them down. */
 	(void)!getrandom(&p->summary.seed, sizeof(p->summary.seed), GRND_NONBLOCK);
 	p->destinations.seed = p->summary.seed;
@@ -34,6 +38,7 @@ void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 {
 	const struct options *options = p->options;
 
+	proc_cache_stop(&p->processes);
 	if (options->json) {
 		struct text line = output_begin(p->output);
 
@@ -77,6 +82,7 @@ void presenter_attached(struct presenter *p, const struct trace *trace)
 					 p->hooks & AGENTSH_EBPF_HOOK_TRAFFIC);
 		return;
 	}
+	cgroup_names_open(&p->cgroups, &trace->cgroup);
 	session = json_session(p, trace);
 	line = output_begin(p->output);
 	format_json_attached(&line, &session, trace->start_ns);
@@ -93,11 +99,35 @@ static void show_text(struct presenter *p, const struct agentsh_ebpf_event *even
 	live_table_event(&p->table, event, agentsh_ebpf_event_realtime_ns(event), chosen);
 }
 
+static void find_process(struct presenter *p, const struct agentsh_ebpf_event *event,
+			 struct format_json_process *process)
+{
+	const struct proc_found *found = proc_cache_find(&p->processes, event);
+
+	if (found && found->has_exe) {
+		process->exe = found->bytes;
+		process->exe_size = found->exe_size;
+	}
+	if (found && found->has_args) {
+		process->args = found->bytes + found->exe_size;
+		process->args_size = found->args_size;
+		process->args_cut = found->args_cut;
+	}
+}
+
 static void show_json(struct presenter *p, const struct agentsh_ebpf_event *event)
 {
-	struct text line = output_begin(p->output);
+	struct format_json_process process = {0};
+	const struct format_json_details details = {
+		.process = p->options->no_proc ? NULL : &process,
+		.cgroup = cgroup_names_find(&p->cgroups, event->cgroup_id),
+	};
+	struct text line;
 
-	format_json_event(&line, event, agentsh_ebpf_event_realtime_ns(event));
+	if (!p->options->no_proc)
+		find_process(p, event, &process);
+	line = output_begin(p->output);
+	format_json_event(&line, event, agentsh_ebpf_event_realtime_ns(event), &details);
 	output_end(p->output, &line);
 }
 
@@ -189,6 +219,8 @@ void presenter_detached(struct presenter *p, const struct trace *trace)
 	struct text line;
 
 	trace_stats(trace, &stats);
+	proc_cache_stop(&p->processes);
+	cgroup_names_close(&p->cgroups);
 	live_table_end(&p->table);
 	show_destinations(p);
 	line = output_begin(p->output);

@@ -8,16 +8,21 @@
 
 #include <agentsh/ebpf.h>
 
+#include "cgroup_names.h"
 #include "destinations.h"
+#include "format_json.h"
 #include "live_table.h"
 #include "options.h"
 #include "output.h"
+#include "proc_cache.h"
 #include "summary.h"
 #include "trace.h"
 #include "unavailable.h"
 
 /* Most bytes of output that one event causes, the line about lost events included. */
-#define PRESENTER_EVENT_MAX LIVE_TABLE_EVENT_MAX
+#define PRESENTER_EVENT_MAX                                                                        \
+	(FORMAT_JSON_EVENT_MAX > LIVE_TABLE_EVENT_MAX ? FORMAT_JSON_EVENT_MAX                      \
+						      : LIVE_TABLE_EVENT_MAX)
 
 struct presenter {
 	struct output *output;
@@ -27,6 +32,9 @@ struct presenter {
 	struct summary summary;
 	struct destinations destinations;
 	struct live_table table; /* unused with --json */
+	/* used only with --json */
+	struct cgroup_names cgroups;
+	struct proc_cache processes;
 };
 
 void presenter_init(struct presenter *presenter, struct output *output,
