@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the output of agentsh-trace with names and paths that a traced program could
- * choose: every JSON line must be valid, and text must contain no control character.
+ * Fuzzes the output of agentsh-trace with names, arguments and paths that a traced program
+ * could choose: every JSON line must be valid, and text must contain no control character.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +10,13 @@
 
 #include "fuzz.h"
 #include "destinations.h"
+#include "event_types.h"
 #include "format_json.h"
 #include "format_summary.h"
 #include "format_text.h"
 #include "unavailable.h"
 
-#define LINE_MAX_SIZE 65536
+#define LINE_MAX_SIZE (FORMAT_JSON_EVENT_MAX + 1)
 
 static char line[LINE_MAX_SIZE];
 
@@ -48,13 +49,13 @@ static void check_text(const struct text *t, bool utf8)
 		FUZZ_CHECK((unsigned char)t->buf[i] < 0x80);
 }
 
-static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns)
+static void check_event(const struct agentsh_ebpf_event *event, uint64_t time_ns,
+			const struct format_json_details *details)
 {
-	bool known = event->kind >= AGENTSH_EBPF_EVENT_CONNECT &&
-		     event->kind <= AGENTSH_EBPF_EVENT_UNANNOUNCED;
+	bool known = event_types_known(event->kind);
 	struct text t = begin(sizeof(line));
 
-	format_json_event(&t, event, time_ns);
+	format_json_event(&t, event, time_ns, details);
 	if (t.len || known)
 		check_json(&t);
 	for (int utf8 = 0; utf8 < 2; utf8++) {
@@ -115,12 +116,13 @@ static void check_summary(const struct agentsh_ebpf_event *event, uint32_t hooks
 }
 
 /* Formats into a buffer that may be too small, allocated exactly to detect overruns. */
-static void check_cut(const struct agentsh_ebpf_event *event, size_t cap)
+static void check_cut(const struct agentsh_ebpf_event *event, size_t cap,
+		      const struct format_json_details *details)
 {
 	struct text t = {.buf = malloc(cap ? cap : 1), .cap = cap};
 
 	FUZZ_CHECK(t.buf);
-	format_json_event(&t, event, event->timestamp_ns);
+	format_json_event(&t, event, event->timestamp_ns, details);
 	FUZZ_CHECK(t.len <= cap);
 	free(t.buf);
 }
@@ -139,12 +141,30 @@ static void check_strings(const char *path, const char *reason, uint64_t time_ns
 	check_json(&t);
 }
 
+/* Takes the path up to the first NUL byte, and the rest as arguments. */
+static void take_process(struct fuzz_input *in, struct format_json_process *process)
+{
+	size_t size;
+	char *args;
+
+	process->exe = fuzz_slice(in, &process->exe_size);
+	size = in->left; /* an input is shorter than PROC_ARGS_MAX */
+	args = malloc(size ? size : 1);
+	FUZZ_CHECK(args);
+	fuzz_bytes(in, args, size);
+	process->args = args;
+	process->args_size = size;
+	process->args_cut = size % 2;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size < 4096 ? size : 4096};
 	struct agentsh_ebpf_event event;
 	uint64_t time_ns;
 	uint8_t how = fuzz_byte(&in);
+	struct format_json_process process = {0};
+	struct format_json_details details = {0};
 	char *path, *reason;
 
 	/* The name comes first, so that short inputs contain one. */
@@ -153,7 +173,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	path = fuzz_string(&in);
 	reason = fuzz_string(&in);
 	check_strings(path, reason, time_ns);
-	free(path);
 	free(reason);
 	{
 		char comm[sizeof(event.comm)];
@@ -167,9 +186,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			AGENTSH_EBPF_EVENT_CONNECT + (how >> 4) % AGENTSH_EBPF_EVENT_UNANNOUNCED;
 	if (how & 4)
 		event.family = how & 8 ? 2 : 10; /* AF_INET, AF_INET6 */
-	check_event(&event, time_ns);
+	if (how & 2) {
+		take_process(&in, &process);
+		details.process = &process;
+		details.cgroup = path;
+	}
+	check_event(&event, time_ns, &details);
 	check_connection(&event, time_ns, how);
 	check_summary(&event, how);
-	check_cut(&event, (size_t)how * 4);
+	check_cut(&event, (size_t)how * 8, &details);
+	free(path);
+	free((void *)(uintptr_t)process.exe);
+	free((void *)(uintptr_t)process.args);
 	return 0;
 }

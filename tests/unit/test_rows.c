@@ -118,24 +118,41 @@ START_TEST(interface_with_a_name)
 }
 END_TEST
 
+START_TEST(name_of_the_process)
+{
+	const struct format_text_style style = {0};
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	struct text t = begin();
+
+	strcpy(event.comm, "a thread");
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  a thread         connect "));
+	memcpy(event.process_comm, "0123456789abcdef", 16);
+	t = begin();
+	format_text_event(&t, &style, &event, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  0123456789abcdef  connect "));
+}
+END_TEST
+
 START_TEST(json_members)
 {
+	const struct format_json_details details = {0};
 	struct agentsh_ebpf_event event = event_to("fe80::1", 0);
 	struct text t = begin();
 
 	event.ifindex = 3;
-	format_json_event(&t, &event, 0);
+	format_json_event(&t, &event, 0, &details);
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"dst_ip\":\"fe80::1\",\"dst_port\":80,"));
 	ck_assert_ptr_nonnull(strstr(line, ",\"ifindex\":3,\"source_routed\":false,"
 					   "\"unspecified\":false,\"untracked\":false,"));
 	event = event_to("fe80::1", AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
 	t = begin();
-	format_json_event(&t, &event, 0);
+	format_json_event(&t, &event, 0, &details);
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"ifindex\":0,\"source_routed\":true,"
 					      "\"unspecified\":false,\"untracked\":false,"));
 	event.flags = AGENTSH_EBPF_FLAG_UNSPECIFIED | AGENTSH_EBPF_FLAG_UNTRACKED;
 	t = begin();
-	format_json_event(&t, &event, 0);
+	format_json_event(&t, &event, 0, &details);
 	ck_assert_ptr_nonnull(strstr(end(&t), "\"source_routed\":false,\"unspecified\":true,"
 					      "\"untracked\":true,"));
 }
@@ -300,6 +317,7 @@ int main(void)
 	tcase_add_test(tcase, flags_are_notes);
 	tcase_add_test(tcase, interface_without_a_name);
 	tcase_add_test(tcase, interface_with_a_name);
+	tcase_add_test(tcase, name_of_the_process);
 	tcase_add_test(tcase, json_members);
 	tcase_add_test(tcase, statistics);
 	tcase_add_test(tcase, ends_of_datagram_sockets);
