@@ -11,14 +11,14 @@
 #include "warn.h"
 
 #define BATCH 256 /* events shown before signals are looked at again */
-/* Space for the output of one event and for the last line. */
-#define STEP_OUTPUT_MAX (PRESENTER_EVENT_MAX + OUTPUT_LINE_MAX)
+/* Space for the output of some events, or of the summary, and for the last line. */
+#define STEP_OUTPUT_MAX (OUTPUT_SIZE / 2 + OUTPUT_LINE_MAX)
 /* How long to wait for a stalled reader after a signal, once no command is running. */
 #define GRACE_MS 1000
 /* How long to wait for connections that COMMAND closed as it ended: the peer must answer. */
 #define LINGER_MS 1000
 
-_Static_assert(STEP_OUTPUT_MAX <= OUTPUT_SIZE, "the buffer holds the output of a step");
+_Static_assert(PRESENTER_EVENT_MAX <= OUTPUT_SIZE / 2, "a step has room for an event");
 
 enum phase {
 	RUNNING,
@@ -134,7 +134,8 @@ static void take_events(struct state *s)
 		s->read_failed = true;
 	}
 	s->drain = n > 0;
-	if (n <= 0 && s->phase == DRAINING) {
+	/* The summary needs all of the room. */
+	if (n <= 0 && left == BATCH && s->phase == DRAINING) {
 		presenter_detached(loop->presenter, loop->trace);
 		s->phase = FLUSHING;
 	}

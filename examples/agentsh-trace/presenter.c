@@ -17,7 +17,7 @@ void presenter_init(struct presenter *p, struct output *output, const struct opt
 	if (!options->json)
 		live_table_init(&p->table, output, options->cgroup != NULL);
 	/* Now, because the helper must not inherit the descriptors of the trace. */
-	else if (!options->no_proc && options->ebpf != EBPF_OFF)
+	else if (!options->no_proc && !options->summary && options->ebpf != EBPF_OFF)
 		proc_cache_start(&p->processes);
 	/* Without a seed the counts are still right, but a traced program could slow them down. */
 	(void)!getrandom(&p->summary.seed, sizeof(p->summary.seed), GRND_NONBLOCK);

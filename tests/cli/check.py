@@ -11,34 +11,50 @@ check.py count FILE NUMBER           as stream; there are NUMBER events
 check.py get FILE TYPE KEY           prints KEY of each line of TYPE
 check.py clean FILE COLOUR           FILE has no control characters; with COLOUR=yes, it has colours
 check.py columns FILE SAYS           the text columns, which must show what traffic.py said
+check.py members HEADER              the JSON lines show each member of an event in the header
+check.py program FILE PORT EXE ARG.. the events with this port show this program and its arguments
+check.py not_program FILE PORT EXE   the events with this port do not show this program
+check.py shows_program FILE PORT     an event with this port shows its program; for an unfinished trace
+check.py no_program FILE PORT        the events with this port show no program
+check.py cut FILE SIZE               the events show SIZE bytes of arguments, and that there are more
+check.py no_proc FILE                the events have no members from /proc
+check.py cgroup FILE PATH            the events show this cgroup; an empty PATH stands for null
 check.py page FILE                   the manual page names each type and member of the JSON lines
 """
 import json
+import os
 import re
 import sys
 
 from traffic import NAMES
 
-EVENT = {
-    "type": str, "ts": str, "session_id": int, "pid": int, "tgid": int, "ppid": int, "uid": int,
-    "comm": str, "cgroup_id": int, "socket_cookie": int, "family": str, "v4_mapped": bool,
-    "proto": str, "dst_ip": str, "dst_port": int, "src_ip": str, "src_port": int,
-    "ifindex": int, "source_routed": bool, "unspecified": bool, "untracked": bool,
-    "session_lost": int,
-}
-COMMON = {"type": str, "ts": str, "session_id": int}
 NULL = type(None)
-ACCOUNT = {"closed_by": (str, NULL), "rtt_us": int, "bytes_sent": int, "bytes_received": int,
-           "retransmits": int, "inbound": bool}
+COMMON = {"type": str, "ts": str, "session_id": int}
+PROGRAM = {"exe": (str, NULL), "args": (list, NULL), "args_cut": bool}  # not with --no-proc
+EVENT = dict(
+    COMMON, timestamp_ns=int, pid=int, tgid=int, ppid=int, ns_pid=int, ns_tgid=int,
+    container_pid=int, container_tgid=int, uid=int, gid=int, comm=str, process_comm=str,
+    process_start_ns=int, exe_inode=int, exe_device=int, **PROGRAM,
+    cgroup_id=int, cgroup=(str, NULL), socket_cookie=int, netns_cookie=int, family=str,
+    v4_mapped=bool, proto=str, protocol=int, socket_type=str, dst_ip=str, dst_port=int,
+    src_ip=str, src_port=int, ifindex=int, source_routed=bool, unspecified=bool, untracked=bool,
+    inbound=bool, attributed=bool, session_lost=int)
+BYTES = {"bytes_sent": int, "bytes_received": int}
+TCP = dict(rtt_us=int, **BYTES, retransmits=int)
+PACKETS = dict(sent=int, received=int, **BYTES)
 ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
 SHAPES = {
     "net_connect": EVENT,
     "net_udp_send": EVENT,
-    "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int, attributed=bool),
-    "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int, attributed=bool),
-    "net_closed": dict(EVENT, duration_ns=int, **ERROR, **ACCOUNT, attributed=bool),
-    "net_accepted": dict(EVENT, rtt_us=int, inbound=bool, attributed=bool),
-    "net_session_blind": dict(COMMON, cgroup_id=int, session_lost=int, error=int, reason=str),
+    "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int),
+    "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int),
+    "net_closed": dict(EVENT, duration_ns=int, **ERROR, closed_by=(str, NULL), **TCP),
+    "net_accepted": dict(EVENT, rtt_us=int),
+    "net_first_data": EVENT,
+    "net_progress": dict(EVENT, duration_ns=int, **TCP),
+    "net_unannounced": EVENT,
+    "net_session_blind": dict(COMMON, timestamp_ns=int, cgroup_id=int, session_lost=int, error=int,
+                              reason=str),
     "net_summary": dict(COMMON, process=(str, NULL), dst_ip=(str, NULL), dst_port=(int, NULL),
                         proto=(str, NULL), ifindex=int, inbound=bool, connections=int,
                         failed=(int, NULL), bytes_sent=(int, NULL), bytes_received=(int, NULL),
@@ -48,8 +64,23 @@ SHAPES = {
                           deduplicated=int, malformed=int, untracked=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
-# net_closed of a datagram socket
-DATAGRAM_CLOSE = dict(EVENT, duration_ns=int, datagrams=int, attributed=bool)
+# net_closed and net_progress of a socket that is not TCP
+PACKET_SOCKET = dict(EVENT, duration_ns=int, **PACKETS)
+# The JSON members of the members of struct agentsh_ebpf_event that have another name there.
+NAMES_OF = {
+    "kind": ["type"], "protocol": ["proto", "protocol"],
+    "local_addr": ["src_ip"], "local_port": ["src_port"],
+    "remote_addr": ["dst_ip"], "remote_port": ["dst_port"],
+    "packets_sent": ["sent"], "packets_received": ["received"], "error": ["error", "error_name"],
+    "exe_inode": ["exe_inode", "exe", "args", "args_cut"], "cgroup_id": ["cgroup_id", "cgroup"],
+}
+# AGENTSH_EBPF_FLAG_
+FLAGS = {
+    "V4_MAPPED": "v4_mapped", "UNATTRIBUTED": "attributed", "NO_ERROR": "error",
+    "INBOUND": "inbound", "LOCAL_CLOSED": "closed_by", "REMOTE_CLOSED": "closed_by",
+    "SOURCE_ROUTED": "source_routed", "UNSPECIFIED": "unspecified", "UNTRACKED": "untracked",
+}
+CLK_TCK = os.sysconf("SC_CLK_TCK")
 RFC3339 = re.compile(r"\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{9}Z")
 COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 
@@ -73,8 +104,10 @@ def load(path):
         obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_duplicates)
         shape = SHAPES.get(obj.get("type"))
         need(shape, "unknown type:", line)
-        if obj["type"] == "net_closed" and "datagrams" in obj:
-            shape = DATAGRAM_CLOSE
+        if obj["type"] in ("net_closed", "net_progress") and obj["proto"] not in ("tcp", "mptcp"):
+            shape = PACKET_SOCKET
+        if "exe" in shape and "exe" not in obj:
+            shape = {key: kind for key, kind in shape.items() if key not in PROGRAM}
         need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
         for key, kind in shape.items():
             kinds = kind if type(kind) is tuple else (kind,)
@@ -112,23 +145,33 @@ def calls(path, says, start, stop):
     events = load_stream(path)[1]
     wanted = [json.loads(line) for line in open(says)]
     need(len(events) == len(wanted) >= 13, len(events), "events,", len(wanted), "calls")
+    named = 0
     for event, want in zip(events, wanted):
+        ticks = want.pop("start_ticks")
+        need(event["process_start_ns"] * CLK_TCK // 10**9 == ticks, "process_start_ns", event, ticks)
+        # A busy machine may delay what is read from /proc.
+        if event["exe"] is None:
+            need(event["args"] is None, "args without exe:", event)
+            want = {key: value for key, value in want.items() if key not in PROGRAM}
         for key, value in want.items():
             need(event[key] == value, key, "is", repr(event[key]), "not", repr(value), event)
+        named += event["exe"] is not None
         at = timegm(strptime(event["ts"][:19], "%Y-%m-%dT%H:%M:%S")) + float(event["ts"][19:-1])
         need(float(start) <= at <= float(stop), "ts", at, "is not in", start, stop)
+    need(named, "no event has exe and args")
 
 
-def replace_invalid(name):
+def replace_invalid(name, length=15):
     """The name as agentsh-trace shows it: every byte that is not UTF-8 becomes one U+FFFD."""
-    text = name[:15].decode("utf-8", "surrogateescape")
+    text = name[:length].decode("utf-8", "surrogateescape")
     return "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in text)
 
 
 def names(path):
-    got = [event["comm"] for event in load_stream(path)[1]]
     want = [replace_invalid(name) for name in NAMES]
-    need(got == want, "names:", ascii(got), "not", ascii(want))
+    for key in "comm", "process_comm":
+        got = [event[key] for event in load_stream(path)[1]]
+        need(got == want, key, ascii(got), "not", ascii(want))
 
 
 def lost(path, made):
@@ -190,7 +233,7 @@ def columns(path, says):
         need(re.match(r"\d\d:\d\d:\d\d\.\d{3} ", line), "time:", line)
         need(line[:at[0]].split()[1] == str(want["tgid"]), "pid:", line, want)
         cells = [line[a:b].strip() for a, b in zip(at, at[1:] + [None])]
-        need(cells == [want["comm"], want["type"][len("net_"):], want["proto"], form.format(**want)], cells, want)
+        need(cells == [want["process_comm"], want["type"][len("net_"):], want["proto"], form.format(**want)], cells, want)
     places = {(w["proto"], w["dst_ip"], w["dst_port"]) for w in wanted}
     need(lines[-1] == f"{len(wanted)} events, {len(places)} destinations, 0 lost", lines[-1])
 
@@ -201,9 +244,78 @@ def page(path):
     kinds = {k for k in SHAPES if k.startswith("net_")} - {"net_summary"}
     need(sorted(kind for _, kind in events) == sorted(kinds), events)
     need(all(kind == "net_" + name for name, kind in events), events)
-    for kind, shape in [*SHAPES.items(), ("net_closed", DATAGRAM_CLOSE)]:
+    for kind, shape in [*SHAPES.items(), ("net_closed", PACKET_SOCKET)]:
         need(kind.startswith("net_") or kind in words, "the page does not name", kind)
         need({*shape} <= words, "the page does not name", {*shape} - words, "of", kind)
+
+
+def members(header):
+    """Each member, flag and kind of an event in the public header is in the JSON lines."""
+    text = open(header).read()
+    struct = re.search(r"^struct agentsh_ebpf_event {$(.*?)^};$", text, re.M | re.S)[1]
+    shown = {member for shape in [*SHAPES.values(), PACKET_SOCKET] for member in shape}
+    found = re.findall(r"^\t\w+ (\w+)(?:\[\d+\])?;$", struct, re.M)
+    need(len(found) > 30 and "flags" in found, "members of the struct:", found)
+    for member in found:
+        if member == "flags" or member.startswith("reserved"):
+            continue
+        for name in NAMES_OF.get(member, [member]):
+            need(name in shown, "no JSON line has", name, "for the member", member)
+    flags = re.findall(r"AGENTSH_EBPF_FLAG_(\w+) = \d+", text)
+    need(sorted(flags) == sorted(FLAGS), "flags:", flags, "not", [*FLAGS])
+    need({*FLAGS.values()} <= shown, "flags:", {*FLAGS.values()} - shown)
+    kinds = re.findall(r"AGENTSH_EBPF_EVENT_(\w+) = \d+", text)
+    need(len(kinds) >= 10 and {"net_" + kind.lower() for kind in kinds} <= {*SHAPES}, "kinds:", kinds)
+
+
+def events_to(path, port):
+    events = [e for e in load_stream(path)[1] if e["dst_port"] == int(port)]
+    need(events, "no event with the port", port)
+    return events
+
+
+def program(path, port, exe, *args):
+    """The events with this port show this program, where they show one, and at least one does."""
+    events = [e for e in events_to(path, port) if e["exe"] is not None]
+    need(events, "no event of port", port, "has exe:", load(path))
+    for event in events:
+        got = event["exe"], event["args"]
+        need(got == (exe, [replace_invalid(os.fsencode(a), None) for a in args]), "exe, args:", ascii(got))
+
+
+def not_program(path, port, exe):
+    """No event with this port shows the program that the process executed later."""
+    for event in events_to(path, port):
+        need(event["exe"] != exe, "exe:", event)
+
+
+def no_program(path, port):
+    for event in events_to(path, port):
+        need(event["exe"] is event["args"] is None and not event["args_cut"], "exe, args:", event)
+
+
+def shows_program(path, port):
+    """For use while the trace is being written."""
+    lines = [json.loads(line) for line in open(path) if line.endswith("\n")]
+    need(any(o.get("dst_port") == int(port) and o["exe"] is not None for o in lines), "not yet")
+
+
+def cut(path, size):
+    events = [e for e in load_stream(path)[1] if e["args"] is not None]
+    need(events, "no event has args")
+    for event in events:
+        need(event["args_cut"] is True, "args_cut:", event)
+        need(sum(len(a) + 1 for a in event["args"]) - 1 == int(size), "args:", event)
+
+
+def no_proc(path):
+    events = load_stream(path)[1]
+    need(events and not any({*PROGRAM} & {*event} for event in events), "exe or args:", events)
+
+
+def cgroup(path, want):
+    got = [event["cgroup"] for event in load_stream(path)[1]]
+    need(got and {*got} == {want or None}, "cgroup:", got, "not", want)
 
 
 if __name__ == "__main__":

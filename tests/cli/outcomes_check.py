@@ -67,6 +67,9 @@ def lifecycle(path, says, served, *types):
             if event["type"] in ("net_connected", "net_closed") and "port" in said:
                 need(event["src_port"] == said["port"], "src_port:", event, said)
                 need(event["rtt_us"] > 0, "rtt_us:", event)
+            if event["type"] == "net_closed" and "datagrams" in said and "traffic" in lines[0]["hooks"]:
+                counts = [event[key] for key in ("sent", "bytes_sent", "received", "bytes_received")]
+                need(counts == 2 * [said["datagrams"]] + [0, 0], "counts:", event, "are not those of", said)
             if event["type"] == "net_closed" and "port" in said:
                 compare_numbers(event, ports[said["port"]])
         need(len({e["tgid"] for e in got}) <= 1, "several processes:", got)

@@ -26,6 +26,7 @@ import threading
 import time
 
 SO_COOKIE = 57
+SO_NETNS_COOKIE = 71
 PR_SET_NAME = 15
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -53,8 +54,8 @@ def set_name(name):
     libc.prctl(PR_SET_NAME, ctypes.c_char_p(name), 0, 0, 0)
 
 
-def cgroup_id():
-    """The inode number of this process's cgroup v2 directory."""
+def cgroup_path():
+    """The directory of this process's cgroup v2."""
     with open("/proc/self/cgroup") as f:
         path = next(line[3:].rstrip("\n") for line in f if line.startswith("0::"))
     with open("/proc/self/mountinfo") as f:
@@ -64,7 +65,7 @@ def cgroup_id():
                 root, point = before.split()[3:5]
                 break
     path = path[len(root):] if root != "/" else path
-    return os.stat(point + path).st_ino
+    return point + path
 
 
 class Says:
@@ -75,16 +76,30 @@ class Says:
         v6 = sock.family == socket.AF_INET6 and not dst[0].startswith("::ffff:")
         said = {
             "type": kind,
+            "start_ticks": int(open("/proc/self/stat").read().rpartition(")")[2].split()[19]),
             "pid": threading.get_native_id(),
             "tgid": os.getpid(),
             "ppid": os.getppid(),
+            "ns_pid": threading.get_native_id(),
+            "ns_tgid": os.getpid(),
+            "container_pid": threading.get_native_id(),
+            "container_tgid": os.getpid(),
             "uid": os.getuid(),
+            "gid": os.getgid(),
+            "process_comm": open("/proc/self/comm", "rb").read()[:-1].decode(),
+            "exe_inode": os.stat("/proc/self/exe").st_ino,
+            "exe": os.readlink("/proc/self/exe"),
+            "args": open("/proc/self/cmdline").read().split("\0")[:-1],
+            "args_cut": False,
             "comm": open("/proc/thread-self/comm", "rb").read()[:-1].decode(),
-            "cgroup_id": cgroup_id(),
+            "cgroup_id": os.stat(cgroup_path()).st_ino,
+            "cgroup": cgroup_path(),
             "socket_cookie": struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_COOKIE, 8))[0],
             "family": "ipv6" if v6 else "ipv4",
             "v4_mapped": sock.family == socket.AF_INET6 and not v6,
             "proto": "tcp" if sock.type == socket.SOCK_STREAM else "udp",
+            "protocol": 6 if sock.type == socket.SOCK_STREAM else 17,
+            "socket_type": "stream" if sock.type == socket.SOCK_STREAM else "dgram",
             "dst_ip": dst[0].replace("::ffff:", ""),
             "dst_port": dst[1],
             "src_ip": "::" if v6 else "0.0.0.0",
@@ -93,8 +108,12 @@ class Says:
             "source_routed": False,
             "unspecified": False,
             "untracked": False,
+            "inbound": False,
+            "attributed": True,
             "session_lost": 0,
         }
+        with contextlib.suppress(OSError):  # kernel 5.14
+            said["netns_cookie"] = struct.unpack("=Q", sock.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0]
         said.update(other)
         json.dump(said, self.file)
         self.file.write("\n")
