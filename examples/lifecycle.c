@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Shows what becomes of each connection of a cgroup: CONNECTED, CONNECT_FAILED and CLOSED,
- * with durations and bytes. Usage: lifecycle CGROUP-DIRECTORY; SIGINT or SIGTERM ends it.
+ * with durations and bytes. At the end, PROGRESS shows the bytes of what is still open. Usage:
+ * lifecycle CGROUP-DIRECTORY; SIGINT or SIGTERM ends it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,14 +25,12 @@ static void stop(int signal)
 	agentsh_ebpf_wake(tracer);
 }
 
-static void show_closed(const struct agentsh_ebpf_event *event)
+static void show_traffic(const struct agentsh_ebpf_event *event)
 {
+	printf(": %llu bytes sent, %llu bytes received", (unsigned long long)event->bytes_sent,
+	       (unsigned long long)event->bytes_received);
 	if (event->socket_type != SOCK_STREAM)
-		printf(": %u datagrams", event->datagrams);
-	else
-		printf(": %llu bytes sent, %llu bytes received",
-		       (unsigned long long)event->bytes_sent,
-		       (unsigned long long)event->bytes_received);
+		printf(", in %u and %u packets", event->packets_sent, event->packets_received);
 	if (event->error)
 		printf(", broken: %s", strerror(event->error));
 }
@@ -47,8 +46,9 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 	       agentsh_ebpf_kind_name(event->kind), ip, event->remote_port);
 	if (event->kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED)
 		printf(": %s", strerror(event->error));
-	else if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
-		show_closed(event);
+	else if (event->kind == AGENTSH_EBPF_EVENT_CLOSED ||
+		 event->kind == AGENTSH_EBPF_EVENT_PROGRESS)
+		show_traffic(event);
 	if (event->duration_ns)
 		printf(", after %.1f ms", (double)event->duration_ns / 1e6);
 	printf("\n");
@@ -62,7 +62,8 @@ int main(int argc, char **argv)
 	const struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
 		.mode = AGENTSH_EBPF_MODE_REQUIRED,
-		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE |
+			 AGENTSH_EBPF_HOOK_TRAFFIC,
 		.on_event = on_event,
 	};
 	const struct sigaction action = {.sa_handler = stop};

@@ -270,8 +270,6 @@ const char *hostile_differs(const struct hostile_want *w, const struct agentsh_e
 		copy_task(&is, &want);
 	}
 	what = expectation_differs(&want, &is);
-	if (!what && is.datagrams != want.want.datagrams)
-		what = "datagrams";
 	if (!what && is.ifindex != want.want.ifindex)
 		what = "ifindex";
 	return what;
