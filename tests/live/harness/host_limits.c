@@ -155,6 +155,9 @@ static uint32_t program_type(uint32_t attach_type)
 		return BPF_PROG_TYPE_SOCK_OPS;
 	case BPF_CGROUP_INET_SOCK_RELEASE:
 		return BPF_PROG_TYPE_CGROUP_SOCK;
+	case BPF_CGROUP_INET_INGRESS:
+	case BPF_CGROUP_INET_EGRESS:
+		return BPF_PROG_TYPE_CGROUP_SKB;
 	default:
 		return BPF_PROG_TYPE_CGROUP_SOCK_ADDR;
 	}

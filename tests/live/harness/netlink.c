@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/genetlink.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/inet_diag.h>
 #include <linux/mptcp.h>
@@ -75,7 +76,7 @@ static int transact(int protocol, struct message *m)
 	return error;
 }
 
-static int set_up(const char *name)
+int netlink_set_up(const char *name)
 {
 	const struct ifinfomsg link = {
 		.ifi_index = (int)if_nametoindex(name), .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
@@ -85,12 +86,11 @@ static int set_up(const char *name)
 	return transact(NETLINK_ROUTE, &m);
 }
 
-int netlink_add_veth(const char *name, const char *peer)
+static int add_veth(const char *name, const char *peer, int peer_netns_fd)
 {
 	const struct ifinfomsg none = {0};
 	struct nlattr *info, *data, *other;
 	struct message m;
-	int error;
 
 	begin(&m, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &none, sizeof(none));
 	add(&m, IFLA_IFNAME, name, strlen(name) + 1);
@@ -99,13 +99,53 @@ int netlink_add_veth(const char *name, const char *peer)
 	data = open_nest(&m, IFLA_INFO_DATA);
 	other = add(&m, VETH_INFO_PEER, &none, sizeof(none));
 	add(&m, IFLA_IFNAME, peer, strlen(peer) + 1);
+	if (peer_netns_fd >= 0)
+		add(&m, IFLA_NET_NS_FD, &peer_netns_fd, sizeof(peer_netns_fd));
 	close_nest(&m, other);
 	close_nest(&m, data);
 	close_nest(&m, info);
-	error = transact(NETLINK_ROUTE, &m);
+	return transact(NETLINK_ROUTE, &m);
+}
+
+int netlink_add_veth(const char *name, const char *peer)
+{
+	int error = add_veth(name, peer, -1);
+
 	if (!error)
-		error = set_up(name);
-	return error ? error : set_up(peer);
+		error = netlink_set_up(name);
+	return error ? error : netlink_set_up(peer);
+}
+
+int netlink_add_veth_between(const char *name, const char *peer, int peer_netns_fd)
+{
+	return add_veth(name, peer, peer_netns_fd);
+}
+
+int netlink_add_address(const char *name, const char *address, uint8_t prefix)
+{
+	struct ifaddrmsg to = {.ifa_prefixlen = prefix,
+			       .ifa_flags = IFA_F_NODAD,
+			       .ifa_index = if_nametoindex(name)};
+	struct in6_addr addr;
+	uint32_t broadcast;
+	struct message m;
+	size_t size = 16;
+
+	to.ifa_family = AF_INET6;
+	if (inet_pton(AF_INET, address, &addr) == 1) {
+		to.ifa_family = AF_INET;
+		size = 4;
+	} else if (inet_pton(AF_INET6, address, &addr) != 1) {
+		return EINVAL;
+	}
+	begin(&m, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &to, sizeof(to));
+	add(&m, IFA_LOCAL, &addr, size);
+	add(&m, IFA_ADDRESS, &addr, size);
+	if (size == 4) {
+		broadcast = addr.s6_addr32[0] | htonl((1U << (32 - prefix)) - 1);
+		add(&m, IFA_BROADCAST, &broadcast, sizeof(broadcast));
+	}
+	return transact(NETLINK_ROUTE, &m);
 }
 
 /* Generic netlink numbers its families at run time. */

@@ -9,6 +9,11 @@
 
 /* Makes a pair of connected interfaces and sets both up. */
 int netlink_add_veth(const char *name, const char *peer);
+/* The same with the peer in another network namespace, and neither is set up. */
+int netlink_add_veth_between(const char *name, const char *peer, int peer_netns_fd);
+int netlink_set_up(const char *name);
+/* Adds an IPv4 or IPv6 address, which can be used at once. */
+int netlink_add_address(const char *name, const char *address, uint8_t prefix);
 /* Lets MPTCP sockets open a further subflow from this IPv4 address (network byte order). */
 int netlink_mptcp_subflow(uint32_t address);
 /* Ends the TCP connection of this local and remote port on 127.0.0.1 with ECONNABORTED. */
