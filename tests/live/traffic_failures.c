@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sends that fail, of which no packet reaches the network. */
+/* Sends that fail. Only those that another program of the cgroup refuses are counted. */
 #include <errno.h>
 #include <linux/bpf.h>
 #include <net/if.h>
@@ -103,6 +103,23 @@ static void refused_at_postrouting(struct counted *c)
 		      "udp dport 4002 drop; }; }'");
 }
 
+/* The kernel runs all programs of a cgroup, none of which learns that another one refuses. */
+static void refused_by_program(struct counted *c)
+{
+	struct connection_address to4 = connection_loopback(CONNECTION_V4, PORT),
+				  to6 = connection_loopback(CONNECTION_V6, PORT);
+	int fd4 = udp(c, "IPv4", AF_INET), fd6 = udp(c, "IPv6", AF_INET6);
+
+	/* ends with the cgroup */
+	LIVE_CHECK(host_attach_firewall(traffic_cgroup.fd, BPF_CGROUP_INET_EGRESS,
+					BPF_F_ALLOW_MULTI, 0) >= 0,
+		   "BPF_PROG_ATTACH: %s", strerror(errno));
+	counted_fail(c, fd4, 5, &to4, EPERM);
+	counted_fail(c, fd6, 5, &to6, EPERM);
+	counted_sent(c, fd4, 3, 15);
+	counted_sent(c, fd6, 3, 15);
+}
+
 /* ---- a datagram that the receiver refuses was sent -------------------------- */
 
 static void dropped_on_arrival(struct counted *c)
@@ -130,6 +147,7 @@ const struct traffic_way traffic_failures[] = {
 	{.name = "ENETUNREACH", .go = no_route},
 	{.name = "EPERM of nftables at output", .go = refused_at_output},
 	{.name = "EPERM of nftables at postrouting", .go = refused_at_postrouting},
+	{.name = "EPERM of another program of the cgroup", .go = refused_by_program},
 	{.name = "dropped by nftables at input", .go = dropped_on_arrival},
 };
 const size_t traffic_failures_count = LIVE_COUNT(traffic_failures);

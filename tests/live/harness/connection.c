@@ -69,8 +69,7 @@ int connection_accept(int listener)
 	return fd;
 }
 
-/* The address as an event has it: a mapped one as IPv4. */
-static void end_of(const struct connection_address *a, uint8_t addr[16], uint16_t *port)
+void connection_end(const struct connection_address *a, uint8_t addr[16], uint16_t *port)
 {
 	bool mapped = a->sa.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&a->sa.v6.sin6_addr);
 
@@ -87,7 +86,7 @@ static void local_end(int fd, uint8_t addr[16], uint16_t *port)
 	struct connection_address a = {.size = sizeof(a.sa)};
 
 	LIVE_CHECK(!getsockname(fd, &a.sa.any, &a.size), "getsockname: %s", strerror(errno));
-	end_of(&a, addr, port);
+	connection_end(&a, addr, port);
 }
 
 static int protocol_of(int fd)
@@ -115,7 +114,7 @@ void connection_before(struct connection *connection, int fd, const struct conne
 	want->kind = AGENTSH_EBPF_EVENT_CONNECT;
 	want->family = v6 && !mapped ? AF_INET6 : AF_INET;
 	want->flags = mapped ? AGENTSH_EBPF_FLAG_V4_MAPPED : 0;
-	end_of(to, want->remote_addr, &want->remote_port);
+	connection_end(to, want->remote_addr, &want->remote_port);
 	local_end(fd, want->local_addr, &want->local_port);
 	expectation_clocks(&connection->connect, 0);
 }

@@ -68,6 +68,8 @@ enum {
 uint64_t connection_now(void);
 
 struct connection_address connection_loopback(enum connection_family family, uint16_t port);
+/* The address as an event has it: a mapped one as IPv4. */
+void connection_end(const struct connection_address *a, uint8_t addr[16], uint16_t *port);
 int connection_socket(enum connection_family family, int protocol);
 /* A loopback listener on a free port; *at receives its address. */
 int connection_listen(enum connection_family family, int protocol, int backlog,
