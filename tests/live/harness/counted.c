@@ -20,14 +20,11 @@ void counted_absent(struct counted *c, const char *what, int error)
 		 error ? strerror(error) : "");
 }
 
-int counted_try_socket(struct counted *c, const char *name, int domain, int type, int protocol)
+struct counts *counted_adopt(struct counted *c, const char *name, int fd)
 {
-	int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
 	struct counts *s = &c->list[c->count];
 	struct expectation t;
 
-	if (fd < 0)
-		return fd;
 	LIVE_CHECK(c->count < COUNTED_MAX, "too many sockets");
 	c->count++;
 	memset(&t, 0, sizeof(t));
@@ -36,6 +33,15 @@ int counted_try_socket(struct counted *c, const char *name, int domain, int type
 	s->cookie = t.want.socket_cookie;
 	s->fd = fd;
 	snprintf(s->name, sizeof(s->name), "%s", name);
+	return s;
+}
+
+int counted_try_socket(struct counted *c, const char *name, int domain, int type, int protocol)
+{
+	int fd = socket(domain, type | SOCK_CLOEXEC, protocol);
+
+	if (fd >= 0)
+		counted_adopt(c, name, fd);
 	return fd;
 }
 

@@ -32,6 +32,8 @@ void counted_absent(struct counted *c, const char *what, int error);
 /* Makes a socket and its counts; returns -1 and errno if the kernel lacks the protocol. */
 int counted_try_socket(struct counted *c, const char *name, int domain, int type, int protocol);
 int counted_socket(struct counted *c, const char *name, int domain, int type, int protocol);
+/* Makes the counts of a socket that exists. */
+struct counts *counted_adopt(struct counted *c, const char *name, int fd);
 /* A UDP socket that is bound to the address and a free port, which *at receives. */
 int counted_bound(struct counted *c, const char *name, struct connection_address *at);
 struct counts *counted_of(struct counted *c, int fd);
