@@ -14,17 +14,17 @@
 enum rule {
 	UNSEEN,
 	BY_CONNECT, /* needs AGENTSH_EBPF_HOOK_CONNECT */
-	BY_UDP,	    /* needs AGENTSH_EBPF_HOOK_UDP */
+	BY_UDP,	    /* needs AGENTSH_EBPF_HOOK_UDP, or AGENTSH_EBPF_HOOK_TRAFFIC */
 	BY_PING,    /* needs the connect hook, and a kernel that runs it for ping sockets */
 	BY_LIFECYCLE,
-	BY_ACCEPT,
+	BY_ACCEPT, /* or AGENTSH_EBPF_HOOK_TRAFFIC */
 	BY_TRAFFIC,
 	IMPLIED, /* an earlier connect() was reported; seen with AGENTSH_EBPF_HOOK_TRAFFIC */
 	BY_ANY	 /* seen like other sockets of its kind */
 };
 
 #define BY_PACKET "UNANNOUNCED with the hook TRAFFIC, at the first packet; otherwise no event"
-#define NO_PROGRAM "the kernel runs no connect or sendmsg program for it"
+#define NO_PROGRAM "the kernel runs no program of the session for it"
 #define DROP_NET_RAW "; drop CAP_NET_RAW to close this path"
 #define SOCKET_FILTER "; a seccomp filter on socket() closes this path"
 
@@ -44,7 +44,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
-		 "one UDP_SEND per socket and destination, or one per datagram"},
+		 "one UDP_SEND per socket and destination, or one per datagram; with the hook "
+		 "TRAFFIC alone UNANNOUNCED, at the first datagram of the socket"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
 		{"udp_send_connected", IMPLIED,
 		 "FIRST_DATA with the hook TRAFFIC, else no event; the connect() of the socket was "
@@ -80,7 +81,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] = {"datagram_close", BY_LIFECYCLE,
 						  "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
-					      "ACCEPTED, with the hook ACCEPT"},
+					      "ACCEPTED with the hook ACCEPT; UNANNOUNCED with "
+					      "the hook TRAFFIC alone, at the first packet"},
 	[AGENTSH_EBPF_COVERAGE_DCCP] = {"dccp", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_L2TP_IP] = {"l2tp_ip", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_SMC_CONNECT] =
@@ -130,7 +132,7 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 	case BY_CONNECT:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT;
 	case BY_UDP:
-		return t->programs.hooks & AGENTSH_EBPF_HOOK_UDP;
+		return t->programs.hooks & (AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_TRAFFIC);
 	case BY_PING:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC ||
 		       (t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked());
@@ -139,7 +141,7 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 	case BY_LIFECYCLE:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_ACCEPT:
-		return t->programs.hooks & AGENTSH_EBPF_HOOK_ACCEPT;
+		return t->programs.hooks & (AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC);
 	case BY_TRAFFIC:
 	case IMPLIED:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC;

@@ -1,24 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <linux/vm_sockets.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "live.h"
 #include "io_uring_ops.h"
-#include "egress_kernel.h"
-#include "egress_paths.h"
+#include "egress_internal.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -35,8 +27,9 @@ struct live_cgroup egress_cgroup;
 #define LITE SOCK_DGRAM, IPPROTO_UDPLITE
 #define PING4 SOCK_DGRAM, IPPROTO_ICMP
 #define PING6 SOCK_DGRAM, IPPROTO_ICMPV6
-#define DCCP 6, 33	     /* SOCK_DCCP, IPPROTO_DCCP */
-#define L2TP SOCK_DGRAM, 115 /* IPPROTO_L2TP */
+#define DCCP 6, 33 /* SOCK_DCCP, IPPROTO_DCCP */
+#define PROTOCOL_L2TP 115
+#define L2TP SOCK_DGRAM, PROTOCOL_L2TP
 #define IPPROTO_SMC 256
 #ifndef AF_SMC
 #define AF_SMC 43
@@ -63,12 +56,12 @@ const struct egress_path egress_paths[] = {
 	{PATH(UDP_SEND), "sendmmsg", AF_INET6, UDP, GO_SENDMMSG, 0, 0, NULL, 0},
 	{PATH(UDP_SEND_CONNECTED), "send", AF_INET, UDP, GO_SEND, 0, 0, NULL, 0},
 	{PATH(UDP_SEND_CONNECTED), "send v6", AF_INET6, UDP, GO_SEND, 0, 0, NULL, 0},
-	{PATH(UDPLITE_CONNECT), "udplite4", AF_INET, LITE, GO_CONNECT, 0, 0, "UDP-Lite", 0},
-	{PATH(UDPLITE_CONNECT), "udplite6", AF_INET6, LITE, GO_CONNECT, 0, 0, "UDPLITEv6", 0},
+	{PATH(UDPLITE_CONNECT), "udplite4", AF_INET, LITE, GO_CONNECT_SEND, 0, 0, "UDP-Lite", 0},
+	{PATH(UDPLITE_CONNECT), "udplite6", AF_INET6, LITE, GO_CONNECT_SEND, 0, 0, "UDPLITEv6", 0},
 	{PATH(UDPLITE_SEND), "udplite4 sendto", AF_INET, LITE, GO_SENDTO, 0, 0, "UDP-Lite", 0},
 	{PATH(UDPLITE_SEND), "udplite6 sendto", AF_INET6, LITE, GO_SENDTO, 0, 0, "UDPLITEv6", 0},
-	{PATH(PING_CONNECT), "ping4", AF_INET, PING4, GO_CONNECT, 0, 0, NULL, 0},
-	{PATH(PING_CONNECT), "ping6", AF_INET6, PING6, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(PING_CONNECT), "ping4", AF_INET, PING4, GO_CONNECT_SEND, 0, 0, NULL, 0},
+	{PATH(PING_CONNECT), "ping6", AF_INET6, PING6, GO_CONNECT_SEND, 0, 0, NULL, 0},
 	{PATH(PING_SEND), "ping4 sendto", AF_INET, PING4, GO_SENDTO, 0, 0, NULL, 0},
 	{PATH(PING_SEND), "ping6 sendto", AF_INET6, PING6, GO_SENDTO, 0, 0, NULL, 0},
 	{PATH(SCTP), "sctp connect", AF_INET, SOCK_STREAM, IPPROTO_SCTP, GO_CONNECT, 0, REFUSED,
@@ -77,9 +70,10 @@ const struct egress_path egress_paths[] = {
 	 "SCTP", 0},
 	{PATH(RAW), "raw4 sendto", AF_INET, SOCK_RAW, IPPROTO_ICMP, GO_SENDTO, 0, 0, NULL, 0},
 	{PATH(RAW), "raw4 udp sendto", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_SENDTO, 0, 0, NULL, 0},
-	{PATH(RAW), "raw4 connect", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(RAW), "raw4 connect", AF_INET, SOCK_RAW, IPPROTO_UDP, GO_CONNECT_SEND, 0, 0, NULL, 0},
 	{PATH(RAW), "raw6 sendto", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, GO_SENDTO, 0, 0, NULL, 0},
-	{PATH(RAW), "raw6 connect", AF_INET6, SOCK_RAW, IPPROTO_UDP, GO_CONNECT, 0, 0, NULL, 0},
+	{PATH(RAW), "raw6 connect", AF_INET6, SOCK_RAW, IPPROTO_UDP, GO_CONNECT_SEND, 0, 0, NULL,
+	 0},
 	{PATH(PACKET), "packet sendto", AF_PACKET, SOCK_DGRAM, 0, GO_PACKET, 0, 0, "PACKET", 0},
 	{PATH(IO_URING_CONNECT), "inline", AF_INET, UDP, GO_URING_CONNECT, URING_INLINE, 0, NULL,
 	 0},
@@ -118,6 +112,11 @@ const struct egress_path egress_paths[] = {
 	{PATH(XDP), "xdp", AF_XDP, SOCK_RAW, 0, GO_MAKE, 0, 0, "XDP", 0},
 	{PATH(RXRPC), "rxrpc", AF_RXRPC, SOCK_DGRAM, AF_INET, GO_RXRPC, 0,
 	 REFUSED | EGRESS_NO_COOKIE, "RXRPC", 0},
+	{PATH(EARLIER_CONNECTION), "tcp4", AF_INET, TCP, GO_SEND, 0, 0, NULL, FROM_BEFORE},
+	{PATH(EARLIER_CONNECTION), "tcp6", AF_INET6, TCP, GO_SEND, 0, 0, NULL, FROM_BEFORE},
+	{PATH(EARLIER_CONNECTION), "accepted", AF_INET, TCP, GO_ANSWER, 0, 0, NULL, FROM_BEFORE},
+	{PATH(EARLIER_CONNECTION), "udp4", AF_INET, UDP, GO_SEND, 0, 0, NULL, FROM_BEFORE},
+	{PATH(EARLIER_CONNECTION), "udp6", AF_INET6, UDP, GO_SEND, 0, 0, NULL, FROM_BEFORE},
 	{PATH(OTHER_FAMILY), "netlink", AF_NETLINK, SOCK_RAW, 0, GO_CONNECT, 0, REFUSED, "NETLINK",
 	 0},
 	{PATH(OTHER_FAMILY), "tipc", AF_TIPC, SOCK_SEQPACKET, 0, GO_CONNECT, 0, REFUSED, "TIPC", 0},
@@ -126,7 +125,7 @@ const uint32_t egress_path_count = LIVE_COUNT(egress_paths);
 
 static int passed = -1, pair[2] = {-1, -1}; /* of the current row */
 
-static int make_socket(const struct egress_path *w)
+int egress_socket(const struct egress_path *w)
 {
 	return socket(w->domain, w->type | SOCK_CLOEXEC, w->protocol);
 }
@@ -142,7 +141,7 @@ void egress_outside(uint32_t row)
 		close(passed);
 	passed = pair[0] = pair[1] = -1;
 	if (egress_paths[row].place == FROM_PARENT)
-		passed = make_socket(&egress_paths[row]);
+		passed = egress_socket(&egress_paths[row]);
 	if (egress_paths[row].place == FROM_MESSAGE)
 		LIVE_CHECK(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), "pair: %s",
 			   strerror(errno));
@@ -173,7 +172,7 @@ void egress_hand_over(uint32_t row)
 
 	if (egress_paths[row].place != FROM_MESSAGE)
 		return;
-	fd = make_socket(&egress_paths[row]);
+	fd = egress_socket(&egress_paths[row]);
 	rights.head.cmsg_level = SOL_SOCKET;
 	rights.head.cmsg_type = SCM_RIGHTS;
 	rights.head.cmsg_len = CMSG_LEN(sizeof(int));
@@ -198,13 +197,7 @@ static int receive_fd(void)
 
 /* ---- inside ------------------------------------------------------------- */
 
-union address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t address_of(const struct egress_attempt *t, union address *a)
+socklen_t egress_address_of(const struct egress_attempt *t, union egress_address *a)
 {
 	memset(a, 0, sizeof(*a));
 	a->any.sa_family = t->family;
@@ -222,10 +215,10 @@ static socklen_t address_of(const struct egress_attempt *t, union address *a)
 static void choose_destination(struct egress_attempt *t, const struct egress_path *w)
 {
 	const uint8_t v4[] = {127, 77, (uint8_t)w->number, (uint8_t)t->row};
-	bool ports =
-		w->type != SOCK_RAW && w->protocol != IPPROTO_ICMP && w->protocol != IPPROTO_ICMPV6;
+	bool ports = w->type != SOCK_RAW && w->protocol != IPPROTO_ICMP &&
+		     w->protocol != IPPROTO_ICMPV6 && w->protocol != PROTOCOL_L2TP;
 
-	t->family = (uint16_t)(w->domain == AF_INET6 ? AF_INET6 : AF_INET);
+	t->family = (uint16_t)(w->domain == AF_INET6 || w->how == GO_PACKET ? AF_INET6 : AF_INET);
 	t->port = ports ? (uint16_t)(20000 + t->row) : 0;
 	if (t->family == AF_INET)
 		memcpy(t->addr, v4, sizeof(v4));
@@ -233,162 +226,69 @@ static void choose_destination(struct egress_attempt *t, const struct egress_pat
 		t->addr[15] = 1;
 }
 
-static int fd = -1; /* the worker's socket */
+int egress_fd = -1;
 
-static void set_absent(struct egress_attempt *t, const char *what)
+void egress_set_absent(struct egress_attempt *t, const char *what)
 {
 	snprintf(t->absent, sizeof(t->absent), "%s: %s", what, strerror(errno));
+}
+
+/* Connects the worker's socket to a listener of its own, and keeps both ends open. */
+static void connect_stream(struct egress_attempt *t, const struct egress_path *w,
+			   union egress_address *to, socklen_t size)
+{
+	int listener = egress_socket(w), accepted;
+
+	LIVE_CHECK(!bind(listener, &to->any, size) && !listen(listener, 1) &&
+			   !connect(egress_fd, &to->any, size) &&
+			   (accepted = accept(listener, NULL, NULL)) >= 0,
+		   "connect: %s", strerror(errno));
+	close(listener);
+	if (w->how == GO_SEND)
+		return;
+	egress_fd = accepted;
+	LIVE_CHECK(!getpeername(egress_fd, &to->any, &size), "getpeername: %s", strerror(errno));
+	t->port = ntohs(to->v4.sin_port);
+	memcpy(t->addr, &to->v4.sin_addr, 4);
+}
+
+static void read_cookie(struct egress_attempt *t)
+{
+	socklen_t size = sizeof(t->cookie);
+
+	LIVE_CHECK(!getsockopt(egress_fd, SOL_SOCKET, SO_COOKIE, &t->cookie, &size),
+		   "SO_COOKIE: %s", strerror(errno));
 }
 
 void egress_prepare(const void *row, void *tried)
 {
 	struct egress_attempt *t = tried;
 	const struct egress_path *w = &egress_paths[*(const uint32_t *)row];
-	socklen_t size = sizeof(t->cookie);
-	union address to;
+	union egress_address to;
+	socklen_t size;
 
 	t->row = *(const uint32_t *)row;
 	choose_destination(t, w);
-	fd = w->place == FROM_PARENT	? passed
-	     : w->place == FROM_MESSAGE ? receive_fd()
-					: make_socket(w);
-	if (fd < 0) {
-		set_absent(t, "socket");
+	if (w->how == GO_PACKET)
+		egress_packet_receiver(t);
+	egress_fd = w->place == FROM_PARENT    ? passed
+		    : w->place == FROM_MESSAGE ? receive_fd()
+					       : egress_socket(w);
+	if (egress_fd < 0) {
+		egress_set_absent(t, "socket");
 		return;
 	}
-	LIVE_CHECK(!getsockopt(fd, SOL_SOCKET, SO_COOKIE, &t->cookie, &size), "SO_COOKIE: %s",
-		   strerror(errno));
 	if (w->how == GO_FASTOPEN_CONNECT &&
-	    setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int)))
-		set_absent(t, "TCP_FASTOPEN_CONNECT");
+	    setsockopt(egress_fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int)))
+		egress_set_absent(t, "TCP_FASTOPEN_CONNECT");
 	if (w->place == FROM_EARLIER)
 		live_cgroup_enter(&egress_cgroup);
 	if (w->place == FROM_LEAVER)
 		live_cgroup_enter(NULL);
-	size = address_of(t, &to);
-	if (w->how == GO_SEND)
-		LIVE_CHECK(!connect(fd, &to.any, size), "connect: %s", strerror(errno));
-}
-
-static int go_packet(void)
-{
-	struct sockaddr_ll to = {
-		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IP),
-		.sll_ifindex = (int)if_nametoindex("lo"),
-		.sll_halen = ETH_ALEN,
-	};
-
-	return sendto(fd, "packet", 6, 0, (const struct sockaddr *)&to, sizeof(to)) < 0 ? errno : 0;
-}
-
-static int go_unix(void)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
-	socklen_t size = sizeof(at);
-
-	/* the kernel chooses an abstract name: no file is made */
-	if (bind(listener, (const struct sockaddr *)&at, sizeof(sa_family_t)) ||
-	    listen(listener, 1) || getsockname(listener, (struct sockaddr *)&at, &size) ||
-	    connect(fd, (const struct sockaddr *)&at, size) || send(fd, "x", 1, 0) != 1)
-		error = errno;
-	close(listener);
-	return error;
-}
-
-static int go_vsock(void)
-{
-	/* Nobody listens there, and most machines have no vsock loopback: do not wait 2 s for it.
-	 */
-	const struct sockaddr_vm to = {.svm_family = AF_VSOCK, .svm_cid = 1, .svm_port = 9};
-	const struct timeval timeout = {.tv_usec = 50000};
-
-	setsockopt(fd, AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &timeout, sizeof(timeout));
-	return connect(fd, (const struct sockaddr *)&to, sizeof(to)) ? errno : 0;
-}
-
-/* Connects to a listener of this process at the row's destination. */
-static int go_accept(const struct egress_path *w, const union address *to, socklen_t size)
-{
-	int listener = make_socket(w), accepted = -1, error = 0;
-
-	if (bind(listener, &to->any, size) || listen(listener, 1) || connect(fd, &to->any, size) ||
-	    (accepted = accept(listener, NULL, NULL)) < 0)
-		error = errno;
-	if (accepted >= 0)
-		close(accepted);
-	close(listener);
-	return error;
-}
-
-/* Sends an echo request, because ping sockets accept nothing else; other sockets take it, too. */
-static int go(const struct egress_path *w, struct egress_attempt *t)
-{
-	char echo[8] = {w->domain == AF_INET ? 8 : (char)128};
-	union address to;
-	socklen_t size = address_of(t, &to);
-	struct iovec data = {.iov_base = echo, .iov_len = sizeof(echo)};
-	struct mmsghdr m = {
-		.msg_hdr = {
-			.msg_name = &to, .msg_namelen = size, .msg_iov = &data, .msg_iovlen = 1}};
-	int result;
-
-	if (w->number == PATH(OTHER_FAMILY))
-		to.any.sa_family = (sa_family_t)w->domain;
-	switch (w->how) {
-	case GO_BOTH:
-		if (sendto(fd, echo, sizeof(echo), 0, &to.any, size) < 0)
-			return errno;
-		/* fall through */
-	case GO_CONNECT:
-	case GO_FASTOPEN_CONNECT:
-		return connect(fd, &to.any, size) ? errno : 0;
-	case GO_SENDTO:
-		return sendto(fd, echo, sizeof(echo), 0, &to.any, size) < 0 ? errno : 0;
-	case GO_FASTOPEN_SEND:
-		return sendto(fd, echo, sizeof(echo), MSG_FASTOPEN, &to.any, size) < 0 ? errno : 0;
-	case GO_SENDMSG:
-		return sendmsg(fd, &m.msg_hdr, 0) < 0 ? errno : 0;
-	case GO_SENDMMSG:
-		return sendmmsg(fd, &m, 1, 0) < 0 ? errno : 0;
-	case GO_SEND:
-		return send(fd, echo, sizeof(echo), 0) < 0 ? errno : 0;
-	case GO_URING_CONNECT:
-	case GO_URING_SEND:
-		result = w->how == GO_URING_SEND
-				 ? uring_sendmsg((enum uring_how)w->option, fd, &m.msg_hdr)
-				 : uring_connect((enum uring_how)w->option, fd, &to.any, size);
-		if (result == URING_ABSENT)
-			set_absent(t, "io_uring_setup");
-		return result < 0 ? -result : 0;
-	case GO_ACCEPT:
-		return go_accept(w, &to, size);
-	case GO_PACKET:
-		return go_packet();
-	case GO_UNIX:
-		return go_unix();
-	case GO_RDS:
-		return egress_go_rds(fd, &to.v4);
-	case GO_RXRPC:
-		return egress_go_rxrpc(fd, &to.v4);
-	case GO_MAKE:
-		return 0;
-	default:
-		return go_vsock();
-	}
-}
-
-void egress_go(const void *tried, void *again)
-{
-	struct egress_attempt *t = again;
-	const struct egress_path *w;
-	int error;
-
-	memcpy(t, tried, sizeof(*t));
-	w = &egress_paths[t->row];
-	error = go(w, t);
-	LIVE_CHECK(!error || t->absent[0] || w->flags & EGRESS_ANY_ERROR, "%s, %s: %s",
-		   agentsh_ebpf_coverage_name(w->number), w->name, strerror(error));
-	close(fd);
+	size = egress_address_of(t, &to);
+	if (w->type == SOCK_STREAM && w->place == FROM_BEFORE)
+		connect_stream(t, w, &to, size);
+	else if (w->how == GO_SEND)
+		LIVE_CHECK(!connect(egress_fd, &to.any, size), "connect: %s", strerror(errno));
+	read_cookie(t);
 }

@@ -12,7 +12,9 @@ enum egress_how {
 	GO_SENDTO,
 	GO_SENDMSG,
 	GO_SENDMMSG,
-	GO_SEND, /* egress_prepare() has connected the socket */
+	GO_SEND,   /* egress_prepare() has connected the socket */
+	GO_ANSWER, /* like GO_SEND, from the accepting end */
+	GO_CONNECT_SEND,
 	GO_FASTOPEN_SEND,
 	GO_FASTOPEN_CONNECT,
 	GO_BOTH, /* sendto(), then connect() */
@@ -33,7 +35,8 @@ enum egress_place {
 	FROM_EARLIER, /* its process enters the cgroup later */
 	FROM_PARENT,  /* inherited from outside */
 	FROM_MESSAGE, /* received with SCM_RIGHTS */
-	FROM_LEAVER   /* its process leaves the cgroup before the call */
+	FROM_LEAVER,  /* its process leaves the cgroup before the call */
+	FROM_BEFORE   /* connected before the session is attached */
 };
 
 #define EGRESS_ANY_ERROR 1 /* the call may fail: the attempt counts */
