@@ -54,6 +54,17 @@ static void make(const void *arg, void *unused)
 	}
 }
 
+/* An acknowledgement may be delayed, and the end that only receives sends nothing else. */
+static void wait_acknowledged(int fd)
+{
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	while (connection_info(fd).tcpi_unacked) {
+		LIVE_CHECK(live_now_ms() < end, "not acknowledged");
+		usleep(1000);
+	}
+}
+
 /* The first packets that the session can see. */
 static void talk(const void *unused, void *out)
 {
@@ -70,6 +81,8 @@ static void talk(const void *unused, void *out)
 		connection_write(own.server, 6);
 		connection_read(own.client, 6);
 	}
+	wait_acknowledged(own.client);
+	wait_acknowledged(own.server);
 	unannounced_passed(list);
 }
 
@@ -128,6 +141,19 @@ static uint32_t unknown_flags(void)
 	return connection_errors_hidden ? INBOUND : 0;
 }
 
+/*
+ * Without BTF a half closed end looks like one that no process has any more, whose last packets
+ * are not reported.
+ */
+static void leave_out_unknown(struct unannounced_list *list, int way)
+{
+	if (!connection_errors_hidden || way == WHOLE)
+		return;
+	if (way == CLIENT_SHUT)
+		list->want[0] = list->want[1];
+	list->count = 1;
+}
+
 START_TEST(from_before)
 {
 	const struct made m = {.family = (enum connection_family)(_i % 3), .way = _i / 3 % WAYS};
@@ -146,13 +172,14 @@ START_TEST(from_before)
 	CONNECTION_SAME(live_drain(tracer), 0); /* idle */
 	live_worker_call(&worker, talk, NULL, 0, &list, sizeof(list));
 	live_drain(tracer);
+	leave_out_unknown(&list, m.way);
 	unannounced_check(SESSION_ID, &list, unknown_flags());
-	CONNECTION_SAME(live_seen.count, 2);
+	CONNECTION_SAME(live_seen.count, list.count);
 	live_worker_call(&worker, end, NULL, 0, NULL, 0);
 	live_worker_stop(&worker);
 	live_drain(tracer);
 	if (connection_errors_hidden) /* the end of such a connection is read in its structure */
-		CONNECTION_SAME(live_seen.count, 2 + unannounced_count(SESSION_ID, 0, CLOSED));
+		CONNECTION_SAME(live_seen.count, unannounced_count(SESSION_ID, 0, UNANNOUNCED));
 	else
 		check_bytes(&list, CLOSED, m.way);
 	CONNECTION_SAME(unannounced_count(SESSION_ID, 0, UNANNOUNCED), 2);
@@ -175,10 +202,11 @@ START_TEST(progress_at_detach)
 	live_worker_call(&worker, talk, NULL, 0, &list, sizeof(list));
 	live_detach(session);
 	live_drain(tracer);
+	leave_out_unknown(&list, m.way);
 	unannounced_check(SESSION_ID, &list, unknown_flags());
 	if (!connection_errors_hidden)
 		check_bytes(&list, PROGRESS, m.way);
-	CONNECTION_SAME(live_seen.count, connection_errors_hidden ? 2 : 4);
+	CONNECTION_SAME(live_seen.count, connection_errors_hidden ? list.count : 4);
 	live_worker_call(&worker, end, NULL, 0, NULL, 0);
 	live_worker_stop(&worker);
 	CONNECTION_SAME(live_drain(tracer), 0);
