@@ -67,13 +67,38 @@ struct hostile_want *hostile_expect(struct hostile_result *r, uint32_t kind, int
 struct hostile_want *hostile_expect_same(struct hostile_result *r, const struct hostile_want *as,
 					 uint32_t kind, uint32_t flags)
 {
-	const uint32_t kept = AGENTSH_EBPF_FLAG_V4_MAPPED | AGENTSH_EBPF_FLAG_INBOUND;
+	const uint32_t kept = AGENTSH_EBPF_FLAG_V4_MAPPED | AGENTSH_EBPF_FLAG_INBOUND |
+			      AGENTSH_EBPF_FLAG_UNATTRIBUTED;
 	struct hostile_want *w = next_want(r);
 
 	*w = *as;
 	w->is.want.kind = kind;
 	w->is.want.flags = (as->is.want.flags & kept) | flags;
 	snprintf(w->is.name, sizeof(w->is.name), "%s", agentsh_ebpf_kind_name(kind));
+	return w;
+}
+
+struct hostile_want *hostile_expect_sent(struct hostile_result *r, const struct hostile_want *as,
+					 uint32_t flags, uint32_t packets)
+{
+	bool counted = hostile_hooks & AGENTSH_EBPF_HOOK_TRAFFIC;
+	struct hostile_want *w;
+
+	if (counted && packets)
+		hostile_expect_same(r, as, AGENTSH_EBPF_EVENT_FIRST_DATA, flags);
+	w = hostile_expect_same(r, as, AGENTSH_EBPF_EVENT_CLOSED, flags);
+	w->is.want.packets_sent = counted ? packets : 0;
+	w->is.want.bytes_sent = counted ? packets : 0;
+	return w;
+}
+
+struct hostile_want *hostile_expect_packet(struct hostile_result *r, int fd,
+					   const struct connection_address *remote, uint32_t flags)
+{
+	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_UNANNOUNCED, fd, remote);
+
+	w->is.want.flags |= flags | AGENTSH_EBPF_FLAG_UNATTRIBUTED;
+	w->free = HOSTILE_PACKET;
 	return w;
 }
 
@@ -239,7 +264,10 @@ static void copy_task(struct agentsh_ebpf_event *to, struct expectation *from)
 	to->cgroup_id = from->want.cgroup_id;
 	to->netns_cookie = from->want.netns_cookie ? from->want.netns_cookie : 1;
 	memcpy(to->comm, from->want.comm, sizeof(to->comm));
-	expectation_hide_task(from);
+	from->want.ppid = to->ppid;
+	from->want.ns_pid = to->ns_pid;
+	from->want.ns_tgid = to->ns_tgid;
+	from->start_ticks = 0;
 }
 
 const char *hostile_differs(const struct hostile_want *w, const struct agentsh_ebpf_event *e)
@@ -261,15 +289,27 @@ const char *hostile_differs(const struct hostile_want *w, const struct agentsh_e
 	if (w->free & HOSTILE_ANY_THREAD) {
 		is.pid = want.want.pid;
 		is.ns_pid = kernel_hides_tasks() ? 0 : want.want.ns_pid;
-		is.container_pid = kernel_hides_tasks() ? 0 : want.want.container_pid;
 		memcpy(is.comm, want.want.comm, sizeof(is.comm));
 	}
 	if (want.want.flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) {
-		if (expectation_has_task(&is) || is.netns_cookie)
+		uint64_t netns = w->free & HOSTILE_PACKET ? is.netns_cookie : 0;
+
+		if (expectation_has_task(&is) || is.netns_cookie != netns)
 			return "a task, but UNATTRIBUTED is expected";
 		copy_task(&is, &want);
+		if (netns)
+			is.netns_cookie = netns;
+	}
+	if (w->free & HOSTILE_ANY_COUNT) {
+		is.bytes_sent = is.bytes_received = is.packets_sent = is.packets_received = 0;
+		want.want.bytes_sent = want.want.bytes_received = 0;
+		want.want.packets_sent = want.want.packets_received = 0;
 	}
 	what = expectation_differs(&want, &is);
+	if (!what && is.packets_sent != want.want.packets_sent)
+		what = "packets_sent";
+	if (!what && is.packets_received != want.want.packets_received)
+		what = "packets_received";
 	if (!what && is.ifindex != want.want.ifindex)
 		what = "ifindex";
 	return what;

@@ -12,13 +12,16 @@
 
 #define HOSTILE_SESSION 666
 #define HOSTILE_USER 65534 /* the user and the group of every way */
-#define HOSTILE_WANTS_MAX 32
-#define HOSTILE_ALL_HOOKS                                                                          \
+#define HOSTILE_WANTS_MAX 64
+#define HOSTILE_CALLS                                                                              \
 	(AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |         \
 	 AGENTSH_EBPF_HOOK_ACCEPT)
+#define HOSTILE_ALL_HOOKS (HOSTILE_CALLS | AGENTSH_EBPF_HOOK_TRAFFIC)
 
 /* What is not compared in an expected event. */
 #define HOSTILE_ANY_THREAD 1 /* pid: a worker thread of io_uring made the call */
+#define HOSTILE_ANY_COUNT 2  /* packets and bytes: the kernel chooses how many */
+#define HOSTILE_PACKET 4     /* the network namespace is known, although the process is not */
 
 struct hostile_want {
 	struct expectation is; /* the task and the socket, and the members below */
@@ -43,10 +46,11 @@ struct hostile_way {
 };
 
 extern const struct hostile_way hostile_links[], hostile_memory[], hostile_names[],
-	hostile_sockets[], hostile_tasks[], hostile_unseen[], hostile_refused[], hostile_closed[];
+	hostile_sockets[], hostile_tasks[], hostile_traffic[], hostile_packets[], hostile_unseen[],
+	hostile_refused[], hostile_closed[];
 extern const size_t hostile_links_count, hostile_memory_count, hostile_names_count,
-	hostile_sockets_count, hostile_tasks_count, hostile_unseen_count, hostile_refused_count,
-	hostile_closed_count;
+	hostile_sockets_count, hostile_tasks_count, hostile_traffic_count, hostile_packets_count,
+	hostile_unseen_count, hostile_refused_count, hostile_closed_count;
 
 /* The session's cgroup. */
 extern struct live_cgroup hostile_cgroup;
@@ -78,6 +82,16 @@ struct hostile_want *hostile_expect(struct hostile_result *r, uint32_t kind, int
 /* Expects another event of the same socket, process and destination. */
 struct hostile_want *hostile_expect_same(struct hostile_result *r, const struct hostile_want *as,
 					 uint32_t kind, uint32_t flags);
+
+/*
+ * Expects that the socket of as sends this many datagrams of one byte each, and its end; the
+ * events have these flags. Returns CLOSED.
+ */
+struct hostile_want *hostile_expect_sent(struct hostile_result *r, const struct hostile_want *as,
+					 uint32_t flags, uint32_t packets);
+/* Expects UNANNOUNCED of the socket, whose first packet has this other end. */
+struct hostile_want *hostile_expect_packet(struct hostile_result *r, int fd,
+					   const struct connection_address *remote, uint32_t flags);
 
 int hostile_socket(int domain, int type, int protocol); /* fails the test on an error */
 /* connect() that must give this error (0: success). */

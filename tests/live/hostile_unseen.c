@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Kinds of sockets for which no hook runs, and those that need a capability. */
+/* Kinds of sockets that no call shows, only their packets or nothing, and those that need a
+ * capability. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_ether.h>
@@ -22,7 +23,7 @@
 #define SMC 43
 #define XDP 44
 
-/* A socket that is made, or refused, and used; no event is expected. */
+/* A socket that is made, or refused. */
 static int make(struct hostile_result *r, int domain, int type, int protocol)
 {
 	int fd = socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
@@ -40,24 +41,36 @@ static void connects(struct hostile_result *r, int domain, int type, int protoco
 {
 	struct connection_address to = hostile_address("127.0.0.1", PORT);
 	int fd = make(r, domain, type, protocol);
+	struct hostile_want *w;
 
-	if (fd >= 0)
-		LIVE_CHECK(!connect(fd, &to.sa.any, to.size) || errno == EINPROGRESS ||
-				   errno == ECONNREFUSED,
-			   "connect: %s", strerror(errno));
+	if (fd < 0)
+		return;
+	w = hostile_expect_packet(r, fd, &to, 0);
+	LIVE_CHECK(!connect(fd, &to.sa.any, to.size) || errno == EINPROGRESS ||
+			   errno == ECONNREFUSED,
+		   "connect: %s", strerror(errno));
+	if (type == SOCK_DGRAM)
+		LIVE_CHECK(send(fd, "x", 1, 0) == 1, "send: %s", strerror(errno));
 	close(fd);
+	hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CLOSED, 0)->free |= HOSTILE_ANY_COUNT;
 }
 
 static void sends(struct hostile_result *r, int domain, int type, int protocol)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = hostile_address("127.0.0.1", PORT), seen = to;
 	int fd = make(r, domain, type, protocol);
 	static const char echo[8] = {8};
+	struct hostile_want *w;
 
-	if (fd >= 0)
-		LIVE_CHECK(sendto(fd, echo, sizeof(echo), 0, &to.sa.any, to.size) == 8,
-			   "sendto: %s", strerror(errno));
+	if (fd < 0)
+		return;
+	if (protocol != IPPROTO_SCTP)
+		seen.sa.v4.sin_port = 0;
+	w = hostile_expect_packet(r, fd, &seen, 0);
+	LIVE_CHECK(sendto(fd, echo, sizeof(echo), 0, &to.sa.any, to.size) == 8, "sendto: %s",
+		   strerror(errno));
 	close(fd);
+	hostile_expect_same(r, w, AGENTSH_EBPF_EVENT_CLOSED, 0)->free |= HOSTILE_ANY_COUNT;
 }
 
 static void sctp(struct hostile_result *r)

@@ -22,6 +22,7 @@ static const struct {
 	{hostile_memory, &hostile_memory_count},   {hostile_names, &hostile_names_count},
 	{hostile_links, &hostile_links_count},	   {hostile_sockets, &hostile_sockets_count},
 	{hostile_tasks, &hostile_tasks_count},	   {hostile_unseen, &hostile_unseen_count},
+	{hostile_traffic, &hostile_traffic_count}, {hostile_packets, &hostile_packets_count},
 	{hostile_refused, &hostile_refused_count}, {hostile_closed, &hostile_closed_count},
 };
 
