@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "netlink.h"
 #include "unannounced.h"
 
 #define CLOSED AGENTSH_EBPF_EVENT_CLOSED
@@ -356,6 +358,116 @@ START_TEST(used_elsewhere)
 }
 END_TEST
 
+/* ---- sockets of the kernel -------------------------------------------------------- */
+
+/* Waits until the kernel has sent messages of its own: it looks for neighbours. */
+static void make_links(const void *unused, void *unused_out)
+{
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+	unsigned long sent = 0, count;
+	char line[128];
+
+	(void)unused;
+	(void)unused_out;
+	live_own_netns(NULL, NULL);
+	LIVE_CHECK(!netlink_add_veth("one", "two"), "no veth");
+	while (sent < 2) {
+		FILE *file = fopen("/proc/thread-self/net/snmp6", "re");
+
+		LIVE_CHECK(file && live_now_ms() < end, "snmp6: %lu messages", sent);
+		while (fgets(line, sizeof(line), file))
+			if (sscanf(line, "Icmp6OutMsgs %lu", &count) == 1)
+				sent = count;
+		fclose(file);
+		usleep(10000);
+	}
+}
+
+/*
+ * The kernel has sockets of its own in a network namespace, which belong to the cgroup of the
+ * process that made the namespace. They are no sockets of a process, and no close() ends them.
+ */
+START_TEST(sockets_of_the_kernel)
+{
+	struct agentsh_ebpf_tracer *tracer = connection_open(UNANNOUNCED_HOOKS);
+	struct agentsh_ebpf_session *session;
+	struct live_cgroup cgroup;
+	struct live_worker worker;
+
+	live_cgroup_make(&cgroup, NULL);
+	session = live_attach(tracer, &cgroup, 1);
+	live_worker_start(&worker, &cgroup);
+	live_worker_call(&worker, make_links, NULL, 0, NULL, 0);
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	for (size_t i = 0; i < live_seen.count; i++)
+		LIVE_CHECK(connection_errors_hidden, "%s, protocol %u, type %u",
+			   agentsh_ebpf_kind_name(live_seen.list[i].kind),
+			   live_seen.list[i].protocol, live_seen.list[i].socket_type);
+	CONNECTION_SAME(live_session_stats(session).untracked, 0);
+}
+END_TEST
+
+/* ---- a reader that is too slow ---------------------------------------------------- */
+
+#define FLOOD_SOCKETS 3000
+
+static void open_many(const void *unused, void *unused_out)
+{
+	const struct connection_address to = connection_loopback(CONNECTION_V4, PORT);
+	int fd;
+
+	(void)unused;
+	(void)unused_out;
+	for (int i = 0; i < FLOOD_SOCKETS; i++) {
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		LIVE_CHECK(!connect(fd, &to.sa.any, to.size) && send(fd, "x", 1, 0) == 1,
+			   "send: %s", strerror(errno));
+		close(fd);
+		fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_UDP);
+		LIVE_CHECK(sendto(fd, "12345678", 8, 0, &to.sa.any, to.size) == 8, "sendto: %s",
+			   strerror(errno));
+		close(fd);
+	}
+}
+
+/* Every event is delivered or counted as lost, and only those of the session that floods. */
+START_TEST(a_flood_of_sockets)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.hooks = UNANNOUNCED_HOOKS,
+		.required_hooks = UNANNOUNCED_HOOKS,
+		.ring_size = 1 << 16,
+	};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	struct agentsh_ebpf_session *session, *other;
+	struct live_cgroup cgroup, beside;
+	struct live_worker worker, witness;
+	struct agentsh_ebpf_stats stats;
+	struct unannounced_list list;
+
+	live_cgroup_make(&cgroup, NULL);
+	live_cgroup_make(&beside, NULL);
+	unannounced_start(&worker, &cgroup);
+	unannounced_start(&witness, &beside);
+	session = attach(tracer, &cgroup, 1, 4);
+	other = attach(tracer, &beside, 2, 0);
+	live_worker_call(&worker, open_many, NULL, 0, NULL, 0);
+	live_worker_call(&witness, send_raw, NULL, 0, &list, sizeof(list));
+	live_worker_call(&witness, close_raw, NULL, 0, NULL, 0);
+	live_worker_stop(&worker);
+	live_worker_stop(&witness);
+	live_drain(tracer);
+	stats = live_session_stats(session);
+	LIVE_CHECK(stats.lost_quota, "nothing was lost");
+	CONNECTION_SAME(stats.delivered + stats.lost, 5 * FLOOD_SOCKETS);
+	CONNECTION_SAME(stats.untracked, 0);
+	CONNECTION_SAME(live_session_stats(other).lost, 0);
+	unannounced_check(2, &list, 0);
+	CONNECTION_SAME(unannounced_count(2, 0, CLOSED), 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unannounced: table");
@@ -365,5 +477,7 @@ int main(void)
 	tcase_add_test(tcase, without_room);
 	tcase_add_loop_test(tcase, nested, 0, 2);
 	tcase_add_test(tcase, used_elsewhere);
+	tcase_add_test(tcase, sockets_of_the_kernel);
+	tcase_add_test(tcase, a_flood_of_sockets);
 	return live_main(suite);
 }
