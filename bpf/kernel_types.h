@@ -83,6 +83,7 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_protocol; /* since kernel 5.6 (bf9765145b85) */
 	__u8 sk_shutdown;
+	__u8 sk_kern_sock : 1;
 	int sk_err;
 	int sk_err_soft;
 };

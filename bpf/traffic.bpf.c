@@ -82,6 +82,9 @@ static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
 	int fin = state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_FIN_WAIT2;
 	struct sock *kernel_sk = kernel_socket_of(skb);
 
+	/* made by the kernel for itself; no close() would take its state out of the table */
+	if (BPF_CORE_READ_BITFIELD_PROBED(kernel_sk, sk_kern_sock))
+		return 0;
 	p->netns_cookie = netns_cookie_of_socket(kernel_sk);
 	p->kernel_socket = (__u64)kernel_sk;
 	if (p->tcp && fin)
