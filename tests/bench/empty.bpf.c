@@ -17,4 +17,18 @@ int bench_empty_sockops(struct bpf_sock_ops *ctx)
 	return 1;
 }
 
+SEC("cgroup_skb/egress")
+int bench_empty_egress(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int bench_empty_ingress(struct __sk_buff *skb)
+{
+	(void)skb;
+	return 1;
+}
+
 char _license[] SEC("license") = "Dual BSD/GPL";

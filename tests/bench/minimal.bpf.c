@@ -5,8 +5,9 @@
  *
  * It fills what the context or a single helper provides: thread, process, user and group, boot
  * time, cgroup id, both cookies, protocol and type, addresses, ports and comm. Members that need a
- * session or the task's structure stay zero: session id, slot, loss, parent, start time, and the
- * numbers in a PID namespace. It does not count; the harness knows the number of calls.
+ * session or the task's structure stay zero: session id, slot, loss, parent, start time, the
+ * numbers in a PID namespace, the process's name and its executable. It does not count; the harness
+ * knows the number of calls.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
@@ -63,7 +64,11 @@ int bench_minimal(struct bpf_sock_addr *ctx)
 	rec->head.local_port = sk ? sk->src_port : 0;
 	rec->head.remote_port = bpf_ntohs((__u16)ctx->user_port);
 	rec->head.ifindex = 0;
-	rec->task.zero = 0;
+	rec->task.container_pid = 0;
+	rec->task.container_tgid = 0;
+	rec->task.exe_device = 0;
+	rec->task.exe_inode = 0;
+	__builtin_memset(rec->task.process_comm, 0, sizeof(rec->task.process_comm));
 	rec->local_addr[0] = sk ? sk->src_ip4 : 0;
 	rec->local_addr[1] = 0;
 	rec->local_addr[2] = 0;

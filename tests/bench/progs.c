@@ -51,12 +51,12 @@ int progs_timing_on(void)
 	return fd;
 }
 
-struct prog_time progs_time(int cgroup_fd)
+struct prog_time progs_time(int cgroup_fd, enum bpf_attach_type type)
 {
 	struct prog_time sum = {0, 0};
 	__u32 ids[64], n = 64;
 
-	if (bpf_prog_query(cgroup_fd, BPF_CGROUP_INET4_CONNECT, 0, NULL, ids, &n))
+	if (bpf_prog_query(cgroup_fd, type, 0, NULL, ids, &n))
 		die("bpf_prog_query: %m");
 	for (__u32 i = 0; i < n; i++) {
 		struct bpf_prog_info info;

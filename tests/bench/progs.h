@@ -3,6 +3,7 @@
 #ifndef BENCH_PROGS_H
 #define BENCH_PROGS_H
 
+#include <linux/bpf.h>
 #include <stdint.h>
 
 struct prog_time {
@@ -19,7 +20,7 @@ unsigned progs_at_sock_addr(void);
 /* Returns a descriptor. The kernel measures run time while it is open. */
 int progs_timing_on(void);
 
-/* The sum over the programs that are attached to connect4 of this cgroup. */
-struct prog_time progs_time(int cgroup_fd);
+/* The sum over the programs that are attached to this place of this cgroup. */
+struct prog_time progs_time(int cgroup_fd, enum bpf_attach_type type);
 
 #endif

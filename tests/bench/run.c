@@ -79,7 +79,7 @@ void run_one(const struct bench *b, const struct variant *v, const struct load *
 	if (!v->open)
 		look_for_others();
 	if (how.timing) {
-		run->prog = progs_time(cg.fd);
+		run->prog = progs_time(cg.fd, BPF_CGROUP_INET4_CONNECT);
 		close(stats);
 	}
 	if (reads) {

@@ -31,6 +31,7 @@ void scenario_loss(const struct bench *bench);
 void scenario_idle(const struct bench *bench);
 void scenario_crowd(const struct bench *bench);
 void scenario_tcp(const struct bench *bench);
+void scenario_packets(const struct bench *bench);
 void scenario_attach(const struct bench *bench);
 void scenario_open(const struct bench *bench);
 void scenario_peers(const struct bench *bench); /* only with --peers */

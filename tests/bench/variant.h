@@ -23,6 +23,7 @@ extern const struct variant variant_empty;   /* (b) */
 extern const struct variant variant_minimal; /* (c): the kernel's default wake-up */
 extern const struct variant variant_quiet;   /* (q): as (c), without wake-ups */
 extern const struct variant variant_sockops; /* (s): an empty sockops program */
+extern const struct variant variant_packets; /* (e): empty packet programs, both directions */
 
 /* (d) The library. One session may use the whole ring, as in the baselines. */
 extern const struct variant variant_ours;
@@ -32,6 +33,8 @@ extern const struct variant variant_ours_read;	     /* agentsh_ebpf_read() of 25
 extern const struct variant variant_ours_read_small; /* of 32 */
 extern const struct variant variant_ours_default;    /* ring_quota of 25, the default */
 extern const struct variant variant_ours_lifecycle;  /* CONNECT and LIFECYCLE */
+extern const struct variant variant_ours_tracked;    /* and UDP, all with the table of sockets */
+extern const struct variant variant_ours_traffic;    /* and TRAFFIC */
 
 /* Receives the delays from event to reader; NULL: delays are not recorded. */
 struct delays {

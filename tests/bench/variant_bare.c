@@ -32,7 +32,7 @@ const struct variant variant_none = {.name = "(a) no program"};
 
 struct empty {
 	struct empty_bpf *skel;
-	struct bpf_link *link;
+	struct bpf_link *link, *second;
 };
 
 static void *empty_open(size_t ring_size)
@@ -64,11 +64,22 @@ static void sockops_attach(void *state, int cgroup_fd)
 		die("attach of the empty sockops program: %m");
 }
 
+static void packets_attach(void *state, int cgroup_fd)
+{
+	struct empty *e = state;
+
+	e->link = bpf_program__attach_cgroup(e->skel->progs.bench_empty_egress, cgroup_fd);
+	e->second = bpf_program__attach_cgroup(e->skel->progs.bench_empty_ingress, cgroup_fd);
+	if (!e->link || !e->second)
+		die("attach of the empty packet programs: %m");
+}
+
 static void empty_close(void *state)
 {
 	struct empty *e = state;
 
 	bpf_link__destroy(e->link);
+	bpf_link__destroy(e->second);
 	empty_bpf__destroy(e->skel);
 	free(e);
 }
@@ -84,6 +95,13 @@ const struct variant variant_sockops = {
 	.name = "(s) empty sockops program",
 	.open = empty_open,
 	.attach = sockops_attach,
+	.close = empty_close,
+};
+
+const struct variant variant_packets = {
+	.name = "(e) empty packet programs",
+	.open = empty_open,
+	.attach = packets_attach,
 	.close = empty_close,
 };
 

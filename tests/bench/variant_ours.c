@@ -62,13 +62,29 @@ static void *ours_default_open(size_t ring_size)
 	return open_with(ring_size, (struct agentsh_ebpf_tracer_options){0});
 }
 
-static void *ours_lifecycle_open(size_t ring_size)
+static void *open_hooks(size_t ring_size, uint32_t hooks)
 {
 	return open_with(ring_size,
-			 (struct agentsh_ebpf_tracer_options){
-				 .ring_quota = 100,
-				 .hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE,
-			 });
+			 (struct agentsh_ebpf_tracer_options){.ring_quota = 100, .hooks = hooks});
+}
+
+#define LIFECYCLE (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE)
+#define TRACKED (LIFECYCLE | AGENTSH_EBPF_HOOK_UDP)
+#define TRAFFIC (TRACKED | AGENTSH_EBPF_HOOK_TRAFFIC)
+
+static void *ours_lifecycle_open(size_t ring_size)
+{
+	return open_hooks(ring_size, LIFECYCLE);
+}
+
+static void *ours_tracked_open(size_t ring_size)
+{
+	return open_hooks(ring_size, TRACKED);
+}
+
+static void *ours_traffic_open(size_t ring_size)
+{
+	return open_hooks(ring_size, TRAFFIC);
 }
 
 static void ours_attach(void *state, int cgroup_fd)
@@ -143,3 +159,5 @@ OURS(variant_ours_read, "(d) agentsh-ebpf, read of 256", ours_open, ours_read_co
 OURS(variant_ours_read_small, "(d) agentsh-ebpf, read of 32", ours_open, ours_read_small_consume);
 OURS(variant_ours_default, "(d) agentsh-ebpf, ring_quota 25", ours_default_open, ours_consume);
 OURS(variant_ours_lifecycle, "(d) agentsh-ebpf, LIFECYCLE", ours_lifecycle_open, ours_consume);
+OURS(variant_ours_tracked, "(d) agentsh-ebpf, no TRAFFIC", ours_tracked_open, ours_consume);
+OURS(variant_ours_traffic, "(t) agentsh-ebpf, TRAFFIC", ours_traffic_open, ours_consume);
