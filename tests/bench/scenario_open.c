@@ -38,12 +38,16 @@ static const struct {
 	{"agentsh_release", "agentsh_state_release", AGENTSH_EBPF_HOOK_LIFECYCLE},
 	{"agentsh_bind4", "agentsh_state_bind4", AGENTSH_EBPF_HOOK_ACCEPT},
 	{"agentsh_bind6", "agentsh_state_bind6", AGENTSH_EBPF_HOOK_ACCEPT},
+	{"agentsh_ingress", "agentsh_state_ingress", AGENTSH_EBPF_HOOK_TRAFFIC},
+	{"agentsh_egress", "agentsh_state_egress", AGENTSH_EBPF_HOOK_TRAFFIC},
 };
 
 enum { PROGRAMS = sizeof(programs) / sizeof(*programs) };
 
 #define DEFAULT_HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP)
-#define ALL_HOOKS (DEFAULT_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT)
+#define ALL_HOOKS                                                                                  \
+	(DEFAULT_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |                  \
+	 AGENTSH_EBPF_HOOK_TRAFFIC)
 
 static const struct {
 	const char *name;
@@ -79,6 +83,7 @@ static void set_settings(struct bpf_map *map, uint32_t hooks)
 		.task_direct = 1,
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
 		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
+		.traffic = (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0,
 	};
 	struct agentsh_settings copies[8];
 	struct stat ns;
@@ -107,6 +112,8 @@ static void set_programs(struct bpf_object *obj, uint32_t hooks, int storage)
 		if (wanted && bpf_map__reuse_fd(map, storage))
 			die("storage of the bare skeleton: %m");
 	}
+	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "agentsh_progress"),
+				  (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0);
 }
 
 static uint32_t sockets_of(uint32_t hooks)
