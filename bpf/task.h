@@ -116,7 +116,7 @@ static __always_inline void task_read_copied(struct task_facts *facts, __u32 ino
 	task_ids(facts);
 	facts->ppid = BPF_CORE_READ(current, real_parent, tgid);
 	facts->process_start_ns = BPF_CORE_READ(leader, start_boottime);
-	bpf_core_read(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
+	bpf_core_read_str(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
 	exe_read_copied(facts, current);
 	pid = BPF_CORE_READ(current, thread_pid);
 	level = BPF_CORE_READ(pid, level);
@@ -155,8 +155,7 @@ static __always_inline void task_read_direct(struct task_facts *facts, __u32 ino
 	facts->tgid = current->tgid;
 	facts->ppid = current->real_parent->tgid;
 	facts->process_start_ns = leader->start_boottime;
-	facts->process_comm[0] = *(__u64 *)&leader->comm[0];
-	facts->process_comm[1] = *(__u64 *)&leader->comm[8];
+	bpf_core_read_str(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
 	exe_read_direct(facts, current);
 	level = current->thread_pid->level;
 	facts->container_pid = level ? innermost_pid(current->thread_pid, level) : facts->pid;

@@ -13,18 +13,18 @@
 #define TRAFFIC AGENTSH_EBPF_HOOK_TRAFFIC
 
 const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] = {
-	{CONNECT, CONNECT | LIFECYCLE, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
-	 "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
-	{CONNECT, CONNECT | LIFECYCLE, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT,
-	 "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
+	{CONNECT, CONNECT | LIFECYCLE | TRAFFIC, AGENTSH_EBPF_CHECK_CONNECT4,
+	 BPF_CGROUP_INET4_CONNECT, "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
+	{CONNECT, CONNECT | LIFECYCLE | TRAFFIC, AGENTSH_EBPF_CHECK_CONNECT6,
+	 BPF_CGROUP_INET6_CONNECT, "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
 	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
 	 "agentsh_state_sendmsg4", "cgroup/sendmsg4"},
 	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
 	 "agentsh_state_sendmsg6", "cgroup/sendmsg6"},
-	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
-	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
+	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT | TRAFFIC, AGENTSH_EBPF_CHECK_SOCK_OPS,
+	 BPF_CGROUP_SOCK_OPS, "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
 	/* kernel 5.9; takes sockets out of the table of sockets */
-	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_RELEASE,
+	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT | TRAFFIC, AGENTSH_EBPF_CHECK_SOCK_RELEASE,
 	 BPF_CGROUP_INET_SOCK_RELEASE, "agentsh_release", "agentsh_state_release",
 	 "cgroup/sock_release"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND4, BPF_CGROUP_INET4_BIND, "agentsh_bind4",
