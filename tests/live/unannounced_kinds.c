@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/ipv6.h>
 #include <linux/udp.h>
+#include <netinet/icmp6.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <poll.h>
@@ -74,6 +75,27 @@ static struct connection_address address(const struct unannounced_kind *k, bool 
 	return a;
 }
 
+/* A thread of the kernel completes the address: waits until a packet arrives there. */
+static void wait_for_remote6(void)
+{
+	const struct connection_address at = {
+		.sa.v6 = {.sin6_family = AF_INET6, .sin6_port = htons(REMOTE_PORT)},
+		.size = sizeof(at.sa.v6),
+	};
+	struct connection_address to = at;
+	int fd = unannounced_outside(AF_INET6, SOCK_DGRAM, 0);
+	struct pollfd arrival = {.fd = fd, .events = POLLIN};
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	inet_pton(AF_INET6, "fd77::9", &to.sa.v6.sin6_addr);
+	LIVE_CHECK(!bind(fd, &at.sa.any, at.size), "bind: %s", strerror(errno));
+	do {
+		LIVE_CHECK(live_now_ms() < end, "fd77::9 does not answer");
+		sendto(fd, "x", 1, 0, &to.sa.any, to.size);
+	} while (poll(&arrival, 1, 10) != 1);
+	close(fd);
+}
+
 static void add_remote6(void)
 {
 	struct in6_ifreq request = {.ifr6_prefixlen = 128,
@@ -84,6 +106,7 @@ static void add_remote6(void)
 	LIVE_CHECK(fd >= 0 && (!ioctl(fd, SIOCSIFADDR, &request) || errno == EEXIST), "fd77::9: %s",
 		   strerror(errno));
 	close(fd);
+	wait_for_remote6();
 }
 
 /* ---- packets ---------------------------------------------------------------- */
@@ -190,6 +213,13 @@ static int make(const struct unannounced_kind *k, struct unannounced_sent *sent)
 				 : k->domain == AF_INET	      ? 16
 							      : 32),
 			   "%s: bind: %s", k->name, strerror(errno));
+	if (k->type == SOCK_RAW && k->protocol == IPPROTO_ICMPV6) {
+		struct icmp6_filter nothing; /* the kernel sends messages of its own, too */
+
+		ICMP6_FILTER_SETBLOCKALL(&nothing);
+		LIVE_CHECK(!setsockopt(fd, IPPROTO_ICMPV6, ICMP6_FILTER, &nothing, sizeof(nothing)),
+			   "ICMP6_FILTER: %s", strerror(errno));
+	}
 	return fd;
 }
 

@@ -82,6 +82,8 @@ allowed='
 6.1	live-hostile	*: Landlock has no rules for TCP
 6.1+*	live-hostile	*: Landlock has no rules for TCP
 7*	live-hostile	DCCP: the kernel has no such protocol
+7*	live-unannounced	DCCP*: the kernel has no such protocol
+7*	live-unannounced	UDP-Lite*: the kernel has no such protocol
 7*	live-hostile	UDP-Lite connect: the kernel has no such protocol
 7*	live-hostile	AF_SMC: the kernel has no such protocol
 *+v1*	live-*	no cgroup v2 is mounted
