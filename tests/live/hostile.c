@@ -264,10 +264,7 @@ static void copy_task(struct agentsh_ebpf_event *to, struct expectation *from)
 	to->cgroup_id = from->want.cgroup_id;
 	to->netns_cookie = from->want.netns_cookie ? from->want.netns_cookie : 1;
 	memcpy(to->comm, from->want.comm, sizeof(to->comm));
-	from->want.ppid = to->ppid;
-	from->want.ns_pid = to->ns_pid;
-	from->want.ns_tgid = to->ns_tgid;
-	from->start_ticks = 0;
+	expectation_hide_task(from);
 }
 
 const char *hostile_differs(const struct hostile_want *w, const struct agentsh_ebpf_event *e)
@@ -289,6 +286,7 @@ const char *hostile_differs(const struct hostile_want *w, const struct agentsh_e
 	if (w->free & HOSTILE_ANY_THREAD) {
 		is.pid = want.want.pid;
 		is.ns_pid = kernel_hides_tasks() ? 0 : want.want.ns_pid;
+		is.container_pid = kernel_hides_tasks() ? 0 : want.want.container_pid;
 		memcpy(is.comm, want.want.comm, sizeof(is.comm));
 	}
 	if (want.want.flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) {

@@ -68,7 +68,8 @@ static struct connection_address address(const struct unannounced_kind *k, bool 
 	} else {
 		a.size = sizeof(a.sa.v6);
 		a.sa.v6.sin6_family = AF_INET6;
-		inet_pton(AF_INET6, remote ? "fd77::9" : "::1", &a.sa.v6.sin6_addr);
+		inet_pton(AF_INET6, remote && k->protocol != IPPROTO_SCTP ? "fd77::9" : "::1",
+			  &a.sa.v6.sin6_addr);
 	}
 	if (k->ports)
 		a.sa.v4.sin_port = htons(remote ? REMOTE_PORT : LOCAL_PORT);
@@ -264,6 +265,8 @@ void unannounced_send(const void *number, void *out)
 	if (is_datagram(k)) {
 		sent->packets = UNANNOUNCED_PACKETS;
 		sent->bytes = (uint32_t)put(k, packet);
+		if (k->protocol == PROTOCOL_L2TP)
+			sent->bytes += 4; /* the number of the session */
 	}
 	want = unannounced_expect(&sent->list, k->name, fd, 0);
 	unannounced_local(want, &ends[0]);
