@@ -76,18 +76,6 @@ static __always_inline void record_flag(struct agentsh_record *rec, __u16 flag)
 /* ---- from a bpf_sock_addr ------------------------------------------------- */
 
 #ifdef AGENTSH_TASK
-/*
- * Since kernel 6.2 (a35b9af4ec2c): lets a program read the object with plain loads, which
- * cost much less than helper calls.
- */
-extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
-
-#define HAS_RDONLY_CAST                                                                            \
-	bpf_core_enum_value_exists(enum bpf_func_id___since_6_2,                                   \
-				   BPF_FUNC_cgrp_storage_get___since_6_2)
-
-#define READABLE(object, type) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
-
 /* The TCP socket behind a full socket that is known to be one. */
 static __always_inline struct tcp_sock *tcp_of(struct bpf_sock *sk)
 {

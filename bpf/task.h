@@ -36,8 +36,7 @@ static __always_inline void task_ids(struct task_facts *facts)
 
 #ifdef AGENTSH_TASK
 
-#include <bpf/bpf_core_read.h>
-#include "kernel_types.h"
+#include "readable.h"
 
 #define PIDNS_INITIAL 0xEFFFFFFCU /* PROC_PID_INIT_INO, fixed since kernel 3.8 */
 #define PIDNS_DEPTH 32		  /* MAX_PID_NS_LEVEL */
@@ -147,10 +146,12 @@ static __always_inline __u32 pid_in_namespace_direct(struct task_struct *task, _
 /* Reads the task with plain loads, which the verifier allows from bpf_get_current_task_btf(). */
 static __always_inline void task_read_direct(struct task_facts *facts, __u32 inode)
 {
-	struct task_struct *current = bpf_get_current_task_btf();
-	struct task_struct *leader = current->group_leader;
+	struct task_struct *current = bpf_get_current_task_btf(), *leader;
 	unsigned int level;
 
+	if (HAS_RDONLY_CAST)
+		current = READABLE(current, struct task_struct);
+	leader = current->group_leader;
 	facts->pid = current->pid;
 	facts->tgid = current->tgid;
 	facts->ppid = current->real_parent->tgid;
