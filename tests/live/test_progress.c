@@ -10,7 +10,6 @@
 #include "progress_told.h"
 
 #define PROGRESS AGENTSH_EBPF_EVENT_PROGRESS
-#define CLOSED AGENTSH_EBPF_EVENT_CLOSED
 #define INTERVAL_MS 100
 
 static void expect_members(const struct counts *s, const struct agentsh_ebpf_event *e)
@@ -58,9 +57,7 @@ static void through_the_interval(uint64_t missing)
 	told_move(MOVES_CLOSE);
 	live_worker_stop(&told_worker);
 	counted_drain(told_tracer, &told_moved);
-	for (uint32_t n = 0; n < told_moved.count; n++)
-		if (told_last(&told_moved.list[n], CLOSED))
-			told_same(&told_moved.list[n], told_last(&told_moved.list[n], CLOSED));
+	counted_expect("CLOSED", &told_moved);
 	live_detach(told_session);
 	live_drain(told_tracer);
 	CONNECTION_SAME(connection_count(PROGRESS), count);
