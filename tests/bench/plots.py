@@ -15,6 +15,9 @@ STYLES = {
     "(a)": 5,
     "(q)": 3,
     "(c)": 2,
+    "(e)": 3,
+    "(x)": 2,
+    "(o)": 4,
     "bare, one storage": 3,
     "bare, storage per hook": 2,
     "(d) agentsh-ebpf, 10 ms": 4,
@@ -96,6 +99,9 @@ class Plots:
                   "microseconds", self.lines("attach", "attach", r"session number (\d+)"), log)
         self.draw("loss", "Events lost of a ring of 1 MiB: median", "thousand connects per second",
                   "percent", self.losses(), "set yrange [0:1<*]")
+        self.draw("packets", "A datagram from send() to recv(): median", "bytes of payload",
+                  "nanoseconds", self.lines("packets", "time per call", r"UDP, (\d+) bytes"),
+                  "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
 
 
 os.makedirs(sys.argv[2], exist_ok=True)

@@ -15,6 +15,7 @@ if [ -z "$report" ]; then
 	scratch=$(mktemp -d)
 	trap 'rm -rf "$scratch"' EXIT
 	report=$scratch/report.json
-	"$here/run.sh" --scenario paced --scenario attach --scenario loss --json "$report"
+	"$here/run.sh" --scenario paced --scenario attach --scenario loss \
+		--scenario packets --json "$report"
 fi
 python3 "$here/plots.py" "$report" "$top/docs/performance"

@@ -150,7 +150,7 @@ static void time_programs(const struct bench *b, const struct load *load, const 
 
 void scenario_connect(const struct bench *b)
 {
-	report_ratio(NAME, "record", "bytes of payload", 160, sizeof(struct agentsh_record));
+	report_ratio(NAME, "record", "bytes of payload", 192, sizeof(struct agentsh_record));
 	for (unsigned round = 0; round < b->rounds; round++) {
 		for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++) {
 			struct load load = run_scaled(b, &loads[i]);

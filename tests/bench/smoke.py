@@ -22,6 +22,10 @@ MINIMAL = "(c) minimal record"
 PACED = ["(a) no program", "(q) minimal record, no wake-up", MINIMAL, OURS, OURS + ", 10 ms"]
 TCP = ["(a) no program", "(s) empty sockops program", OURS + ", CONNECT", "(d) CONNECT and (s)",
        OURS + ", LIFECYCLE"]
+PACKETS = ["(a) no program", "(e) empty packet programs", "(d) agentsh-ebpf, no TRAFFIC",
+           "(t) agentsh-ebpf, TRAFFIC", "(x) as (e), another cgroup", "(o) as (t), another cgroup"]
+TRAFFIC = ["TCP, writes of 128 KiB", "TCP, turns of 64 bytes", "UDP, 64 bytes", "UDP, 1024 bytes",
+           "UDP, 16384 bytes"]
 PEERS = {
     "nothing": None,
     "agentsh-ebpf, all defaults": None,
@@ -88,6 +92,11 @@ for load in ("50000/s", "100000/s", "250000/s", "500000/s", "flat out"):
     WANTED["loss", load] = [
         (["calls/s", "made", "lost"], [MINIMAL, OURS, OURS + ", ring_quota 25"])
     ]
+for load in TRAFFIC:
+    WANTED["packets", load] = [(["time per call", "CPU per packet", "rate"], PACKETS)]
+    WANTED["packets", load + ", kernel's run time"] = [
+        (["BPF time per run", "egress per run", "ingress per run"], [PACKETS[1], PACKETS[3]])
+    ]
 WANTED["loss", "burst that fills the ring"] = [(["calls/s", "made", "lost"], [MINIMAL, OURS])]
 
 RATIOS = {
@@ -121,6 +130,12 @@ RATIOS = {
     ("open", "default hooks", "open, without BTF / with"),
     ("open", "probe", "ms of a probe, warm"),
 }
+for load in TRAFFIC:
+    RATIOS |= {("packets", load, "time, " + text) for text in ("e / a", "d / a", "t / e", "o / x")}
+    RATIOS |= {
+        ("packets", load + ", kernel's run time", "BPF time, t / e"),
+        ("packets", load + ", kernel's run time", "program runs of (o)"),
+    }
 
 wrong = []
 
@@ -167,11 +182,16 @@ def check_report(report, table):
             check(s["min"] > 0, f"{key}: nothing")
         if key[3] == "lost" and key[0] != "loss":
             check(s["max"] == 0, f"{key}: {s['max']}")
+        if key[0] == "packets":
+            check(s["min"] > 0, f"{key}: {s['min']}")
         if key[3] == "threads per session":
             check(s["min"] == s["max"] == 0, f"{key}: {s}")
         if key[3] == "fds per session":  # the library keeps one of the cgroup, beside the links'
             expected = 5 if key[2] == "agentsh-ebpf" else 4
             check(s["min"] == s["max"] == expected, f"{key}: {s}")
+    for r in report["ratios"]:
+        if r["ratio"] == "program runs of (o)":
+            check(r["max"] == 0, f"packets of another cgroup ran the programs: {r}")
     ratios = {(r["scenario"], r["load"], r["ratio"]) for r in report["ratios"]}
     # ratios of connect may be missing, because of the noise of so few calls
     check(RATIOS <= ratios, f"ratios missing: {RATIOS - ratios}")
