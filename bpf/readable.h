@@ -13,6 +13,7 @@
  * trust such a pointer, and therefore does not search the kernel's types for the trust of
  * each pointer that is read through it, which takes a millisecond or more.
  */
+#ifdef AGENTSH_KFUNCS
 extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 
 #define HAS_RDONLY_CAST                                                                            \
@@ -20,6 +21,10 @@ extern void *bpf_rdonly_cast(const void *object, __u32 type) __ksym __weak;
 				   BPF_FUNC_cgrp_storage_get___since_6_2)
 
 #define READABLE(object, type) ((type *)bpf_rdonly_cast(object, bpf_core_type_id_kernel(type)))
+#else
+#define HAS_RDONLY_CAST 0
+#define READABLE(object, type) ((type *)(void *)(object))
+#endif
 
 #endif
 

@@ -44,14 +44,14 @@ static __always_inline __u64 wakeup_flags(__u64 in_ring)
  * Kernel 6.10 (fc7566ad0a82) added these functions, which need BTF. If the kernel lacks
  * them, their address is 0, and the verifier removes the calls.
  */
-#ifdef AGENTSH_TASK
+#ifdef AGENTSH_KFUNCS
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 #endif
 
 static __always_inline void preemption_off(void)
 {
-#ifdef AGENTSH_TASK
+#ifdef AGENTSH_KFUNCS
 	if (bpf_preempt_disable)
 		bpf_preempt_disable();
 #endif
@@ -59,7 +59,7 @@ static __always_inline void preemption_off(void)
 
 static __always_inline void preemption_on(void)
 {
-#ifdef AGENTSH_TASK
+#ifdef AGENTSH_KFUNCS
 	if (bpf_preempt_disable)
 		bpf_preempt_enable();
 #endif

@@ -183,11 +183,15 @@ static __always_inline void keep_ends(const struct agentsh_sock_key *key,
 #endif
 }
 
+/*
+ * The functions that report an event are not inlined, because one stack frame has no room for
+ * all of them.
+ */
+
 /* Without a state the beginning of the connection was not seen, or the table was full. */
-static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
-					const struct agentsh_session_state *session,
-					struct agentsh_slot *slot,
-					const struct agentsh_sock_key *key)
+static __noinline int established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+				  const struct agentsh_session_state *session,
+				  struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	struct sock_state *sock = sock_state_find(key);
 	union event event;
@@ -210,6 +214,7 @@ static __always_inline void established(struct bpf_sock_ops *ctx, struct bpf_soc
 	keep_ends(key, &event.out.base, sk);
 	watch_states(ctx);
 	outcome_write(&event.out, &o, session, slot);
+	return 0;
 }
 
 /* UNANNOUNCED has the members that a packet would tell. */
@@ -228,9 +233,9 @@ static __always_inline void unannounced(struct fields *f, struct outcome *o, str
 #endif
 }
 
-static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
-				     const struct agentsh_session_state *session,
-				     struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+static __noinline int accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
+			       const struct agentsh_session_state *session,
+			       struct agentsh_slot *slot, const struct agentsh_sock_key *key)
 {
 	__u8 kind = agentsh_settings.accept ? AGENTSH_KIND_ACCEPTED : AGENTSH_KIND_UNANNOUNCED;
 	union event event;
@@ -249,11 +254,12 @@ static __always_inline void accepted(struct bpf_sock_ops *ctx, struct bpf_sock *
 	keep_ends(key, &event.out.base, sk);
 	watch_states(ctx);
 	outcome_write(&event.out, &o, session, slot);
+	return 0;
 }
 
-static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
-				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot, const struct agentsh_sock_key *key)
+static __noinline int failed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
+			     const struct agentsh_session_state *session, struct agentsh_slot *slot,
+			     const struct agentsh_sock_key *key)
 {
 	struct agentsh_record_outcome out;
 	struct outcome o;
@@ -270,13 +276,14 @@ static __always_inline void failed(struct bpf_sock_ops *ctx, const struct sock_s
 		o.error = error ? error : ECANCELED; /* no error: the process gave up */
 	record_fill(&out.base, &f, session, AGENTSH_KIND_CONNECT_FAILED);
 	outcome_write(&out, &o, session, slot);
+	return 0;
 }
 
-static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
-				   const struct agentsh_session_state *session,
-				   struct agentsh_slot *slot, const struct agentsh_sock_key *key,
-				   __u32 old)
+static __noinline int closed(struct bpf_sock_ops *ctx, const struct sock_state *sock,
+			     const struct agentsh_session_state *session, struct agentsh_slot *slot,
+			     const struct agentsh_sock_key *key)
 {
+	__u32 old = ctx->args[0];
 	int inbound = sock->phase == PHASE_ACCEPTED;
 	struct agentsh_record_outcome out;
 	struct outcome o;
@@ -303,6 +310,7 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct sock_s
 	o.bytes_received = received > fin ? received - fin : 0;
 	record_fill(&out.base, &f, session, AGENTSH_KIND_CLOSED);
 	outcome_write(&out, &o, session, slot);
+	return 0;
 }
 
 /*
@@ -328,7 +336,7 @@ static __always_inline void changed(struct bpf_sock_ops *ctx,
 	if (old == BPF_TCP_SYN_SENT || (old == BPF_TCP_SYN_RECV && sock->phase != PHASE_ACCEPTED))
 		failed(ctx, sock, session, slot, key);
 	else
-		closed(ctx, sock, session, slot, key, old);
+		closed(ctx, sock, session, slot, key);
 	sock_state_forget(slot, key);
 }
 

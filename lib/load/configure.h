@@ -13,6 +13,7 @@ struct bpf_object;
 
 /* How much of the calling task the programs read. */
 struct agentsh_variant {
+	bool kfuncs;	     /* calls kfuncs, if the kernel has them */
 	bool direct;	     /* plain loads, through bpf_get_current_task_btf() */
 	bool task;	     /* any read of struct task_struct */
 	bool comm;	     /* bpf_get_current_comm() */

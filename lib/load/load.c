@@ -20,6 +20,7 @@
 #include "settings.h"
 
 #include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
+#include "agentsh_kfuncs.skel.h"
 #include "agentsh_task.skel.h"
 
 #define WITHOUT_TASK                                                                               \
@@ -27,16 +28,25 @@
 	"exe_inode, exe_device"
 
 /* From the variant for the newest kernels to the variant for all. */
-enum { DIRECT, COPIED, NO_TASK, NO_COMM };
+enum { KFUNCS, DIRECT, COPIED, NO_TASK, NO_COMM };
 
 static const struct agentsh_variant variants[] = {
-	[DIRECT] = {true, true, true, "nothing"},
+	[KFUNCS] = {true, true, true, true, "nothing"},
+	/* before kernel 6.10 without CAP_SYS_ADMIN */
+	[DIRECT] = {false, true, true, true, "kfuncs"},
 	/* before kernel 5.11, and if cgroup programs may not call bpf_get_current_task_btf() */
-	[COPIED] = {false, true, true, "direct reads of the task"},
-	[NO_TASK] = {false, false, true, WITHOUT_TASK},
+	[COPIED] = {false, false, true, true, "direct reads of the task"},
+	[NO_TASK] = {false, false, false, true, WITHOUT_TASK},
 	/* kernel 6.18 requires CAP_PERFMON for bpf_get_current_comm(), too */
-	[NO_COMM] = {false, false, false, "comm, " WITHOUT_TASK},
+	[NO_COMM] = {false, false, false, false, "comm, " WITHOUT_TASK},
 };
+
+static const void *image_of(const struct agentsh_variant *variant, size_t *size)
+{
+	if (variant->kfuncs)
+		return agentsh_kfuncs_bpf__elf_bytes(size);
+	return variant->task ? agentsh_task_bpf__elf_bytes(size) : agentsh_bpf__elf_bytes(size);
+}
 
 static bool is_task_readable(const struct agentsh_ebpf_capabilities *process,
 			     const struct agentsh_print_capture *log)
@@ -69,8 +79,7 @@ static int object_open(struct load *l, uint32_t wanted)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, open_opts, .object_name = "agentsh");
 	size_t size = 0;
-	const void *image = l->variant->task ? agentsh_task_bpf__elf_bytes(&size)
-					     : agentsh_bpf__elf_bytes(&size);
+	const void *image = image_of(l->variant, &size);
 
 	l->obj = bpf_object__open_mem(image, size, &open_opts);
 	return l->obj ? agentsh_configure(l->programs, l->ring, l->opts, l->obj, l->variant, wanted)
@@ -223,7 +232,7 @@ int agentsh_load(struct agentsh_programs *programs, struct agentsh_ring *ring,
 		.ring = ring,
 		.opts = opts,
 		.log = {.on_log = opts->on_log, .log_ctx = opts->log_ctx},
-		.variant = &variants[DIRECT],
+		.variant = &variants[KFUNCS],
 	};
 	int ret;
 
