@@ -92,6 +92,8 @@ allowed='
 *+nobtf*	live-preempted	the kernel has no BTF
 *+nobtf*	live-probe_hosts	*the kernel has no BTF
 *	live-source_route	nft rules: nft is not installed
+*	live-traffic	*nftables at *: no nft
+7*	live-traffic	*UDP-Lite*: no UDP-Lite: Protocol not supported
 *+lockdown*	live-pidns	the kernel is locked down
 *+lockdown*	live-old_pidns	the kernel is locked down
 *+lockdown*	live-preempted	the kernel is locked down
