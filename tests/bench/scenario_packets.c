@@ -18,7 +18,7 @@ static const char NAME[] = "packets";
 
 enum { NONE, EMPTY, OURS, OURS_TRAFFIC, EMPTY_ELSEWHERE, TRAFFIC_ELSEWHERE, VARIANTS };
 enum { EGRESS, INGRESS, ENDS };
-enum { PASSES = 5 };
+enum { PASSES = 3 };
 
 static const struct {
 	const char *name;
