@@ -46,8 +46,22 @@ struct mm_struct {
 	struct file *exe_file;
 };
 
+typedef struct {
+	__u32 val;
+} kuid_t;
+
+typedef struct {
+	__u32 val;
+} kgid_t;
+
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+};
+
 struct task_struct {
 	unsigned int flags;
+	const struct cred *cred;
 	struct mm_struct *mm;
 	__u32 pid;
 	__u32 tgid;

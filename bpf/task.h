@@ -23,7 +23,6 @@ struct task_facts {
 	__u32 container_tgid;
 	__u32 exe_device;
 	__u64 exe_inode;
-	__u64 process_comm[2];
 };
 
 static __always_inline void task_ids(struct task_facts *facts)
@@ -115,7 +114,6 @@ static __always_inline void task_read_copied(struct task_facts *facts, __u32 ino
 	task_ids(facts);
 	facts->ppid = BPF_CORE_READ(current, real_parent, tgid);
 	facts->process_start_ns = BPF_CORE_READ(leader, start_boottime);
-	bpf_core_read_str(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
 	exe_read_copied(facts, current);
 	pid = BPF_CORE_READ(current, thread_pid);
 	level = BPF_CORE_READ(pid, level);
@@ -156,7 +154,6 @@ static __always_inline void task_read_direct(struct task_facts *facts, __u32 ino
 	facts->tgid = current->tgid;
 	facts->ppid = current->real_parent->tgid;
 	facts->process_start_ns = leader->start_boottime;
-	bpf_core_read_str(facts->process_comm, sizeof(facts->process_comm), &leader->comm);
 	exe_read_direct(facts, current);
 	level = current->thread_pid->level;
 	facts->container_pid = level ? innermost_pid(current->thread_pid, level) : facts->pid;
@@ -169,6 +166,12 @@ static __always_inline void task_read_direct(struct task_facts *facts, __u32 ino
 							   : pid_in_namespace_direct(leader, inode);
 	}
 }
+
+/*
+ * Whether the names and the user are read with plain loads, which cost less than helper
+ * calls. On these kernels the bytes after the end of a name are 0.
+ */
+#define NAMES_DIRECT (HAS_RDONLY_CAST && agentsh_settings.task_direct)
 
 static __always_inline void task_read(struct task_facts *facts)
 {
@@ -185,6 +188,26 @@ static __always_inline void task_read(struct task_facts *facts)
 	}
 }
 
+/* The name of the process. Before kernel 5.17 bytes of a former name follow it. */
+static __always_inline void process_comm_copy(struct agentsh_task *task)
+{
+	struct task_struct *leader =
+		BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), group_leader);
+
+	bpf_core_read_str(task->process_comm, sizeof(task->process_comm), &leader->comm);
+}
+
+static __always_inline void names_fill_direct(struct agentsh_task *task)
+{
+	struct task_struct *current = READABLE(bpf_get_current_task_btf(), struct task_struct);
+
+	SET_WORD(task->uid, word_of(current->cred->uid.val, current->cred->gid.val));
+	SET_WORD(task->comm[0], *(__u64 *)&current->comm[0]);
+	SET_WORD(task->comm[8], *(__u64 *)&current->comm[8]);
+	SET_WORD(task->process_comm[0], *(__u64 *)&current->group_leader->comm[0]);
+	SET_WORD(task->process_comm[8], *(__u64 *)&current->group_leader->comm[8]);
+}
+
 #else
 
 static __always_inline void task_read(struct task_facts *facts)
@@ -194,26 +217,42 @@ static __always_inline void task_read(struct task_facts *facts)
 
 #endif
 
+/* The user, and the names of the thread and the process. */
+static __always_inline void names_fill(struct agentsh_task *task)
+{
+	__u64 uid_gid;
+
+#ifdef AGENTSH_TASK
+	if (NAMES_DIRECT) {
+		names_fill_direct(task);
+		return;
+	}
+#endif
+	uid_gid = bpf_get_current_uid_gid();
+	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
+	/* kernel 6.1 does not write the bytes after the name's end */
+	__builtin_memset(task->comm, 0, sizeof(task->comm));
+	__builtin_memset(task->process_comm, 0, sizeof(task->process_comm));
+	if (agentsh_settings.comm)
+		bpf_get_current_comm(task->comm, sizeof(task->comm));
+#ifdef AGENTSH_TASK
+	process_comm_copy(task);
+#endif
+}
+
 static __always_inline void task_fill(struct agentsh_task *task)
 {
-	__u64 uid_gid = bpf_get_current_uid_gid();
 	struct task_facts facts = {};
 
 	task_read(&facts);
 	SET_WORD(task->pid, word_of(facts.pid, facts.tgid));
-	SET_WORD(task->uid, word_of((__u32)uid_gid, uid_gid >> 32));
 	SET_WORD(task->ppid, word_of(facts.ppid, facts.ns_pid));
 	SET_WORD(task->ns_tgid, word_of(facts.ns_tgid, facts.container_pid));
 	SET_WORD(task->container_tgid, word_of(facts.container_tgid, facts.exe_device));
 	task->exe_inode = facts.exe_inode;
 	task->process_start_ns = facts.process_start_ns;
 	task->cgroup_id = bpf_get_current_cgroup_id();
-	SET_WORD(task->process_comm[0], facts.process_comm[0]);
-	SET_WORD(task->process_comm[8], facts.process_comm[1]);
-	/* kernel 6.1 does not write the bytes after the name's end */
-	__builtin_memset(task->comm, 0, sizeof(task->comm));
-	if (agentsh_settings.comm)
-		bpf_get_current_comm(task->comm, sizeof(task->comm));
+	names_fill(task);
 }
 
 #endif
