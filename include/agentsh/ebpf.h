@@ -75,11 +75,14 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_version(void);
 
 /* ---- Events ------------------------------------------------------------- */
 
-/* agentsh_ebpf_event.kind. A host must ignore kinds that it does not know. */
+/*
+ * agentsh_ebpf_event.kind. A host must ignore kinds that it does not know. Below, a datagram
+ * socket is any socket whose protocol is neither TCP nor MPTCP: raw and SCTP sockets, too.
+ */
 enum {
 	/*
-	 * connect(2) was called on a socket of a type that agentsh_ebpf_coverage()
-	 * reports as seen. The result of the call is not known yet. A call that
+	 * connect(2) was called on a TCP, MPTCP, UDP or SMC socket, or since kernel 6.1 on an
+	 * ICMP datagram socket, icmp(7). The result of the call is not known yet. A call that
 	 * seccomp(2) or a security module (Landlock, SELinux, AppArmor) refuses has no
 	 * event, because it is refused before the program runs.
 	 *
@@ -147,11 +150,18 @@ enum {
 	AGENTSH_EBPF_EVENT_PROGRESS = 9,
 	/*
 	 * With AGENTSH_EBPF_HOOK_TRAFFIC: a packet of a socket that had no event before.
-	 * These are sockets for which the kernel runs no connect or sendmsg program (raw and
-	 * ICMP sockets, SCTP, UDP-Lite, DCCP), datagram sockets whose first packet came in,
-	 * TCP connections that were made before the session was attached, and inbound TCP
-	 * connections if the tracer does not have AGENTSH_EBPF_HOOK_ACCEPT. The addresses are
-	 * those of the packet.
+	 * These are sockets for which the kernel runs no connect or sendmsg program (such as
+	 * raw, SCTP, DCCP and L2TP/IP sockets, and some calls on ICMP and UDP-Lite sockets),
+	 * UDP sockets that send to an explicit destination if the tracer does not have
+	 * AGENTSH_EBPF_HOOK_UDP, datagram sockets whose first packet came in, TCP connections
+	 * that were made before the session was attached, and inbound TCP connections if the
+	 * tracer does not have AGENTSH_EBPF_HOOK_ACCEPT. The addresses are those of the
+	 * packet. Only the first packet of a socket has the event, so destinations to which
+	 * the socket sends later are not reported.
+	 *
+	 * Without BTF or CAP_PERFMON a TCP connection that was made before the session was
+	 * attached has neither PROGRESS nor CLOSED, and sockets that the kernel makes for
+	 * itself in a network namespace of the cgroup have the event, too.
 	 */
 	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10
 };
@@ -181,6 +191,9 @@ enum {
 	 * For a datagram socket (with AGENTSH_EBPF_HOOK_TRAFFIC): the first packet of the
 	 * socket came in. CONNECT does not have the flag. A process can arrange such a packet
 	 * itself, so the flag does not show that a destination is harmless.
+	 *
+	 * For a TCP connection that was made before the session was attached, the flag
+	 * requires BTF and CAP_PERFMON.
 	 */
 	AGENTSH_EBPF_FLAG_INBOUND = 8,
 	/*
@@ -224,8 +237,10 @@ enum {
  *
  * process_start_ns, pid to ns_tgid, container_pid, container_tgid, comm, process_comm,
  * exe_inode and exe_device identify the process that made the call.
- * In CONNECTED, CONNECT_FAILED and CLOSED they identify the process that called
- * connect(); for a datagram socket, the process of its first event.
+ * In CONNECTED, CONNECT_FAILED, PROGRESS and CLOSED they identify the process that called
+ * connect(), and for an inbound connection the process that called bind(). In FIRST_DATA,
+ * PROGRESS and CLOSED of a datagram socket they identify the process of its first CONNECT
+ * or UDP_SEND.
  */
 struct agentsh_ebpf_event {
 	/* AGENTSH_EBPF_EVENT_ value */
@@ -253,7 +268,10 @@ struct agentsh_ebpf_event {
 	 * Before kernel 5.10 a cookie is unique only together with netns_cookie.
 	 */
 	uint64_t socket_cookie;
-	/* SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. */
+	/*
+	 * SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. After UNANNOUNCED
+	 * it requires BTF, CAP_PERFMON and kernel 5.12; otherwise it is 0.
+	 */
 	uint64_t netns_cookie;
 	/*
 	 * Start time of the process in nanoseconds of CLOCK_BOOTTIME in the initial
@@ -292,7 +310,11 @@ struct agentsh_ebpf_event {
 	uint16_t socket_type;
 	/* Host byte order; 0 if the kernel has not chosen a port yet. */
 	uint16_t local_port;
-	/* Host byte order. */
+	/*
+	 * Host byte order. In UNANNOUNCED and FIRST_DATA both ports are 0 if the protocol has
+	 * no ports, if the packet is a fragment other than the first, and if more than 8 IPv6
+	 * extension headers precede the ports.
+	 */
 	uint16_t remote_port;
 	uint16_t reserved0;
 	/*
@@ -334,15 +356,20 @@ struct agentsh_ebpf_event {
 	 * CAP_PERFMON for the name, as 6.18 does, and the opener lacks it.
 	 */
 	char comm[16];
-	/* TCP segments retransmitted, tcpi_total_retrans of TCP_INFO. */
+	/*
+	 * TCP segments retransmitted, tcpi_total_retrans of TCP_INFO; in CONNECTED,
+	 * CONNECT_FAILED, ACCEPTED, CLOSED and PROGRESS.
+	 */
 	uint32_t retransmits;
 	/*
 	 * CLOSED and PROGRESS of a socket that is not TCP, with AGENTSH_EBPF_HOOK_TRAFFIC:
-	 * packets that the kernel passed on to the network. A datagram that is fragmented is
-	 * one packet, and each datagram of a UDP_SEGMENT send, udp(7), is one. A datagram
-	 * that a firewall or a missing route refused is not counted. The payload is what
-	 * follows the UDP or UDP-Lite header, or for other protocols the IP header with its
-	 * options and extensions.
+	 * packets that the socket sent, modulo 2^32. A datagram that is fragmented is one
+	 * packet, and each datagram of a UDP_SEGMENT send, udp(7), is one. A packet that
+	 * nftables (output, postrouting) or a missing route refused is not counted. A packet
+	 * that another eBPF program of the cgroup refuses, or that a queueing discipline,
+	 * tc(8), drops, is counted and gives FIRST_DATA. The payload is what follows the UDP
+	 * or UDP-Lite header, or for other protocols the IP header with its options and
+	 * extensions.
 	 */
 	uint32_t packets_sent;
 	/*
@@ -363,8 +390,8 @@ struct agentsh_ebpf_event {
 	uint32_t exe_device;
 	/*
 	 * Inode number of the program that the process executes, /proc/PID/exe. It is known
-	 * after the process has ended, too. 0 if BTF or CAP_PERFMON is missing, and for a
-	 * thread of the kernel.
+	 * after the process has ended, too. The number of a deleted file may be used again for
+	 * another file. 0 if BTF or CAP_PERFMON is missing, and for a thread of the kernel.
 	 */
 	uint64_t exe_inode;
 	/*
@@ -381,8 +408,11 @@ struct agentsh_ebpf_event {
 	uint32_t container_tgid;
 	/*
 	 * CLOSED and PROGRESS of a socket that is not TCP, with AGENTSH_EBPF_HOOK_TRAFFIC:
-	 * packets that arrived at the socket, counted as in packets_sent. A packet that the
-	 * process did not read, or for which its receive buffer had no room, is counted, too.
+	 * packets that arrived at the socket, modulo 2^32. The unit is that of packets_sent. A
+	 * packet that the process did not read, or for which its receive buffer had no room,
+	 * is counted, too. A packet that nftables refused at input is not counted, and neither
+	 * is a packet that the kernel itself handles because the socket has the option
+	 * UDP_ENCAP.
 	 */
 	uint32_t packets_received;
 	uint8_t reserved[20];
@@ -514,8 +544,8 @@ enum {
 	AGENTSH_EBPF_HOOK_ACCEPT = 8,
 	/*
 	 * What sockets send and receive: cgroup_skb/egress and cgroup_skb/ingress, kernel
-	 * 4.10. TRAFFIC requires LIFECYCLE. The programs run for every packet of the session's
-	 * sockets.
+	 * 4.10. TRAFFIC requires LIFECYCLE, and thus kernel 5.10. The programs run for every
+	 * packet of the session's sockets.
 	 */
 	AGENTSH_EBPF_HOOK_TRAFFIC = 16
 };
@@ -611,8 +641,8 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t required_hooks;
 	/*
-	 * Size of the table of sockets: the number of sockets whose state the hooks LIFECYCLE
-	 * and ACCEPT keep, in all sessions together, 16 to 4194304; default 65536.
+	 * Size of the table of sockets: the number of sockets whose state the hooks LIFECYCLE,
+	 * ACCEPT and TRAFFIC keep, in all sessions together, 16 to 4194304; default 65536.
 	 */
 	uint32_t max_sockets;
 	/*
@@ -713,9 +743,9 @@ struct agentsh_ebpf_session_options {
 	/* A number that the host chooses, repeated in every event; need not be unique. */
 	uint64_t session_id;
 	/*
-	 * Number of sockets of this session whose state the hooks LIFECYCLE and ACCEPT keep
-	 * at a time; default a quarter of the tracer's max_sockets. All sessions together
-	 * cannot keep more than the tracer's max_sockets, whatever this value is.
+	 * Number of sockets of this session whose state the hooks LIFECYCLE, ACCEPT and
+	 * TRAFFIC keep at a time; default a quarter of the tracer's max_sockets. All sessions
+	 * together cannot keep more than the tracer's max_sockets, whatever this value is.
 	 */
 	uint32_t max_sockets;
 	/* must be 0 */
@@ -763,11 +793,13 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *tra
 						 struct agentsh_ebpf_error *err);
 
 /*
- * Stops tracing and frees the session. When the call returns, the session's programs
- * no longer run for new network calls. Its unread events are delivered by later
- * polls. A cgroup that was removed in the meantime is not an error. Returns 0; -EFAULT
- * if session is NULL; or -EINVAL if the session was detached before. Until the tracer is
- * closed, no later session gets the same pointer. Any thread, the callback included.
+ * Stops tracing and frees the session. When the call returns, the session's programs no
+ * longer run for new network calls. With AGENTSH_EBPF_HOOK_TRAFFIC each open socket that
+ * has moved data since its last PROGRESS has one more. The session's unread events are
+ * delivered by later polls. A cgroup that was removed in the meantime is not an error.
+ * Returns 0; -EFAULT if session is NULL; or -EINVAL if the session was detached before.
+ * Until the tracer is closed, no later session gets the same pointer. Any thread, the
+ * callback included.
  *
  * Before kernel 5.19 (c8644cd0efe7) a complete detach requires CAP_BPF. Without
  * CAP_BPF the programs run on while a child that was forked without exec holds copies
@@ -885,8 +917,9 @@ struct agentsh_ebpf_stats {
 	uint64_t malformed;
 	/*
 	 * How often a socket found no room in the table of sockets (max_sockets), so that
-	 * later events of the socket may be missing. A later call on the socket looks for
-	 * room again, and counts again if there is none.
+	 * later events of the socket may be missing. A later call on the socket, and with
+	 * AGENTSH_EBPF_HOOK_TRAFFIC each of its packets, looks for room again, and counts
+	 * again if there is none.
 	 */
 	uint64_t untracked;
 };
@@ -1157,7 +1190,7 @@ enum {
 	AGENTSH_EBPF_COVERAGE_TCP_OUTCOME = 20,
 	/* CLOSED of a datagram socket */
 	AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE = 21,
-	/* ACCEPTED */
+	/* ACCEPTED, or UNANNOUNCED of an inbound connection */
 	AGENTSH_EBPF_COVERAGE_TCP_ACCEPT = 22,
 	/* SOCK_DCCP sockets; removed in kernel 6.16 */
 	AGENTSH_EBPF_COVERAGE_DCCP = 23,
