@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Fills a record's task. The parent, the start time and the PIDs in a PID namespace are in
- * struct task_struct only. Reading it needs the kernel's BTF and CAP_PERFMON, so every
- * program is built twice, with AGENTSH_TASK and without.
+ * Fills a record's task. The parent, the start time, the executable, the process name and the
+ * PIDs in a PID namespace are in struct task_struct only. Reading it needs the kernel's BTF and
+ * CAP_PERFMON, so every program is built without AGENTSH_TASK, with it, and with AGENTSH_KFUNCS,
+ * too.
  */
 #ifndef AGENTSH_TASK_H
 #define AGENTSH_TASK_H
