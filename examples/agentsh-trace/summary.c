@@ -14,7 +14,7 @@
 _Static_assert(sizeof(struct destination) == 28, "no padding: it is hashed and compared as bytes");
 _Static_assert((SLOTS & (SLOTS - 1)) == 0, "slots are counted modulo a power of two");
 
-/* SCTP is not reported as closed, and a datagram socket is no connection. */
+/* An SCTP socket may have several associations, and a datagram socket has no connection. */
 static bool is_connection(const struct agentsh_ebpf_event *event)
 {
 	return event->socket_type == SOCK_STREAM && event->protocol != IPPROTO_SCTP;

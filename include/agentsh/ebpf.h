@@ -155,8 +155,8 @@ enum {
 	 * UDP sockets that send to an explicit destination if the tracer does not have
 	 * AGENTSH_EBPF_HOOK_UDP, datagram sockets whose first packet came in, TCP connections
 	 * that were made before the session was attached, and inbound TCP connections if the
-	 * tracer does not have AGENTSH_EBPF_HOOK_ACCEPT. The addresses are those of the
-	 * packet. Only the first packet of a socket has the event, so destinations to which
+	 * tracer does not have AGENTSH_EBPF_HOOK_ACCEPT. The addresses are the ends
+	 * of the packet. Only the first packet of a socket has the event, so destinations to which
 	 * the socket sends later are not reported.
 	 *
 	 * Without BTF or CAP_PERFMON a TCP connection that was made before the session was
@@ -220,7 +220,8 @@ enum {
 	AGENTSH_EBPF_FLAG_UNSPECIFIED = 128,
 	/*
 	 * The table of sockets had no room for the socket (max_sockets), so later events of
-	 * the socket may be missing.
+	 * the socket may be missing. A socket that would have UNANNOUNCED has no event without
+	 * room; agentsh_ebpf_stats.untracked counts its packets.
 	 */
 	AGENTSH_EBPF_FLAG_UNTRACKED = 256
 };
@@ -408,7 +409,7 @@ struct agentsh_ebpf_event {
 	uint32_t container_tgid;
 	/*
 	 * CLOSED and PROGRESS of a socket that is not TCP, with AGENTSH_EBPF_HOOK_TRAFFIC:
-	 * packets that arrived at the socket, modulo 2^32. The unit is that of packets_sent. A
+	 * packets that arrived at the socket, modulo 2^32, in the unit of packets_sent. A
 	 * packet that the process did not read, or for which its receive buffer had no room,
 	 * is counted, too. A packet that nftables refused at input is not counted, and neither
 	 * is a packet that the kernel itself handles because the socket has the option
