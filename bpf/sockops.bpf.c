@@ -221,6 +221,7 @@ static __noinline int established(struct bpf_sock_ops *ctx, struct bpf_sock *sk,
 static __always_inline void unannounced(struct fields *f, struct outcome *o, struct bpf_sock *sk)
 {
 	o->rtt_us = 0;
+	o->retransmits = 0;
 #ifdef AGENTSH_TASK
 	struct tcp_sock *tcp = tcp_of(sk);
 

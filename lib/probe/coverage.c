@@ -15,6 +15,7 @@ enum rule {
 	UNSEEN,
 	BY_CONNECT, /* needs AGENTSH_EBPF_HOOK_CONNECT */
 	BY_UDP,	    /* needs AGENTSH_EBPF_HOOK_UDP, or AGENTSH_EBPF_HOOK_TRAFFIC */
+	BY_SENDMSG, /* needs AGENTSH_EBPF_HOOK_UDP: the kernel sends for the process */
 	BY_PING,    /* needs the connect hook, and a kernel that runs it for ping sockets */
 	BY_LIFECYCLE,
 	BY_ACCEPT, /* or AGENTSH_EBPF_HOOK_TRAFFIC */
@@ -44,8 +45,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
-		 "one UDP_SEND per socket and destination, or one per datagram; with the hook "
-		 "TRAFFIC alone UNANNOUNCED, at the first datagram of the socket"},
+		 "one UDP_SEND per socket and destination, or one per datagram; without the hook UDP, "
+		 "but with TRAFFIC, UNANNOUNCED at the first datagram of the socket"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
 		{"udp_send_connected", IMPLIED,
 		 "FIRST_DATA with the hook TRAFFIC, else no event; the connect() of the socket was "
@@ -81,8 +82,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_DATAGRAM_CLOSE] = {"datagram_close", BY_LIFECYCLE,
 						  "CLOSED, with the hook LIFECYCLE"},
 	[AGENTSH_EBPF_COVERAGE_TCP_ACCEPT] = {"tcp_accept", BY_ACCEPT,
-					      "ACCEPTED with the hook ACCEPT; UNANNOUNCED with "
-					      "the hook TRAFFIC alone, at the first packet"},
+					      "ACCEPTED with the hook ACCEPT; without it, but "
+					      "with TRAFFIC, UNANNOUNCED"},
 	[AGENTSH_EBPF_COVERAGE_DCCP] = {"dccp", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_L2TP_IP] = {"l2tp_ip", BY_TRAFFIC, BY_PACKET SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_SMC_CONNECT] =
@@ -92,7 +93,7 @@ static const struct {
 		{"rds", UNSEEN,
 		 "a thread of the kernel connects outside the session" SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_XDP] = {"xdp", UNSEEN, NO_PROGRAM DROP_NET_RAW},
-	[AGENTSH_EBPF_COVERAGE_RXRPC] = {"rxrpc", BY_UDP,
+	[AGENTSH_EBPF_COVERAGE_RXRPC] = {"rxrpc", BY_SENDMSG,
 					 "UDP_SEND of the UDP socket that the kernel makes, which "
 					 "processes may share; it may "
 					 "name a thread of the kernel" SOCKET_FILTER},
@@ -133,6 +134,8 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT;
 	case BY_UDP:
 		return t->programs.hooks & (AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_TRAFFIC);
+	case BY_SENDMSG:
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_UDP;
 	case BY_PING:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC ||
 		       (t->programs.hooks & AGENTSH_EBPF_HOOK_CONNECT && ping_hooked());

@@ -134,7 +134,8 @@ markdown() {
 		  controller net_cls of cgroup v1 is in use.
 		- `+v1`: only cgroup v1. `agentsh-trace` says so and runs its command untraced.
 		- `+nobtf`: `/sys/kernel/btf` is hidden. `+lockdown`: with `lockdown=confidentiality` programs may not read the
-		  kernel's memory. In both cases events lack `ppid`, `process_start_ns`, `ns_pid` and `ns_tgid`, and MPTCP shows as TCP.
+		  kernel's memory. In both cases events lack `ppid`, `process_start_ns`, `process_comm`, the numbers in PID namespaces
+		  and the executable, and MPTCP shows as TCP.
 	END
 }
 
