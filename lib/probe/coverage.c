@@ -45,7 +45,8 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_UDP_CONNECT] = {"udp_connect", BY_CONNECT, "CONNECT"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND] =
 		{"udp_send", BY_UDP,
-		 "one UDP_SEND per socket and destination, or one per datagram; without the hook UDP, "
+		 "one UDP_SEND per socket and destination, or one per datagram; without the hook "
+		 "UDP, "
 		 "but with TRAFFIC, UNANNOUNCED at the first datagram of the socket"},
 	[AGENTSH_EBPF_COVERAGE_UDP_SEND_CONNECTED] =
 		{"udp_send_connected", IMPLIED,

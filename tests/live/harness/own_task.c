@@ -62,13 +62,12 @@ static uint64_t read_start_ticks(void)
 
 	read_file("/proc/self/stat", text, sizeof(text));
 	/* the name may contain anything, so count from its closing bracket, before field 3 */
-	LIVE_CHECK(
-		strrchr(text, ')') &&
-			sscanf(strrchr(text, ')') + 1,
-			       " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-			       "%*s %*s %*s %*s %llu",
-			       &ticks) == 1,
-		"no start time in: %s", text);
+	LIVE_CHECK(strrchr(text, ')') &&
+			   sscanf(strrchr(text, ')') + 1,
+				  " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				  "%*s %*s %*s %*s %llu",
+				  &ticks) == 1,
+		   "no start time in: %s", text);
 	return ticks;
 }
 
