@@ -141,13 +141,13 @@ static void append_comm(struct text *t, const char *name, const char comm[16])
 
 static void append_args(struct text *t, const struct format_json_process *process)
 {
-	const char *at = process->args, *end = at + process->args_size;
-	const char *separator = "";
+	const char *at = process->args, *separator = "", *end;
 
 	if (!at) {
 		append_word(t, "args", NULL);
 		return;
 	}
+	end = at + process->args_size;
 	text_string(t, ",\"args\":[");
 	while (at < end) {
 		size_t n = strnlen(at, (size_t)(end - at));

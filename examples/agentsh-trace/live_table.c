@@ -124,7 +124,7 @@ static void format_connection(const struct live_table *table, const struct conne
 	struct format_text_progress progress = c->progress;
 
 	/* A row that cannot be updated must not look like a probe before it is one. */
-	progress.silent &= table->mode == LIVE_TABLE_UPDATING;
+	progress.silent = c->progress.silent && table->mode == LIVE_TABLE_UPDATING;
 	format_text_connection(line_begin(line), &table->style, &c->first, c->time_ns, &progress);
 }
 
