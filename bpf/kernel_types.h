@@ -95,6 +95,7 @@ struct sock_common {
 
 struct sock {
 	struct sock_common __sk_common;
+	__u16 sk_type;	   /* no bit-field since kernel 5.6 (bf9765145b85) */
 	__u16 sk_protocol; /* since kernel 5.6 (bf9765145b85) */
 	__u8 sk_shutdown;
 	__u8 sk_kern_sock : 1;

@@ -14,14 +14,18 @@ AGENTSH_STATE_MAP(agentsh_state_egress);
 
 #define SHUTDOWN_BOTH 3 /* SHUTDOWN_MASK, include/net/sock.h */
 
+/* A raw socket may have the protocol TCP, too, but it has no connection, and no counters. */
 static __always_inline int is_tcp_socket(struct bpf_sock *sk)
 {
 #ifdef AGENTSH_TASK
-	if (HAS_RDONLY_CAST)
-		return READABLE(sk, struct sock)->sk_protocol == PROTOCOL_TCP;
+	if (HAS_RDONLY_CAST) {
+		struct sock *kernel_sk = READABLE(sk, struct sock);
+
+		return kernel_sk->sk_protocol == PROTOCOL_TCP && kernel_sk->sk_type == SOCK_STREAM;
+	}
 #endif
 	sk = bpf_sk_fullsock(sk);
-	return sk && sk->protocol == PROTOCOL_TCP;
+	return sk && sk->protocol == PROTOCOL_TCP && sk->type == SOCK_STREAM;
 }
 
 #ifdef AGENTSH_TASK

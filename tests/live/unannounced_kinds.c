@@ -29,6 +29,8 @@ const struct unannounced_kind unannounced_kinds[] = {
 	{"raw4 ICMP, connected", AF_INET, SOCK_RAW, IPPROTO_ICMP, PAYLOAD_ECHO, true, false, NULL},
 	{"raw4 UDP", AF_INET, SOCK_RAW, IPPROTO_UDP, PAYLOAD_UDP, false, false, NULL},
 	{"raw4 UDP, connected", AF_INET, SOCK_RAW, IPPROTO_UDP, PAYLOAD_UDP, true, false, NULL},
+	{"raw4 TCP", AF_INET, SOCK_RAW, IPPROTO_TCP, PAYLOAD_UDP, false, false, NULL},
+	{"raw4 TCP, connected", AF_INET, SOCK_RAW, IPPROTO_TCP, PAYLOAD_UDP, true, false, NULL},
 	{"raw4 with its own header", AF_INET, SOCK_RAW, IPPROTO_RAW, PAYLOAD_IP, false, false,
 	 NULL},
 	{"raw4 ICMP with its own header", AF_INET, SOCK_RAW, IPPROTO_ICMP, PAYLOAD_IP, true, false,
@@ -36,6 +38,7 @@ const struct unannounced_kind unannounced_kinds[] = {
 	{"raw6 ICMP", AF_INET6, SOCK_RAW, IPPROTO_ICMPV6, PAYLOAD_ECHO, false, false, NULL},
 	{"raw6 UDP", AF_INET6, SOCK_RAW, IPPROTO_UDP, PAYLOAD_UDP, false, false, NULL},
 	{"raw6 UDP, connected", AF_INET6, SOCK_RAW, IPPROTO_UDP, PAYLOAD_UDP, true, false, NULL},
+	{"raw6 TCP", AF_INET6, SOCK_RAW, IPPROTO_TCP, PAYLOAD_UDP, false, false, NULL},
 	{"raw6 with its own header", AF_INET6, SOCK_RAW, IPPROTO_RAW, PAYLOAD_IP, false, false,
 	 NULL},
 	{"ping4", AF_INET, SOCK_DGRAM, IPPROTO_ICMP, PAYLOAD_ECHO, false, false, NULL},
@@ -112,7 +115,7 @@ static void add_remote6(void)
 
 /* ---- packets ---------------------------------------------------------------- */
 
-/* Writes a UDP header and TEXT_SIZE bytes; returns the size. */
+/* Writes a UDP header and TEXT_SIZE bytes, too few for a TCP header; returns the size. */
 static size_t put_udp(char *to)
 {
 	const struct udphdr udp = {
