@@ -285,7 +285,8 @@ static __noinline int closed(struct bpf_sock_ops *ctx, const struct sock_state *
 			     const struct agentsh_sock_key *key)
 {
 	__u32 old = ctx->args[0];
-	int inbound = sock->phase == PHASE_ACCEPTED;
+	/* not by the phase: a packet may have shown the socket before another session's request */
+	int inbound = (sock->rec.head.flags & AGENTSH_FLAG_INBOUND) != 0;
 	struct agentsh_record_outcome out;
 	struct outcome o;
 	struct fields f;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TCP connections from before the session, which only their packets show. */
 #include <errno.h>
+#include <linux/bpf.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -89,6 +90,25 @@ static void end(const void *unused, void *unused_out)
 	(void)unused_out;
 	shutdown(own.way == SERVER_SHUT ? own.server : own.client, SHUT_WR);
 	connection_read_end(own.way == SERVER_SHUT ? own.client : own.server);
+	close(own.server);
+	close(own.client);
+}
+
+/* Ends the connection before close(). */
+static void end_by_shutdown(const void *unused, void *unused_out)
+{
+	const int64_t limit = live_now_ms() + LIVE_DEADLINE_MS;
+
+	(void)unused;
+	(void)unused_out;
+	shutdown(own.client, SHUT_WR);
+	CONNECTION_SAME(connection_read_end(own.server), 0);
+	shutdown(own.server, SHUT_WR);
+	CONNECTION_SAME(connection_read_end(own.client), 0);
+	while (connection_info(own.server).tcpi_state != BPF_TCP_CLOSE) {
+		LIVE_CHECK(live_now_ms() < limit, "the server's end is open");
+		usleep(1000);
+	}
 	close(own.server);
 	close(own.client);
 }
@@ -215,6 +235,35 @@ START_TEST(progress_at_detach)
 }
 END_TEST
 
+/*
+ * An outer session that has seen the beginning has requested the changes of state, so that the
+ * inner session, too, is told of the end before close().
+ */
+START_TEST(outer_session_older)
+{
+	const struct made m = {.family = (enum connection_family)_i, .way = WHOLE};
+	struct agentsh_ebpf_tracer *tracer = connection_open(UNANNOUNCED_HOOKS);
+	struct live_cgroup outer, cgroup;
+	struct live_worker worker;
+	struct unannounced_list list;
+
+	live_cgroup_make(&outer, NULL);
+	live_cgroup_make(&cgroup, &outer);
+	live_attach(tracer, &outer, SESSION_ID + 1);
+	unannounced_start(&worker, &cgroup);
+	live_worker_call(&worker, make, &m, sizeof(m), NULL, 0);
+	live_attach(tracer, &cgroup, SESSION_ID);
+	live_worker_call(&worker, talk, NULL, 0, &list, sizeof(list));
+	live_drain(tracer);
+	unannounced_check(SESSION_ID, &list, unknown_flags());
+	live_worker_call(&worker, end_by_shutdown, NULL, 0, NULL, 0);
+	live_worker_stop(&worker);
+	live_drain(tracer);
+	if (!connection_errors_hidden)
+		check_bytes(&list, CLOSED, m.way);
+}
+END_TEST
+
 START_TEST(reset_from_before)
 {
 	const struct made m = {.family = (enum connection_family)_i};
@@ -274,6 +323,7 @@ int main(void)
 
 	tcase_add_loop_test(tcase, from_before, 0, 2 * 3 * WAYS);
 	tcase_add_loop_test(tcase, progress_at_detach, 0, 3 * WAYS);
+	tcase_add_loop_test(tcase, outer_session_older, 0, 3);
 	tcase_add_loop_test(tcase, reset_from_before, 0, 3);
 	tcase_add_loop_test(tcase, ended_from_before, 0, WAYS);
 	return live_main(suite);
