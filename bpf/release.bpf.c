@@ -97,13 +97,28 @@ static __always_inline int may_be_bound(struct bpf_sock *ctx)
 	return ctx->protocol == PROTOCOL_MPTCP || bpf_sk_storage_get(&agentsh_listeners, ctx, 0, 0);
 }
 
+/*
+ * Returns the state of a socket. A connection without a state, or whose state is that of a
+ * packet, is marked before the look that counts, so that no packet adds a state from here on.
+ */
+static __always_inline struct sock_state *state_of_released(struct bpf_sock *ctx,
+							    const struct agentsh_sock_key *key)
+{
+	struct sock_state *sock = sock_state_find(key);
+
+	if (!agentsh_settings.traffic || (sock && sock->phase != PHASE_PACKET))
+		return sock;
+	mark_released(ctx);
+	return sock_state_find(key);
+}
+
 /* Takes a socket out of the table that sockops.bpf.c will not take out. */
 static __always_inline void attempt_released(struct bpf_sock *ctx,
 					     const struct agentsh_sock_key *key,
 					     const struct agentsh_session_state *session,
 					     struct agentsh_slot *slot)
 {
-	struct sock_state *sock = sock_state_find(key);
+	struct sock_state *sock = state_of_released(ctx, key);
 
 	if (!sock)
 		return;

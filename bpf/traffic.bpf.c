@@ -127,7 +127,7 @@ static __noinline int report_unannounced(struct __sk_buff *skb, const struct pac
 	struct fields f;
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
-	if (!sk || (!p->tcp && is_released(sk)))
+	if (!sk || is_released(sk))
 		return 0;
 	__builtin_memset(&new.rec.task, 0, sizeof(new.rec.task));
 	fields_of_skb(&f, p, skb, sk);
@@ -141,7 +141,7 @@ static __noinline int report_unannounced(struct __sk_buff *skb, const struct pac
 	if (sock_state_insert(session, slot, &key, &new))
 		return 0;
 	/* once more, because close() on another CPU may have missed the state */
-	if (!p->tcp && is_released(sk) && sock_state_forget(slot, &key))
+	if (is_released(sk) && sock_state_forget(slot, &key))
 		return 0;
 	ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
 	return 0;
