@@ -5,9 +5,13 @@
 
 #include <bpf/bpf.h>
 
+#include "record.h"
 #include "sock_key.h"
 #include "tracer/sockets.h"
 #include "tracer/tracer.h"
+
+/* The most sockets at once; the rest follows after the events that are in the ring. */
+#define PORTION_MAX 512
 
 /* The kernel takes the first bytes for an Ethernet header, and the program sees the rest. */
 struct packet {
@@ -55,14 +59,40 @@ void agentsh_progress_at_detach(const struct agentsh_session *s)
 		agentsh_sockets_each(t, s, report);
 }
 
+/*
+ * How many sockets may be reported at once. The reader, which would make room in the ring, is the
+ * caller, and one wait of it may report two portions; so half of a session's quota is left to its
+ * other events. The caller holds the lock meanwhile, too.
+ */
+static uint64_t portion(const struct agentsh_ebpf_tracer *t)
+{
+	uint64_t records =
+		t->ring.quota_bytes / 4 / AGENTSH_RECORD_RING_BYTES(struct agentsh_record_outcome);
+
+	return records > PORTION_MAX ? PORTION_MAX : records ? records : 1;
+}
+
+/* Reports the next portion. Returns whether there is more. */
+static bool report_portion(struct agentsh_ebpf_tracer *t)
+{
+	struct agentsh_sock_key key;
+
+	if (!t->progress.left)
+		agentsh_sockets_walk(t, &t->progress);
+	for (uint64_t left = portion(t); left && agentsh_sockets_step(t, &t->progress, &key);
+	     left--)
+		report(t, NULL, &key);
+	return t->progress.left;
+}
+
 void agentsh_progress(void *ctx)
 {
 	struct agentsh_ebpf_tracer *t = ctx;
 
 	pthread_mutex_lock(&t->lock);
-	if (t->session_count) {
-		agentsh_sockets_each(t, NULL, report);
-		agentsh_look_timer_set(&t->ring.progress_timer, t->ring.progress_timer.interval_ns);
-	}
+	/* the reader takes these events out of the ring before the rest has its turn */
+	if (t->session_count)
+		agentsh_look_timer_set(&t->ring.progress_timer,
+				       report_portion(t) ? 1 : t->ring.progress_timer.interval_ns);
 	pthread_mutex_unlock(&t->lock);
 }

@@ -17,18 +17,35 @@ bool agentsh_sock_key_is_attached(const struct agentsh_ebpf_tracer *t,
  * If a key disappears between two steps, the kernel starts from the beginning, so the
  * number of steps is limited.
  */
+void agentsh_sockets_walk(const struct agentsh_ebpf_tracer *t, struct agentsh_socket_walk *walk)
+{
+	bool any = !bpf_map_get_next_key(t->programs.sockets_fd, NULL, &walk->next);
+
+	walk->left = any ? 2 * t->opts.max_sockets : 0;
+}
+
+bool agentsh_sockets_step(const struct agentsh_ebpf_tracer *t, struct agentsh_socket_walk *walk,
+			  struct agentsh_sock_key *key)
+{
+	if (!walk->left)
+		return false;
+	*key = walk->next;
+	if (bpf_map_get_next_key(t->programs.sockets_fd, key, &walk->next))
+		walk->left = 0;
+	else
+		walk->left--;
+	return true;
+}
+
 void agentsh_sockets_each(const struct agentsh_ebpf_tracer *t, const struct agentsh_session *s,
 			  agentsh_socket_fn fn)
 {
-	struct agentsh_sock_key key, next;
-	int fd = t->programs.sockets_fd;
-	bool any = !bpf_map_get_next_key(fd, NULL, &next);
+	struct agentsh_socket_walk walk;
+	struct agentsh_sock_key key;
 
-	for (uint32_t i = 0; any && i < 2 * t->opts.max_sockets; i++) {
-		key = next;
-		any = !bpf_map_get_next_key(fd, &key, &next);
+	agentsh_sockets_walk(t, &walk);
+	while (agentsh_sockets_step(t, &walk, &key))
 		fn(t, s, &key);
-	}
 }
 
 /*

@@ -14,6 +14,7 @@
 #include "ring/ring.h"
 #include "session_state.h"
 #include "tracer/handles.h"
+#include "tracer/sockets.h"
 
 #define AGENTSH_SESSION_BUCKETS 1024
 
@@ -35,11 +36,13 @@ struct agentsh_session {
 struct agentsh_ebpf_tracer {
 	struct agentsh_owner owner; /* a forked child only releases its copies */
 	struct agentsh_ebpf_tracer_options opts;
-	pthread_mutex_t lock; /* protects sessions, the ring's slots and states_uncleared */
+	pthread_mutex_t
+		lock; /* protects sessions, the ring's slots, states_uncleared and progress */
 	struct agentsh_session *sessions;
 	struct agentsh_session *by_cgroup[AGENTSH_SESSION_BUCKETS];
 	bool states_uncleared; /* the storage of a cgroup may hold the state of an ended session */
-	struct agentsh_session *look_next; /* whose turn it is; NULL: that of the first */
+	struct agentsh_session *look_next;   /* whose turn it is; NULL: that of the first */
+	struct agentsh_socket_walk progress; /* where the next portion of PROGRESS begins */
 	struct agentsh_handles handles;
 	_Atomic uint32_t session_count;
 	_Atomic uint64_t attach_failures;

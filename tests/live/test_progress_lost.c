@@ -62,6 +62,70 @@ START_TEST(told_after_loss)
 }
 END_TEST
 
+/* ---- many sockets --------------------------------------------------------------- */
+
+#define RING_MEDIUM (1 << 16) /* has room for 264 PROGRESS events */
+#define MANY 600
+#define AT_ONCE 50
+
+static int many[MANY];
+
+static void send_one(int fd)
+{
+	while (send(fd, "x", 1, 0) != 1) /* an earlier one may have been answered by an error */
+		LIVE_CHECK(errno == ECONNREFUSED, "send: %s", strerror(errno));
+}
+
+static void open_some(const void *first, void *unused_out)
+{
+	const struct connection_address to = connection_loopback(CONNECTION_V4, 9);
+	const int from = *(const int *)first;
+
+	(void)unused_out;
+	for (int i = from; i < from + AT_ONCE; i++) {
+		many[i] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		LIVE_CHECK(many[i] >= 0 && !connect(many[i], &to.sa.any, to.size), "connect: %s",
+			   strerror(errno));
+		send_one(many[i]);
+	}
+}
+
+static void all_send(const void *unused, void *unused_out)
+{
+	(void)unused;
+	(void)unused_out;
+	for (int i = 0; i < MANY; i++)
+		send_one(many[i]);
+}
+
+static uint32_t told_twice(void)
+{
+	uint32_t told = 0;
+
+	for (size_t i = 0; i < live_seen.count; i++)
+		told += live_seen.list[i].kind == PROGRESS && live_seen.list[i].packets_sent == 2;
+	return told;
+}
+
+/* The sockets with traffic may be more than the ring has room for. */
+START_TEST(many_at_an_interval)
+{
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	told_begin(RING_MEDIUM, INTERVAL_MS, 0);
+	for (int i = 0; i < MANY; i += AT_ONCE) {
+		live_worker_call(&told_worker, open_some, &i, sizeof(i), NULL, 0);
+		live_drain(told_tracer);
+	}
+	live_worker_call(&told_worker, all_send, NULL, 0, NULL, 0);
+	while (told_twice() < MANY) {
+		LIVE_CHECK(live_now_ms() < end, "%u sockets were reported", told_twice());
+		LIVE_CHECK(agentsh_ebpf_poll(told_tracer, 10) >= 0, "poll failed");
+	}
+	CONNECTION_SAME(live_session_stats(told_session).lost, 0);
+}
+END_TEST
+
 /* ---- without privileges ------------------------------------------------------ */
 
 static void host_opens(const void *unused, void *out)
@@ -125,6 +189,7 @@ int main(void)
 
 	tcase_add_test(tcase, lost_at_detach);
 	tcase_add_test(tcase, told_after_loss);
+	tcase_add_test(tcase, many_at_an_interval);
 	tcase_add_test(tcase, without_perfmon);
 	return live_main(suite);
 }
