@@ -73,7 +73,8 @@ static __always_inline __u8 first_closer(__u32 state)
 /*
  * Looks at the socket of a packet, which has no state. Returns whether to report it: a TCP
  * socket only if the process still uses its connection, because the kernel sends the last
- * packets of a connection after it was reported as closed.
+ * packets of a connection after it was reported as closed. No process uses a connection that
+ * accept() has not returned; if it never does, no program sees the end.
  */
 static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
 {
@@ -88,6 +89,8 @@ static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
 
 	/* made by the kernel for itself; no close() would take its state out of the table */
 	if (BPF_CORE_READ_BITFIELD_PROBED(kernel_sk, sk_kern_sock))
+		return 0;
+	if (p->tcp && !BPF_CORE_READ(kernel_sk, sk_socket))
 		return 0;
 	p->netns_cookie = netns_cookie_of_socket(kernel_sk);
 	p->kernel_socket = (__u64)kernel_sk;

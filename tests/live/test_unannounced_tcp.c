@@ -316,6 +316,59 @@ START_TEST(ended_from_before)
 }
 END_TEST
 
+/* ---- a connection that nobody accepts ---------------------------------------- */
+
+static int waiting_listener, waiting_peer;
+
+static void make_waiting(const void *family, void *unused)
+{
+	const enum connection_family f = *(const enum connection_family *)family;
+	struct connection_address at;
+
+	(void)unused;
+	waiting_listener = connection_listen(f, 0, 8, &at);
+	waiting_peer = unannounced_outside(f == CONNECTION_V4 ? AF_INET : AF_INET6, SOCK_STREAM, 0);
+	LIVE_CHECK(!connect(waiting_peer, &at.sa.any, at.size), "connect: %s", strerror(errno));
+}
+
+/* Returns once the data is acknowledged, which takes a packet. */
+static void send_to_waiting(const void *unused, void *unused_out)
+{
+	(void)unused;
+	(void)unused_out;
+	connection_write(waiting_peer, 5);
+	wait_acknowledged(waiting_peer);
+}
+
+static void end_waiting(const void *unused, void *unused_out)
+{
+	(void)unused;
+	(void)unused_out;
+	close(waiting_listener);
+	close(waiting_peer);
+}
+
+/* No program sees the end of such a connection, so it must have no state. */
+START_TEST(not_accepted)
+{
+	const enum connection_family family = (enum connection_family)_i;
+	struct agentsh_ebpf_tracer *tracer = connection_open(UNANNOUNCED_HOOKS);
+	struct live_cgroup cgroup;
+	struct live_worker worker;
+
+	live_cgroup_make(&cgroup, NULL);
+	unannounced_start(&worker, &cgroup);
+	live_worker_call(&worker, make_waiting, &family, sizeof(family), NULL, 0);
+	live_attach(tracer, &cgroup, SESSION_ID);
+	live_worker_call(&worker, send_to_waiting, NULL, 0, NULL, 0);
+	live_drain(tracer);
+	if (!connection_errors_hidden) /* only the kernel's structure shows it */
+		CONNECTION_SAME(live_seen.count, 0);
+	live_worker_call(&worker, end_waiting, NULL, 0, NULL, 0);
+	live_worker_stop(&worker);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("unannounced: TCP");
@@ -326,5 +379,6 @@ int main(void)
 	tcase_add_loop_test(tcase, outer_session_older, 0, 3);
 	tcase_add_loop_test(tcase, reset_from_before, 0, 3);
 	tcase_add_loop_test(tcase, ended_from_before, 0, WAYS);
+	tcase_add_loop_test(tcase, not_accepted, 0, 3);
 	return live_main(suite);
 }
