@@ -136,10 +136,12 @@ static void count(struct presenter *p, const struct agentsh_ebpf_event *event, b
 	/* A datagram socket whose connect(2) is shown counts once it sends. */
 	const bool begun = event->kind == AGENTSH_EBPF_EVENT_FIRST_DATA &&
 			   event_types_have(p->options->event_types, AGENTSH_EBPF_EVENT_CONNECT);
+	/* A process can send itself the packet that makes its socket inbound. */
+	const bool inbound = event->flags & AGENTSH_EBPF_FLAG_INBOUND &&
+			     event->kind != AGENTSH_EBPF_EVENT_UDP_SEND;
 
 	summary_add(&p->summary, event, chosen);
-	if ((chosen || begun) && !(event->flags & AGENTSH_EBPF_FLAG_INBOUND) &&
-	    destinations_named_by(event, p->hooks))
+	if ((chosen || begun) && !inbound && destinations_named_by(event, p->hooks))
 		summary_add_destination(&p->summary, event);
 	destinations_add(&p->destinations, event);
 }

@@ -7,7 +7,7 @@
 #include "clock.h"
 
 #define WAIT_MAX_MS 200
-#define US_PER_MS 1000
+#define US_PER_MS INT64_C(1000)
 /* Saved up while no process has to be waited for, at a tenth of the time that passes. */
 #define CREDIT_MAX_US (1000 * US_PER_MS)
 #define CREDIT_SHARE 10

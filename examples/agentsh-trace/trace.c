@@ -12,6 +12,8 @@
 #include "warn.h"
 
 #define SOCKETS_MAX 65536
+/* Room for the progress of all sockets, which the detach reports at once. */
+#define RING_SIZE (16 << 20)
 
 /* Fills why; always returns false. */
 static bool __attribute__((format(printf, 4, 5)))
@@ -41,6 +43,7 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 		.required_hooks = event_types_required_hooks(options->event_types),
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
+		.ring_size = RING_SIZE,
 		.ring_quota = 100, /* the only session of this tracer may fill the ring */
 		.max_sockets = SOCKETS_MAX,
 		.check_interval_ms = 1000,

@@ -138,7 +138,8 @@ enum {
 	 * first packet since connect(2) was last called on it. A program may connect a
 	 * datagram socket only to learn its own address; such a socket has no FIRST_DATA.
 	 * If several threads send the first packets at the same time, each of these packets
-	 * may have an event.
+	 * may have an event. A packet that another thread sends while connect(2) runs may
+	 * still go to the earlier destination, and is then the first packet.
 	 */
 	AGENTSH_EBPF_EVENT_FIRST_DATA = 8,
 	/*
@@ -658,7 +659,9 @@ struct agentsh_ebpf_tracer_options {
 	 * open connection has sent and received (AGENTSH_EBPF_EVENT_PROGRESS); requires
 	 * AGENTSH_EBPF_HOOK_TRAFFIC. Default 0: only when the session is detached. While a
 	 * session is attached, the descriptor of agentsh_ebpf_fd() becomes readable at each
-	 * interval.
+	 * interval. At detach the events of all sockets must fit into the ring and the quota
+	 * at once, at 248 bytes each; events that do not fit are lost and counted. Before
+	 * kernel 5.19 PROGRESS requires CAP_BPF.
 	 */
 	uint32_t progress_interval_ms;
 	/* must be 0 */

@@ -219,8 +219,8 @@ END_TEST
 static const struct watermark {
 	uint32_t ring_size;
 	uint32_t ring_quota;
-	uint32_t holds; /* records of 168 bytes that a session may hold */
-} watermarks[] = {{4096, 100, 24}, {1U << 16, 100, 390}, {1U << 16, 0, 97}, {1U << 18, 0, 390}};
+	uint32_t holds; /* records of 200 bytes that a session may hold */
+} watermarks[] = {{4096, 100, 20}, {1U << 16, 100, 327}, {1U << 16, 0, 81}, {1U << 18, 0, 327}};
 
 START_TEST(watermark_wakes_in_time)
 {
