@@ -172,25 +172,6 @@ static void execute(const void *index, void *out)
 
 /* ---- tests ------------------------------------------------------------------- */
 
-static void start(struct live_worker *worker, struct agentsh_ebpf_tracer *tracer)
-{
-	static struct live_cgroup session;
-
-	live_cgroup_make(&session, NULL);
-	live_attach(tracer, &session, SESSION_ID);
-	live_worker_start(worker, &session);
-}
-
-static void expect_events(const char *caller)
-{
-	const char *differs;
-
-	for (size_t i = 0; i < expectations.count; i++)
-		expectations.list[i].want.session_id = SESSION_ID;
-	differs = expectation_all_differ(expectations.list, expectations.count);
-	LIVE_CHECK(expectations.count && !differs, "%s: %s", caller, differs);
-}
-
 START_TEST(program_is)
 {
 	const struct program_case *c = &program_cases[_i];
@@ -199,7 +180,7 @@ START_TEST(program_is)
 	struct live_worker worker;
 	static struct executed executed;
 
-	start(&worker, tracer);
+	calls_start(&worker, tracer, SESSION_ID);
 	live_worker_call(&worker, execute, &_i, sizeof(_i), &executed, sizeof(executed));
 	live_worker_stop(&worker);
 	if (executed.absent[0]) {
@@ -208,7 +189,7 @@ START_TEST(program_is)
 	}
 	live_drain(tracer);
 	expectations = executed.made;
-	expect_events(c->name);
+	calls_expect(c->name, &expectations, SESSION_ID);
 	if (kernel_hides_tasks())
 		return;
 	LIVE_CHECK(e[0].tgid == e[1].tgid && e[0].process_start_ns == e[1].process_start_ns,
@@ -267,7 +248,7 @@ START_TEST(known_after_the_end)
 	struct live_worker worker;
 	struct connection connection;
 
-	start(&worker, tracer);
+	calls_start(&worker, tracer, SESSION_ID);
 	live_worker_call(&worker, outlived, NULL, 0, &connection, sizeof(connection));
 	live_worker_stop(&worker);
 	connection_drain(tracer, &connection, 1);

@@ -120,25 +120,6 @@ static void ring_connects(const void *how, void *out)
 
 /* ---- tests ------------------------------------------------------------------- */
 
-static void start(struct live_worker *worker, struct agentsh_ebpf_tracer *tracer)
-{
-	static struct live_cgroup session;
-
-	live_cgroup_make(&session, NULL);
-	live_attach(tracer, &session, SESSION_ID);
-	live_worker_start(worker, &session);
-}
-
-static void expect_events(const char *caller)
-{
-	const char *differs;
-
-	for (size_t i = 0; i < expectations.count; i++)
-		expectations.list[i].want.session_id = SESSION_ID;
-	differs = expectation_all_differ(expectations.list, expectations.count);
-	LIVE_CHECK(expectations.count && !differs, "%s: %s", caller, differs);
-}
-
 START_TEST(thread_is)
 {
 	const struct thread_case *c = &thread_cases[_i];
@@ -146,12 +127,12 @@ START_TEST(thread_is)
 	const struct agentsh_ebpf_event *e;
 	struct live_worker worker;
 
-	start(&worker, tracer);
+	calls_start(&worker, tracer, SESSION_ID);
 	memset(&expectations, 0, sizeof(expectations));
 	live_worker_call(&worker, c->fn, NULL, 0, &expectations, sizeof(expectations));
 	live_worker_stop(&worker);
 	live_drain(tracer);
-	expect_events(c->name);
+	calls_expect(c->name, &expectations, SESSION_ID);
 	e = &live_seen.list[live_seen.count - 1];
 	if (c->comm)
 		ck_assert_str_eq(e->comm, c->comm);
@@ -169,7 +150,7 @@ START_TEST(ring_worker_is)
 	struct live_worker worker;
 	struct ring_call r;
 
-	start(&worker, tracer);
+	calls_start(&worker, tracer, SESSION_ID);
 	live_worker_call(&worker, ring_connects, &hows[_i], sizeof(hows[_i]), &r, sizeof(r));
 	live_worker_stop(&worker);
 	if (r.result == URING_ABSENT) {
@@ -210,7 +191,7 @@ START_TEST(hidden)
 	struct agentsh_ebpf_tracer *tracer = live_open(&options);
 	struct live_worker worker;
 
-	start(&worker, tracer);
+	calls_start(&worker, tracer, SESSION_ID);
 	memset(&expectations, 0, sizeof(expectations));
 	live_worker_call(&worker, java, NULL, 0, &expectations, sizeof(expectations));
 	live_worker_stop(&worker);

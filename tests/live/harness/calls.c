@@ -254,6 +254,26 @@ void calls_make_all(const void *unused, void *call_expectations)
  * All bytes of the addresses and ports differ, so that a wrong byte order or offset shows.
  * Nothing is expected to listen on the TCP ports; a listener would not change the events.
  */
+void calls_start(struct live_worker *worker, struct agentsh_ebpf_tracer *tracer,
+		 uint64_t session_id)
+{
+	static struct live_cgroup session;
+
+	live_cgroup_make(&session, NULL);
+	live_attach(tracer, &session, session_id);
+	live_worker_start(worker, &session);
+}
+
+void calls_expect(const char *caller, struct call_expectations *made, uint64_t session_id)
+{
+	const char *differs;
+
+	for (size_t i = 0; i < made->count; i++)
+		made->list[i].want.session_id = session_id;
+	differs = expectation_all_differ(made->list, made->count);
+	LIVE_CHECK(made->count && !differs, "%s: %s", caller, differs);
+}
+
 const struct call calls_all[] = {
 	{"tcp4 connect", AF_INET, TCP, CALL_CONNECT, "127.1.2.3", 4660, NULL, 0, CALL_ANY_ERROR},
 	{"tcp6 connect", AF_INET6, TCP, CALL_CONNECT, "::1", 4661, NULL, 0, CALL_ANY_ERROR},

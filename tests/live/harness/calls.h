@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "expectation.h"
+#include "live.h"
 
 enum call_how { CALL_CONNECT, CALL_SENDTO, CALL_SENDMSG, CALL_SENDMMSG };
 
@@ -49,6 +50,12 @@ struct call_expectations {
 	size_t count;
 	struct expectation list[CALLS_EXPECTATIONS_MAX];
 };
+
+/* Starts a worker in a session of its own, to make calls. */
+void calls_start(struct live_worker *worker, struct agentsh_ebpf_tracer *tracer,
+		 uint64_t session_id);
+/* Reads the events of the session and compares them; caller is for messages. */
+void calls_expect(const char *caller, struct call_expectations *made, uint64_t session_id);
 
 /* live_fn: makes all of calls_all. */
 void calls_make_all(const void *unused, void *call_expectations);
