@@ -98,8 +98,8 @@ struct socket;
 struct sock {
 	struct sock_common __sk_common;
 	struct socket *sk_socket; /* NULL: accept() has not returned it, or close() has begun */
-	__u16 sk_type;	   /* no bit-field since kernel 5.6 (bf9765145b85) */
-	__u16 sk_protocol; /* since kernel 5.6 (bf9765145b85) */
+	__u16 sk_type;		  /* no bit-field since kernel 5.6 (bf9765145b85) */
+	__u16 sk_protocol;	  /* since kernel 5.6 (bf9765145b85) */
 	__u8 sk_shutdown;
 	__u8 sk_kern_sock : 1;
 	int sk_err;
