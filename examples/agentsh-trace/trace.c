@@ -12,8 +12,8 @@
 #include "warn.h"
 
 #define SOCKETS_MAX 65536
-/* Room for the progress of all sockets, which the detach reports at once. */
-#define RING_SIZE (16 << 20)
+/* Room for the progress of 30,000 sockets, which the detach reports at once. */
+#define RING_SIZE (8 << 20)
 
 /* Fills why; always returns false. */
 static bool __attribute__((format(printf, 4, 5)))

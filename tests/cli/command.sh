@@ -113,14 +113,14 @@ begin "a stalled reader: lost events are counted and shown, and the command cont
 mkfifo "$work/fifo"
 exec 8<>"$work/fifo"
 background "${t[@]}" --json --udp-no-dedup -o "$work/fifo" -- sh -c '"$@" && touch "$0"' "$work/flooded" \
-	"${traffic[@]}" flood 40000
+	"${traffic[@]}" flood 100000
 wait_for test -e "$work/flooded"
 cat "$work/fifo" >"$work/json" 8<&- &
 reader=$!
 exec 8<&-
 ends 0
 wait "$reader"
-check lost "$work/json" 40000
+check lost "$work/json" 100000
 rm "$work/flooded"
 
 begin "a flood that is read in time: timestamps and counts"

@@ -21,7 +21,7 @@ json 'r["cgroup2_path"].startswith("/") and r["cgroup_path"].startswith(r["cgrou
 json 'r["kernel"] == __import__("os").uname().release and r["max_sessions"] > 0'
 json 'all(c["status"] == "available" for c in r["checks"] if c["required"])'
 json 'all(c["detail"] and c["hint"] for c in r["checks"])'
-json '"tcp_connect" in c["seen"] and "raw" in c["unseen"] and c["implied"]'
+json '"tcp_connect" in c["seen"] and "raw" in c["seen"] and "packet" in c["unseen"]'
 json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == sum(map(len, c.values()))'
 checked probe_check names "$work/out" || fail "$(cat "$work/checked")"
 names=$(cat "$work/checked")

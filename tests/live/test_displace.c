@@ -27,7 +27,7 @@ static struct agentsh_ebpf_tracer *tracer;
 static const struct agentsh_ebpf_tracer_options all_hooks = {
 	.size = sizeof(all_hooks),
 	.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
-		 AGENTSH_EBPF_HOOK_ACCEPT,
+		 AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC,
 };
 
 static void setup(void)
