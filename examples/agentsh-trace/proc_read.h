@@ -19,6 +19,7 @@ struct proc_identity {
 	uint64_t start_ns;  /* agentsh_ebpf_event.process_start_ns */
 	uint64_t exe_inode; /* agentsh_ebpf_event.exe_inode */
 	uint32_t pid;	    /* in the PID namespace of /proc */
+	uint32_t zero;	    /* no padding: it is sent as bytes */
 };
 
 /* What /proc shows. bytes contains the path of the program, then the arguments. */
