@@ -9,7 +9,8 @@
 #   --vm         also the live tests in virtual machines, as .ci/run
 #
 # BUILD_ROOT=DIR is the place of the builds (default: build/, or build-USER if not root).
-# FAILING_SAMPLES=N is how many calls of each operation live-failing makes fail; 0: all.
+# FAILING_SAMPLES=N is how many calls of each operation live-failing makes fail (default: 100);
+# 0: all.
 # Exit status: 0 all ran and passed, 77 what ran has passed but the live tests need root, anything
 # else a failure.
 # shellcheck disable=SC2317 # stage calls the functions
@@ -145,7 +146,7 @@ build_others() {
 }
 
 failing_calls() {
-	FAILING_SAMPLES=${FAILING_SAMPLES:-0} run_ctest "$root/main" -R '^live-failing$' "${options[@]}"
+	FAILING_SAMPLES=${FAILING_SAMPLES:-100} run_ctest "$root/main" -R '^live-failing$' "${options[@]}"
 }
 
 # Left out: unit-internal, whose loops take minutes under valgrind. Capabilities are dropped, because
