@@ -10,7 +10,7 @@
 
 #define ALL_HOOKS                                                                                  \
 	(AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |         \
-	 AGENTSH_EBPF_HOOK_ACCEPT)
+	 AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC)
 
 /* A datagram without connect(), which UDP would report, then a connect(). */
 static void send_then_connect(const void *unused, void *unused_out)
