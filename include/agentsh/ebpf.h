@@ -1094,9 +1094,9 @@ struct agentsh_ebpf_capabilities {
  * The caller owns *caps. size and simulate_missing are read; all other members are
  * written. The call requires no privilege: a missing privilege is part of the
  * result. Returns 0 even if nothing works, or an argument error; -EINVAL also for an
- * unknown bit in simulate_missing. Any thread, any number of times. The call takes
- * about 40 ms. It replaces libbpf's print callback while it runs, as
- * agentsh_ebpf_tracer_open() does.
+ * unknown bit in simulate_missing. Any thread, any number of times. The call loads all
+ * programs, which takes some tenths of a second. It replaces libbpf's print callback
+ * while it runs, as agentsh_ebpf_tracer_open() does.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_capability_probe(struct agentsh_ebpf_capabilities *caps);
 
