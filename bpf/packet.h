@@ -34,15 +34,23 @@ struct packet {
 	__u64 kernel_socket;
 };
 
-static __always_inline void packet_read4(struct packet *p, struct __sk_buff *skb, __u8 bytes[12])
+/* Takes what an IPv4 header says from its first ten bytes. */
+static __always_inline void set_header4(struct packet *p, const __u8 *at)
 {
-	bpf_skb_load_bytes(skb, 0, bytes, 10);
 	p->family = AF_INET;
-	p->protocol = bytes[9];
-	p->header = (bytes[0] & 0xf) * 4;
+	p->protocol = at[9];
+	p->header = (at[0] & 0xf) * 4;
 	if (p->header < IPV4_HEADER)
 		p->header = IPV4_HEADER;
-	p->later_fragment = (bytes[6] & 0x1f) | bytes[7];
+	p->later_fragment = (at[6] & 0x1f) | at[7];
+}
+
+static __always_inline void set_header6(struct packet *p, __u8 next_header)
+{
+	p->family = AF_INET6;
+	p->protocol = next_header;
+	p->header = IPV6_HEADER;
+	p->later_fragment = 0;
 }
 
 #define EXTENSIONS                                                                                 \
@@ -78,10 +86,7 @@ static __always_inline void step_over(struct packet *p, struct __sk_buff *skb, _
 static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb, __u8 bytes[12])
 {
 	bpf_skb_load_bytes(skb, 6, bytes, 1);
-	p->family = AF_INET6;
-	p->protocol = bytes[0];
-	p->header = IPV6_HEADER;
-	p->later_fragment = 0;
+	set_header6(p, bytes[0]);
 	if (extension_mask(p->protocol)) {
 #pragma unroll
 		for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++)
@@ -90,7 +95,7 @@ static __always_inline void packet_read6(struct packet *p, struct __sk_buff *skb
 }
 
 #ifdef AGENTSH_TASK
-/* Reads the packet in place, which costs less. Returns whether it could: a packet may be in pieces.
+/* Reads the packet in place, which costs less. Returns 0 if it cannot, as with a packet in pieces.
  */
 static __always_inline int packet_read_direct(struct packet *p, struct __sk_buff *skb)
 {
@@ -99,18 +104,10 @@ static __always_inline int packet_read_direct(struct packet *p, struct __sk_buff
 	if (at + IPV4_HEADER > end)
 		return 0;
 	if (skb->protocol == bpf_htons(0x0800)) {
-		p->family = AF_INET;
-		p->protocol = at[9];
-		p->header = (at[0] & 0xf) * 4;
-		if (p->header < IPV4_HEADER)
-			p->header = IPV4_HEADER;
-		p->later_fragment = (at[6] & 0x1f) | at[7];
+		set_header4(p, at);
 		return 1;
 	}
-	p->family = AF_INET6;
-	p->protocol = at[6];
-	p->header = IPV6_HEADER;
-	p->later_fragment = 0;
+	set_header6(p, at[6]);
 	return !extension_mask(p->protocol);
 }
 #endif
@@ -120,10 +117,12 @@ static __noinline int packet_copy(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 bytes[12] = {};
 
-	if (skb->protocol == bpf_htons(0x0800))
-		packet_read4(p, skb, bytes);
-	else
+	if (skb->protocol == bpf_htons(0x0800)) {
+		bpf_skb_load_bytes(skb, 0, bytes, 10);
+		set_header4(p, bytes);
+	} else {
 		packet_read6(p, skb, bytes);
+	}
 	return 0;
 }
 

@@ -42,9 +42,7 @@ static __always_inline __u64 netns_cookie_of_socket(struct sock *sk)
 		return BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
 	return 0;
 }
-#endif
 
-#ifdef AGENTSH_TASK
 /*
  * Whether the peer opened a connection whose beginning was not seen. Then the bytes that were
  * acknowledged, or wait for it, are the data that the socket has sent; otherwise they include
