@@ -24,20 +24,6 @@ connect=(bash -c ': >/dev/udp/127.0.0.1/9')
 attempts=("--events=connect,udp_send")
 t=("$trace" --cgroup-parent "$parent" "${attempts[@]}")
 
-# background COMMAND...: starts the command and sets $pid
-background() {
-	"$@" 2>"$work/err" >"$work/out" &
-	pid=$!
-	started+=("$pid")
-}
-
-# ends STATUS: the command in the background ends with this status
-ends() {
-	local got=0
-	wait "$pid" || got=$?
-	[ "$got" -eq "$1" ] || fail "status $got, not $1 ($(cat "$work/err"))"
-}
-
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 # ---- events ---------------------------------------------------------------------

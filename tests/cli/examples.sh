@@ -52,13 +52,6 @@ background() {
 	wait_for attached
 }
 
-# ends STATUS: the program in the background has exited with this status
-ends() {
-	local got=0
-	wait "$pid" || got=$?
-	[ "$got" -eq "$1" ] || fail "status $got, not $1: $(cat "$work/err")"
-}
-
 mkfifo "$work/input"
 exec 8<>"$work/input"
 

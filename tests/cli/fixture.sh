@@ -78,6 +78,20 @@ wait_for() {
 	done
 }
 
+# background COMMAND...: starts the command and sets $pid
+background() {
+	"$@" 2>"$work/err" >"$work/out" &
+	pid=$!
+	started+=("$pid")
+}
+
+# ends STATUS: the command in the background ends with this status
+ends() {
+	local got=0
+	wait "$pid" || got=$?
+	[ "$got" -eq "$1" ] || fail "status $got, not $1 ($(cat "$work/err"))"
+}
+
 # checked MODULE FUNCTION ARGUMENT...: runs a check in the process that checks.py started;
 # what the check prints is in $work/checked
 checked() {

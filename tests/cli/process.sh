@@ -23,20 +23,6 @@ python=$(python3 -c 'import os; print(os.readlink("/proc/self/exe"))')
 repeat='until [ -e "$0" ]; do : >"/dev/udp/127.0.0.1/$1"; sleep 0.02; done'
 once=(bash -c ': >/dev/udp/127.0.0.1/$0')
 
-# background COMMAND...: starts the command and sets $pid
-background() {
-	"$@" 2>"$work/err" >"$work/out" &
-	pid=$!
-	started+=("$pid")
-}
-
-# ends STATUS: the command in the background ends with this status
-ends() {
-	local got=0
-	wait "$pid" || got=$?
-	[ "$got" -eq "$1" ] || fail "status $got, not $1 ($(cat "$work/err"))"
-}
-
 # until_shown PORT COMMAND...: runs the command, until the trace shows the program of an event
 # with this port; then the file $work/go ends the command
 until_shown() {

@@ -26,24 +26,6 @@ void hostile_absent(struct hostile_result *r, const char *what, int error)
 		 error ? strerror(error) : "");
 }
 
-struct connection_address hostile_address(const char *text, uint16_t port)
-{
-	struct connection_address a;
-
-	memset(&a, 0, sizeof(a));
-	if (inet_pton(AF_INET, text, &a.sa.v4.sin_addr) == 1) {
-		a.size = sizeof(a.sa.v4);
-		a.sa.v4.sin_family = AF_INET;
-		a.sa.v4.sin_port = htons(port);
-		return a;
-	}
-	LIVE_CHECK(inet_pton(AF_INET6, text, &a.sa.v6.sin6_addr) == 1, "%s is no address", text);
-	a.size = sizeof(a.sa.v6);
-	a.sa.v6.sin6_family = AF_INET6;
-	a.sa.v6.sin6_port = htons(port);
-	return a;
-}
-
 static struct hostile_want *next_want(struct hostile_result *r)
 {
 	LIVE_CHECK(r->count < HOSTILE_WANTS_MAX, "too many expected events");
@@ -131,7 +113,7 @@ void hostile_connect(int fd, const struct connection_address *to, int error)
 
 void hostile_be_refused(struct hostile_result *r, int fd)
 {
-	struct connection_address to = hostile_address("127.0.0.1", 9);
+	struct connection_address to = connection_address("127.0.0.1", 9);
 	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_CONNECT, fd, &to);
 
 	hostile_connect(fd, &to, ECONNREFUSED);

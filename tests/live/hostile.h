@@ -70,9 +70,6 @@ int hostile_refuse_call(long number);
 /* Runs a shell command that prepares the network namespace; absent: the reason if it fails. */
 void hostile_needs(struct hostile_result *r, const char *command, const char *absent);
 
-/* An IPv4 or IPv6 address and port. */
-struct connection_address hostile_address(const char *text, uint16_t port);
-
 /*
  * Expects an event of this socket with the calling thread as its process, and returns it for
  * further members.

@@ -127,7 +127,7 @@ static void add_rule(struct hostile_result *r)
 /* UDP-Lite, whose connect() has no event. */
 static void rule(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE);
 
 	if (fd < 0) {

@@ -36,7 +36,7 @@ static void link_local(struct hostile_result *r,
 		       void (*choose)(int fd, uint32_t ifindex, struct connection_address *to),
 		       const char *address)
 {
-	struct connection_address to = hostile_address(address, PORT);
+	struct connection_address to = connection_address(address, PORT);
 	int family = to.sa.any.sa_family, fd = hostile_socket(family, SOCK_DGRAM, 0);
 	int reported = kernel_hides_tasks() ? family == AF_INET6 ? 4 : 1 : 2;
 	struct hostile_want *w = NULL;
@@ -111,7 +111,7 @@ static void link_by_multicast6(struct hostile_result *r)
 /* No program sees ancillary data, so the second host counts as the first. */
 static void link_by_message(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("239.1.2.3", PORT);
+	struct connection_address to = connection_address("239.1.2.3", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 	struct hostile_want *w = hostile_expect(r, UDP_SEND, fd, &to);
 
@@ -142,7 +142,7 @@ static void link_by_message(struct hostile_result *r)
 /* Without privileges a socket can be bound to a device only once, so there are two sockets. */
 static void link_by_device(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("fe80::1234", PORT);
+	struct connection_address to = connection_address("fe80::1234", PORT);
 
 	for (int i = 0; i < 2; i++) {
 		int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
@@ -162,7 +162,7 @@ static void link_by_device(struct hostile_result *r)
 /* The scope of the destination counts, and not the device. */
 static void link_beside_device(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("fe80::1234", PORT);
+	struct connection_address to = connection_address("fe80::1234", PORT);
 	int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
 	struct hostile_want *w = NULL;
 

@@ -18,7 +18,7 @@
 static bool fill_with_keys(struct hostile_result *r, int fd)
 {
 	struct tcp_md5sig key;
-	struct connection_address peer = hostile_address("10.0.0.0", 0);
+	struct connection_address peer = connection_address("10.0.0.0", 0);
 	uint32_t number = 0;
 
 	memset(&key, 0, sizeof(key));
@@ -43,7 +43,7 @@ static void fill_with_groups(int fd)
 
 	memset(&group, 0, sizeof(group));
 	group.ipv6mr_interface = if_nametoindex("lo");
-	group.ipv6mr_multiaddr = hostile_address("ff15::1", 0).sa.v6.sin6_addr;
+	group.ipv6mr_multiaddr = connection_address("ff15::1", 0).sa.v6.sin6_addr;
 	do {
 		number++;
 		memcpy(&group.ipv6mr_multiaddr.s6_addr[8], &number, sizeof(number));
@@ -79,7 +79,7 @@ static void unattributed_inbound(struct hostile_result *r)
 
 static void keys_listener(struct hostile_result *r)
 {
-	struct connection_address at = hostile_address("127.0.0.1", 0);
+	struct connection_address at = connection_address("127.0.0.1", 0);
 	int listener = hostile_socket(AF_INET, SOCK_STREAM, 0);
 
 	if (!fill_with_keys(r, listener))
@@ -93,7 +93,7 @@ static void keys_listener(struct hostile_result *r)
 
 static void datagram(struct hostile_result *r, int fd)
 {
-	struct connection_address to = hostile_address("::1", UNUSED_PORT);
+	struct connection_address to = connection_address("::1", UNUSED_PORT);
 	struct hostile_want *w = hostile_expect(r, CONNECT, fd, &to);
 
 	hostile_connect(fd, &to, 0);
@@ -140,7 +140,7 @@ static void full_table(struct hostile_result *r)
 	int fds[TABLE_ROOM + 2];
 
 	for (uint16_t i = 0; i < TABLE_ROOM + 2; i++) {
-		to = hostile_address("127.0.0.1", (uint16_t)(100 + i));
+		to = connection_address("127.0.0.1", (uint16_t)(100 + i));
 		fds[i] = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 		w = hostile_expect(r, CONNECT, fds[i], &to);
 		hostile_connect(fds[i], &to, 0);

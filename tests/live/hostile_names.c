@@ -21,7 +21,7 @@
 
 static struct connection_address bind_to(int fd, const char *address, uint16_t port)
 {
-	struct connection_address at = hostile_address(address, port);
+	struct connection_address at = connection_address(address, port);
 
 	LIVE_CHECK(!bind(fd, &at.sa.any, at.size) && !getsockname(fd, &at.sa.any, &at.size),
 		   "bind: %s", strerror(errno));
@@ -103,7 +103,7 @@ static void unspecified_tcp(struct hostile_result *r)
 		LIVE_CHECK(!listen(listener, 8), "listen: %s", strerror(errno));
 		if (u->bound)
 			bind_to(fd, u->bound, 0);
-		to = hostile_address(u->to, ntohs(at.sa.v4.sin_port));
+		to = connection_address(u->to, ntohs(at.sa.v4.sin_port));
 		hostile_converse(r, fd, listener, &to, &at, UNSPECIFIED);
 		close(listener);
 	}
@@ -113,8 +113,8 @@ static void unspecified_udp(struct hostile_result *r)
 {
 	for (size_t i = 0; i < 2 * LIVE_COUNT(unspecified); i++) {
 		const struct unspecified *u = &unspecified[i / 2];
-		struct connection_address to = hostile_address(u->to, PORT), peer;
-		struct connection_address taken = hostile_address(u->taken, PORT);
+		struct connection_address to = connection_address(u->to, PORT), peer;
+		struct connection_address taken = connection_address(u->taken, PORT);
 		int fd = hostile_socket(family_of(u->to), SOCK_DGRAM, 0);
 		struct hostile_want *w;
 
@@ -139,7 +139,7 @@ static void unspecified_udp(struct hostile_result *r)
 /* An address of IPv4 in the form of IPv6 is IPv4. */
 static void mapped(struct hostile_result *r)
 {
-	struct connection_address at, to = hostile_address("::ffff:127.8.9.10", PORT);
+	struct connection_address at, to = connection_address("::ffff:127.8.9.10", PORT);
 	int listener = connection_listen(CONNECTION_MAPPED, 0, 8, &at);
 	int fd = hostile_socket(AF_INET6, SOCK_DGRAM, 0);
 	struct hostile_want *w;
@@ -154,7 +154,7 @@ static void mapped(struct hostile_result *r)
 /* The kernel takes AF_UNSPEC for AF_INET. */
 static void family_unspecified(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT), same = to;
+	struct connection_address to = connection_address("127.0.0.1", PORT), same = to;
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 	struct hostile_want *w = hostile_expect(r, UDP_SEND, fd, &to);
 

@@ -46,7 +46,7 @@ static int raw_socket(int domain)
 /* Sends it twice, with different ends: only the first is reported. */
 static void send_odd4(struct hostile_result *r, const struct odd4 *odd)
 {
-	struct connection_address to = hostile_address("127.0.0.1", 0), seen;
+	struct connection_address to = connection_address("127.0.0.1", 0), seen;
 	int fd = raw_socket(AF_INET);
 	struct hostile_want *w;
 	struct {
@@ -66,7 +66,7 @@ static void send_odd4(struct hostile_result *r, const struct odd4 *odd)
 	packet.ip.daddr = htonl(0x7f222222);
 	packet.udp.source = packet.udp.dest = htons(PORT);
 	packet.udp.len = htons(16);
-	seen = hostile_address("127.34.34.34", odd->port);
+	seen = connection_address("127.34.34.34", odd->port);
 	w = hostile_expect_packet(r, fd, &seen, 0);
 	for (int i = 0; i < 2; i++) {
 		if (sendto(fd, &packet, odd->size, 0, &to.sa.any, to.size) < 0) {
@@ -111,8 +111,8 @@ static const struct odd6 odd6[] = {
 
 static void send_odd6(struct hostile_result *r, const struct odd6 *odd)
 {
-	struct connection_address to = hostile_address("::1", 0);
-	struct connection_address seen = hostile_address("::1", odd->port);
+	struct connection_address to = connection_address("::1", 0);
+	struct connection_address seen = connection_address("::1", odd->port);
 	size_t size = sizeof(struct ip6_hdr);
 	char packet[512] = {0};
 	struct ip6_hdr ip;

@@ -27,7 +27,7 @@ static int refused_with;
 
 static void connect_refused(void)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);
 
 	LIVE_CHECK(!restrict_self(), "restrict: %s", strerror(errno));
@@ -36,7 +36,7 @@ static void connect_refused(void)
 
 static void send_refused(void)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 
 	LIVE_CHECK(!restrict_self(), "restrict: %s", strerror(errno));
@@ -92,8 +92,8 @@ static void add_nat(struct hostile_result *r)
 /* The event names the address that the process named, and not where the rule leads. */
 static void nat(struct hostile_result *r)
 {
-	struct connection_address at = hostile_address("127.0.0.1", NAT_PORT);
-	struct connection_address to = hostile_address("127.0.0.9", PORT);
+	struct connection_address at = connection_address("127.0.0.1", NAT_PORT);
+	struct connection_address to = connection_address("127.0.0.9", PORT);
 	int listener = hostile_socket(AF_INET, SOCK_STREAM, 0);
 
 	LIVE_CHECK(!bind(listener, &at.sa.any, at.size) && !listen(listener, 8), "listen: %s",
@@ -115,7 +115,7 @@ static void add_tunnel(struct hostile_result *r)
 /* The event names the address inside the tunnel; the packet outside has none. */
 static void tunnel(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("10.77.0.2", PORT);
+	struct connection_address to = connection_address("10.77.0.2", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_UDP_SEND, fd, &to);
 	FILE *file;
@@ -140,7 +140,7 @@ struct ports {
 static void start_aborter(struct hostile_result *r)
 {
 	struct ports ports;
-	struct connection_address at = hostile_address("127.0.0.1", NAT_PORT);
+	struct connection_address at = connection_address("127.0.0.1", NAT_PORT);
 	int listener = hostile_socket(AF_INET, SOCK_STREAM, 0), error;
 
 	LIVE_CHECK(!bind(listener, &at.sa.any, at.size) && !listen(listener, 1), "listen: %s",
@@ -163,7 +163,7 @@ static void start_aborter(struct hostile_result *r)
 /* What "ss --kill" does. */
 static void aborted(struct hostile_result *r)
 {
-	struct connection_address at = hostile_address("127.0.0.1", NAT_PORT);
+	struct connection_address at = connection_address("127.0.0.1", NAT_PORT);
 	struct connection_address own = {.size = sizeof(own.sa)};
 	int listener = hostile_socket(AF_INET, SOCK_STREAM, 0), error;
 	int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);

@@ -32,7 +32,7 @@ static void make_outside(struct hostile_result *r)
 
 static void use_outside(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 
 	(void)r;
 	hostile_sendto(sockets[0], &to);
@@ -51,7 +51,7 @@ static void leave(struct hostile_result *r)
 
 static void use_after_leaving(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int new = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 	struct hostile_want *w;
 
@@ -69,7 +69,7 @@ static void use_after_leaving(struct hostile_result *r)
 /* A seccomp filter sees nothing of what io_uring does. */
 static void io_uring(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 
 	LIVE_CHECK(!hostile_refuse_call(SYS_connect), "seccomp: %s", strerror(errno));
 	hostile_connect(hostile_socket(AF_INET, SOCK_DGRAM, 0), &to, EPERM);
@@ -94,7 +94,7 @@ static void io_uring(struct hostile_result *r)
 
 static void io_uring_socket(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	struct hostile_want *w;
 	int fd;
 
@@ -144,7 +144,7 @@ static void fast_open(struct hostile_result *r)
 /* connect() without a SYN; the session has room for one socket. */
 static void fast_open_without_data(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 
 	for (int i = 0; i < 3; i++) {
 		int fd = hostile_socket(AF_INET, SOCK_STREAM, 0);

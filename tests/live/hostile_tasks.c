@@ -100,7 +100,7 @@ static void exec_while_connected(struct hostile_result *r)
 /* Closes what another process has connected. */
 static void closed_by_a_child(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0), shared[2];
 	struct hostile_want *w = hostile_expect(r, AGENTSH_EBPF_EVENT_CONNECT, fd, &to);
 	pid_t pid;

@@ -19,7 +19,7 @@ static int bound(struct connection_address *at)
 {
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 
-	*at = hostile_address("127.0.0.1", 0);
+	*at = connection_address("127.0.0.1", 0);
 	LIVE_CHECK(!bind(fd, &at->sa.any, at->size) && !getsockname(fd, &at->sa.any, &at->size),
 		   "bind: %s", strerror(errno));
 	return fd;
@@ -43,7 +43,7 @@ static void send_one(struct hostile_result *r, struct connection_address *from,
  */
 static void be_inbound(struct hostile_result *r)
 {
-	struct connection_address at, peer, to = hostile_address("127.0.0.3", PORT);
+	struct connection_address at, peer, to = connection_address("127.0.0.3", PORT);
 	int fd = bound(&at);
 	struct hostile_want *w, *first;
 
@@ -53,7 +53,7 @@ static void be_inbound(struct hostile_result *r)
 	w->is.want.flags |= INBOUND;
 	hostile_expect_same(r, w, FIRST_DATA, 0);
 	hostile_sendto(fd, &to);
-	to = hostile_address("127.0.0.4", PORT);
+	to = connection_address("127.0.0.4", PORT);
 	w = hostile_expect(r, CONNECT, fd, &to);
 	hostile_connect(fd, &to, 0);
 	w = hostile_expect_same(r, w, FIRST_DATA, INBOUND);
@@ -67,7 +67,7 @@ static void be_inbound(struct hostile_result *r)
 
 static void no_payload(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 	struct hostile_want *w = hostile_expect(r, UDP_SEND, fd, &to);
 
@@ -79,7 +79,7 @@ static void no_payload(struct hostile_result *r)
 /* Several calls make one packet; what is still held back when the socket is closed is not sent. */
 static void cork(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 
 	for (int pushed = 0; pushed < 2; pushed++) {
 		int fd = hostile_socket(AF_INET, SOCK_DGRAM, 0);
@@ -135,7 +135,7 @@ static void full_table(struct hostile_result *r)
 	int held[TABLE_ROOM], fd;
 
 	for (int i = 0; i < TABLE_ROOM; i++) {
-		to = hostile_address("127.0.0.1", (uint16_t)(PORT + i));
+		to = connection_address("127.0.0.1", (uint16_t)(PORT + i));
 		held[i] = hostile_socket(AF_INET, SOCK_DGRAM, 0);
 		w[i] = hostile_expect(r, CONNECT, held[i], &to);
 		hostile_connect(held[i], &to, 0);
@@ -160,7 +160,7 @@ static void full_table(struct hostile_result *r)
 /* Each socket has all of its events, and no more. */
 static void many_sockets(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 
 	(void)r;
 	for (int i = 0; i < MANY; i++) {
@@ -198,7 +198,7 @@ static uint32_t check_many(const struct hostile_result *r)
 /* Which socket of the group gets a packet, the kernel decides. */
 static void reuse_port(struct hostile_result *r)
 {
-	struct connection_address at = hostile_address("127.0.0.1", 0), peer;
+	struct connection_address at = connection_address("127.0.0.1", 0), peer;
 	int fds[GROUP];
 
 	for (int i = 0; i < GROUP; i++) {

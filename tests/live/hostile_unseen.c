@@ -39,7 +39,7 @@ static int make(struct hostile_result *r, int domain, int type, int protocol)
 
 static void connects(struct hostile_result *r, int domain, int type, int protocol)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = make(r, domain, type, protocol);
 	struct hostile_want *w;
 
@@ -57,7 +57,7 @@ static void connects(struct hostile_result *r, int domain, int type, int protoco
 
 static void sends(struct hostile_result *r, int domain, int type, int protocol)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT), seen = to;
+	struct connection_address to = connection_address("127.0.0.1", PORT), seen = to;
 	int fd = make(r, domain, type, protocol);
 	static const char echo[8] = {8};
 	struct hostile_want *w;
@@ -109,8 +109,8 @@ static void ping_send(struct hostile_result *r)
 /* RDS makes its TCP connection in a thread of the kernel. */
 static void rds(struct hostile_result *r)
 {
-	struct connection_address at = hostile_address("127.0.0.1", 4000);
-	struct connection_address to = hostile_address("127.0.0.2", 4000);
+	struct connection_address at = connection_address("127.0.0.1", 4000);
+	struct connection_address to = connection_address("127.0.0.2", 4000);
 	int fd = make(r, 21, SOCK_SEQPACKET, 0);
 
 	if (fd < 0)
@@ -171,7 +171,7 @@ static void other_families(struct hostile_result *r)
 	uint32_t absent = 0;
 
 	for (size_t i = 0; i < LIVE_COUNT(families); i++) {
-		struct connection_address to = hostile_address("127.0.0.1", PORT);
+		struct connection_address to = connection_address("127.0.0.1", PORT);
 		int fd = make(r, families[i].domain, families[i].type, 0);
 
 		absent += fd < 0;
@@ -188,7 +188,7 @@ static void other_families(struct hostile_result *r)
 /* SMC falls back to TCP, whose socket the kernel makes. */
 static void smc(struct hostile_result *r)
 {
-	struct connection_address to = hostile_address("127.0.0.1", PORT);
+	struct connection_address to = connection_address("127.0.0.1", PORT);
 	int fd = make(r, SMC, SOCK_STREAM, 0);
 	struct hostile_want *w;
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "host_limits.h"
+#include "kernel.h"
 #include "live.h"
 #include "egress_paths.h"
 
@@ -55,20 +56,6 @@ static void allow_ping(const void *unused, void *unused_out)
 	LIVE_CHECK(fd >= 0 && write(fd, all, strlen(all)) == (ssize_t)strlen(all),
 		   "ping_group_range: %s", strerror(errno));
 	close(fd);
-}
-
-/* Whether the kernel lists the protocol, which does not depend on socket(2). */
-static bool kernel_lists(const char *protocol)
-{
-	FILE *file = fopen("/proc/net/protocols", "re");
-	char line[256], name[64];
-	bool found = false;
-
-	LIVE_CHECK(file, "/proc/net/protocols: %s", strerror(errno));
-	while (fgets(line, sizeof(line), file))
-		found |= sscanf(line, "%63s", name) == 1 && !strcmp(name, protocol);
-	fclose(file);
-	return found;
 }
 
 /* A row may only be left out if this kernel lacks the protocol or io_uring. */

@@ -22,8 +22,8 @@ static int udp(struct counted *c, const char *name, int domain)
 /* A datagram that must not be fragmented is too large for the link. */
 static void too_large(struct counted *c)
 {
-	struct connection_address to4 = two_hosts_address(FAR4, PORT),
-				  to6 = two_hosts_address(FAR6, PORT);
+	struct connection_address to4 = connection_address(FAR4, PORT),
+				  to6 = connection_address(FAR6, PORT);
 	int fd4 = udp(c, "IPv4", AF_INET), fd6 = udp(c, "IPv6", AF_INET6);
 	int connected = udp(c, "connected", AF_INET);
 	const int discover = IP_PMTUDISC_DO;
@@ -69,8 +69,8 @@ static void refused(struct counted *c)
 
 static void no_route(struct counted *c)
 {
-	struct connection_address to4 = two_hosts_address("10.1.2.3", PORT),
-				  to6 = two_hosts_address("fd01::1", PORT);
+	struct connection_address to4 = connection_address("10.1.2.3", PORT),
+				  to6 = connection_address("fd01::1", PORT);
 
 	counted_fail(c, udp(c, "IPv4", AF_INET), 5, &to4, ENETUNREACH);
 	counted_fail(c, udp(c, "IPv6", AF_INET6), 5, &to6, ENETUNREACH);

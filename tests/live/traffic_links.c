@@ -129,7 +129,7 @@ static void multicast(struct counted *c, bool v6, int loop)
 {
 	int (*member)(struct counted *, const char *, const char *,
 		      const struct connection_address *) = v6 ? member6 : member4;
-	struct connection_address group = two_hosts_address(v6 ? "ff02::99" : "239.9.9.9", 4000);
+	struct connection_address group = connection_address(v6 ? "ff02::99" : "239.9.9.9", 4000);
 	const struct ip_mreqn link = {.imr_ifindex = (int)if_nametoindex(NEAR_LINK)};
 	int fd = counted_socket(c, "sender", v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
 	int near = member(c, "near member", NEAR_LINK, &group), far;
@@ -178,8 +178,8 @@ static void multicast6(struct counted *c)
 /* The sender's host gets a copy, too. */
 static void broadcast(struct counted *c)
 {
-	struct connection_address any = two_hosts_address("0.0.0.0", 4001),
-				  to = two_hosts_address(BROADCAST4, 4001);
+	struct connection_address any = connection_address("0.0.0.0", 4001),
+				  to = connection_address(BROADCAST4, 4001);
 	int fd = counted_socket(c, "sender", AF_INET, SOCK_DGRAM, 0);
 	int near = counted_bound(c, "near", &any), far;
 

@@ -14,6 +14,7 @@
 #include <net/if.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "unannounced_kinds.h"
 
 #define LITE SOCK_DGRAM, IPPROTO_UDPLITE
@@ -179,20 +180,6 @@ static size_t put(const struct unannounced_kind *k, char to[128])
 
 /* ---- sockets ---------------------------------------------------------------- */
 
-/* Whether the kernel lists the protocol, which does not depend on socket(2). */
-static bool listed(const char *protocol)
-{
-	FILE *file = fopen("/proc/net/protocols", "re");
-	char line[256], name[64];
-	bool found = false;
-
-	LIVE_CHECK(file, "/proc/net/protocols: %s", strerror(errno));
-	while (fgets(line, sizeof(line), file))
-		found |= sscanf(line, "%63s", name) == 1 && !strcmp(name, protocol);
-	fclose(file);
-	return found;
-}
-
 static int make(const struct unannounced_kind *k, struct unannounced_sent *sent)
 {
 	const struct connection_address from = address(k, false);
@@ -203,8 +190,8 @@ static int make(const struct unannounced_kind *k, struct unannounced_sent *sent)
 	} padded = {.at = from};
 
 	if (fd < 0) {
-		LIVE_CHECK(k->protocol_name && !listed(k->protocol_name), "%s: socket: %s", k->name,
-			   strerror(errno));
+		LIVE_CHECK(k->protocol_name && !kernel_lists(k->protocol_name), "%s: socket: %s",
+			   k->name, strerror(errno));
 		snprintf(sent->absent, sizeof(sent->absent), "the kernel has no such protocol");
 		return -1;
 	}

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,6 +18,24 @@ bool connection_errors_hidden;
 uint64_t connection_now(void)
 {
 	return live_clock_ns(CLOCK_BOOTTIME);
+}
+
+struct connection_address connection_address(const char *text, uint16_t port)
+{
+	struct connection_address a;
+
+	memset(&a, 0, sizeof(a));
+	if (inet_pton(AF_INET, text, &a.sa.v4.sin_addr) == 1) {
+		a.size = sizeof(a.sa.v4);
+		a.sa.v4.sin_family = AF_INET;
+		a.sa.v4.sin_port = htons(port);
+		return a;
+	}
+	LIVE_CHECK(inet_pton(AF_INET6, text, &a.sa.v6.sin6_addr) == 1, "%s is no address", text);
+	a.size = sizeof(a.sa.v6);
+	a.sa.v6.sin6_family = AF_INET6;
+	a.sa.v6.sin6_port = htons(port);
+	return a;
 }
 
 struct connection_address connection_loopback(enum connection_family family, uint16_t port)

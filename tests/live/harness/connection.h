@@ -67,6 +67,8 @@ enum {
 
 uint64_t connection_now(void);
 
+/* An IPv4 or IPv6 address, and a port. */
+struct connection_address connection_address(const char *text, uint16_t port);
 struct connection_address connection_loopback(enum connection_family family, uint16_t port);
 /* The address as an event has it: a mapped one as IPv4. */
 void connection_end(const struct connection_address *a, uint8_t addr[16], uint16_t *port);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -319,4 +320,17 @@ int kernel_refuse_at(int cgroup_fd, uint32_t attach_type)
 	LIVE_CHECK(link >= 0, "BPF_LINK_CREATE: %s", strerror(errno));
 	close(prog);
 	return link;
+}
+
+bool kernel_lists(const char *protocol)
+{
+	FILE *file = fopen("/proc/net/protocols", "re");
+	char line[256], name[64];
+	bool found = false;
+
+	LIVE_CHECK(file, "/proc/net/protocols: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		found |= sscanf(line, "%63s", name) == 1 && !strcmp(name, protocol);
+	fclose(file);
+	return found;
 }

@@ -29,6 +29,9 @@ void kernel_ids(uint32_t marker, struct kernel_ids *ids);
 /* BPF_OBJ_GET_INFO_BY_FD of a program, map or link; false on an error, which is in errno. */
 bool kernel_info_of(int fd, void *info, size_t size);
 
+/* Whether the kernel lists the protocol, which does not depend on socket(2). */
+bool kernel_lists(const char *protocol);
+
 /* Number of maps with this name. */
 size_t kernel_maps_named(const char *name);
 

@@ -80,32 +80,13 @@ bool two_hosts(struct counted *c, const struct live_cgroup *cgroup)
 	return true;
 }
 
-struct connection_address two_hosts_address(const char *address, uint16_t port)
-{
-	struct connection_address a;
-
-	memset(&a, 0, sizeof(a));
-	if (inet_pton(AF_INET, address, &a.sa.v4.sin_addr) == 1) {
-		a.size = sizeof(a.sa.v4);
-		a.sa.v4.sin_family = AF_INET;
-		a.sa.v4.sin_port = htons(port);
-		return a;
-	}
-	LIVE_CHECK(inet_pton(AF_INET6, address, &a.sa.v6.sin6_addr) == 1, "%s is no address",
-		   address);
-	a.size = sizeof(a.sa.v6);
-	a.sa.v6.sin6_family = AF_INET6;
-	a.sa.v6.sin6_port = htons(port);
-	return a;
-}
-
 int two_hosts_bound(struct counted *c, const char *name, const char *address,
 		    struct connection_address *at)
 {
 	bool far = !strcmp(address, FAR4) || !strcmp(address, FAR6);
 	int fd;
 
-	*at = two_hosts_address(address, 0);
+	*at = connection_address(address, 0);
 	if (far)
 		two_hosts_enter(true);
 	fd = counted_bound(c, name, at);

@@ -25,8 +25,6 @@ void two_hosts_enter(bool far);
 
 /* Makes the link lose packets at random that arrive here, 1 of this many. */
 void two_hosts_lose(bool far, uint32_t one_of);
-
-struct connection_address two_hosts_address(const char *address, uint16_t port);
 /* A UDP socket in either namespace that is bound to this address, and whose address *at is. */
 int two_hosts_bound(struct counted *c, const char *name, const char *address,
 		    struct connection_address *at);
