@@ -153,7 +153,8 @@ failing_calls() {
 # with them the probe would load its programs each time. The sanitizers see both.
 under_valgrind() {
 	local test failed=0
-	local valgrind=(valgrind --quiet --error-exitcode=9 --leak-check=no
+	# fairly: otherwise a thread that polls can keep all other threads from running
+	local valgrind=(valgrind --quiet --error-exitcode=9 --leak-check=no --fair-sched=yes
 		"--suppressions=$top/tests/valgrind.supp")
 	[ "$live" -eq 0 ] || valgrind=(setpriv --bounding-set "-all,+dac_override" --inh-caps -all "${valgrind[@]}")
 	for test in "$root"/main/tests/unit/test-unit-*; do

@@ -117,7 +117,8 @@ static void host(const void *unused, void *out)
 	trace_deeper(tracer, deeper, "in a deeper PID namespace");
 	trace_deeper(tracer, much_deeper, "in two deeper PID namespaces");
 	trace_deeper(tracer, deeper_thread, "second thread in a deeper PID namespace");
-	LIVE_CHECK(e->container_pid == 2, "container_pid is %u", e->container_pid);
+	/* 2, or more where a sanitizer has started a thread of its own */
+	LIVE_CHECK(e->container_pid > e->container_tgid, "container_pid is %u", e->container_pid);
 	live_close(tracer);
 	*(int *)out = 1;
 }
