@@ -43,7 +43,8 @@ mkdir "$tree/bpf/generated"
 for program in agentsh agentsh_task agentsh_kfuncs; do
 	cp "$skeletons/$program.skel.h" "$tree/bpf/generated"
 done
-(cd "$tree/bpf" && sha256sum -- *.c *.h >generated/SHA256SUMS)
+# In the order of CMake's file(GLOB)
+(cd "$tree/bpf" && printf '%s\n' *.c *.h | sort | xargs sha256sum -- >generated/SHA256SUMS)
 (cd "$tree" && find . -type f -o -type l) | sed 's,^\./,,' | sort >"$work/manifest"
 cp "$work/manifest" "$tree/MANIFEST"
 
