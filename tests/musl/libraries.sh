@@ -142,6 +142,7 @@ build_check() {
 		--disable-shared --disable-subunit --disable-timeout-tests
 	make_quietly check/lib
 	make_quietly check/src install
+	cp check_stdint.h "$prefix/include"
 	package_file check "$(version_of check)" -lcheck
 }
 
