@@ -8,7 +8,6 @@ set(CMAKE_C_COMPILER musl-gcc)
 # The headers of the kernel are there, too.
 set(CMAKE_C_FLAGS_INIT "-isystem ${MUSL_PREFIX}/include")
 set(CMAKE_EXE_LINKER_FLAGS_INIT "-static")
-set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
 # Nothing of the system's own libraries, which are those of glibc.
 set(CMAKE_FIND_ROOT_PATH ${MUSL_PREFIX})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
