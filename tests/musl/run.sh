@@ -51,21 +51,25 @@ quietly() {
 	fi
 }
 
+options=(-G Ninja "-DCMAKE_TOOLCHAIN_FILE=$here/toolchain.cmake" "-DMUSL_PREFIX=$prefix"
+	"-DCMAKE_INSTALL_PREFIX=$prefix" -DAGENTSH_EBPF_SHARED=OFF -DAGENTSH_EBPF_WERROR=ON)
+
 # The libraries are copied, so that one directory has everything that a program needs.
 build_all() {
-	local libraries options
+	local libraries
 	libraries=$("$here/libraries.sh")
 	rm -rf "$prefix"
 	cp -a "$libraries" "$prefix"
 	: >"$build/build.log"
-	options=(-G Ninja "-DCMAKE_TOOLCHAIN_FILE=$here/toolchain.cmake" "-DMUSL_PREFIX=$prefix"
-		"-DCMAKE_INSTALL_PREFIX=$prefix" -DAGENTSH_EBPF_SHARED=OFF -DAGENTSH_EBPF_TESTS=ON
-		-DAGENTSH_EBPF_WERROR=ON)
-	quietly cmake -S "$top" -B "$build" "${options[@]}"
+	quietly cmake -S "$top" -B "$build" "${options[@]}" -DAGENTSH_EBPF_TESTS=ON
 	quietly cmake --build "$build" --target lib/all examples/all docs/all tests/unit/all \
 		"${live[@]/#/test-live-}"
 	quietly cmake --install "$build"
-	# The linker's warnings are no errors.
+	expect_no_warnings
+}
+
+# The linker's warnings are no errors.
+expect_no_warnings() {
 	if grep -i 'warning:' "$build/build.log" >&2; then
 		fail "the build has warnings"
 	fi
@@ -96,6 +100,23 @@ build_as_user() {
 	done
 	quietly "$build/user-host_test"
 	echo "passed: programs built through pkg-config"
+}
+
+# The source archive builds with musl-gcc and the libraries alone: neither clang nor bpftool is looked for.
+build_from_archive() {
+	local source=$build/from-archive
+	rm -rf "$source"
+	mkdir "$source"
+	quietly cmake --build "$build" --target dist
+	tar -xzf "$build"/agentsh-ebpf-*.tar.gz -C "$source" --strip-components=1
+	quietly cmake -S "$source" -B "$source/build" "${options[@]}" -DAGENTSH_EBPF_TESTS=OFF
+	if grep -E '^AGENTSH_(CLANG|BPFTOOL)' "$source/build/CMakeCache.txt" >&2; then
+		fail "the source archive wants clang or bpftool"
+	fi
+	quietly cmake --build "$source/build" --target lib/all agentsh-trace
+	expect_static "$source/build/examples/agentsh-trace"
+	quietly "$source/build/examples/agentsh-trace" --version
+	echo "passed: built from the source archive without clang and bpftool"
 }
 
 # The installed command traces a connection from a loopback address to itself.
@@ -133,6 +154,8 @@ expect_static "$prefix/bin/agentsh-trace" "$build"/tests/unit/test-unit-* "$buil
 	fail "$(file "$prefix/bin/agentsh-trace")"
 echo "passed: agentsh-trace and $(find "$build/tests" -type f -name 'test-*' -perm -u+x | wc -l) test programs are fully static"
 build_as_user
+build_from_archive
+expect_no_warnings
 # With capabilities unit-probe would load the eBPF programs many times.
 unprivileged=()
 [ "$(id -u)" -ne 0 ] || unprivileged=(setpriv --bounding-set "-all,+dac_override" --inh-caps -all)
