@@ -38,8 +38,14 @@ endif()
 
 # clang's bpf target does not search the directory in which Debian has <asm/types.h>.
 set(_bpf_flags -target bpf -O2 -g -Wall -Wextra -Werror)
-if(CMAKE_LIBRARY_ARCHITECTURE)
-  list(APPEND _bpf_flags -idirafter ${CMAKE_SYSROOT}/usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+set(_multiarch ${CMAKE_LIBRARY_ARCHITECTURE})
+if(NOT _multiarch)
+  # CMake does not know it for musl-gcc. A compiler without such a directory prints nothing of use.
+  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE _multiarch
+                  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+endif()
+if(_multiarch)
+  list(APPEND _bpf_flags -idirafter ${CMAKE_SYSROOT}/usr/include/${_multiarch})
 endif()
 if(CMAKE_SYSROOT)
   list(APPEND _bpf_flags --sysroot=${CMAKE_SYSROOT})

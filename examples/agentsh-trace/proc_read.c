@@ -8,8 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+
+#ifndef STATX_INO /* musl before 1.2.5 has no statx() */
+#include <linux/stat.h>
+#endif
 
 #include "decimal.h"
 
@@ -152,7 +157,7 @@ static bool executes(int process, uint64_t exe_inode)
 	struct statx st;
 
 	/* AT_STATX_DONT_SYNC: the program may be on a file system that does not answer. */
-	return !statx(process, "exe", AT_STATX_DONT_SYNC, STATX_INO, &st) &&
+	return !syscall(SYS_statx, process, "exe", AT_STATX_DONT_SYNC, STATX_INO, &st) &&
 	       st.stx_ino == exe_inode;
 }
 

@@ -5,8 +5,9 @@
  */
 #include <errno.h>
 #include <linux/filter.h>
-#include <linux/in6.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <linux/in6.h> /* after netinet/in.h, which it would contradict with musl */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -150,7 +150,8 @@ START_TEST(no_memory_for_handles)
 	int ret;
 
 	if (!fail_has_allocations()) {
-		printf("left out: no memory for handles: the allocator is replaced\n");
+		printf("left out: no memory for handles: allocations cannot be made to fail "
+		       "here\n");
 		agentsh_ebpf_tracer_close(tracer);
 		return;
 	}

@@ -28,24 +28,59 @@ build_amd64() {
 	"$here/initramfs.sh" "$root/main" "$dir/initramfs-amd64.cpio"
 }
 
-# Links with libraries of the Debian release that the cross compiler comes from.
+# Links with libraries of the Debian release that the cross compiler comes from. Two builds: one of the
+# shared library and of programs that use it, one of fully static programs with the archive.
+static_tests=(event session)
 build_arm64() {
-	local release
+	local release name options
 	# shellcheck source=/dev/null
 	release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 	SYSROOT=$("$here/packages.sh" "$release" arm64 \
 		libc6 libc6-dev linux-libc-dev libgcc-s1 libbpf1 libbpf-dev libelf1 libelf-dev \
 		zlib1g zlib1g-dev check libsubunit0 libsubunit-dev busybox-static)
 	export SYSROOT
-	quietly "$dir/build-arm64.log" cmake -S "$top" -B "$root/arm64" -G Ninja \
-		-DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake" \
-		-DAGENTSH_EBPF_WERROR=ON -DAGENTSH_EBPF_TESTS=ON
+	options=(-G Ninja -DCMAKE_TOOLCHAIN_FILE="$here/aarch64.cmake" -DAGENTSH_EBPF_WERROR=ON
+		-DAGENTSH_EBPF_TESTS=ON)
+	quietly "$dir/build-arm64.log" cmake -S "$top" -B "$root/arm64" "${options[@]}"
 	quietly "$dir/build-arm64.log" cmake --build "$root/arm64" \
 		--target lib/all examples/all docs/all tests/live/all
-	READELF=aarch64-linux-gnu-readelf STRIP=aarch64-linux-gnu-strip \
-		BUSYBOX=$SYSROOT/bin/busybox \
+	quietly "$dir/build-arm64-static.log" cmake -S "$top" -B "$root/arm64-static" "${options[@]}" \
+		-DAGENTSH_EBPF_SHARED=OFF -DCMAKE_EXE_LINKER_FLAGS=-static \
+		-DCMAKE_PROJECT_INCLUDE="$here/archives.cmake"
+	quietly "$dir/build-arm64-static.log" cmake --build "$root/arm64-static" \
+		--target agentsh-trace "${static_tests[@]/#/test-live-}"
+
+	export READELF=aarch64-linux-gnu-readelf STRIP=aarch64-linux-gnu-strip
+	links_with "$root/arm64/examples/agentsh-trace" libagentsh-ebpf.so.1
+	rm -rf "$dir/static-arm64"
+	mkdir -p "$dir/static-arm64/tests" "$dir/static-arm64/usr/bin"
+	cp "$root/arm64-static/examples/agentsh-trace" "$dir/static-arm64/usr/bin/agentsh-trace-static"
+	links_with "$dir/static-arm64/usr/bin/agentsh-trace-static"
+	for name in "${static_tests[@]}"; do
+		links_with "$root/arm64/tests/live/test-live-$name" libagentsh-ebpf.so.1
+		cp "$root/arm64-static/tests/live/test-live-$name" \
+			"$dir/static-arm64/tests/test-static-$name"
+		links_with "$dir/static-arm64/tests/test-static-$name"
+	done
+	BUSYBOX=$SYSROOT/bin/busybox EXTRA=$dir/static-arm64 \
 		"$here/initramfs.sh" "$root/arm64" "$dir/initramfs-arm64.cpio"
-	unset SYSROOT
+	unset SYSROOT READELF STRIP
+}
+
+# links_with PROGRAM [LIBRARY]: fails unless the program needs this shared library, or without
+# LIBRARY, unless it is fully static
+links_with() {
+	local elf
+	elf=$(LC_ALL=C "${READELF:-readelf}" -l -d "$1")
+	if [ $# -gt 1 ]; then
+		grep -qF "Shared library: [$2]" <<<"$elf" || {
+			echo "$1 does not use $2" >&2
+			return 1
+		}
+	elif grep -E 'INTERP|NEEDED' <<<"$elf" >&2; then
+		echo "$1 is not fully static" >&2
+		return 1
+	fi
 }
 
 # Now and then an emulated machine hangs before its kernel prints anything. None of our code has run

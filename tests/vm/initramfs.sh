@@ -4,6 +4,7 @@
 # Usage: initramfs.sh BUILD_DIR OUTPUT
 # For another architecture than that of this machine: SYSROOT=DIR has the shared libraries,
 # BUSYBOX=FILE is a busybox for it, READELF and STRIP are the tools.
+# EXTRA=DIR has further files, such as programs of another build.
 set -euo pipefail
 
 build=$1 output=$2
@@ -22,6 +23,7 @@ rm -rf "${stage:?}"/usr/include "${stage:?}"/usr/share "${stage:?}"/usr/lib/*.a
 
 cp "$busybox" "$stage/bin/busybox"
 cp "$build"/tests/live/test-live-* "$stage/tests/"
+[ -z "${EXTRA:-}" ] || cp -R "$EXTRA/." "$stage/"
 "${STRIP:-strip}" --strip-debug "$stage"/tests/* "$stage"/usr/bin/*
 install -m 755 "$here/init" "$stage/init"
 

@@ -1,7 +1,5 @@
 #!/usr/bin/env bash
-# Fetches Debian packages without installing them. apt does it in a root directory of its own, so
-# that signatures are checked and the machine's apt is not affected. The packages come from the
-# mirror that the machine uses.
+# Fetches Debian packages without installing them, through apt.sh.
 #
 # Usage: packages.sh SUITE ARCH PACKAGE...
 # Unpacks the packages (of linux-image-*, also the linux-* packages that they depend on) and prints
@@ -9,11 +7,13 @@
 # packages.
 set -euo pipefail
 
+# shellcheck source=tests/vm/apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/apt.sh"
+
 suite=$1 arch=$2
 shift 2
 
 cache=${AGENTSH_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/agentsh-ebpf-vm}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 target=$cache/$suite-$arch-$(printf '%s\n' "$@" | cksum | cut -d' ' -f1)
 
 if [ -d "$target" ]; then
@@ -21,25 +21,7 @@ if [ -d "$target" ]; then
 	exit 0
 fi
 
-for needed in apt-get dpkg-deb; do
-	command -v "$needed" >/dev/null || {
-		echo "$0: needs $needed, so a machine with Debian's package tools" >&2
-		exit 1
-	}
-done
-[ -r "$keyring" ] || {
-	echo "$0: needs $keyring: install debian-archive-keyring" >&2
-	exit 1
-}
-
-# The mirrors that this machine uses. apt knows the origin of a mirror only if it has an index of it;
-# without an index, all mirrors are tried, and the signature decides.
-mirrors() {
-	# shellcheck disable=SC2016 # apt's own variables
-	apt-get indextargets --format '$(IDENTIFIER) $(REPO_URI) $(ORIGIN) $(RELEASE)' |
-		awk '$1 == "Packages" && $3 ~ /^(Debian|\$\(ORIGIN\))$/ && $4 !~ /security/ { print $2 }' |
-		sort -u
-}
+apt_check dpkg-deb
 
 # Another run may fetch at the same time.
 mkdir -p "$cache"
@@ -51,28 +33,10 @@ if [ -d "$target" ]; then
 fi
 
 root=$cache/apt-$suite-$arch
+apt_root "$root" deb "$suite" "$arch"
 work=$(mktemp -d "$cache/new.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial" "$work/deb" "$work/root"
-: >"$root/state/status"
-apt=(-o "Dir::State=$root/state" -o "Dir::State::status=$root/state/status"
-	-o "Dir::Cache=$root/cache" -o "Dir::Etc::sourcelist=$root/sources.list"
-	-o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
-	-o Acquire::Languages=none -o "APT::Architecture=$arch" -o "APT::Architectures::=$arch"
-	-o APT::Sandbox::User=root)
-
-found=
-for mirror in $(mirrors); do
-	echo "deb [signed-by=$keyring] $mirror $suite main" >"$root/sources.list"
-	if apt-get "${apt[@]}" -qq -o APT::Update::Error-Mode=any update >&2; then
-		found=$mirror
-		break
-	fi
-done
-[ -n "$found" ] || {
-	echo "$0: none of this machine's Debian mirrors has $suite" >&2
-	exit 1
-}
+mkdir -p "$work/deb" "$work/root"
 
 closure() {
 	apt-cache "${apt[@]}" depends --recurse --no-recommends --no-suggests --no-conflicts \

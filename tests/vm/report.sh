@@ -114,6 +114,7 @@ markdown() {
 			cell=$(awk -F'\t' -v t="$test" '$1 == t { print $2 ($3 == "" ? "" : "*") }' \
 				"$dir/$machine.results")
 			case $cell in
+			'') ;; # no test of this machine
 			pass) cell=yes ;;
 			'pass*') cell=yes¹ ;;
 			skip*) cell=– ;;
@@ -122,14 +123,16 @@ markdown() {
 			printf ' %s |' "$cell"
 		done
 		echo
-	done <"$dir/$1.results"
+	done < <(for machine; do cat "$dir/$machine.results"; done | awk -F'\t' '!seen[$1]++')
 	echo
 	cat <<-'END'
-		¹ passed in part; the first table lists what the kernel lacks. –: left out.
+		¹ passed in part; the first table lists what the kernel lacks. –: left out. Empty: not a test of this machine.
 
 		`tests/vm/run.sh` runs the machines under emulation, one processor at a time. A machine has two CPUs and only cgroup v2,
 		unless its name says otherwise:
 
+		- `+arm64`: arm64 instead of x86_64. The tests with `static` in their names are fully static programs with the
+		  archive; the others use the shared library.
 		- `+hybrid`: cgroup v1 beside cgroup v2, which is mounted at `/sys/fs/cgroup/unified`. `+netcls`: in addition, the
 		  controller net_cls of cgroup v1 is in use.
 		- `+v1`: only cgroup v1. `agentsh-trace` says so and runs its command untraced.

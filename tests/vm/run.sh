@@ -7,7 +7,8 @@
 #                  +lockdown, +preempt, +1cpu, +4cpu, +arm64; for example 6.12+v1. Default: the whole
 #                  matrix
 #   --ci           only the oldest and the newest kernel, without the slowest tests
-#   --tests        only these tests, for example live-event,command
+#   --tests        only these tests, for example live-event,command. On +arm64, static-event,
+#                  static-session and static-command are fully static programs.
 #   --update-docs  write the tables of docs/KERNELS.md if nothing failed; not with --ci
 #
 # AGENTSH_VM_CACHE      directory for the kernels (default: ~/.cache/agentsh-ebpf-vm)
@@ -90,18 +91,22 @@ for kernel in "${!kernels[@]}"; do
 	cat "$dir/initramfs-${kernel##*-}.cpio" "$dir/modules-$kernel.cpio" >"$dir/initrd-$kernel.cpio"
 done
 
-if [ -n "$only" ]; then
-	IFS=, read -r -a tests <<<"$only"
-else
-	mapfile -t tests < <(cpio -t --quiet <"$dir/initramfs-$arch.cpio" | sed -n 's,^tests/test-,,p')
-	tests+=(command)
-fi
-if [ -n "$more_skip" ]; then
-	echo "left out with --ci: ${more_skip//,/, }"
-	for i in "${!tests[@]}"; do
-		[[ ,$more_skip, != *",${tests[i]},"* ]] || unset "tests[i]"
+# tests_of MACHINE: the names of its tests, one a line
+tests_of() {
+	local name names
+	describe "$1"
+	if [ -n "$only" ]; then
+		names=${only//,/$'\n'}
+	else
+		names=$(cpio -t --quiet <"$dir/initramfs-$arch.cpio" |
+			sed -n -e 's,^tests/test-,,p' -e 's,^usr/bin/agentsh-trace$,command,p' \
+				-e 's,^usr/bin/agentsh-trace-static$,static-command,p')
+	fi
+	for name in $names; do
+		[[ ,$more_skip, == *",$name,"* ]] || echo "$name"
 	done
-fi
+}
+[ -z "$more_skip" ] || echo "left out with --ci: ${more_skip//,/, }"
 
 # Machines run as jobs of this shell, which ends them when it is ended.
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
@@ -109,6 +114,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 finish() {
+	local tests
+	mapfile -t tests < <(tests_of "$1")
 	evaluate "$1" "$dir/$1.log" "${tests[@]}" >"$dir/$1.results"
 	report_machine "$1" "$dir/$1.results" "$dir/$1.log"
 }
