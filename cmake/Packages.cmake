@@ -5,6 +5,9 @@
 if(NOT CMAKE_SOURCE_DIR STREQUAL PROJECT_SOURCE_DIR)
   return() # The packages of another project are not ours.
 endif()
+if(NOT AGENTSH_EBPF_SHARED OR NOT AGENTSH_EBPF_STATIC)
+  return() # The packages have both libraries.
+endif()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_HOMEPAGE_URL https://github.com/canyonroad/libagentsh-ebpf)
