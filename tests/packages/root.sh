@@ -81,8 +81,6 @@ bootstrap() {
 		rm -rf "$work/root"
 		mmdebstrap --mode=root --variant=minbase --format=directory --keyring="$keyring" \
 			--aptopt="$work/apt.conf" --skip=cleanup/apt/lists --quiet \
-			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-			--dpkgopt='path-exclude=/usr/share/locale/*' \
 			"$suite" "$work/root" "deb [signed-by=$keyring] $mirror $suite main" >&2 && return 0
 	done
 	echo "$0: none of this machine's Debian mirrors has $suite" >&2
