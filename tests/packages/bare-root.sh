@@ -34,4 +34,5 @@ case $what in
 --quick) commands+=' && tests/run.sh --quick' ;;
 --full) commands+=' && tests/run.sh' ;;
 esac
+# shellcheck disable=SC2016 # expanded by the inner shell
 "$here/enter.sh" "$root" "$dir" -- sh -c 'cd "$1" && eval "$2"' sh "$dir" "$commands"
