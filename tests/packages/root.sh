@@ -50,7 +50,7 @@ base=
 
 # Another run may make the same root.
 mkdir -p "$cache"
-exec 9>"$cache/lock"
+exec 9>"$cache/lock-$suite"
 flock 9
 if [ -d "$target" ]; then
 	echo "$target"
