@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "decimal.h"
+
 #define NAMES_TRIED 1000   /* killed runs may have left directories with the first names */
 #define REMOVALS_TRIED 100 /* 10 ms apart, because processes take a moment to end */
 
@@ -109,18 +111,21 @@ static void move_out(pid_t pid)
 
 static void move_processes(const char *directory)
 {
-	char path[PATH_MAX + sizeof("/cgroup.procs")];
+	char path[PATH_MAX + sizeof("/cgroup.procs")], line[32];
 	FILE *file;
-	int pid;
 
 	snprintf(path, sizeof(path), "%s/cgroup.procs", directory);
 	file = fopen(path, "re");
 	if (!file)
 		return;
-	while (fscanf(file, "%d", &pid) == 1)
+	while (fgets(line, sizeof(line), file)) {
+		const char *at = line;
+		uint64_t pid;
+
 		/* 0: a process that our PID namespace cannot name; writing 0 would move us */
-		if (pid > 0)
-			move_out(pid);
+		if (decimal_take(&at, &pid) && pid > 0)
+			move_out((pid_t)pid);
+	}
 	fclose(file);
 }
 

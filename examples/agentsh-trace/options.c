@@ -10,6 +10,7 @@
 #include <agentsh/ebpf.h>
 
 #include "warn.h"
+#include "decimal.h"
 #include "event_types.h"
 #include "text.h"
 
@@ -107,12 +108,9 @@ static bool parse_ebpf(const char *text, enum ebpf_mode *mode)
 
 static bool parse_session_id(const char *text, uint64_t *id)
 {
-	char *end;
+	const char *end = text;
 
-	errno = 0;
-	*id = strtoull(text, &end, 10);
-	/* strtoull(3) also accepts "-1" and " 1". */
-	if (text[0] >= '0' && text[0] <= '9' && !*end && !errno)
+	if (decimal_take(&end, id) && !*end)
 		return true;
 	warn_user("--session-id is '%s'; it must be a number from 0 to 18446744073709551615", text);
 	return false;

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decimal.h"
+
 /* Closes all descriptors except fd, also those that this command was started with. */
 static bool close_others(int fd)
 {
@@ -20,10 +22,12 @@ static bool close_others(int fd)
 	if (!directory)
 		return false;
 	while ((entry = readdir(directory))) {
-		int other = atoi(entry->d_name);
+		const char *name = entry->d_name;
+		uint64_t other;
 
-		if (entry->d_name[0] != '.' && other != fd && other != dirfd(directory))
-			close(other);
+		if (decimal_take(&name, &other) && (int)other != fd &&
+		    (int)other != dirfd(directory))
+			close((int)other);
 	}
 	closedir(directory);
 	return true;

@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "decimal.h"
+
 #define START_FIELD 22
 #define NS_PER_S INT64_C(1000000000)
 
@@ -41,10 +43,17 @@ static bool read_text(int directory, const char *name, char *text, size_t size)
 /* Takes a decimal number and returns what follows it; NULL: there is none. */
 static const char *take_number(const char *at, int64_t *number)
 {
-	char *end;
+	uint64_t value;
+	bool negative;
 
-	*number = strtoll(at, &end, 10);
-	return end == at ? NULL : end;
+	while (*at == ' ' || *at == '\t')
+		at++;
+	negative = *at == '-';
+	at += negative;
+	if (!decimal_take(&at, &value) || value > INT64_MAX)
+		return NULL;
+	*number = negative ? -(int64_t)value : (int64_t)value;
+	return at;
 }
 
 bool proc_parse_start(const char *stat, size_t size, uint64_t *ticks)

@@ -19,6 +19,9 @@
 /* A version in the form of agentsh_ebpf_capabilities.kernel_version. */
 #define AGENTSH_KERNEL(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor) << 8)
 
+/* Returns the version in a release such as "6.1.0-13-amd64"; 0 if it has none. */
+uint32_t agentsh_parse_kernel_version(const char *release);
+
 /* Returns the running kernel's version; 0 if its release cannot be parsed. release may be NULL. */
 uint32_t agentsh_kernel_version(char *release, size_t size);
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/result.h"
+#include "base/system.h"
 #include "tracer/options.h"
 #include "ring/slots.h"
 #include "tracer/tracer.h"
@@ -287,6 +288,39 @@ START_TEST(delivered_by_generation)
 }
 END_TEST
 
+/* ---- system.c ----------------------------------------------------------- */
+
+START_TEST(kernel_releases)
+{
+	static const struct {
+		const char *release;
+		uint32_t version;
+	} cases[] = {
+		{"6.1.0-13-amd64", 0x060100},
+		{"5.10.209", 0x050ad1},
+		{"5.10", 0x050a00},
+		{"6.12-rc1", 0x060c00},
+		{"7.2.", 0x070200},
+		{"4.19.300-generic", 0x0413ff},
+		{"5.4.99999999999999999999", 0x0504ff},
+		{"6.8.x", 0x060800},
+		{"", 0},
+		{"6", 0},
+		{"6.", 0},
+		{"6.x", 0},
+		{".6.1", 0},
+		{"?", 0},
+		{"v6.1", 0},
+		{"6-1", 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ck_assert_msg(agentsh_parse_kernel_version(cases[i].release) == cases[i].version,
+			      "%s: %06x", cases[i].release,
+			      agentsh_parse_kernel_version(cases[i].release));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("internal");
@@ -303,5 +337,6 @@ int main(void)
 	tcase_add_test(tcase, largest);
 	tcase_add_test(tcase, wake_without_end);
 	tcase_add_test(tcase, delivered_by_generation);
+	tcase_add_test(tcase, kernel_releases);
 	return unit_main(suite);
 }
