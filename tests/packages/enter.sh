@@ -29,7 +29,8 @@ fi
 mount -t tmpfs -o mode=0755 agentsh-root "$work"
 mkdir "$work/upper" "$work/work" "$work/root"
 root=$work/root
-mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work" agentsh-root "$root"
+# xino: stat(2) shows the device of the root for all files, as without an overlay.
+mount -t overlay -o "lowerdir=$lower,upperdir=$work/upper,workdir=$work/work,xino=on" agentsh-root "$root"
 mapfile -t cgroups < <(findmnt -rno TARGET -t cgroup2)
 for directory in /proc /sys /dev "${cgroups[@]}" "${directories[@]}"; do
 	mkdir -p "$root$directory"
