@@ -30,26 +30,33 @@ endfunction()
 find_package(Threads REQUIRED)
 agentsh_check_link(AGENTSH_LIBBPF_ALONE -lbpf)
 
-# libelf needs zstd if it was built with it. Its .pc file does not always say so.
+# libelf needs zstd if it was built with it. Its .pc file does not always say so, but it has the
+# last word if neither link can be tried because libc.a or another archive is absent.
 set(AGENTSH_STATIC_LIBS elf z)
+set(needs_zstd OFF)
 agentsh_check_link(AGENTSH_LINKS_STATIC -static -lbpf -lelf -lz ${CMAKE_THREAD_LIBS_INIT})
 if(NOT AGENTSH_LINKS_STATIC)
   agentsh_check_link(AGENTSH_LINKS_STATIC_ZSTD -static -lbpf -lelf -lz -lzstd
     ${CMAKE_THREAD_LIBS_INIT})
-  # Without all the archives nothing can be tried.
   if(AGENTSH_LINKS_STATIC_ZSTD OR "zstd" IN_LIST LIBBPF_STATIC_LIBRARIES)
-    list(APPEND AGENTSH_STATIC_LIBS zstd)
+    set(needs_zstd ON)
+  elseif(NOT AGENTSH_LIBBPF_ALONE)
+    agentsh_check_link(AGENTSH_LINKS_ARCHIVES -lbpf -lelf -lz)
+    if(NOT AGENTSH_LINKS_ARCHIVES)
+      set(needs_zstd ON)
+    endif()
   endif()
 endif()
 
 # These are names, not paths of files, so that -static takes the archives. A shared libbpf brings
 # its own libraries along; the others are for -static, and leave no trace in a program without it.
 list(TRANSFORM AGENTSH_STATIC_LIBS PREPEND -l OUTPUT_VARIABLE libs)
-# A program without -static links where the development files of zstd are absent.
-if("zstd" IN_LIST AGENTSH_STATIC_LIBS)
-  find_library(AGENTSH_EBPF_ZSTD zstd)
-  if(NOT AGENTSH_EBPF_ZSTD)
-    list(REMOVE_ITEM libs -lzstd)
+if(needs_zstd)
+  list(APPEND AGENTSH_STATIC_LIBS zstd)
+  # A program without -static links where the development files of zstd are absent.
+  agentsh_check_link(AGENTSH_LINKS_ZSTD -lbpf ${libs} -lzstd)
+  if(AGENTSH_LINKS_ZSTD)
+    list(APPEND libs -lzstd)
   endif()
 endif()
 list(JOIN libs "," libs)

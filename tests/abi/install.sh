@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the library and uses it as hosts do: with pkg-config, the program in the
-# README, C and C++, shared and static linking, a CMake package and ctypes. Then moves the
+# README, C and C++, shared, static and fully static linking, a CMake package and ctypes. Then moves the
 # installed tree and repeats that.
 # Usage: install.sh SOURCE-DIRECTORY BUILD-DIRECTORY CC CXX
 set -euo pipefail
@@ -42,7 +42,7 @@ only() {
 # would kill ldd with SIGPIPE)
 loads() {
 	local libraries
-	libraries=$(ldd "$1")
+	libraries=$(ldd "$1" 2>&1 || true) # a static program makes ldd fail
 	[[ $libraries = *"$2"* ]]
 }
 
@@ -67,7 +67,7 @@ check_words() {
 
 # use_tree TREE: uses an installed tree in all supported ways
 use_tree() {
-	local tree=$1 pc lib run flags static_flags
+	local tree=$1 pc lib run flags static_flags fully_static_flags flags_of_both
 	pc=$(only "$tree" agentsh-ebpf.pc)
 	lib=$(dirname "$(only "$tree" libagentsh-ebpf.a)")
 	export PKG_CONFIG_PATH
@@ -76,10 +76,19 @@ use_tree() {
 	expect "$version" pkg-config --modversion agentsh-ebpf
 	check_words "$tree" pkg-config --cflags --libs agentsh-ebpf
 	check_words "$tree" pkg-config --static --cflags --libs agentsh-ebpf
+	expect "$version" pkg-config --modversion agentsh-ebpf-static
+	check_words "$tree" pkg-config --cflags --libs agentsh-ebpf-static
+	check_words "$tree" pkg-config --static --cflags --libs agentsh-ebpf-static
 	read -r -a flags <<<"$(pkg-config --cflags --libs agentsh-ebpf)"
-	read -r -a static_flags <<<"$(pkg-config --static --cflags --libs agentsh-ebpf)"
-	# if both libraries exist, the linker prefers the shared one
-	static_flags=("${static_flags[@]/#-lagentsh-ebpf/-l:libagentsh-ebpf.a}")
+	# takes the archive, although the shared library lies beside it
+	read -r -a static_flags <<<"$(pkg-config --cflags --libs agentsh-ebpf-static)"
+	read -r -a fully_static_flags <<<"$(pkg-config --static --cflags --libs agentsh-ebpf-static)"
+
+	if [ "$archives" ]; then
+		local zstd=
+		[[ " ${fully_static_flags[*]} " != *' -lzstd '* ]] || zstd=1
+		[ "$zstd" = "$needs_zstd" ] || fail "-lzstd in agentsh-ebpf-static.pc: '$zstd', needed: '$needs_zstd'"
+	fi
 
 	rm -rf "$work/run"
 	mkdir "$work/run"
@@ -95,8 +104,29 @@ use_tree() {
 	"$CC" "${c[@]}" -o c-static "${static_flags[@]}"
 	"$CXX" "${cxx[@]}" -o cxx-static "${static_flags[@]}"
 	"$CC" minimal.c -o minimal-static "${static_flags[@]}"
+	# the README's program in other languages
+	local readme_c=(-x c -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror minimal.c -x none)
+	# C++ converts no void pointer by itself
+	sed 's/fprintf(ctx/fprintf((FILE *)ctx/' minimal.c >minimal.cc
+	local readme_cxx=(-std=c++11 minimal.cc)
+	"$CC" "${readme_c[@]}" -o minimal-c99 "${static_flags[@]}"
+	"$CXX" "${readme_cxx[@]}" -o minimal-cxx11 "${static_flags[@]}" 2>log || fail "C++11: $(cat log)"
+	local minimal=(minimal minimal-static minimal-c99 minimal-cxx11)
+	local fully_static=()
+	if [ "$archives" ]; then
+		"$CC" -static "${c[@]}" -o c-fully-static "${fully_static_flags[@]}"
+		"$CC" -static minimal.c -o minimal-fully-static "${fully_static_flags[@]}"
+		# the .pc file of the shared library works with -static as well
+		read -r -a flags_of_both <<<"$(pkg-config --static --cflags --libs agentsh-ebpf)"
+		"$CC" -static "${c[@]}" -o c-fully-static-2 "${flags_of_both[@]}"
+		fully_static=(c-fully-static c-fully-static-2)
+		minimal+=(minimal-fully-static)
+		for run in "${fully_static[@]}" minimal-fully-static; do
+			! readelf -lW "$run" | grep INTERP >/dev/null || fail "$run needs a dynamic linker"
+		done
+	fi
 
-	for run in c-static cxx-static; do
+	for run in c-static cxx-static "${fully_static[@]}"; do
 		expect "$version" "./$run"
 		! loads "./$run" 'libagentsh-ebpf' || fail "$run needs the shared library"
 	done
@@ -107,7 +137,7 @@ use_tree() {
 			fail "$run does not use libagentsh-ebpf.so.$soversion of $lib"
 	done
 	# without a cgroup, any user gets one line that says what is wrong
-	for run in minimal minimal-static; do
+	for run in "${minimal[@]}"; do
 		status=0
 		LD_LIBRARY_PATH=$lib "./$run" >out 2>err || status=$?
 		if [ $status -ne 1 ] || [ -s out ] || [ "$(wc -l <err)" -ne 1 ]; then
@@ -132,12 +162,16 @@ use_tree() {
 	for language in C CXX; do
 		if ! {
 			cmake -S "$here/consumer" -B "cmake-$language" -DCONSUMER_LANGUAGE=$language \
-				-DCMAKE_PREFIX_PATH="$tree" && cmake --build "cmake-$language"
+				-DCMAKE_PREFIX_PATH="$tree" -DCONSUMER_STATIC="${archives:-OFF}" &&
+				cmake --build "cmake-$language"
 		} >log 2>&1; then
 			fail "CMake, $language: $(cat log)"
 		fi
 		expect "$version" "./cmake-$language/with-agentsh-ebpf"
 		expect "$version" "./cmake-$language/with-agentsh-ebpf-static"
+		! loads "cmake-$language/with-agentsh-ebpf-static" 'libagentsh-ebpf' ||
+			fail "CMake, $language: agentsh-ebpf-static is the shared library"
+		[ -z "$archives" ] || expect "$version" "./cmake-$language/fully-static"
 	done
 	! cmake -S "$here/consumer" -B cmake-2 -DCONSUMER_WANTS=2.0 -DCMAKE_PREFIX_PATH="$tree" \
 		>log 2>&1 || fail "CMake finds version 2.0"
@@ -160,6 +194,22 @@ if [[ $scdoc = *-NOTFOUND ]]; then
 	echo "install.sh: manual pages are not checked, because scdoc is not installed"
 	scdoc=
 fi
+# A fully static program needs these archives; with zstd, if libelf was built with it.
+archives=ON
+needs_zstd=
+for library in libc.a libbpf.a libelf.a libz.a; do
+	file=$("$CC" -print-file-name=$library)
+	if [ "$file" = $library ]; then
+		echo "install.sh: left out: fully static programs: $library is not installed"
+		archives=
+	elif [ $library = libelf.a ] && nm -u "$file" 2>/dev/null | grep ' ZSTD_' >/dev/null; then
+		needs_zstd=1
+		if [ "$("$CC" -print-file-name=libzstd.a)" = libzstd.a ]; then
+			echo "install.sh: left out: fully static programs: libzstd.a is not installed"
+			archives=
+		fi
+	fi
+done
 version=$(sed -nE 's/^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
 	"$source/include/agentsh/ebpf.h" | paste -sd .)
 soversion=$(sed -nE 's/^set\(AGENTSH_EBPF_SOVERSION ([0-9]+)\)$/\1/p' "$source/cmake/AgentshVersion.cmake")
