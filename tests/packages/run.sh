@@ -2,14 +2,22 @@
 # Builds the source archive and the Debian packages in minimal systems of Debian, checks the packages
 # with lintian, and installs and uses them there. Also checks the RPM spec and the PKGBUILD.
 #
-# Usage: run.sh [SUITE...] (default: bookworm trixie)
+# Usage: run.sh [--quickstart] [SUITE...] (default: bookworm trixie)
+#   --quickstart  also runs examples/quickstart.sh in a minimal system of the last suite, which fetches
+#                 its build dependencies each time
 # BUILD_ROOT=DIR is the place of the builds (default: build/). The roots are kept in the cache: root.sh.
 # Exit status: 0 all passed, 77 this machine cannot make the roots, anything else a failure.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
+quickstart=
+if [ "${1:-}" = --quickstart ]; then
+	quickstart=quickstart
+	shift
+fi
 [ $# -gt 0 ] || set -- bookworm trixie
+first=$1
 
 skip() {
 	echo "tests/packages/run.sh: skipped: $*"
@@ -33,13 +41,17 @@ fail() {
 	exit 1
 }
 
+step() { # SUITE BEGIN TEXT
+	echo "$1: $3 ($((SECONDS - $2)) s)"
+}
+
 # suite SUITE: all steps in the roots of a suite of Debian
 suite() {
-	local dir=$root/$1 bare full begin=$SECONDS found
-	step() { echo "$1: $2 ($((SECONDS - begin)) s)"; }
-	bare=$("$here/root.sh" "$1" "${minimal[@]}") || return 1
-	full=$("$here/root.sh" "$1" "${minimal[@]}" -- "${more[@]}") || return 1
-	step "$1" "roots are ready"
+	local name=$1 dir=$root/$1 empty bare full begin=$SECONDS found package
+	empty=$("$here/root.sh" "$name")
+	bare=$("$here/root.sh" "$name" "${minimal[@]}")
+	full=$("$here/root.sh" "$name" "${minimal[@]}" -- "${more[@]}")
+	step "$name" "$begin" "roots are ready"
 	begin=$SECONDS
 
 	rm -rf "$dir"
@@ -48,20 +60,35 @@ suite() {
 	cp "$here/project/CMakeLists.txt" "$top/examples/minimal.c" "$top/tests/abi/consumer/consumer.c" \
 		"$dir/project"
 
-	found=$("$here/enter.sh" "$bare" "$dir" -- "$dir/build.sh" "$dir" "$version") || return 1
-	step "$1" "$found"
-	"$here/enter.sh" "$full" "$dir" -- "$dir/package.sh" "$dir" || return 1
-	step "$1" "packages are made and reproducible"
-	# The tag is about uploads to Debian.
-	found=$(lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs \
-		"$dir"/packages/*.deb 2>"$dir/lintian.log") || {
-		echo "$found"
-		cat "$dir/lintian.log"
+	found=$("$here/enter.sh" "$bare" "$dir" -- "$dir/build.sh" "$dir" "$version")
+	step "$name" "$begin" "$found"
+	"$here/enter.sh" "$full" "$dir" -- "$dir/package.sh" "$dir"
+	step "$name" "$begin" "two runs of cpack made the same packages"
+
+	# What apt would install beside the packages on a system that has nothing but apt
+	"$here/enter.sh" "$empty" "$dir" -- sh -c "apt-get --simulate install $dir/packages/*.deb" >"$dir/apt.log"
+	for package in libagentsh-ebpf1 libagentsh-ebpf-dev agentsh-ebpf-tools libbpf1 libbpf-dev libelf-dev zlib1g-dev; do
+		grep -q "^Inst $package " "$dir/apt.log" || fail "$name: apt would not install $package"
+	done
+	step "$name" "$begin" "apt finds all dependencies"
+
+	if [ "$name" = "$first" ]; then # the packages of all suites have the same files
+		# The tag is about uploads to Debian.
+		lintian --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "$dir"/packages/*.deb 2>&1 ||
+			fail "$name: lintian"
+		step "$name" "$begin" "lintian found no error and no warning"
+	fi
+	found=$("$here/enter.sh" "$full" "$dir" -- "$dir/use.sh" "$dir" "$version")
+	step "$name" "$begin" "$found"
+}
+
+quickstart() { # SUITE
+	local begin=$SECONDS
+	"$here/bare-root.sh" "$1" --quickstart >"$root/quickstart-$1.log" 2>&1 || {
+		cat "$root/quickstart-$1.log"
 		return 1
 	}
-	step "$1" "lintian finds no error and no warning"
-	found=$("$here/enter.sh" "$full" "$dir" -- "$dir/use.sh" "$dir" "$version") || return 1
-	step "$1" "$found"
+	step "$1" "$begin" "examples/quickstart.sh passed"
 }
 
 "$here/specs.sh" || fail "the RPM spec or the PKGBUILD"
@@ -80,7 +107,11 @@ for name; do
 	suite "$name" >"$root/$name.log" 2>&1 &
 	pids[$name]=$!
 done
-for name; do
+if [ -n "$quickstart" ]; then
+	quickstart "${*: -1}" >"$root/quickstart.log" 2>&1 &
+	pids[quickstart]=$!
+fi
+for name in "$@" $quickstart; do
 	wait "${pids[$name]}" || {
 		echo "tests/packages/run.sh: FAILED: $name"
 		failed=1
