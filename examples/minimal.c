@@ -9,7 +9,7 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
 {
 	char ip[INET6_ADDRSTRLEN];
 	inet_ntop(e->family, e->remote_addr, ip, sizeof(ip));
-	return fprintf(ctx, "process %u: %s port %u\n", e->tgid, ip, e->remote_port) < 0;
+	return fprintf((FILE *)ctx, "process %u: %s port %u\n", e->tgid, ip, e->remote_port) < 0;
 }
 
 int main(int argc, char **argv)

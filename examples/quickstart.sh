@@ -60,6 +60,7 @@ build
 trace=$dir/examples/agentsh-trace
 
 work=$(mktemp -d)
+: >"$work/ports" # exists before the background process opens it
 "$dir/examples/quickstart_server" >"$work/ports" &
 server=$!
 until grep -q udp "$work/ports"; do

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Makes the root directory of a minimal Debian system, with the packages given, from the mirror that
+# this machine uses, and prints its path. The directory is kept in the cache and must not be changed:
+# tests/packages/enter.sh runs a command in it and discards what the command writes.
+#
+# Usage: root.sh SUITE [PACKAGE... [-- PACKAGE...]...]
+# The packages after "--" are added to the root of the words before it, which is made first.
+# Nothing in the cache is fetched again: remove $AGENTSH_ROOTS_CACHE to get newer packages.
+set -euo pipefail
+
+suite=$1
+shift
+
+cache=${AGENTSH_ROOTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/agentsh-ebpf-roots}
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+lower=() packages=()
+for word; do
+	if [ "$word" = -- ]; then
+		lower+=(${lower[@]:+--} "${packages[@]}")
+		packages=()
+	else
+		packages+=("$word")
+	fi
+done
+
+target=$cache/$suite
+[ $# -eq 0 ] || target+=-$(printf '%s\n' "$@" | cksum | cut -d' ' -f1)
+if [ -d "$target" ]; then
+	echo "$target"
+	exit 0
+fi
+
+[ "$(id -u)" -eq 0 ] || {
+	echo "$0: needs root" >&2
+	exit 1
+}
+for needed in mmdebstrap apt-get; do
+	command -v "$needed" >/dev/null || {
+		echo "$0: needs $needed, so a machine with Debian's package tools" >&2
+		exit 1
+	}
+done
+[ -r "$keyring" ] || {
+	echo "$0: needs $keyring: install debian-archive-keyring" >&2
+	exit 1
+}
+
+base=
+[ $# -eq 0 ] || base=$("$0" "$suite" "${lower[@]}")
+
+# Another run may make the same root.
+mkdir -p "$cache"
+exec 9>"$cache/lock-$suite"
+flock 9
+if [ -d "$target" ]; then
+	echo "$target"
+	exit 0
+fi
+
+work=$(mktemp -d "$cache/new.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# The mirrors that this machine uses. apt knows the origin of a mirror only if it has an index of it;
+# without an index, all mirrors are tried, and the signature decides.
+mirrors() {
+	# shellcheck disable=SC2016 # apt's own variables
+	apt-get indextargets --format '$(IDENTIFIER) $(REPO_URI) $(ORIGIN) $(RELEASE)' |
+		awk '$1 == "Packages" && $3 ~ /^(Debian|\$\(ORIGIN\))$/ && $4 !~ /security/ { print $2 }' |
+		sort -u
+}
+
+# What this machine needs to reach its mirror is needed in the root, too.
+apt-config dump --no-empty --format '%f "%v";%n' Acquire::http Acquire::https Acquire::Retries \
+	Acquire::Check-Valid-Until Acquire::Check-Date >"$work/apt.conf"
+echo 'Acquire::Languages "none";' >>"$work/apt.conf"
+
+# bootstrap: a system of Debian's essential packages and apt, in $work/root
+bootstrap() {
+	local mirror
+	for mirror in $(mirrors); do
+		rm -rf "$work/root"
+		mmdebstrap --mode=root --variant=minbase --format=directory --keyring="$keyring" \
+			--aptopt="$work/apt.conf" --skip=cleanup/apt/lists --quiet \
+			"$suite" "$work/root" "deb [signed-by=$keyring] $mirror $suite main" >&2 && return 0
+	done
+	echo "$0: none of this machine's Debian mirrors has $suite" >&2
+	return 1
+}
+
+if [ -z "$base" ]; then
+	bootstrap
+else
+	cp -a "$base" "$work/root"
+	cp /etc/resolv.conf "$work/root/etc/resolv.conf"
+	DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 chroot "$work/root" \
+		apt-get -y -qq -o APT::Sandbox::User=root install --no-install-recommends \
+		"${packages[@]}" >"$work/log" 2>&1 || {
+		tail -n 40 "$work/log" >&2
+		exit 1
+	}
+	rm -f "$work/root"/var/cache/apt/archives/*.deb
+fi
+# rename only a complete one
+mv "$work/root" "$target"
+echo "$target"
