@@ -186,9 +186,12 @@ func (t *Tracer) Attach(cgroup *os.File, opts SessionOptions) (*Session, error) 
 		return nil, err
 	}
 	defer t.mu.RUnlock()
+	notOpen := func(err error) error {
+		return &Error{Op: "attach", Errno: syscall.EBADF, Step: StepCgroup, Message: "the cgroup's file: " + err.Error()}
+	}
 	conn, err := cgroup.SyscallConn()
 	if err != nil {
-		return nil, err
+		return nil, notOpen(err)
 	}
 	c := C.struct_agentsh_ebpf_session_options{
 		size:        C.sizeof_struct_agentsh_ebpf_session_options,
@@ -203,7 +206,7 @@ func (t *Tracer) Attach(cgroup *os.File, opts SessionOptions) (*Session, error) 
 		ret = C.agentsh_ebpf_session_attach(t.c, C.int(fd), &c, &s.c, &cerr)
 	})
 	if err != nil {
-		return nil, err
+		return nil, notOpen(err)
 	}
 	if ret != 0 {
 		return nil, toError("attach", ret, &cerr)
