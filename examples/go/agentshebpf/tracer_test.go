@@ -621,7 +621,10 @@ func TestCloseLeavesNothing(t *testing.T) {
 		cycle()
 	}
 	equal(t, "descriptors", entries(t, "/proc/self/fd"), descriptors)
-	equal(t, "goroutines", runtime.NumGoroutine(), goroutines)
+	// Goroutines of earlier tests may have ended meanwhile.
+	if now := runtime.NumGoroutine(); now > goroutines {
+		t.Errorf("%d goroutines instead of %d", now, goroutines)
+	}
 }
 
 // The tracer's own descriptor is not the one that the poller closes, and is not inherited.
