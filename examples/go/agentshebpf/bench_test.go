@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo
+
+package agentshebpf
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/canyonroad/libagentsh-ebpf/examples/go/agentshebpf/internal/clib"
+)
+
+// Read in batches of 256: ns/event is the whole cost; cgo-ns/event is what Go adds to
+// the same read in C.
+func BenchmarkRead256(b *testing.B) {
+	tracer := openSynthetic(b, Options{RingQuota: 100})
+	session := attachSynthetic(b, tracer, 1)
+	events := make([]Event, batch)
+	var spent time.Duration
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		b.StopTimer()
+		injectN(b, session, batch)
+		b.StartTimer()
+		start := time.Now()
+		n, err := tracer.Read(context.Background(), events)
+		spent += time.Since(start)
+		if n != batch || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+	b.StopTimer()
+	perEvent := float64(spent.Nanoseconds()) / float64(b.N) / batch
+	b.ReportMetric(perEvent, "ns/event")
+	inC := clib.ReadNs(b.N, batch)
+	if inC == 0 {
+		b.Fatal("the C benchmark failed")
+	}
+	b.ReportMetric(perEvent-inC, "cgo-ns/event")
+}
+
+// An empty read is nothing but the cost of a call, which a batch shares.
+func BenchmarkTryReadEmpty(b *testing.B) {
+	tracer := openSynthetic(b, Options{})
+	events := make([]Event, batch)
+	b.ReportAllocs()
+	for range b.N {
+		if n, err := tracer.TryRead(events); n != 0 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func BenchmarkEvents(b *testing.B) {
+	tracer := openSynthetic(b, Options{RingQuota: 100})
+	session := attachSynthetic(b, tracer, 1)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; {
+		b.StopTimer()
+		injectN(b, session, batch)
+		b.StartTimer()
+		seen := 0
+		for event, err := range tracer.Events(context.Background()) {
+			if err != nil || event.Kind != KindConnect {
+				b.Fatal(event, err)
+			}
+			if seen++; seen == batch {
+				break
+			}
+		}
+		done += seen
+	}
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agentshebpf
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Kind says what an [Event] reports. A host must ignore kinds that it does not know.
+// agentsh_ebpf_events(7) describes them.
+type Kind uint32
+
+const (
+	// KindConnect means that connect(2) was called; its result is not known yet.
+	KindConnect Kind = 1
+	// KindUDPSend means that a datagram was sent to an explicit destination.
+	KindUDPSend Kind = 2
+	// KindConnected means that the TCP handshake is complete (HookLifecycle).
+	KindConnected Kind = 3
+	// KindConnectFailed means that a TCP attempt failed (HookLifecycle).
+	KindConnectFailed Kind = 4
+	// KindClosed means that a connection ended (HookLifecycle, HookAccept).
+	KindClosed Kind = 5
+	// KindAccepted means that a peer connected to a listening socket (HookAccept).
+	KindAccepted Kind = 6
+	// KindSessionBlind means that the session no longer sees everything; see [Session.Check].
+	KindSessionBlind Kind = 7
+	// KindFirstData means that a datagram socket sent its first packet (HookTraffic).
+	KindFirstData Kind = 8
+	// KindProgress tells what an open socket has sent and received so far (HookTraffic).
+	KindProgress Kind = 9
+	// KindUnannounced is a packet of a socket that had no event before (HookTraffic).
+	KindUnannounced Kind = 10
+)
+
+var kindNames = [...]string{
+	KindConnect:       "connect",
+	KindUDPSend:       "udp_send",
+	KindConnected:     "connected",
+	KindConnectFailed: "connect_failed",
+	KindClosed:        "closed",
+	KindAccepted:      "accepted",
+	KindSessionBlind:  "session_blind",
+	KindFirstData:     "first_data",
+	KindProgress:      "progress",
+	KindUnannounced:   "unannounced",
+}
+
+// String returns the name that the library has for the kind ("connect"), or Kind(N).
+func (k Kind) String() string { return nameOf(kindNames[:], uint32(k), "Kind") }
+
+// Flags are properties of an [Event].
+type Flags uint32
+
+const (
+	// FlagV4Mapped: the socket is AF_INET6, and the destination is an IPv4-mapped address.
+	FlagV4Mapped Flags = 1
+	// FlagUnattributed: the owner of the socket is unknown.
+	FlagUnattributed Flags = 2
+	// FlagNoError: Event.Errno could not be read, because BTF or CAP_PERFMON is missing.
+	FlagNoError Flags = 4
+	// FlagInbound: the peer opened the connection, or sent the first packet.
+	FlagInbound Flags = 8
+	// FlagLocalClosed: this side sent the first FIN.
+	FlagLocalClosed Flags = 16
+	// FlagRemoteClosed: the peer sent the first FIN.
+	FlagRemoteClosed Flags = 32
+	// FlagSourceRouted: RemoteAddr is the first hop of a source route.
+	FlagSourceRouted Flags = 64
+	// FlagUnspecified: the process named 0.0.0.0 or ::, which mean this machine.
+	FlagUnspecified Flags = 128
+	// FlagUntracked: the table of sockets had no room, so later events may be missing.
+	FlagUntracked Flags = 256
+)
+
+var flagNames = [...]string{"v4_mapped", "unattributed", "no_error", "inbound", "local_closed",
+	"remote_closed", "source_routed", "unspecified", "untracked"}
+
+// String returns the names of the flags, separated by commas; "" for no flag.
+func (f Flags) String() string { return bitNames(flagNames[:], uint64(f)) }
+
+// Mode is [Options].Mode.
+type Mode uint32
+
+const (
+	// ModeAuto traces and leaves out hooks that this kernel or this library lacks.
+	ModeAuto Mode = 0
+	// ModeDisabled makes [Open] fail with syscall.ECANCELED.
+	ModeDisabled Mode = 1
+	// ModeRequired is as ModeAuto, but all bits of Options.Hooks are required.
+	ModeRequired Mode = 2
+	// ModeSynthetic does not use the kernel: the only events are those of [Session.Inject].
+	// It needs no privilege. A session can be attached to any open file.
+	ModeSynthetic Mode = 3
+)
+
+var modeNames = [...]string{"auto", "off", "required", "synthetic"}
+
+// String returns the name of the mode as in the variable AGENTSH_EBPF: "auto", "off", "required";
+// and "synthetic".
+func (m Mode) String() string { return nameOf(modeNames[:], uint32(m), "Mode") }
+
+// Hooks is a set of hooks: what a tracer reports.
+type Hooks uint32
+
+const (
+	// HookConnect reports connect(2).
+	HookConnect Hooks = 1
+	// HookUDP reports sendto(2) and related calls.
+	HookUDP Hooks = 2
+	// HookLifecycle reports the outcome of each connection; it requires HookConnect.
+	HookLifecycle Hooks = 4
+	// HookAccept reports inbound TCP connections and their end.
+	HookAccept Hooks = 8
+	// HookTraffic reports what sockets send and receive; it requires HookLifecycle.
+	HookTraffic Hooks = 16
+)
+
+var hookNames = [...]string{"connect", "udp", "lifecycle", "accept", "traffic"}
+
+// String returns the names of the hooks, separated by commas; "" for no hook.
+func (h Hooks) String() string { return bitNames(hookNames[:], uint64(h)) }
+
+// OpenFlags are [Options].Flags.
+type OpenFlags uint32
+
+const (
+	// OpenUDPNoDedup reports every datagram, instead of one per pair of socket and destination.
+	OpenUDPNoDedup OpenFlags = 1
+	// OpenNoModeration wakes the reader for every record that arrives while it is idle.
+	OpenNoModeration OpenFlags = 2
+)
+
+// AttachFlags are [SessionOptions].Flags.
+type AttachFlags uint32
+
+// AttachDisplace attaches even if a program of somebody else then no longer runs for the cgroup.
+const AttachDisplace AttachFlags = 1
+
+// LogLevel is the first argument of [Options].OnLog.
+type LogLevel int
+
+const (
+	LogWarn  LogLevel = 0
+	LogInfo  LogLevel = 1
+	LogDebug LogLevel = 2
+)
+
+var logNames = [...]string{"warn", "info", "debug"}
+
+// String returns "warn", "info" or "debug".
+func (l LogLevel) String() string { return nameOf(logNames[:], uint32(l), "LogLevel") }
+
+// Step is the step that failed ([Error].Step). It is an error, so that
+// errors.Is(err, StepCgroup) works.
+type Step uint32
+
+const (
+	StepNone        Step = 0
+	StepOptions     Step = 1  // checking an argument or an option
+	StepMemory      Step = 2  // allocating memory
+	StepObjectOpen  Step = 3  // parsing the built-in eBPF programs
+	StepObjectLoad  Step = 4  // creating maps and loading programs
+	StepRingMap     Step = 5  // mapping the ring buffer
+	StepCountersMap Step = 6  // mapping the counters
+	StepEventFD     Step = 7  // creating the descriptors
+	StepCgroup      Step = 8  // checking the descriptor of the cgroup
+	StepSessionSlot Step = 9  // finding a free slot for the session
+	StepLink        Step = 10 // attaching a program to the cgroup
+	StepStorage     Step = 11 // writing the session state
+)
+
+var stepNames = [...]string{"none", "options", "memory", "object_open", "object_load", "ring_map",
+	"counters_map", "event_fd", "cgroup", "session_slot", "link", "storage"}
+
+// String returns the name that the library has for the step ("link"), or Step(N).
+func (s Step) String() string { return nameOf(stepNames[:], uint32(s), "Step") }
+
+// Error makes a Step a target of errors.Is.
+func (s Step) Error() string { return "agentshebpf: step " + s.String() }
+
+// Protocol is a value of SO_PROTOCOL, such as IPPROTO_TCP.
+type Protocol uint16
+
+const (
+	ProtocolICMP    Protocol = 1
+	ProtocolTCP     Protocol = 6
+	ProtocolUDP     Protocol = 17
+	ProtocolDCCP    Protocol = 33
+	ProtocolICMPv6  Protocol = 58
+	ProtocolSCTP    Protocol = 132
+	ProtocolUDPLite Protocol = 136
+	ProtocolMPTCP   Protocol = 262
+)
+
+// String returns the name that the library has for the protocol ("tcp"), or Protocol(N).
+func (p Protocol) String() string {
+	switch p {
+	case ProtocolICMP:
+		return "icmp"
+	case ProtocolTCP:
+		return "tcp"
+	case ProtocolUDP:
+		return "udp"
+	case ProtocolDCCP:
+		return "dccp"
+	case ProtocolICMPv6:
+		return "icmpv6"
+	case ProtocolSCTP:
+		return "sctp"
+	case ProtocolUDPLite:
+		return "udplite"
+	case ProtocolMPTCP:
+		return "mptcp"
+	}
+	return "Protocol(" + strconv.FormatUint(uint64(p), 10) + ")"
+}
+
+// Families of [Event].Family: the values of AF_INET and AF_INET6 on Linux.
+const (
+	FamilyIPv4 uint16 = 2
+	FamilyIPv6 uint16 = 10
+)
+
+// Check is a check of [Probe], and the number of its bit in a [CheckSet].
+type Check uint32
+
+const (
+	CheckKernel        Check = 0
+	CheckBPF           Check = 1
+	CheckUserNS        Check = 2
+	CheckCapBPF        Check = 3
+	CheckCapNetAdmin   Check = 4
+	CheckCapPerfmon    Check = 5
+	CheckLockdown      Check = 6
+	CheckBTF           Check = 7
+	CheckCgroup2       Check = 8
+	CheckRingbuf       Check = 9
+	CheckArrayMmap     Check = 10
+	CheckCgroupStorage Check = 11
+	CheckCgroupLink    Check = 12
+	CheckMemlock       Check = 13
+	CheckNofile        Check = 14
+	CheckJIT           Check = 15
+	CheckConnect4      Check = 16
+	CheckConnect6      Check = 17
+	CheckSendmsg4      Check = 18
+	CheckSendmsg6      Check = 19
+	CheckSockOps       Check = 20
+	CheckSockRelease   Check = 21
+	CheckBind4         Check = 22
+	CheckBind6         Check = 23
+	CheckInetIngress   Check = 24
+	CheckInetEgress    Check = 25
+)
+
+var checkNames = [...]string{"kernel", "bpf", "userns", "cap_bpf", "cap_net_admin", "cap_perfmon",
+	"lockdown", "btf", "cgroup2", "ringbuf", "array_mmap", "cgroup_storage", "cgroup_link",
+	"memlock", "nofile", "jit", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_ops",
+	"sock_release", "bind4", "bind6", "inet_ingress", "inet_egress"}
+
+// String returns the name that the library has for the check ("cap_bpf"), or Check(N).
+func (c Check) String() string { return nameOf(checkNames[:], uint32(c), "Check") }
+
+// Set returns the set that contains only c.
+func (c Check) Set() CheckSet { return 1 << c }
+
+// CheckSet is a set of checks, or of programs in [SessionCheck].
+type CheckSet uint64
+
+// Has reports whether s contains c.
+func (s CheckSet) Has(c Check) bool { return s&c.Set() != 0 }
+
+// String returns the names of the checks, separated by commas; "" for an empty set.
+func (s CheckSet) String() string { return bitNames(checkNames[:], uint64(s)) }
+
+// Status is the result of one check.
+type Status uint32
+
+const (
+	StatusUnknown   Status = 0 // The check could not be made, or does not apply.
+	StatusAvailable Status = 1
+	StatusMissing   Status = 2 // The machine or the process lacks the feature or privilege.
+	StatusForbidden Status = 3 // The machine has the feature, but this process may not use it.
+	StatusSimulated Status = 4 // The check is treated as missing, as the caller asked.
+)
+
+var statusNames = [...]string{"unknown", "available", "missing", "forbidden", "simulated"}
+
+// String returns the name that the library has for the status ("available"), or Status(N).
+func (s Status) String() string { return nameOf(statusNames[:], uint32(s), "Status") }
+
+// CgroupMode tells which versions of cgroups are mounted.
+type CgroupMode uint32
+
+const (
+	CgroupNone   CgroupMode = 0 // No cgroup v2 is mounted.
+	CgroupPure   CgroupMode = 1 // Only cgroup v2 is mounted.
+	CgroupHybrid CgroupMode = 2 // Both cgroup v2 and v1 controllers are mounted.
+)
+
+var cgroupNames = [...]string{"none", "pure", "hybrid"}
+
+// String returns "none", "pure" or "hybrid".
+func (m CgroupMode) String() string { return nameOf(cgroupNames[:], uint32(m), "CgroupMode") }
+
+// Path is a path to the network, and the number of its bit in a [PathSet].
+type Path uint32
+
+const (
+	PathTCPConnect        Path = 0
+	PathTCPFastOpen       Path = 1
+	PathMPTCPConnect      Path = 2
+	PathUDPConnect        Path = 3
+	PathUDPSend           Path = 4
+	PathUDPSendConnected  Path = 5
+	PathUDPLiteConnect    Path = 6
+	PathUDPLiteSend       Path = 7
+	PathPingConnect       Path = 8
+	PathPingSend          Path = 9
+	PathSCTP              Path = 10
+	PathRaw               Path = 11
+	PathPacket            Path = 12
+	PathIOUringConnect    Path = 13
+	PathIOUringSend       Path = 14
+	PathUnix              Path = 15
+	PathVsock             Path = 16
+	PathEarlierSocket     Path = 17
+	PathPassedSocket      Path = 18
+	PathLeftSocket        Path = 19
+	PathTCPOutcome        Path = 20
+	PathDatagramClose     Path = 21
+	PathTCPAccept         Path = 22
+	PathDCCP              Path = 23
+	PathL2TPIP            Path = 24
+	PathSMCConnect        Path = 25
+	PathRDS               Path = 26
+	PathXDP               Path = 27
+	PathRXRPC             Path = 28
+	PathOtherFamily       Path = 29
+	PathEarlierConnection Path = 30
+)
+
+var pathNames = [...]string{"tcp_connect", "tcp_fastopen", "mptcp_connect", "udp_connect",
+	"udp_send", "udp_send_connected", "udplite_connect", "udplite_send", "ping_connect",
+	"ping_send", "sctp", "raw", "packet", "io_uring_connect", "io_uring_send", "unix", "vsock",
+	"earlier_socket", "passed_socket", "left_socket", "tcp_outcome", "datagram_close",
+	"tcp_accept", "dccp", "l2tp_ip", "smc_connect", "rds", "xdp", "rxrpc", "other_family",
+	"earlier_connection"}
+
+// String returns the name that the library has for the path ("tcp_connect"), or Path(N).
+func (p Path) String() string { return nameOf(pathNames[:], uint32(p), "Path") }
+
+// Set returns the set that contains only p.
+func (p Path) Set() PathSet { return 1 << p }
+
+// PathSet is a set of paths.
+type PathSet uint64
+
+// Has reports whether s contains p.
+func (s PathSet) Has(p Path) bool { return s&p.Set() != 0 }
+
+// String returns the names of the paths, separated by commas; "" for an empty set.
+func (s PathSet) String() string { return bitNames(pathNames[:], uint64(s)) }
+
+func nameOf(names []string, value uint32, typ string) string {
+	if uint64(value) < uint64(len(names)) && names[value] != "" {
+		return names[value]
+	}
+	return typ + "(" + strconv.FormatUint(uint64(value), 10) + ")"
+}
+
+func bitNames(names []string, bits uint64) string {
+	var list []string
+	for i, name := range names {
+		if bits&(1<<i) != 0 {
+			list = append(list, name)
+			bits &^= 1 << i
+		}
+	}
+	if bits != 0 {
+		list = append(list, "0x"+strconv.FormatUint(bits, 16))
+	}
+	return strings.Join(list, ",")
+}

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux && cgo && !agentshebpf_static
+
+package clib
+
+// #cgo pkg-config: agentsh-ebpf
+import "C"

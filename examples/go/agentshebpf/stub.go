@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux || !cgo
+
+package agentshebpf
+
+import (
+	"context"
+	"iter"
+	"os"
+	"time"
+)
+
+// Tracer is a set of loaded eBPF programs and one ring buffer.
+type Tracer struct{}
+
+// Session is one attached cgroup, including its descendants.
+type Session struct{}
+
+// Open returns ErrUnsupported in this build.
+func Open(opts Options) (*Tracer, error) { return nil, ErrUnsupported }
+
+// Close returns ErrUnsupported in this build.
+func (t *Tracer) Close() error { return ErrUnsupported }
+
+// Hooks returns 0 in this build.
+func (t *Tracer) Hooks() Hooks { return 0 }
+
+// Attach returns ErrUnsupported in this build.
+func (t *Tracer) Attach(cgroup *os.File, opts SessionOptions) (*Session, error) {
+	return nil, ErrUnsupported
+}
+
+// Read returns ErrUnsupported in this build.
+func (t *Tracer) Read(ctx context.Context, events []Event) (int, error) { return 0, ErrUnsupported }
+
+// TryRead returns ErrUnsupported in this build.
+func (t *Tracer) TryRead(events []Event) (int, error) { return 0, ErrUnsupported }
+
+// Events yields ErrUnsupported in this build.
+func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) { yield(Event{}, ErrUnsupported) }
+}
+
+// Wake returns ErrUnsupported in this build.
+func (t *Tracer) Wake() error { return ErrUnsupported }
+
+// Stats returns ErrUnsupported in this build.
+func (t *Tracer) Stats() (Stats, error) { return Stats{}, ErrUnsupported }
+
+// Coverage returns ErrUnsupported in this build.
+func (t *Tracer) Coverage() (Coverage, error) { return Coverage{}, ErrUnsupported }
+
+// ID returns 0 in this build.
+func (s *Session) ID() uint64 { return 0 }
+
+// Detach returns ErrUnsupported in this build.
+func (s *Session) Detach() error { return ErrUnsupported }
+
+// Stats returns ErrUnsupported in this build.
+func (s *Session) Stats() (Stats, error) { return Stats{}, ErrUnsupported }
+
+// Check returns ErrUnsupported in this build.
+func (s *Session) Check() (SessionCheck, error) { return SessionCheck{}, ErrUnsupported }
+
+// Inject returns ErrUnsupported in this build.
+func (s *Session) Inject(event *Event) error { return ErrUnsupported }
+
+// Probe returns ErrUnsupported in this build.
+func Probe(simulateMissing CheckSet) (Capabilities, error) { return Capabilities{}, ErrUnsupported }
+
+// ParseChecks returns ErrUnsupported in this build.
+func ParseChecks(names string) (CheckSet, error) { return 0, ErrUnsupported }
+
+// CgroupPath returns ErrUnsupported in this build.
+func CgroupPath() (string, error) { return "", ErrUnsupported }
+
+// ModeFromEnv returns ErrUnsupported in this build.
+func ModeFromEnv(mode Mode, simulateMissing CheckSet) (Mode, CheckSet, error) {
+	return mode, simulateMissing, ErrUnsupported
+}
+
+// HooksBuilt returns 0 in this build.
+func HooksBuilt() Hooks { return 0 }
+
+// Version returns "" in this build.
+func Version() string { return "" }
+
+// Note returns "" in this build.
+func (p Path) Note() string { return "" }
+
+func realtime(timestampNs uint64) time.Time { return time.Time{} }

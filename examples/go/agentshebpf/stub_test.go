@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux || !cgo
+
+package agentshebpf
+
+import (
+	"context"
+	"errors"
+	"testing"
+)
+
+func TestStub(t *testing.T) {
+	tracer, err := Open(Options{})
+	if tracer != nil || !errors.Is(err, ErrUnsupported) {
+		t.Fatalf("Open returns %v, %v", tracer, err)
+	}
+	events := make([]Event, 1)
+	session := new(Session)
+	tracer = new(Tracer)
+	calls := map[string]func() error{
+		"Close":       func() error { return tracer.Close() },
+		"Attach":      func() error { _, err := tracer.Attach(nil, SessionOptions{}); return err },
+		"Read":        func() error { _, err := tracer.Read(context.Background(), events); return err },
+		"TryRead":     func() error { _, err := tracer.TryRead(events); return err },
+		"Wake":        func() error { return tracer.Wake() },
+		"Stats":       func() error { _, err := tracer.Stats(); return err },
+		"Coverage":    func() error { _, err := tracer.Coverage(); return err },
+		"Detach":      func() error { return session.Detach() },
+		"SessionStat": func() error { _, err := session.Stats(); return err },
+		"Check":       func() error { _, err := session.Check(); return err },
+		"Inject":      func() error { return session.Inject(&events[0]) },
+		"Probe":       func() error { _, err := Probe(0); return err },
+		"ParseChecks": func() error { _, err := ParseChecks("btf"); return err },
+		"CgroupPath":  func() error { _, err := CgroupPath(); return err },
+		"ModeFromEnv": func() error { _, _, err := ModeFromEnv(ModeAuto, 0); return err },
+		"Events": func() error {
+			for _, err := range tracer.Events(context.Background()) {
+				return err
+			}
+			return nil
+		},
+	}
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s returns %v", name, err)
+		}
+	}
+}
