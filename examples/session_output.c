@@ -74,8 +74,8 @@ void write_event(const struct agentsh_ebpf_event *event)
 	fprintf(stderr,
 		",\"pid\":%u,\"remote\":\"%s%s%s:%u\",\"ip\":\"%s\",\"port\":%u,"
 		"\"protocol\":\"%s\",\"policy\":%s,\"lost\":%llu}\n",
-		event->tgid, open, ip, close, event->remote_port, ip, event->remote_port,
-		agentsh_ebpf_protocol_name(event->protocol), policy(event),
+		event->ns_tgid ? event->ns_tgid : event->tgid, open, ip, close, event->remote_port,
+		ip, event->remote_port, agentsh_ebpf_protocol_name(event->protocol), policy(event),
 		(unsigned long long)event->session_lost);
 }
 

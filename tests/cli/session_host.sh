@@ -5,7 +5,7 @@
 # Usage: session_host.sh SESSION_HOST; exit status 77: skipped, not root.
 set -euo pipefail
 
-program=$1
+program=$(realpath "$1")
 # shellcheck source=tests/cli/fixture.sh
 . "$(dirname "${BASH_SOURCE[0]}")/fixture.sh"
 start_checks
@@ -150,5 +150,8 @@ begin "without a cgroup v2 the command does not run"
 expect 125 unshare -m sh -c 'mount -t tmpfs none "$0" && exec "$@"' "$root" "$program" echo ran
 says "No such device"
 silent "$work/out"
+
+begin "the commands of the guide"
+check commands "$(dirname "$program")"
 
 finish

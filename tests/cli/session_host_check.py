@@ -10,14 +10,20 @@ counters METRICS FILE MADE          the counters add up to MADE, and to the line
 lossy METRICS FILE MADE             as counters; and events are lost
 host_counters METRICS UNAVAILABLE ATTACH_FAILED
 library_counter METRICS NAME VALUE
+commands DIRECTORY                  the commands in docs/INTEGRATION.md do what the guide says
 """
 import datetime
 import json
+import os
 import re
 import socket
+import subprocess
 import sys
 import time
 
+import integration
+
+GUIDE = integration.Guide(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 PORT = 9
 TARGETS = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 
@@ -55,7 +61,10 @@ def lines(file, calls, datagrams, root):
            events)
     expect([e["ip"] for e in sends] == ["127.0.0.2"] * min(datagrams, 1), sends)
     expect(len(connects) + len(sends) == len(events), events)
+    shapes = integration.json_examples(GUIDE)
+    expect(set(attached) == set(shapes["ebpf_attached"]), attached)
     for e in events:
+        expect(set(e) == set(shapes["net_connect"]), e)
         expect(e["session_id"] == attached["session_id"], e)
         expect(e["port"] == PORT and e["lost"] == 0 and e["pid"] > 0, e)
         expect(e["protocol"] == ("tcp" if e["type"] == "net_connect" else "udp"), e)
@@ -101,6 +110,7 @@ def counters(metrics, file, made):
         expect(delivered == len(events), prefix, delivered, "events,", len(events), "lines")
         expect(delivered + lost + deduplicated == int(made), found)
         expect(found[f"{prefix}_lost_quota_total"] <= lost, found)
+    expect(set(found) == integration.names_of_session_host(GUIDE), found)
     expect(found["agentsh_ebpf_sessions"] == 0, found)
     expect(found["agentsh_ebpf_malformed_total"] == 0, found)
 
@@ -124,6 +134,18 @@ def host_counters(metrics, unavailable, attach_failed):
 def library_counter(metrics, name, value):
     found = samples(metrics)
     expect(found[name] == int(value), found)
+
+
+def commands(directory):
+    path = directory + os.pathsep + os.environ["PATH"]
+    results = []
+    for words in integration.shell_commands(GUIDE):
+        run = subprocess.run(["env", *words], env=dict(os.environ, PATH=path), capture_output=True,
+                             text=True, check=False)
+        types = re.findall(r'^{"type":"(\w+)"', run.stderr, re.M)
+        results.append((run.returncode, types, "https_proxy=http://127.0.0.1:3128" in run.stdout))
+    expect(results == [(0, ["ebpf_unavailable"], True), (125, ["ebpf_unavailable"], False),
+                       (125, ["ebpf_unavailable"], False), (0, ["ebpf_attached"], False)], results)
 
 
 if __name__ == "__main__":
