@@ -81,35 +81,41 @@ void write_event(const struct agentsh_ebpf_event *event)
 
 /* ---- Metrics ------------------------------------------------------------------ */
 
-#define COUNTER(member)                                                                            \
+#define COUNTER(member, help)                                                                      \
 	{                                                                                          \
-#member, offsetof(struct agentsh_ebpf_stats, member)                               \
+#member, help, offsetof(struct agentsh_ebpf_stats, member)                         \
 	}
 static const struct counter {
-	const char *name;
+	const char *name, *help;
 	size_t offset;
 } counters[] = {
-	COUNTER(delivered),
-	COUNTER(lost),
-	COUNTER(lost_quota),
-	COUNTER(deduplicated),
-	COUNTER(untracked),
+	COUNTER(delivered, "Events delivered to the host."),
+	COUNTER(lost, "Events that did not fit into the ring or the quota."),
+	COUNTER(lost_quota, "Lost events that exceeded the quota of a session."),
+	COUNTER(deduplicated, "Datagrams to known destinations, without an event."),
+	COUNTER(untracked, "How often a socket found no room in the table of sockets."),
 	/* always 0 for a session: */
-	COUNTER(attach_failures),
-	COUNTER(malformed),
+	COUNTER(attach_failures, "Failed calls to attach."),
+	COUNTER(malformed, "Records that could not be decoded."),
 };
 enum { OF_SESSION = 5, OF_TRACER = 7 };
+
+static void print_head(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
 
 static void print(FILE *out, const char *prefix, const char *labels,
 		  const struct agentsh_ebpf_stats *stats, size_t n)
 {
+	char name[64];
 	uint64_t value;
 
 	for (size_t i = 0; i < n; i++) {
 		memcpy(&value, (const char *)stats + counters[i].offset, sizeof(value));
-		fprintf(out, "# TYPE %s_%s_total counter\n%s_%s_total%s %llu\n", prefix,
-			counters[i].name, prefix, counters[i].name, labels,
-			(unsigned long long)value);
+		snprintf(name, sizeof(name), "%s_%s_total", prefix, counters[i].name);
+		print_head(out, name, "counter", counters[i].help);
+		fprintf(out, "%s%s %llu\n", name, labels, (unsigned long long)value);
 	}
 }
 
@@ -120,13 +126,13 @@ void write_counters(FILE *out, const struct host_counters *host,
 	struct agentsh_ebpf_stats stats = {.size = sizeof(stats)};
 	char label[48];
 
-	fprintf(out, "# TYPE agentsh_net_ebpf_unavailable_total counter\n");
+	print_head(out, "agentsh_net_ebpf_unavailable_total", "counter", "Failed calls to open.");
 	fprintf(out, "agentsh_net_ebpf_unavailable_total %u\n", host->unavailable);
-	fprintf(out, "# TYPE agentsh_net_ebpf_attach_fail_total counter\n");
+	print_head(out, "agentsh_net_ebpf_attach_fail_total", "counter", "Commands not attached.");
 	fprintf(out, "agentsh_net_ebpf_attach_fail_total %u\n", host->attach_failed);
 	if (agentsh_ebpf_tracer_stats(tracer, &stats))
 		return;
-	fprintf(out, "# TYPE agentsh_ebpf_sessions gauge\n");
+	print_head(out, "agentsh_ebpf_sessions", "gauge", "Sessions attached now.");
 	fprintf(out, "agentsh_ebpf_sessions %u\n", stats.sessions);
 	print(out, "agentsh_ebpf", "", &stats, OF_TRACER);
 	snprintf(label, sizeof(label), "{session=\"%llu\"}", (unsigned long long)session_id);

@@ -151,6 +151,15 @@ expect 125 unshare -m sh -c 'mount -t tmpfs none "$0" && exec "$@"' "$root" "$pr
 says "No such device"
 silent "$work/out"
 
+begin "promtool accepts the counters and the alerts"
+if command -v promtool >/dev/null; then
+	expect 0 "${host[@]}" --metrics="$work/metrics.prom" true
+	expect 0 promtool check metrics <"$work/metrics.prom"
+	expect 0 promtool check rules "$here/../../examples/collect/alerts.yml"
+else
+	echo "promtool is not installed (package prometheus): only this test's own parser reads them"
+fi
+
 begin "the commands of the guide"
 check commands "$(dirname "$program")"
 

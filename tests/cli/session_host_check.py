@@ -81,12 +81,15 @@ def one(file, kind, member, text):
 
 
 def samples(file):
-    """The samples of a file in Prometheus' text format: each has a TYPE before it."""
-    types, found = {}, {}
+    """The samples of a file in Prometheus' text format: each has HELP and TYPE before it."""
+    helps, types, found = [], {}, {}
     with open(file) as f:
         text = f.read()
     expect(text.endswith("\n"), "the last line has no end")
     for line in text.splitlines():
+        if about := re.fullmatch(r"# HELP ([a-z_]+) [A-Z].*\.", line):
+            helps.append(about[1])
+            continue
         if kind := re.fullmatch(r"# TYPE ([a-z_]+) (counter|gauge)", line):
             expect(kind[1] not in types, line)
             types[kind[1]] = kind[2]
@@ -96,7 +99,7 @@ def samples(file):
         expect(types[sample[1]] == ("counter" if sample[1].endswith("_total") else "gauge"), line)
         expect(bool(sample[2]) == sample[1].startswith("agentsh_ebpf_session_"), line)
         found[sample[1]] = int(sample[3])
-    expect(set(types) == set(found), types)
+    expect(helps == list(types) == list(found), helps)
     return found
 
 
