@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What session_host.c tells others: JSON lines and counters. */
+#ifndef SESSION_OUTPUT_H
+#define SESSION_OUTPUT_H
+
+#include <stdio.h>
+
+#include <agentsh/ebpf.h>
+
+/* Counters of the host itself, which no call of the library returns. */
+struct host_counters {
+	unsigned unavailable;
+	unsigned attach_failed;
+};
+
+/* Writes a JSON line with one more member to stderr. The text is UTF-8. */
+void write_line(uint64_t session_id, const char *type, const char *member, const char *text);
+
+/* Writes the JSON line of an event to stderr. */
+void write_event(const struct agentsh_ebpf_event *event);
+
+/* Writes the counters in Prometheus' text format. Without a tracer, only those of the host. */
+void write_counters(FILE *out, const struct host_counters *host,
+		    const struct agentsh_ebpf_tracer *tracer, uint64_t session_id,
+		    const struct agentsh_ebpf_stats *of_session);
+
+/*
+ * Replaces a file for the textfile collector of node_exporter, which may read it at any time.
+ * With "" as path the counters go to stdout.
+ */
+void replace_counters(const char *path, const struct host_counters *host,
+		      const struct agentsh_ebpf_tracer *tracer, uint64_t session_id,
+		      const struct agentsh_ebpf_stats *of_session);
+
+#endif
