@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Checks the soname, the needed libraries and the hardening of the library.
+# Checks the soname, the needed libraries, the versions of glibc and the hardening of the library.
 # Usage: elf.sh LIBRARY SOVERSION [LIBBPF-IS-STATIC]
 set -euo pipefail
 
@@ -35,4 +35,12 @@ while read -r needed; do
 	*) complain "needs $needed" ;;
 	esac
 done < <(sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' <<<"$dynamic")
+
+# The functions that moved between the libraries of glibc have the version 2.34 on newer systems,
+# and nothing else is newer. A libbpf inside may need more.
+if [ "$static_libbpf" = OFF ]; then
+	while read -r version; do
+		[ "$(printf '%s\n' "$version" 2.34 | sort -V | tail -n 1)" = 2.34 ] || complain "needs GLIBC_$version"
+	done < <(readelf -W --version-info "$library" | sed -nE 's/.*Name: GLIBC_([0-9.]+) .*/\1/p' | sort -u)
+fi
 exit $failed

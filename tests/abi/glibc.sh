@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks that the libraries need nothing of the C library that glibc 2.31 lacks.
+# Checks that the static library and agentsh-trace need nothing of the C library that glibc 2.31
+# lacks.
 #
 # An archive refers to names without versions. A name is new if the version in which glibc
 # has it first is above 2.31. Functions that moved between the libraries of glibc in 2.33
@@ -7,19 +8,17 @@
 # its kin pass: before 2.33 they were in libc_nonshared.a, which every program links.
 # Functions that read numbers are refused under their old names as well, because the headers
 # of glibc 2.38 and later turn these into new names (__isoc23_strtoul).
-# A shared library refers to versions; those of the functions that moved are at most 2.34.
 #
-# Usage: glibc.sh CC ARCHIVE LIBRARY|- [OTHER-LIBRARY...]
-#   OTHER-LIBRARY: a shared library or archive that defines the other names
+# Usage: glibc.sh CC ARCHIVE PROGRAM|- [OTHER-LIBRARY...]
+#   OTHER-LIBRARY: a shared library or archive that defines the other names of ARCHIVE
 set -euo pipefail
 
 cc=$1
 archive=$2
-library=$3
+program=$3
 shift 3
 export LC_ALL=C
 oldest=2.31
-moved=2.34
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -36,7 +35,7 @@ above() {
 }
 
 undefined() {
-	nm -u "$1" | awk '$1 == "U" { print $2 }' | sort -u
+	nm -u "$1" | awk '$1 == "U" { sub(/@.*/, "", $2); print $2 }' | sort -u
 }
 
 # too_new FILE: prints the names that are too new
@@ -77,12 +76,9 @@ sort -u -o "$work/others" "$work/others"
 undefined "$archive" | comm -23 - "$work/others" | grep -v '^_GLOBAL_OFFSET_TABLE_$' >"$work/unknown" || true
 [ ! -s "$work/unknown" ] || complain "$archive needs unknown names: $(tr '\n' ' ' <"$work/unknown")"
 
-if [ "$library" != - ]; then
-	readelf -W --version-info "$library" | grep -oE 'Name: GLIBC_[0-9.]+' | sed 's/.*_//' | sort -uV >"$work/versions"
-	[ -s "$work/versions" ] || complain "$library names no version of glibc"
-	while read -r version; do
-		! above "$version" $moved || complain "$library needs GLIBC_$version"
-	done <"$work/versions"
+if [ "$program" != - ]; then
+	new=$(too_new "$program")
+	[ -z "$new" ] || complain "$program needs what glibc $oldest lacks: $new"
 fi
 
 # The checks must find a name that is too new.

@@ -194,22 +194,21 @@ if [[ $scdoc = *-NOTFOUND ]]; then
 	echo "install.sh: manual pages are not checked, because scdoc is not installed"
 	scdoc=
 fi
-# A fully static program needs these archives; with zstd, if libelf was built with it.
+# A fully static program needs these archives, and zstd if libelf was built with it. Some libelf.a
+# lack functions (elfutils 0.192), so no program with libbpf can be linked.
 archives=ON
 needs_zstd=
-for library in libc.a libbpf.a libelf.a libz.a; do
-	file=$("$CC" -print-file-name=$library)
-	if [ "$file" = $library ]; then
-		echo "install.sh: left out: fully static programs: $library is not installed"
-		archives=
-	elif [ $library = libelf.a ] && nm -u "$file" 2>/dev/null | grep ' ZSTD_' >/dev/null; then
-		needs_zstd=1
-		if [ "$("$CC" -print-file-name=libzstd.a)" = libzstd.a ]; then
-			echo "install.sh: left out: fully static programs: libzstd.a is not installed"
-			archives=
-		fi
-	fi
-done
+libelf=$("$CC" -print-file-name=libelf.a)
+if nm -u "$libelf" 2>/dev/null | grep ' ZSTD_' >/dev/null; then
+	needs_zstd=1
+fi
+echo 'int bpf_object__load(void *); int main(void) { return bpf_object__load(0); }' >"$work/libbpf.c"
+if ! "$CC" -w -static "$work/libbpf.c" -o "$work/libbpf" -lbpf -lelf -lz ${needs_zstd:+-lzstd} -lpthread \
+	2>"$work/log"; then
+	echo "install.sh: left out: fully static programs, because libbpf does not link with -static:" \
+		"$(grep -m 1 -E 'cannot find|undefined reference' "$work/log" || head -n 1 "$work/log")"
+	archives=
+fi
 version=$(sed -nE 's/^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
 	"$source/include/agentsh/ebpf.h" | paste -sd .)
 soversion=$(sed -nE 's/^set\(AGENTSH_EBPF_SOVERSION ([0-9]+)\)$/\1/p' "$source/cmake/AgentshVersion.cmake")
