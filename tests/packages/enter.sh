@@ -38,5 +38,12 @@ for directory in /proc /sys /dev "${cgroups[@]}" "${directories[@]}"; do
 done
 rm -f "$root/etc/resolv.conf"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+# Unlike chroot, this lets the command make user namespaces.
+cd "$root"
+mkdir .outside
+pivot_root . .outside
+umount --lazy /.outside
+rmdir /.outside
+cd /
+exec /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 	HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"

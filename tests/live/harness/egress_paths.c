@@ -30,7 +30,9 @@ struct live_cgroup egress_cgroup;
 #define DCCP 6, 33 /* SOCK_DCCP, IPPROTO_DCCP */
 #define PROTOCOL_L2TP 115
 #define L2TP SOCK_DGRAM, PROTOCOL_L2TP
+#ifndef IPPROTO_SMC /* linux/smc.h; netinet/in.h of glibc 2.41 */
 #define IPPROTO_SMC 256
+#endif
 #ifndef AF_SMC
 #define AF_SMC 43
 #endif
