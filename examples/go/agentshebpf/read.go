@@ -65,7 +65,10 @@ func (t *Tracer) openFile() error {
 // and ErrClosed if the tracer is closed meanwhile. Events that were not read remain for the next
 // call.
 func (t *Tracer) Read(ctx context.Context, events []Event) (int, error) {
-	if err := t.startReading(events); err != nil {
+	if len(events) == 0 {
+		return 0, &Error{Op: "read", Errno: syscall.ERANGE}
+	}
+	if err := t.startReading(); err != nil {
 		return 0, err
 	}
 	defer t.reader.busy.Store(false)
@@ -74,7 +77,10 @@ func (t *Tracer) Read(ctx context.Context, events []Event) (int, error) {
 
 // TryRead is as Read, but does not wait: it returns 0 if there are no events.
 func (t *Tracer) TryRead(events []Event) (int, error) {
-	if err := t.startReading(events); err != nil {
+	if len(events) == 0 {
+		return 0, &Error{Op: "read", Errno: syscall.ERANGE}
+	}
+	if err := t.startReading(); err != nil {
 		return 0, err
 	}
 	defer t.reader.busy.Store(false)
@@ -86,7 +92,7 @@ func (t *Tracer) TryRead(events []Event) (int, error) {
 // seen remain for the next Read or Events. No other goroutine can read during the loop.
 func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if err := t.startReading(make([]Event, 1)); err != nil {
+		if err := t.startReading(); err != nil {
 			yield(Event{}, err)
 			return
 		}
@@ -120,10 +126,7 @@ func (t *Tracer) Wake() error {
 	return toError("wake", C.agentsh_ebpf_wake(t.c), nil)
 }
 
-func (t *Tracer) startReading(events []Event) error {
-	if len(events) == 0 {
-		return &Error{Op: "read", Errno: syscall.ERANGE}
-	}
+func (t *Tracer) startReading() error {
 	if t.reader.busy.Swap(true) {
 		return &Error{Op: "read", Errno: syscall.EBUSY}
 	}
