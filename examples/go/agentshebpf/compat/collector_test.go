@@ -225,6 +225,25 @@ func TestSetOnDropLate(t *testing.T) {
 	c.SetOnDrop(nil)
 }
 
+func TestKeepOpen(t *testing.T) {
+	synthetic(t, nil)
+	release, err := KeepOpen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := process.reader
+	_, detach := attach(t, t.TempDir())
+	detach()
+	if kept == nil || process.reader != kept {
+		t.Error("the tracer was closed")
+	}
+	release()
+	release()
+	if process.reader != nil {
+		t.Error("the tracer stays open")
+	}
+}
+
 // The function of SetOnDrop may end the session.
 func TestCloseInOnDrop(t *testing.T) {
 	synthetic(t, nil)

@@ -256,27 +256,23 @@ func BenchmarkAttachClose(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, c := range []struct {
-		name string
-		keep bool
-	}{{"open", true}, {"closed", false}} {
-		b.Run(c.name, func(b *testing.B) {
-			var paths [2]string
-			for i := range paths {
-				if paths[i], err = os.MkdirTemp(parent, "compat-bench-*"); err != nil {
-					b.Fatal(err)
-				}
-				defer os.Remove(paths[i])
-			}
-			if c.keep {
-				_, detach, err := AttachConnectToCgroup(paths[1])
+	path, err := os.MkdirTemp(parent, "compat-bench-*")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer os.Remove(path)
+	for _, keep := range []bool{true, false} {
+		b.Run(fmt.Sprintf("KeepOpen=%t", keep), func(b *testing.B) {
+			if keep {
+				release, err := KeepOpen()
 				if err != nil {
 					b.Fatal(err)
 				}
-				defer detach()
+				defer release()
 			}
+			b.ResetTimer()
 			for range b.N {
-				handle, detach, err := AttachConnectToCgroup(paths[0])
+				handle, detach, err := AttachConnectToCgroup(path)
 				if err != nil {
 					b.Fatal(err)
 				}

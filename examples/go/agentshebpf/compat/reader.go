@@ -26,6 +26,7 @@ type reader struct {
 	sessions map[uint64]*Collection
 	flushes  []chan struct{} // closed when the events before the request are distributed
 	stopping bool
+	stopped  bool
 
 	unchecked []*Collection // sessions with events since countLost; only for the goroutine
 }
@@ -54,6 +55,10 @@ func (r *reader) stop() {
 func (r *reader) flush() {
 	done := make(chan struct{})
 	r.mu.Lock()
+	if r.stopped {
+		r.mu.Unlock()
+		return
+	}
 	r.flushes = append(r.flushes, done)
 	r.mu.Unlock()
 	r.tracer.Wake()
@@ -80,21 +85,34 @@ func (r *reader) requests() (flushes []chan struct{}, stopping bool) {
 	return flushes, r.stopping
 }
 
+// end answers the requests that came too late.
+func (r *reader) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	for _, done := range r.flushes {
+		close(done)
+	}
+	close(r.done)
+}
+
 func (r *reader) run() {
-	defer close(r.done)
+	defer r.end()
 	events := make([]agentshebpf.Event, batch)
 	for {
 		// TryRead may use up the wake of a request that comes meanwhile, so look for requests
 		// again before each Read.
 		flushes, stopping := r.requests()
-		if stopping {
-			return
-		}
 		if len(flushes) > 0 {
 			r.drain(events)
 			for _, done := range flushes {
 				close(done)
 			}
+		}
+		if stopping {
+			return
+		}
+		if len(flushes) > 0 {
 			continue
 		}
 		n, err := r.tracer.Read(context.Background(), events)

@@ -102,6 +102,16 @@ func (s *shared) open() (*reader, uint64, error) {
 	return s.reader, s.lastID, nil
 }
 
+// KeepOpen opens the tracer, if it is not open, and keeps it open until release is called. Opening and
+// closing take some tenths of a second, so a host that often has no session between two commands
+// saves that time. Calls of release after the first do nothing.
+func KeepOpen() (release func(), err error) {
+	if _, _, err := process.open(); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(process.release), nil
+}
+
 // retain adds a user of a tracer that is still open.
 func (s *shared) retain(r *reader) bool {
 	s.mu.Lock()
