@@ -215,8 +215,9 @@ func (h *host) serve(lines []string, kill bool) (status int) {
 		h.cgroup = filepath.Join(parent, "agentsh-"+h.session)
 		err = os.Mkdir(h.cgroup, 0o755)
 	}
-	if h.noCgroup = err; err != nil {
-		h.noCgroup = fmt.Errorf("%s: %w", compat.ReasonCgroupV2NotAvail, err)
+	h.noCgroup = err
+	if status := compat.CheckSupport(); err != nil && !status.Supported {
+		h.noCgroup = errors.New(status.Reason) // knows more
 	}
 	// The tracer stays open between commands, so that attaching takes less than a millisecond.
 	if h.mode != "off" && compat.CheckSupport().Supported {
