@@ -19,9 +19,9 @@ type Collector struct {
 	notifying bool
 }
 
-// StartCollector starts to deliver the events of a session through a channel with room for bufSize events, or
-// 1024 if bufSize is not positive. Events since the session was attached come first; the channel is larger
-// if they require it. A session has at most one open collector.
+// StartCollector starts to deliver the events of a session through a channel with room for bufSize
+// events, or 1024 if bufSize is not positive. Events since the session was attached come first; the
+// channel is larger if they require it. A session has at most one open collector.
 func StartCollector(handle *Collection, bufSize int) (*Collector, error) {
 	if handle == nil {
 		return nil, errors.New("compat: the handle is nil")
@@ -64,9 +64,9 @@ func (c *Collection) start(bufSize int) (*Collector, error) {
 func (c *Collector) Events() <-chan ConnectEvent { return c.events }
 
 // SetOnDrop sets a function that is called once per event that was dropped because the channel
-// was full, or lost because the ring buffer was. It is called for earlier drops, too. The calls come one at a
-// time, from a goroutine of this collector, and may end shortly after Close has returned. The function may call
-// all functions of this package.
+// was full, or lost because the ring buffer was. It is called for earlier drops, too. The calls come
+// one at a time, from a goroutine of this collector, and may end shortly after Close has returned.
+// The function may call all functions of this package.
 func (c *Collector) SetOnDrop(fn func()) {
 	c.handle.mu.Lock()
 	defer c.handle.mu.Unlock()

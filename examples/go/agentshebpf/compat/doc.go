@@ -7,13 +7,13 @@
 // The process has one tracer. The first call of [AttachConnectToCgroup] opens it. It is closed
 // when all sessions are detached and all collectors are closed. One goroutine reads the events
 // of all sessions and distributes them; a full channel or a slow callback of one collector
-// never delays another.
+// never delays another. [KeepOpen] saves a host from opening the tracer for each command.
 //
 // # What is as in agentsh
 //
-//   - A [ConnectEvent] is made for each connect(2) on a TCP or UDP socket and for each datagram that is
-//     sent to an explicit destination. Nothing is deduplicated, unless [SetOptions] clears
-//     agentshebpf.OpenUDPNoDedup.
+//   - A [ConnectEvent] is made for each connect(2) on a TCP or UDP socket, and for each datagram
+//     that is sent to an explicit destination. Nothing is deduplicated, unless [SetOptions]
+//     clears agentshebpf.OpenUDPNoDedup.
 //   - Attaching fails if one of the four programs (connect4, connect6, sendmsg4, sendmsg6)
 //     cannot be attached.
 //   - [StartCollector] never blocks, and a full channel drops the newest event.
@@ -26,7 +26,8 @@
 //     the call into the channel. A loop that receives from the channel thus ends.
 //   - Events between [AttachConnectToCgroup] and [StartCollector] are kept: up to 4096, and the
 //     others are counted as dropped.
-//   - [Collector.SetOnDrop] also reports losses of the ring buffer, and losses from before it was called.
+//   - [Collector.SetOnDrop] also reports losses of the ring buffer, and losses from before it was
+//     called. Events that are lost while detach runs may not be counted.
 //   - Cookie is the cookie of the socket, so all events of a socket have the same number.
 //     In agentsh it is a random number per event.
 //   - TsNs is Unix time. In agentsh it is CLOCK_MONOTONIC.
