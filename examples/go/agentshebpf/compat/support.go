@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compat
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/canyonroad/libagentsh-ebpf/examples/go/agentshebpf"
+)
+
+// SupportStatus tells whether AttachConnectToCgroup can work on this machine.
+type SupportStatus struct {
+	Supported bool
+	// Reason tells why tracing is not supported. If Supported is true, Reason is empty or names
+	// something that the machine lacks and that tracing does not require ("btf not present").
+	Reason string
+}
+
+// A probe takes some tenths of a second, and hosts call CheckSupport for each command.
+var supported struct {
+	mu    sync.Mutex
+	known map[agentshebpf.CheckSet]SupportStatus
+}
+
+// CheckSupport finds out whether AttachConnectToCgroup can work, by trying what it needs. A
+// positive result is kept for the life of the process, so later calls take no time; an attempt to
+// attach may then still fail.
+func CheckSupport() SupportStatus {
+	if runtime.GOOS != "linux" {
+		return SupportStatus{Reason: "ebpf network tracing is only available on linux"}
+	}
+	opts, err := process.options()
+	if err != nil {
+		return SupportStatus{Reason: withDetail("tracing is not possible", err.Error())}
+	}
+	switch opts.Mode {
+	case agentshebpf.ModeDisabled:
+		return SupportStatus{Reason: "tracing is turned off (AGENTSH_EBPF=off)"}
+	case agentshebpf.ModeSynthetic:
+		return SupportStatus{Supported: true}
+	}
+	supported.mu.Lock()
+	defer supported.mu.Unlock()
+	if status, ok := supported.known[opts.SimulateMissing]; ok {
+		return status
+	}
+	caps, err := agentshebpf.Probe(opts.SimulateMissing)
+	if err != nil {
+		return SupportStatus{Reason: withDetail("tracing is not possible", err.Error())}
+	}
+	status := statusOf(&caps)
+	if status.Supported {
+		if supported.known == nil {
+			supported.known = make(map[agentshebpf.CheckSet]SupportStatus)
+		}
+		supported.known[opts.SimulateMissing] = status
+	}
+	return status
+}
