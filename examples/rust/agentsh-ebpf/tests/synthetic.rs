@@ -162,6 +162,29 @@ fn an_iterator_that_is_dropped_loses_no_event() {
 }
 
 #[test]
+fn second_reader() {
+    let tracer = synthetic().open().unwrap();
+    let read = |timeout| {
+        let result = tracer.read(&mut [Event::default()], timeout);
+        result.map_err(|error| error.raw_os_error())
+    };
+    thread::scope(|scope| {
+        // Either thread may be the second one.
+        let reader = scope.spawn(|| loop {
+            match read(None) {
+                Err(EBUSY) => {}
+                result => break result,
+            }
+        });
+        while read(Some(Duration::ZERO)) != Err(EBUSY) {
+            thread::yield_now();
+        }
+        tracer.wake();
+        assert_eq!(reader.join().unwrap(), Ok(0));
+    });
+}
+
+#[test]
 fn one_reader_and_many_threads() {
     let tracer = synthetic().open().unwrap();
     let stop = AtomicBool::new(false);
@@ -175,12 +198,6 @@ fn one_reader_and_many_threads() {
             }
             sum
         });
-        // only while the reader waits
-        while tracer
-            .read(&mut [event(0)], Some(Duration::ZERO))
-            .map_err(|e| e.raw_os_error())
-            != Err(EBUSY)
-        {}
         let writers: Vec<_> = (1..=3)
             .map(|id| {
                 let tracer = &tracer;
