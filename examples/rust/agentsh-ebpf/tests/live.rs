@@ -80,12 +80,17 @@ impl Drop for Cgroup {
 struct Said {
     tgid: u32,
     local: SocketAddr,
+    comm: String,
 }
 
 impl Said {
     fn parse(tgid: u32, line: &str) -> Option<Said> {
-        let local = line.strip_prefix("local ")?.parse().unwrap();
-        Some(Said { tgid, local })
+        let (local, comm) = line.strip_prefix("local ")?.split_once(' ').unwrap();
+        Some(Said {
+            tgid,
+            local: local.parse().unwrap(),
+            comm: comm.to_string(),
+        })
     }
 }
 
@@ -128,7 +133,8 @@ fn child() {
             }
             _ => panic!("{kind}"),
         };
-        println!("\nlocal {local}");
+        let comm = fs::read_to_string("/proc/thread-self/comm").unwrap();
+        println!("\nlocal {local} {}", comm.trim_end());
     }
 }
 
@@ -207,7 +213,7 @@ fn ways() {
             assert_eq!(event.cgroup_id(), inode(&cgroup.0));
             assert_eq!(event.socket_cookie(), events[0].socket_cookie());
             assert_eq!(event.exe_inode(), inode(&std::env::current_exe().unwrap()));
-            assert_eq!(event.comm_lossy(), "child");
+            assert_eq!(event.comm_lossy(), said.comm);
             assert!(!event.flags().contains(Flags::UNATTRIBUTED));
         }
         let last = events.last().unwrap();
