@@ -179,8 +179,11 @@ use_tree() {
 
 	"$CC" -DPRINT "$here/layout.c" -o layout "${flags[@]}"
 	LD_LIBRARY_PATH=$lib ./layout >layout.txt
-	python3 "$here/../../examples/python/synthetic.py" "$lib/libagentsh-ebpf.so.$soversion" layout.txt ||
-		fail "ctypes"
+	local python=(env PYTHONDONTWRITEBYTECODE=1 python3)
+	"${python[@]}" "$source/examples/python/synthetic.py" "$lib/libagentsh-ebpf.so.$soversion" || fail "ctypes"
+	# the structs of the Python module and of this header
+	"${python[@]}" "$here/../python/abi.py" \
+		check "$(only "$tree" ebpf.h)" layout.txt || fail "the Python module"
 	cd "$work"
 }
 

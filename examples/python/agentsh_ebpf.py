@@ -1,0 +1,1072 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libagentsh-ebpf for Python: the network connections of the processes in a cgroup v2, as events.
+
+    import agentsh_ebpf as ebpf
+
+    with ebpf.Tracer() as tracer, tracer.attach("/sys/fs/cgroup/my.slice"):
+        for event in tracer:                # in asyncio: async for event in tracer
+            print(event.comm, event.kind_name, event.remote_addr, event.remote_port)
+
+The module is this one file. It needs Python 3.9, the shared library libagentsh-ebpf.so.1, and
+no compiler. The header <agentsh/ebpf.h> and the manual pages describe the members of events and
+options, and the errors; the names here are those of the header.
+
+Threads: only one thread at a time may read a tracer (read, iteration, read_async); a second one
+gets AgentshEbpfError with EBUSY. All other methods may be called from any thread at any time.
+close() may be called from any thread and from a signal handler. It ends a read or an iteration
+that is waiting, and waits until the calls of other threads have returned. Calls of the library
+run without the global interpreter lock, so a thread that waits for events stops no other thread.
+
+Fork: only the process that opened a tracer may use it. In a forked child, close() and detach()
+release what the child has of it, and leave the sessions of the parent as they are; attach, check,
+read and inject raise AgentshEbpfError with EPERM.
+"""
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import ctypes
+import dataclasses
+import enum
+import errno
+import fcntl
+import ipaddress
+import math
+import os
+import socket
+import threading
+import time
+import warnings
+import weakref
+from ctypes import POINTER, c_char, c_char_p, c_int, c_int32, c_size_t, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import c_void_p
+from typing import Any, Callable, Deque, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set
+from typing import Tuple, Type, TypeVar, Union
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+LogFunction = Callable[["LogLevel", str], None]
+
+# ---- Constants ----------------------------------------------------------------------------------
+
+
+class Kind(enum.IntEnum):
+    """AGENTSH_EBPF_EVENT_: what happened. Ignore kinds that you do not know."""
+
+    CONNECT = 1
+    UDP_SEND = 2
+    CONNECTED = 3
+    CONNECT_FAILED = 4
+    CLOSED = 5
+    ACCEPTED = 6
+    SESSION_BLIND = 7
+    FIRST_DATA = 8
+    PROGRESS = 9
+    UNANNOUNCED = 10
+
+
+class Flag(enum.IntFlag):
+    """AGENTSH_EBPF_FLAG_: bits of Event.flags."""
+
+    V4_MAPPED = 1
+    UNATTRIBUTED = 2
+    NO_ERROR = 4
+    INBOUND = 8
+    LOCAL_CLOSED = 16
+    REMOTE_CLOSED = 32
+    SOURCE_ROUTED = 64
+    UNSPECIFIED = 128
+    UNTRACKED = 256
+
+
+class Step(enum.IntEnum):
+    """AGENTSH_EBPF_STEP_: the step that failed."""
+
+    NONE = 0
+    OPTIONS = 1
+    MEMORY = 2
+    OBJECT_OPEN = 3
+    OBJECT_LOAD = 4
+    RING_MAP = 5
+    COUNTERS_MAP = 6
+    EVENT_FD = 7
+    CGROUP = 8
+    SESSION_SLOT = 9
+    LINK = 10
+    STORAGE = 11
+
+
+class Mode(enum.IntEnum):
+    """AGENTSH_EBPF_MODE_: how a tracer is opened."""
+
+    AUTO = 0
+    DISABLED = 1
+    REQUIRED = 2
+    SYNTHETIC = 3
+
+
+class Hook(enum.IntFlag):
+    """AGENTSH_EBPF_HOOK_: what a tracer observes."""
+
+    CONNECT = 1
+    UDP = 2
+    LIFECYCLE = 4
+    ACCEPT = 8
+    TRAFFIC = 16
+
+
+class Open(enum.IntFlag):
+    """AGENTSH_EBPF_OPEN_: flags of a tracer."""
+
+    UDP_NO_DEDUP = 1
+    NO_MODERATION = 2
+
+
+class LogLevel(enum.IntEnum):
+    """AGENTSH_EBPF_LOG_: the level of a log message."""
+
+    WARN = 0
+    INFO = 1
+    DEBUG = 2
+
+
+class Attach(enum.IntFlag):
+    """AGENTSH_EBPF_ATTACH_: flags of a session."""
+
+    DISPLACE = 1
+
+
+class Check(enum.IntEnum):
+    """AGENTSH_EBPF_CHECK_: a check of probe(). Check.mask is its bit in a mask."""
+
+    KERNEL = 0
+    BPF = 1
+    USERNS = 2
+    CAP_BPF = 3
+    CAP_NET_ADMIN = 4
+    CAP_PERFMON = 5
+    LOCKDOWN = 6
+    BTF = 7
+    CGROUP2 = 8
+    RINGBUF = 9
+    ARRAY_MMAP = 10
+    CGROUP_STORAGE = 11
+    CGROUP_LINK = 12
+    MEMLOCK = 13
+    NOFILE = 14
+    JIT = 15
+    CONNECT4 = 16
+    CONNECT6 = 17
+    SENDMSG4 = 18
+    SENDMSG6 = 19
+    SOCK_OPS = 20
+    SOCK_RELEASE = 21
+    BIND4 = 22
+    BIND6 = 23
+    INET_INGRESS = 24
+    INET_EGRESS = 25
+
+    @property
+    def mask(self) -> int:
+        return 1 << self.value
+
+
+class Status(enum.IntEnum):
+    """AGENTSH_EBPF_STATUS_: the result of a check."""
+
+    UNKNOWN = 0
+    AVAILABLE = 1
+    MISSING = 2
+    FORBIDDEN = 3
+    SIMULATED = 4
+
+
+class CgroupMode(enum.IntEnum):
+    """AGENTSH_EBPF_CGROUP_: which cgroups are mounted."""
+
+    NONE = 0
+    PURE = 1
+    HYBRID = 2
+
+
+class Path(enum.IntEnum):
+    """AGENTSH_EBPF_COVERAGE_: a path to the network."""
+
+    TCP_CONNECT = 0
+    TCP_FASTOPEN = 1
+    MPTCP_CONNECT = 2
+    UDP_CONNECT = 3
+    UDP_SEND = 4
+    UDP_SEND_CONNECTED = 5
+    UDPLITE_CONNECT = 6
+    UDPLITE_SEND = 7
+    PING_CONNECT = 8
+    PING_SEND = 9
+    SCTP = 10
+    RAW = 11
+    PACKET = 12
+    IO_URING_CONNECT = 13
+    IO_URING_SEND = 14
+    UNIX = 15
+    VSOCK = 16
+    EARLIER_SOCKET = 17
+    PASSED_SOCKET = 18
+    LEFT_SOCKET = 19
+    TCP_OUTCOME = 20
+    DATAGRAM_CLOSE = 21
+    TCP_ACCEPT = 22
+    DCCP = 23
+    L2TP_IP = 24
+    SMC_CONNECT = 25
+    RDS = 26
+    XDP = 27
+    RXRPC = 28
+    OTHER_FAMILY = 29
+    EARLIER_CONNECTION = 30
+
+    @property
+    def note(self) -> str:
+        """How the path is reported, or why it is not."""
+        return _text(_library().agentsh_ebpf_coverage_note(self.value))
+
+
+CHECKS_MAX = 32
+
+_Number = TypeVar("_Number", bound=enum.IntEnum)
+
+
+def _known(numbers: Type[_Number], value: int) -> Union[_Number, int]:
+    """The member of the enum; a newer library may have values that this module does not know."""
+    return numbers._value2member_map_.get(value, value)  # type: ignore[return-value]
+
+
+def _members(numbers: Type[_Number], mask: int) -> FrozenSet[_Number]:
+    return frozenset(member for member in numbers if mask >> member.value & 1)
+
+
+def _text(value: Optional[bytes]) -> str:
+    return (value or b"").decode(errors="backslashreplace")
+
+
+# ---- Structs ------------------------------------------------------------------------------------
+# The members whose names begin with an underscore have properties that convert them.
+
+
+class Event(ctypes.Structure):
+    """struct agentsh_ebpf_event: one event, of 256 bytes. Each event is a copy and stays valid.
+
+    The names of threads and processes are chosen by them and may contain control characters. Quote
+    them before you write them to a terminal, as repr() does.
+
+    For tests: Event(kind=Kind.CONNECT, family=socket.AF_INET, remote_addr="192.0.2.1", comm="curl").
+    """
+
+    c_name = "agentsh_ebpf_event"
+    _fields_ = [
+        ("_kind", c_uint32), ("_flags", c_uint32), ("timestamp_ns", c_uint64), ("session_id", c_uint64),
+        ("session_lost", c_uint64), ("cgroup_id", c_uint64), ("socket_cookie", c_uint64),
+        ("netns_cookie", c_uint64), ("process_start_ns", c_uint64), ("pid", c_uint32), ("tgid", c_uint32),
+        ("ppid", c_uint32), ("uid", c_uint32), ("gid", c_uint32), ("ns_pid", c_uint32), ("ns_tgid", c_uint32),
+        ("family", c_uint16), ("protocol", c_uint16), ("socket_type", c_uint16), ("local_port", c_uint16),
+        ("remote_port", c_uint16), ("reserved0", c_uint16), ("error", c_int32), ("rtt_us", c_uint32),
+        ("duration_ns", c_uint64), ("bytes_sent", c_uint64), ("bytes_received", c_uint64),
+        ("_local_addr", c_uint8 * 16), ("_remote_addr", c_uint8 * 16), ("_comm", c_char * 16),
+        ("retransmits", c_uint32), ("packets_sent", c_uint32), ("ifindex", c_uint32),
+        ("exe_device", c_uint32), ("exe_inode", c_uint64), ("_process_comm", c_char * 16),
+        ("container_pid", c_uint32), ("container_tgid", c_uint32), ("packets_received", c_uint32),
+        ("reserved", c_uint8 * 20),
+    ]
+    timestamp_ns: int
+    session_id: int
+    session_lost: int
+    cgroup_id: int
+    socket_cookie: int
+    netns_cookie: int
+    process_start_ns: int
+    pid: int
+    tgid: int
+    ppid: int
+    uid: int
+    gid: int
+    ns_pid: int
+    ns_tgid: int
+    family: int
+    protocol: int
+    socket_type: int
+    local_port: int
+    remote_port: int
+    error: int
+    rtt_us: int
+    duration_ns: int
+    bytes_sent: int
+    bytes_received: int
+    retransmits: int
+    packets_sent: int
+    ifindex: int
+    exe_device: int
+    exe_inode: int
+    container_pid: int
+    container_tgid: int
+    packets_received: int
+
+    @property
+    def kind(self) -> Union[Kind, int]:
+        return _known(Kind, self._kind)
+
+    @kind.setter
+    def kind(self, value: int) -> None:
+        self._kind = value
+
+    @property
+    def flags(self) -> Flag:
+        return Flag(self._flags)
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        self._flags = value
+
+    @property
+    def local_addr(self) -> Optional[Address]:
+        """None if the event has no addresses (SESSION_BLIND)."""
+        return self._address(self._local_addr)
+
+    @local_addr.setter
+    def local_addr(self, value: Union[Address, str]) -> None:
+        self._local_addr = _packed(value)
+
+    @property
+    def remote_addr(self) -> Optional[Address]:
+        """None if the event has no addresses (SESSION_BLIND)."""
+        return self._address(self._remote_addr)
+
+    @remote_addr.setter
+    def remote_addr(self, value: Union[Address, str]) -> None:
+        self._remote_addr = _packed(value)
+
+    @property
+    def comm(self) -> str:
+        """Name of the thread. Bytes that are not UTF-8 appear as \\xNN."""
+        return _text(self._comm)
+
+    @comm.setter
+    def comm(self, value: Union[str, bytes]) -> None:
+        self._comm = value.encode() if isinstance(value, str) else value
+
+    @property
+    def process_comm(self) -> str:
+        """Name of the process. Bytes that are not UTF-8 appear as \\xNN."""
+        return _text(self._process_comm)
+
+    @process_comm.setter
+    def process_comm(self, value: Union[str, bytes]) -> None:
+        self._process_comm = value.encode() if isinstance(value, str) else value
+
+    @property
+    def comm_bytes(self) -> bytes:
+        return bytes(self._comm)
+
+    @property
+    def process_comm_bytes(self) -> bytes:
+        return bytes(self._process_comm)
+
+    @property
+    def realtime_ns(self) -> int:
+        """Unix time in nanoseconds. Read it soon after the event: agentsh_ebpf_event_realtime_ns(3)."""
+        return int(_library().agentsh_ebpf_event_realtime_ns(self))
+
+    @property
+    def kind_name(self) -> str:
+        """"connect", "udp_send", ...; "unknown" for a kind that the library does not know."""
+        return _text(_library().agentsh_ebpf_kind_name(self._kind))
+
+    @property
+    def protocol_name(self) -> str:
+        """"tcp", "udp", "icmp", ...; "unknown" for any other protocol."""
+        return _text(_library().agentsh_ebpf_protocol_name(self.protocol))
+
+    def _address(self, value: Any) -> Optional[Address]:
+        if self.family == socket.AF_INET:
+            return ipaddress.IPv4Address(bytes(value)[:4])
+        if self.family == socket.AF_INET6:
+            return ipaddress.IPv6Address(bytes(value))
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        return bytes(self) == bytes(other) if isinstance(other, Event) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment] # an event can be changed
+
+    def __repr__(self) -> str:
+        kind = self.kind
+        return (f"<Event {kind.name if isinstance(kind, Kind) else kind} session_id={self.session_id} "
+                f"tgid={self.tgid} comm={self.comm!r} protocol={self.protocol} "
+                f"local={self.local_addr} port {self.local_port} "
+                f"remote={self.remote_addr} port {self.remote_port} error={self.error}>")
+
+
+def _packed(value: Union[Address, str]) -> Any:
+    packed = ipaddress.ip_address(value).packed
+    return (c_uint8 * 16)(*packed)
+
+
+class _Error(ctypes.Structure):
+    c_name = "agentsh_ebpf_error"
+    _fields_ = [("size", c_uint32), ("code", c_int32), ("step", c_uint32), ("reserved", c_uint32),
+                ("message", c_char * 256)]
+
+
+_EVENT_FN = ctypes.CFUNCTYPE(c_int, c_void_p, POINTER(Event))
+_LOG_FN = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p)
+
+
+class _TracerOptions(ctypes.Structure):
+    c_name = "agentsh_ebpf_tracer_options"
+    _fields_ = [("size", c_uint32), ("mode", c_uint32), ("hooks", c_uint32), ("flags", c_uint32),
+                ("ring_size", c_uint32), ("ring_quota", c_uint32), ("max_sessions", c_uint32),
+                ("udp_dedup_entries", c_uint32), ("on_event", _EVENT_FN), ("event_ctx", c_void_p),
+                ("on_log", _LOG_FN), ("log_ctx", c_void_p), ("simulate_missing", c_uint64),
+                ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32), ("max_sockets", c_uint32),
+                ("check_interval_ms", c_uint32), ("progress_interval_ms", c_uint32), ("reserved", c_uint32)]
+
+
+class _SessionOptions(ctypes.Structure):
+    c_name = "agentsh_ebpf_session_options"
+    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("session_id", c_uint64),
+                ("max_sockets", c_uint32), ("reserved", c_uint32)]
+
+
+class _SessionCheck(ctypes.Structure):
+    c_name = "agentsh_ebpf_session_check"
+    _fields_ = [("size", c_uint32), ("hooks", c_uint32), ("error", c_int32), ("reserved", c_uint32),
+                ("wanted", c_uint64), ("attached", c_uint64), ("effective", c_uint64)]
+
+
+class _Stats(ctypes.Structure):
+    c_name = "agentsh_ebpf_stats"
+    _fields_ = [("size", c_uint32), ("sessions", c_uint32), ("delivered", c_uint64), ("lost", c_uint64),
+                ("lost_quota", c_uint64), ("deduplicated", c_uint64), ("attach_failures", c_uint64),
+                ("malformed", c_uint64), ("untracked", c_uint64)]
+
+
+class _Check(ctypes.Structure):
+    c_name = "agentsh_ebpf_check"
+    _fields_ = [("status", c_uint32), ("error", c_int32), ("required", c_uint32), ("reserved", c_uint32),
+                ("value", c_uint64), ("detail", c_char * 104)]
+
+
+class _Capabilities(ctypes.Structure):
+    c_name = "agentsh_ebpf_capabilities"
+    _fields_ = [("size", c_uint32), ("usable", c_uint32), ("simulate_missing", c_uint64), ("available", c_uint64),
+                ("missing", c_uint64), ("hooks", c_uint32), ("count", c_uint32), ("kernel_version", c_uint32),
+                ("max_sessions", c_uint32), ("cgroup_mode", c_uint32), ("load_only", c_uint32),
+                ("kernel_release", c_char * 64), ("cgroup2_path", c_char * 256), ("cgroup_path", c_char * 1024),
+                ("reason", c_char * 256), ("checks", _Check * CHECKS_MAX)]
+
+
+class _Coverage(ctypes.Structure):
+    c_name = "agentsh_ebpf_coverage"
+    _fields_ = [("size", c_uint32), ("count", c_uint32), ("seen", c_uint64), ("implied", c_uint64),
+                ("unseen", c_uint64)]
+
+
+_Struct = TypeVar("_Struct", bound=ctypes.Structure)
+
+
+def _sized(struct: Type[_Struct], **members: Any) -> _Struct:
+    """A struct whose first member is its size, as the library expects."""
+    return struct(size=ctypes.sizeof(struct), **members)
+
+
+# ---- The library --------------------------------------------------------------------------------
+
+# The result and the parameters of each function.
+_FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
+    "agentsh_ebpf_version": (c_char_p, []),
+    "agentsh_ebpf_event_realtime_ns": (c_uint64, [POINTER(Event)]),
+    "agentsh_ebpf_kind_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_protocol_name": (c_char_p, [c_uint16]),
+    "agentsh_ebpf_step_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_tracer_open": (c_int, [POINTER(_TracerOptions), POINTER(c_void_p), POINTER(_Error)]),
+    "agentsh_ebpf_tracer_close": (None, [c_void_p]),
+    "agentsh_ebpf_tracer_hooks": (c_uint32, [c_void_p]),
+    "agentsh_ebpf_hooks_built": (c_uint32, []),
+    "agentsh_ebpf_hook_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_session_attach": (c_int, [c_void_p, c_int, POINTER(_SessionOptions), POINTER(c_void_p),
+                                            POINTER(_Error)]),
+    "agentsh_ebpf_session_detach": (c_int, [c_void_p]),
+    "agentsh_ebpf_session_check": (c_int, [c_void_p, POINTER(_SessionCheck)]),
+    "agentsh_ebpf_poll": (c_int, [c_void_p, c_int]),
+    "agentsh_ebpf_read": (c_int, [c_void_p, POINTER(Event), c_size_t, c_int]),
+    "agentsh_ebpf_fd": (c_int, [c_void_p]),
+    "agentsh_ebpf_wake": (c_int, [c_void_p]),
+    "agentsh_ebpf_tracer_stats": (c_int, [c_void_p, POINTER(_Stats)]),
+    "agentsh_ebpf_session_stats": (c_int, [c_void_p, POINTER(_Stats)]),
+    "agentsh_ebpf_capability_probe": (c_int, [POINTER(_Capabilities)]),
+    "agentsh_ebpf_check_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_check_hint": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_status_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_checks_parse": (c_int, [c_char_p, POINTER(c_uint64), POINTER(_Error)]),
+    "agentsh_ebpf_cgroup_path": (c_int, [c_char_p, c_size_t]),
+    "agentsh_ebpf_mode_from_env": (c_int, [POINTER(c_uint32), POINTER(c_uint64), POINTER(_Error)]),
+    "agentsh_ebpf_coverage": (c_int, [c_void_p, POINTER(_Coverage)]),
+    "agentsh_ebpf_coverage_name": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_coverage_note": (c_char_p, [c_uint32]),
+    "agentsh_ebpf_inject": (c_int, [c_void_p, POINTER(Event)]),
+}
+
+_loaded: Optional[ctypes.CDLL] = None
+_load_lock = threading.Lock()
+
+
+def load(path: Optional[str] = None) -> None:
+    """Loads the library, by default libagentsh-ebpf.so.1 as the dynamic linker finds it.
+
+    The module loads the library when it is first needed; only another path requires this call,
+    before any other. Raises OSError if the library cannot be loaded.
+    """
+    global _loaded
+    with _load_lock:
+        if _loaded is not None:
+            raise RuntimeError("the library is loaded already")
+        library = ctypes.CDLL(path or "libagentsh-ebpf.so.1")
+        for name, (result, parameters) in _FUNCTIONS.items():
+            function = getattr(library, name)
+            function.restype = result
+            function.argtypes = parameters
+        _loaded = library
+
+
+def _library() -> ctypes.CDLL:
+    if _loaded is None:
+        with contextlib.suppress(RuntimeError):  # another thread was faster
+            load()
+    assert _loaded is not None
+    return _loaded
+
+
+class AgentshEbpfError(OSError):
+    """A call failed. errno is positive; step says where, message is one line with the remedy."""
+
+    def __init__(self, code: int, message: str = "", step: int = Step.NONE) -> None:
+        self.message = message or os.strerror(code)
+        self.step: Union[Step, int] = _known(Step, step)
+        super().__init__(code, self.message)
+
+    def __reduce__(self) -> Any:
+        return AgentshEbpfError, (self.errno, self.message, int(self.step))
+
+
+def _check(result: int, err: Optional[_Error] = None) -> int:
+    if result >= 0:
+        return result
+    if err is not None and err.code == result:
+        raise AgentshEbpfError(-result, _text(err.message), err.step)
+    raise AgentshEbpfError(-result)
+
+
+# ---- Results ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Stats:
+    """struct agentsh_ebpf_stats: the counters of a tracer or a session."""
+
+    sessions: int
+    delivered: int
+    lost: int
+    lost_quota: int
+    deduplicated: int
+    attach_failures: int
+    malformed: int
+    untracked: int
+
+
+def _stats(function: Any, handle: c_void_p) -> Stats:
+    raw = _sized(_Stats)
+    _check(function(handle, raw))
+    return Stats(*(getattr(raw, field.name) for field in dataclasses.fields(Stats)))
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionCheck:
+    """struct agentsh_ebpf_session_check: what a session still sees."""
+
+    hooks: Hook
+    error: int
+    wanted: FrozenSet[Check]
+    attached: FrozenSet[Check]
+    effective: FrozenSet[Check]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckResult:
+    """struct agentsh_ebpf_check: the result of one check of probe()."""
+
+    check: Union[Check, int]
+    name: str
+    status: Union[Status, int]
+    error: int
+    required: bool
+    value: int
+    detail: str
+    hint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Capabilities:
+    """struct agentsh_ebpf_capabilities: what this machine can trace. reason is empty if it can."""
+
+    usable: bool
+    reason: str
+    available: FrozenSet[Check]
+    missing: FrozenSet[Check]
+    hooks: Hook
+    kernel_version: Tuple[int, int, int]
+    kernel_release: str
+    max_sessions: int
+    cgroup_mode: Union[CgroupMode, int]
+    cgroup2_path: str
+    cgroup_path: str
+    load_only: bool
+    checks: List[CheckResult]
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """struct agentsh_ebpf_coverage: each path to the network is in one of the three sets."""
+
+    seen: FrozenSet[Path]
+    implied: FrozenSet[Path]
+    unseen: FrozenSet[Path]
+
+
+class EnvironmentMode(NamedTuple):
+    mode: Mode
+    simulate_missing: int
+
+
+# ---- Functions ----------------------------------------------------------------------------------
+
+
+def version() -> str:
+    """The version of the loaded library."""
+    return _text(_library().agentsh_ebpf_version())
+
+
+def hooks_built() -> Hook:
+    """The hooks that the library was built with."""
+    return Hook(_library().agentsh_ebpf_hooks_built())
+
+
+def probe(simulate_missing: Union[int, Iterable[Check]] = 0) -> Capabilities:
+    """Finds out what this machine can trace; agentsh_ebpf_capability_probe(3). Needs no privilege."""
+    library = _library()
+    raw = _sized(_Capabilities, simulate_missing=_mask(simulate_missing))
+    _check(library.agentsh_ebpf_capability_probe(raw))
+    kernel = raw.kernel_version
+    return Capabilities(
+        usable=bool(raw.usable), reason=_text(raw.reason), available=_members(Check, raw.available),
+        missing=_members(Check, raw.missing), hooks=Hook(raw.hooks),
+        kernel_version=(kernel >> 16, kernel >> 8 & 255, kernel & 255), kernel_release=_text(raw.kernel_release),
+        max_sessions=raw.max_sessions, cgroup_mode=_known(CgroupMode, raw.cgroup_mode),
+        cgroup2_path=os.fsdecode(raw.cgroup2_path), cgroup_path=os.fsdecode(raw.cgroup_path),
+        load_only=bool(raw.load_only), checks=[
+            CheckResult(check=_known(Check, number), name=_text(library.agentsh_ebpf_check_name(number)),
+                        status=_known(Status, check.status), error=check.error, required=bool(check.required),
+                        value=check.value, detail=_text(check.detail),
+                        hint=_text(library.agentsh_ebpf_check_hint(number)))
+            for number, check in enumerate(raw.checks[:raw.count])])
+
+
+def _mask(checks: Union[int, Iterable[Check]]) -> int:
+    if isinstance(checks, int) and not isinstance(checks, Check):
+        return checks
+    mask = 0
+    for check in [checks] if isinstance(checks, Check) else checks:
+        mask |= check.mask
+    return mask
+
+
+def checks_parse(names: str) -> int:
+    """The mask of the checks with these names, separated by commas, for simulate_missing."""
+    mask, err = c_uint64(), _sized(_Error)
+    _check(_library().agentsh_ebpf_checks_parse(names.encode(), mask, err), err)
+    return mask.value
+
+
+def cgroup_path() -> str:
+    """The directory in which a host can create cgroups; agentsh_ebpf_cgroup_path(3)."""
+    path = ctypes.create_string_buffer(4096)
+    _check(_library().agentsh_ebpf_cgroup_path(path, len(path)))
+    return os.fsdecode(path.value)
+
+
+def mode_from_env(mode: Mode = Mode.AUTO, simulate_missing: int = 0) -> EnvironmentMode:
+    """The mode that an operator has chosen in the environment; the arguments are the defaults.
+
+    See agentsh_ebpf_mode_from_env(3). No other thread may change os.environ during the call.
+    """
+    number, mask, err = c_uint32(mode), c_uint64(simulate_missing), _sized(_Error)
+    _check(_library().agentsh_ebpf_mode_from_env(number, mask, err), err)
+    return EnvironmentMode(Mode(number.value), mask.value)
+
+
+# ---- Tracer -------------------------------------------------------------------------------------
+
+_BATCH = 256  # events per call of the library
+_tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
+
+
+class Tracer:
+    """A set of loaded eBPF programs and one ring buffer; agentsh_ebpf_tracer_open(3).
+
+    The options are those of struct agentsh_ebpf_tracer_options; 0 selects the default of an option.
+    log is called with a LogLevel and a text for each message while the tracer is being opened.
+
+    Iteration yields the events of all sessions until the tracer is closed. Events that have been read
+    but not yet yielded stay in the tracer when a loop is left, for the next loop or read().
+    """
+
+    def __init__(self, *, mode: Mode = Mode.AUTO, hooks: Hook = Hook(0), required_hooks: Hook = Hook(0),
+                 flags: Open = Open(0), ring_size: int = 0, ring_quota: int = 0, max_sessions: int = 0,
+                 max_sockets: int = 0, udp_dedup_entries: int = 0, wakeup_delay_us: int = 0,
+                 check_interval_ms: int = 0, progress_interval_ms: int = 0,
+                 simulate_missing: Union[int, Iterable[Check]] = 0, log: Optional[LogFunction] = None) -> None:
+        self._closing = True  # until it is open
+        self._pointer: Optional[c_void_p] = None
+        self._pending: Deque[Event] = collections.deque()
+        self._buffer = (Event * _BATCH)()
+        self._waiters: Set[Callable[[], None]] = set()
+        self._start()
+        self._library = _library()
+        options = _sized(
+            _TracerOptions, mode=mode, hooks=hooks, required_hooks=required_hooks, flags=flags, ring_size=ring_size,
+            ring_quota=ring_quota, max_sessions=max_sessions, max_sockets=max_sockets,
+            udp_dedup_entries=udp_dedup_entries, wakeup_delay_us=wakeup_delay_us,
+            check_interval_ms=check_interval_ms, progress_interval_ms=progress_interval_ms,
+            simulate_missing=_mask(simulate_missing))
+        raised: List[BaseException] = []
+        if log is not None:
+            options.on_log = _log_function(log, raised)
+        pointer, err = c_void_p(), _sized(_Error)
+        _check(self._library.agentsh_ebpf_tracer_open(options, pointer, err), err)
+        self._pointer = pointer
+        self._closing = False
+        _tracers.add(self)
+        if raised:
+            self.close()
+            raise raised[0]
+
+    # A call of the library may run only while the tracer is open, so close() waits for the calls of
+    # other threads. A signal handler may call close() while its own thread is in a call; the
+    # tracer is then released at the end of that call.
+
+    def _start(self) -> None:
+        """Sets what threads share. In a forked child the other threads are gone."""
+        self._condition = threading.Condition(threading.RLock())
+        self._reading = threading.Lock()
+        # calls that are running, by thread; a signal handler may fork during a call of its thread
+        me, inside = threading.get_ident(), getattr(self, "_inside", {})
+        self._inside: Dict[int, int] = {me: inside[me]} if me in inside else {}
+        if getattr(self, "_releasing", None) is not None:
+            self._pointer = None  # released in part
+        self._releasing: Optional[int] = None  # the thread that releases the tracer
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[Any]:
+        """The pointer to the tracer, which stays valid inside the block."""
+        me = threading.get_ident()
+        with self._condition:
+            if self._closing:
+                raise ValueError("the tracer is closed")
+            self._inside[me] = self._inside.get(me, 0) + 1
+        try:
+            yield self._pointer
+        finally:
+            with self._condition:
+                self._inside[me] -= 1
+                if not self._inside[me]:
+                    del self._inside[me]
+                last = self._closing and not self._inside
+            if last:
+                self._release()
+
+    def _release(self) -> None:
+        with self._condition:
+            if self._pointer is None or self._releasing is not None:
+                return
+            self._releasing = threading.get_ident()
+        self._library.agentsh_ebpf_tracer_close(self._pointer)
+        with self._condition:
+            self._pointer = None
+            self._condition.notify_all()
+
+    def close(self) -> None:
+        """Detaches all sessions, discards unread events, and frees the tracer.
+
+        A read or an iteration that is waiting ends. The method may be called more than once.
+        """
+        me = threading.get_ident()
+        with self._condition:
+            self._closing = True
+            self._pending.clear()
+            waiters = list(self._waiters)
+            idle = not self._inside
+        for waiter in waiters:
+            waiter()
+        if idle:
+            self._release()
+        with self._condition:
+            while self._pointer is not None and me not in self._inside and self._releasing != me:
+                if self._inside:  # the wake may end another read than the one that waits, so repeat it
+                    self._library.agentsh_ebpf_wake(self._pointer)
+                self._condition.wait(0.05)
+
+    @property
+    def closed(self) -> bool:
+        return self._closing
+
+    def __enter__(self) -> Tracer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_pointer", None) is not None:
+            warnings.warn("a tracer was not closed", ResourceWarning, source=self)
+            self.close()
+
+    @property
+    def hooks(self) -> Hook:
+        """The hooks that the tracer has."""
+        with self._open() as pointer:
+            return Hook(self._library.agentsh_ebpf_tracer_hooks(pointer))
+
+    def attach(self, cgroup: Union[int, str, bytes, os.PathLike[Any], Any], *, session_id: int = 0,
+               flags: Attach = Attach(0), max_sockets: int = 0) -> Session:
+        """Traces a cgroup v2 and its descendants; agentsh_ebpf_session_attach(3).
+
+        cgroup is the path of its directory, a descriptor, or an object with fileno().
+        """
+        options, out, err = _sized(_SessionOptions, session_id=session_id, flags=flags,
+                                   max_sockets=max_sockets), c_void_p(), _sized(_Error)
+        with contextlib.ExitStack() as stack:
+            if isinstance(cgroup, (str, bytes, os.PathLike)):
+                fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, fd)
+            else:
+                fd = cgroup if isinstance(cgroup, int) else cgroup.fileno()
+            pointer = stack.enter_context(self._open())
+            _check(self._library.agentsh_ebpf_session_attach(pointer, fd, options, out, err), err)
+        return Session(self, out, session_id)
+
+    # ---- Reading ----
+
+    def _fill(self, timeout: Optional[float]) -> None:
+        """Reads events into self._pending; none after a timeout, a wake or close()."""
+        end = None if timeout is None else time.monotonic() + timeout
+        reading = self._reading
+        if not reading.acquire(blocking=False):
+            raise AgentshEbpfError(errno.EBUSY, "another thread reads the tracer")
+        try:
+            count = -errno.EINTR
+            while count == -errno.EINTR and not self._closing:
+                left = -1
+                if end is not None:
+                    left = min(max(math.ceil((end - time.monotonic()) * 1000), 0), 2**31 - 1)
+                with self._open() as pointer:
+                    count = self._library.agentsh_ebpf_read(pointer, self._buffer, _BATCH, left)
+                # here Python runs the handler of a signal that has interrupted the wait
+            if self._closing:
+                return
+            for number in range(_check(count)):
+                self._pending.append(Event.from_buffer_copy(self._buffer, number * ctypes.sizeof(Event)))
+        finally:
+            reading.release()
+
+    def _take(self, maximum: int) -> List[Event]:
+        taken: List[Event] = []
+        with contextlib.suppress(IndexError):
+            while len(taken) < maximum:
+                taken.append(self._pending.popleft())
+        return taken
+
+    def read(self, maximum: int = _BATCH, timeout: Optional[float] = None) -> List[Event]:
+        """Up to maximum events. Waits at most timeout seconds; None waits forever, 0 does not wait.
+
+        The list is empty after the timeout, after wake(), and if close() ended the wait. Raises
+        ValueError if the tracer was closed before.
+        """
+        if maximum < 1:
+            raise ValueError("maximum must be at least 1")
+        if self._closing:
+            raise ValueError("the tracer is closed")
+        if not self._pending:
+            self._fill(timeout)
+        return self._take(maximum)
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        while not self._closing:
+            with contextlib.suppress(IndexError):
+                return self._pending.popleft()
+            with _until_closed(self):
+                self._fill(None)
+        raise StopIteration
+
+    async def read_async(self, maximum: int = _BATCH) -> List[Event]:
+        """Waits for events in asyncio; the list is empty only if the tracer is closed.
+
+        A task that is cancelled here takes no events. Other tasks run before each read of the
+        ring, even if events arrive faster than the task handles them.
+        """
+        if maximum < 1:
+            raise ValueError("maximum must be at least 1")
+        if not self._pending:
+            await asyncio.sleep(0)
+        while not self._pending and not self._closing:
+            with _until_closed(self):
+                self._fill(0)
+                if not self._pending:
+                    await self._readable()
+        return [] if self._closing else self._take(maximum)
+
+    async def _readable(self) -> None:
+        """Waits until the descriptor is readable or the tracer is closed."""
+        loop = asyncio.get_running_loop()
+        ready = loop.create_future()
+
+        def set_ready() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        def closed() -> None:  # from any thread
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(set_ready)
+
+        # A copy, because another thread may close the tracer while the loop watches the descriptor.
+        with self._open() as pointer:
+            fd = fcntl.fcntl(self._library.agentsh_ebpf_fd(pointer), fcntl.F_DUPFD_CLOEXEC, 3)
+        try:
+            loop.add_reader(fd, set_ready)
+            try:
+                with self._condition:
+                    self._waiters.add(closed)
+                if not self._closing:
+                    await ready
+            finally:
+                self._waiters.discard(closed)
+                loop.remove_reader(fd)
+        finally:
+            os.close(fd)
+
+    def __aiter__(self) -> Tracer:
+        return self
+
+    async def __anext__(self) -> Event:
+        events = await self.read_async(1)
+        if not events:
+            raise StopAsyncIteration
+        return events[0]
+
+    def fileno(self) -> int:
+        """A descriptor for an event loop: if it is readable, call read(timeout=0).
+
+        The tracer owns it. A loop that may outlive the tracer must watch a copy, os.dup().
+        """
+        with self._open() as pointer:
+            return _check(self._library.agentsh_ebpf_fd(pointer))
+
+    def wake(self) -> None:
+        """Ends the read() that is waiting, or the next one. An iteration goes on waiting."""
+        with self._open() as pointer:
+            _check(self._library.agentsh_ebpf_wake(pointer))
+
+    def stats(self) -> Stats:
+        """The counters. Events that the tracer has read, but not yielded, count as delivered."""
+        with self._open() as pointer:
+            return _stats(self._library.agentsh_ebpf_tracer_stats, pointer)
+
+    def coverage(self) -> Coverage:
+        """Which paths to the network this tracer sees on this kernel; agentsh_ebpf_coverage(3)."""
+        raw = _sized(_Coverage)
+        with self._open() as pointer:
+            _check(self._library.agentsh_ebpf_coverage(pointer, raw))
+        return Coverage(_members(Path, raw.seen), _members(Path, raw.implied), _members(Path, raw.unseen))
+
+
+def _log_function(log: LogFunction, raised: List[BaseException]) -> Any:
+    def on_log(_ctx: object, level: int, text: bytes) -> None:
+        try:
+            if not raised:
+                log(LogLevel(level), _text(text))
+        except BaseException as exception:  # raised again after the call of the library
+            raised.append(exception)
+
+    return _LOG_FN(on_log)
+
+
+@contextlib.contextmanager
+def _until_closed(tracer: Tracer) -> Iterator[None]:
+    """Another thread may close the tracer at any moment, which is not an error of an iteration."""
+    try:
+        yield
+    except ValueError:
+        if not tracer.closed:
+            raise
+
+
+def _forked() -> None:
+    for tracer in list(_tracers):
+        tracer._start()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+# ---- Session ------------------------------------------------------------------------------------
+
+
+class Session:
+    """One attached cgroup. It stays attached until detach(), the end of a with block, or the end
+    of its tracer; to drop the object does not detach it."""
+
+    def __init__(self, tracer: Tracer, pointer: c_void_p, session_id: int) -> None:
+        self.tracer = tracer
+        self.session_id = session_id
+        self._pointer = pointer
+        self._detached = False
+
+    def detach(self) -> None:
+        """Stops tracing; agentsh_ebpf_session_detach(3). A second call does nothing."""
+        with contextlib.suppress(ValueError), self.tracer._open():  # a closed tracer has no sessions
+            with self.tracer._condition:
+                first, self._detached = not self._detached, True
+            if first:
+                _check(self.tracer._library.agentsh_ebpf_session_detach(self._pointer))
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.detach()
+
+    def check(self) -> SessionCheck:
+        """Asks the kernel what the session still sees; agentsh_ebpf_session_check(3)."""
+        raw = _sized(_SessionCheck)
+        with self.tracer._open():
+            _check(self.tracer._library.agentsh_ebpf_session_check(self._pointer, raw))
+        return SessionCheck(Hook(raw.hooks), raw.error, _members(Check, raw.wanted), _members(Check, raw.attached),
+                            _members(Check, raw.effective))
+
+    def stats(self) -> Stats:
+        """The counters since attach."""
+        with self.tracer._open():
+            return _stats(self.tracer._library.agentsh_ebpf_session_stats, self._pointer)
+
+    def inject(self, event: Event) -> None:
+        """Puts a copy of the event into a tracer of Mode.SYNTHETIC; agentsh_ebpf_inject(3)."""
+        with self.tracer._open():
+            _check(self.tracer._library.agentsh_ebpf_inject(self._pointer, event))

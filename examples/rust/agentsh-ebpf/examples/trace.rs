@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Prints every connection of the processes in a cgroup v2.
+//!
+//! Usage: trace CGROUP-DIRECTORY
+
+use std::process::exit;
+
+use agentsh_ebpf::{mode_from_env, Error, Kind, Mode, SessionOptions, Tracer};
+
+fn trace(directory: &str) -> Result<(), Error> {
+    let (mode, simulate_missing) = mode_from_env(Mode::AUTO)?;
+    let tracer = Tracer::options()
+        .mode(mode)
+        .simulate_missing(simulate_missing)
+        .open()?;
+    let _session = tracer.attach_path(directory, SessionOptions::default())?;
+    let mut lost = 0;
+    for event in tracer.events(None) {
+        let event = event?;
+        if event.session_lost() > lost {
+            eprintln!("{} events were lost here", event.session_lost() - lost);
+            lost = event.session_lost();
+        }
+        match event.remote() {
+            // The process chooses its name, so it is printed with escapes.
+            Some(remote) => println!(
+                "{:?}[{}] {} {} {remote}",
+                event.comm_lossy(),
+                event.tgid(),
+                event.protocol_name(),
+                event.kind().name()
+            ),
+            None if event.kind() == Kind::SESSION_BLIND => {
+                let reason = std::io::Error::from_raw_os_error(event.error());
+                eprintln!("the cgroup is no longer traced: {reason}");
+                return Ok(());
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.len() != 2 {
+        eprintln!("usage: trace CGROUP-DIRECTORY");
+        exit(2);
+    }
+    if let Err(error) = trace(&arguments[1]) {
+        eprintln!("trace: {error}");
+        exit(1);
+    }
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Real connections of a process in a cgroup. Requires root.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path as FilePath, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+use agentsh_ebpf::*;
+
+const ECONNREFUSED: i32 = 111;
+const ENOENT: i32 = 2;
+const EEXIST: i32 = 17;
+const ENOTDIR: i32 = 20;
+const CALLS: &str = "AGENTSH_EBPF_TEST_CALLS";
+
+struct Cgroup(PathBuf);
+
+impl Cgroup {
+    fn new() -> Cgroup {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("agentsh-test-rust.{}.{number}", std::process::id());
+        let path = probe(0).unwrap().cgroup2_path.join(name);
+        fs::create_dir(&path).expect("the live tests require root");
+        Cgroup(path)
+    }
+
+    /// Runs the test `child` of this program in the cgroup, and returns what it has printed.
+    fn run(&self, calls: &str) -> Vec<Said> {
+        let mut procs = OpenOptions::new()
+            .write(true)
+            .open(self.0.join("cgroup.procs"))
+            .unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--ignored",
+            "--exact",
+            "child",
+            "--nocapture",
+            "--test-threads=1",
+        ]);
+        command.env(CALLS, calls).stdout(Stdio::piped());
+        // SAFETY: the function only writes to a descriptor.
+        unsafe { command.pre_exec(move || procs.write_all(b"0")) };
+        let child = command.spawn().unwrap();
+        let tgid = child.id();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        let said: Vec<_> = text
+            .lines()
+            .filter_map(|line| Said::parse(tgid, line))
+            .collect();
+        assert_eq!(said.len(), calls.split(' ').count(), "{text}");
+        said
+    }
+}
+
+impl Drop for Cgroup {
+    /// A process that has ended may still be in the cgroup for a moment.
+    fn drop(&mut self) {
+        while let Err(error) = fs::remove_dir(&self.0) {
+            if error.kind() == ErrorKind::NotFound {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// What the child says about one call.
+struct Said {
+    tgid: u32,
+    local: SocketAddr,
+    comm: String,
+}
+
+impl Said {
+    fn parse(tgid: u32, line: &str) -> Option<Said> {
+        let (local, comm) = line.strip_prefix("local ")?.split_once(' ').unwrap();
+        Some(Said {
+            tgid,
+            local: local.parse().unwrap(),
+            comm: comm.to_string(),
+        })
+    }
+}
+
+/// The process in the cgroup: makes the calls that the variable names, each as KIND=ADDRESS.
+#[test]
+#[ignore = "the other tests run it in a cgroup"]
+fn child() {
+    for call in std::env::var(CALLS).unwrap().split(' ') {
+        let (kind, address) = call.split_once('=').unwrap();
+        let to: SocketAddr = address.parse().unwrap();
+        let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let local = match kind {
+            "tcp" => {
+                let mut stream = TcpStream::connect(to).unwrap();
+                stream.write_all(b"hello").unwrap();
+                stream.shutdown(Shutdown::Write).unwrap();
+                stream.read_to_end(&mut Vec::new()).unwrap();
+                stream.local_addr().unwrap()
+            }
+            "refused" => {
+                assert!(TcpStream::connect(to).is_err());
+                any.parse().unwrap()
+            }
+            "udp" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.connect(to).unwrap();
+                socket.local_addr().unwrap()
+            }
+            "send" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.send_to(b"x", to).unwrap();
+                socket.local_addr().unwrap()
+            }
+            "flood" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                for _ in 0..500 {
+                    socket.send_to(b"x", to).unwrap();
+                }
+                socket.local_addr().unwrap()
+            }
+            _ => panic!("{kind}"),
+        };
+        let comm = fs::read_to_string("/proc/thread-self/comm").unwrap();
+        println!("\nlocal {local} {}", comm.trim_end());
+    }
+}
+
+/// A server outside the cgroup, which answers each connection with 3 bytes.
+fn server(address: &str) -> SocketAddr {
+    let listener = TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.read_to_end(&mut Vec::new()).unwrap();
+            stream.write_all(b"123").unwrap();
+        }
+    });
+    address
+}
+
+fn unused_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+fn inode(path: &FilePath) -> u64 {
+    fs::metadata(path).unwrap().ino()
+}
+
+#[test]
+fn ways() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::LIFECYCLE;
+    let tracer = Tracer::options()
+        .hooks(hooks)
+        .required_hooks(hooks)
+        .open()
+        .unwrap();
+    assert_eq!(tracer.hooks(), hooks);
+    let (tcp4, tcp6, refused) = (server("127.0.0.1:0"), server("[::1]:0"), unused_port());
+    let success = [Kind::CONNECT, Kind::CONNECTED, Kind::CLOSED];
+    let table: [(&str, String, &[Kind]); 7] = [
+        ("tcp", tcp4.to_string(), &success),
+        ("tcp", tcp6.to_string(), &success),
+        (
+            "refused",
+            refused.to_string(),
+            &[Kind::CONNECT, Kind::CONNECT_FAILED],
+        ),
+        ("udp", "127.0.0.2:9".into(), &[Kind::CONNECT, Kind::CLOSED]),
+        ("udp", "[::1]:9".into(), &[Kind::CONNECT, Kind::CLOSED]),
+        (
+            "send",
+            "127.0.0.3:9".into(),
+            &[Kind::UDP_SEND, Kind::CLOSED],
+        ),
+        ("send", "[::1]:10".into(), &[Kind::UDP_SEND, Kind::CLOSED]),
+    ];
+    for (kind, address, kinds) in &table {
+        let cgroup = Cgroup::new();
+        let session = tracer
+            .attach_path(&cgroup.0, 0x1234_5678_9abc_def0.into())
+            .unwrap();
+        let said = &cgroup.run(&format!("{kind}={address}"))[0];
+        let mut events = Vec::new();
+        while events.len() < kinds.len() {
+            events.extend(tracer.events(None).next().map(Result::unwrap));
+        }
+        assert_eq!(
+            &events.iter().map(Event::kind).collect::<Vec<_>>(),
+            kinds,
+            "{kind} {address}"
+        );
+        for event in &events {
+            assert_eq!(event.remote().unwrap().to_string(), *address);
+            assert_eq!(event.tgid(), said.tgid);
+            assert_eq!(event.session_id(), session.session_id());
+            assert_eq!(event.cgroup_id(), inode(&cgroup.0));
+            assert_eq!(event.socket_cookie(), events[0].socket_cookie());
+            assert_eq!(event.exe_inode(), inode(&std::env::current_exe().unwrap()));
+            assert_eq!(event.comm_lossy(), said.comm);
+            assert!(!event.flags().contains(Flags::UNATTRIBUTED));
+        }
+        let last = events.last().unwrap();
+        match *kind {
+            "tcp" => {
+                assert_eq!(events[1].local(), Some(said.local));
+                assert_eq!((last.bytes_sent(), last.bytes_received()), (5, 3));
+                assert!(last.duration() > events[1].duration());
+            }
+            "refused" => assert_eq!(last.error(), ECONNREFUSED),
+            "send" => assert_eq!(events[0].local_port(), said.local.port()),
+            _ => {}
+        }
+        let stats = session.stats().unwrap();
+        assert_eq!((stats.delivered, stats.lost), (kinds.len() as u64, 0));
+        session.detach().unwrap();
+    }
+}
+
+#[test]
+fn threads_attach_and_detach_during_a_read() {
+    let tracer = Tracer::options().open().unwrap();
+    let address = server("127.0.0.1:0");
+    let seen = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            for event in tracer.events(None) {
+                seen.lock().unwrap().push(event.unwrap().session_id());
+            }
+        });
+        let writers: Vec<_> = (1..=2)
+            .map(|id| {
+                let tracer = &tracer;
+                scope.spawn(move || {
+                    for _ in 0..3 {
+                        let cgroup = Cgroup::new();
+                        let _session = tracer.attach_path(&cgroup.0, id.into()).unwrap();
+                        cgroup.run(&format!("tcp={address}"));
+                    }
+                })
+            })
+            .collect();
+        for writer in writers {
+            writer.join().unwrap();
+        }
+        while seen.lock().unwrap().len() < 6 {
+            thread::yield_now();
+        }
+        tracer.wake();
+        reader.join().unwrap();
+    });
+    let mut seen = seen.into_inner().unwrap();
+    seen.sort_unstable();
+    assert_eq!(seen, [1, 1, 1, 2, 2, 2]);
+    assert_eq!(tracer.stats().unwrap().sessions, 0);
+}
+
+#[test]
+fn loss_is_counted() {
+    let options = Tracer::options()
+        .flags(OpenFlags::UDP_NO_DEDUP)
+        .ring_size(65536);
+    let tracer = options.ring_quota(100).open().unwrap();
+    let cgroup = Cgroup::new();
+    let session = tracer.attach_path(&cgroup.0, 1.into()).unwrap();
+    cgroup.run("flood=127.0.0.1:9");
+    let lost = session.stats().unwrap().lost;
+    assert!(lost > 0);
+    let count = tracer
+        .events(Some(Duration::ZERO))
+        .map(Result::unwrap)
+        .count() as u64;
+    assert_eq!(count + lost, 500);
+    cgroup.run("send=127.0.0.1:9");
+    let event = tracer.events(None).next().unwrap().unwrap();
+    assert_eq!(event.session_lost(), lost);
+}
+
+#[test]
+fn a_removed_cgroup() {
+    let tracer = Tracer::options().check_interval_ms(100).open().unwrap();
+    let cgroup = Cgroup::new();
+    let session = tracer
+        .attach(File::open(&cgroup.0).unwrap(), 5.into())
+        .unwrap();
+    let error = tracer.attach_path(&cgroup.0, 6.into()).unwrap_err();
+    assert_eq!(error.raw_os_error(), EEXIST);
+    let whole = session.check().unwrap();
+    assert_eq!((whole.error, whole.hooks), (0, tracer.hooks()));
+    assert_eq!(
+        (whole.attached, whole.effective),
+        (whole.wanted, whole.wanted)
+    );
+    assert_ne!(whole.wanted & Check::CONNECT4.mask(), 0);
+    let id = inode(&cgroup.0);
+    drop(cgroup);
+    assert_eq!(session.check().unwrap().error, ENOENT);
+    let blind = tracer.events(None).next().unwrap().unwrap();
+    assert_eq!((blind.kind(), blind.error()), (Kind::SESSION_BLIND, ENOENT));
+    assert_eq!(
+        (blind.session_id(), blind.cgroup_id(), blind.remote()),
+        (5, id, None)
+    );
+}
+
+#[test]
+fn not_a_cgroup() {
+    let tracer = Tracer::options().open().unwrap();
+    let error = tracer.attach_path("/", 1.into()).unwrap_err();
+    assert_eq!(
+        (error.raw_os_error(), error.step()),
+        (ENOTDIR, Step::CGROUP)
+    );
+    assert_eq!(tracer.stats().unwrap().attach_failures, 1);
+}
+
+#[test]
+fn probe_and_coverage() {
+    let caps = probe(0).unwrap();
+    assert!(caps.usable, "{}", caps.reason);
+    assert_ne!(caps.available & Check::RINGBUF.mask(), 0);
+    assert!(cgroup_path().unwrap().starts_with(&caps.cgroup2_path));
+    let coverage = Tracer::options().open().unwrap().coverage().unwrap();
+    assert_ne!(coverage.seen & Path::TCP_CONNECT.mask(), 0);
+    assert_ne!(coverage.unseen & Path::UNIX.mask(), 0);
+    for path in coverage.paths() {
+        let sets = [coverage.seen, coverage.implied, coverage.unseen];
+        assert_eq!(
+            sets.iter().filter(|set| *set & path.mask() != 0).count(),
+            1,
+            "{path:?}"
+        );
+    }
+}
+
+#[test]
+fn log() {
+    let mut lines = Vec::new();
+    let options = Tracer::options().simulate_missing(Check::BTF.mask());
+    options
+        .log(|level, text| lines.push((level, text.to_string())))
+        .open()
+        .unwrap();
+    let line = (
+        LogLevel::INFO,
+        "/sys/kernel/btf/vmlinux is missing (simulated)".to_string(),
+    );
+    assert!(lines.contains(&line));
+
+    let options = Tracer::options().simulate_missing(Check::BTF.mask());
+    let options = options.log(|_, _| panic!("a panic of the host"));
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| options.open()));
+    assert_eq!(
+        panic.unwrap_err().downcast_ref(),
+        Some(&"a panic of the host")
+    );
+}
