@@ -10,7 +10,7 @@
 # BUILD_ROOT=DIR is the place of the build (default: build/).
 # Exit status: 0 all agree, 1 something does not, 2 wrong usage.
 #
-# tests/abi/release-self-test.sh calls: tests/release.sh --check SOURCE TREE ARCHIVE
+# tests/abi/release.sh calls: tests/release.sh --check SOURCE TREE ARCHIVE
 set -euo pipefail
 export LC_ALL=C
 

@@ -1,16 +1,28 @@
 #!/usr/bin/env bash
-# Checks that tests/release.sh finds a difference in each place that carries the version.
-# Usage: release-self-test.sh SOURCE-DIRECTORY TREE ARCHIVE
-#   TREE: where the library is installed; ARCHIVE: its source archive
+# Runs the checks of tests/release.sh with a build, and checks that they find a difference in each
+# place that carries the version.
+# Usage: release.sh SOURCE-DIRECTORY BUILD-DIRECTORY; exit status 77: skipped, no scdoc
 set -euo pipefail
 
 source=$1
-tree=$2
-archive=$3
+build=$2
 failed=0
+if ! command -v scdoc >/dev/null; then
+	echo "skipped: scdoc is not installed, so there are no manual pages to check"
+	exit 77
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+{
+	cmake --install "$build" --prefix "$work/installed" && cmake --build "$build" --target dist
+} >"$work/log" 2>&1 || {
+	cat "$work/log" >&2
+	exit 1
+}
+tree=$work/installed
+archive=$(find "$build" -maxdepth 1 -name '*.tar.gz')
 
 copy() {
 	rm -rf "$work/source" "$work/tree"
@@ -29,7 +41,7 @@ try() {
 	cp "$file" "$work/before"
 	sed -i -E "$3" "$file"
 	if cmp -s "$work/before" "$file"; then
-		echo "release-self-test.sh: '$3' changes nothing in $2" >&2
+		echo "release.sh: '$3' changes nothing in $2" >&2
 		failed=1
 	fi
 	expect "$1" "$2"
@@ -39,7 +51,7 @@ expect() {
 	local status=0
 	"$source/tests/release.sh" --check "$work/source" "$work/tree" "${3:-$archive}" >"$work/out" 2>&1 || status=$?
 	if [ "$status" -ne 1 ] || ! grep -q "^DIFFERS  $1" "$work/out"; then
-		echo "release-self-test.sh: a change of $2 should give 'DIFFERS  $1'; status $status:" >&2
+		echo "release.sh: a change of $2 should give 'DIFFERS  $1'; status $status:" >&2
 		cat "$work/out" >&2
 		failed=1
 	fi
