@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs the missing packages for building (build), for the tests, too (test), for the tests in
-# virtual machines (vm), or for those of arm64 (vm-arm64). If nothing is missing, it asks no
+# Installs the missing packages for building (build), for the tests, too (test), for what only the
+# full run tests (full: musl, packages, other languages), for the tests in virtual machines (vm), or
+# for those of arm64 (vm-arm64). If nothing is missing, it asks no
 # package manager and needs no root.
 set -euo pipefail
 
 what=${1:-}
 case $what in
-build | test | vm | vm-arm64) ;;
+build | test | full | vm | vm-arm64) ;;
 *)
-	echo "usage: $0 build|test|vm|vm-arm64" >&2
+	echo "usage: $0 build|test|full|vm|vm-arm64" >&2
 	exit 2
 	;;
 esac
@@ -26,8 +27,20 @@ have_bpftool() {
 	return 1
 }
 
+# A Go that is new enough for examples/go. The package of Debian 12 is older; tests/go/run.sh is
+# left out then.
+have_go() {
+	local go
+	for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
+		if [ -x "$go" ] && [[ $("$go" env GOVERSION) =~ ^go1\.([0-9]+) ]] && [ "${BASH_REMATCH[1]}" -ge 23 ]; then
+			return 0
+		fi
+	done
+	return 1
+}
+
 # Per line: who needs it, the command or other check (see have), and its package for apt, dnf and
-# pacman.
+# pacman, or "-" if there is none.
 table='
 build cmake            cmake             cmake          cmake
 build ninja            ninja-build       ninja-build    ninja
@@ -59,6 +72,18 @@ test  setpriv          util-linux        util-linux     util-linux
 test  shellcheck       shellcheck        ShellCheck     shellcheck
 test  nft              nftables          nftables       nftables
 test  spin             spin              spin           spin
+full  musl-gcc         musl-tools        musl-gcc       musl
+full  dpkg-source      dpkg-dev          dpkg-dev       dpkg
+full  make             make              make           make
+full  file             file              file           file
+full  rsyslogd         rsyslog           rsyslog        -
+full  mmdebstrap       mmdebstrap        mmdebstrap     -
+full  lintian          lintian           lintian        -
+full  rpmlint          rpmlint           rpmlint        -
+full  rpm              rpm               rpm            rpm-tools
+full  cargo            cargo             cargo          rust
+full  rustc            rustc             rust           rust
+full  GO               golang-go         golang         go
 vm    qemu-system-x86_64 qemu-system-x86 qemu-system-x86-core qemu-system-x86
 vm    busybox          busybox-static    busybox        busybox
 vm    cpio             cpio              cpio           cpio
@@ -76,6 +101,7 @@ have() {
 			clang "-fsanitize=${1#sanitizer:}" -x c -o /dev/null - >/dev/null 2>&1
 		;;
 	bpftool) have_bpftool ;;
+	GO) have_go || [ -x /usr/bin/go ] ;; # an older package is not installed again
 	*) command -v "$1" >/dev/null 2>&1 ;;
 	esac
 }
@@ -84,14 +110,14 @@ missing_apt=() missing_dnf=() missing_pacman=()
 while read -r class check apt dnf pacman; do
 	[ -n "$class" ] || continue
 	case $what:$class in
-	build:build | test:build | test:test | vm-arm64:*) ;;
+	build:build | test:build | test:test | full:full | vm-arm64:*) ;;
 	vm:build | vm:test | vm:vm) ;;
 	*) continue ;;
 	esac
 	have "$check" && continue
-	missing_apt+=("$apt")
-	missing_dnf+=("$dnf")
-	missing_pacman+=("$pacman")
+	[ "$apt" = - ] || missing_apt+=("$apt")
+	[ "$dnf" = - ] || missing_dnf+=("$dnf")
+	[ "$pacman" = - ] || missing_pacman+=("$pacman")
 done <<<"$table"
 [ ${#missing_apt[@]} -gt 0 ] || exit 0
 

@@ -82,6 +82,7 @@ build() {
 
 tools() {
 	"$top/cmake/deps.sh" test || return 1
+	[ "$mode" != full ] || "$top/cmake/deps.sh" full || [ "$live" -eq 0 ] || return 1
 	[ "$vm" -eq 0 ] || "$top/cmake/deps.sh" vm
 }
 
@@ -203,6 +204,16 @@ no_udp() {
 	run_ctest "$root/no-udp" -R '^(unit-arguments|live-no_udp)$' "${unprivileged[@]}" "${options[@]}"
 }
 
+# beside_ctest SCRIPT: runs a test script that is not in ctest; with status 77 it has printed what it
+# left out and why
+beside_ctest() {
+	local status=0
+	"$top/$1" >"$root/${1//\//-}.log" 2>&1 || status=$?
+	cat "$root/${1//\//-}.log"
+	[ "$status" -eq 77 ] || return "$status"
+	[ "$live" -eq 0 ] || echo "$1 ($(sed -n 's/^.*skipped: //p' "$root/${1//\//-}.log" | head -n 1))" >>"$stages_dir/skipped"
+}
+
 unit_tests() {
 	run_ctest "$root/main" -j2 -L unit -E '^model-' "${options[@]}"
 }
@@ -218,7 +229,11 @@ if stage 'other builds' 1200 calmly build_others; then others=1; else others=0; 
 stage_beside 'model of the wake-ups' 900 calmly run_ctest "$root/main" -R '^model-' "${options[@]}"
 [ "$live" -eq 0 ] || stage_beside 'failing calls' 1800 calmly failing_calls
 stage 'static analysis' 1200 calmly "$top/tests/analyse.sh" || true
-stage 'ABI and installation' 1200 calmly run_ctest "$root/main" -L abi "${options[@]}" || true
+stage 'ABI and installation' 1800 calmly run_ctest "$root/main" -L abi "${options[@]}" || true
+[ "$live" -eq 0 ] || stage_beside 'Debian packages' 1800 calmly beside_ctest tests/packages/run.sh
+stage 'musl, fully static' 1200 calmly beside_ctest tests/musl/run.sh || true
+stage Go 1200 calmly beside_ctest tests/go/run.sh || true # after musl, which it uses
+stage Rust 900 calmly beside_ctest tests/rust/run.sh || true
 stage valgrind 900 calmly under_valgrind || true
 stages_join
 
