@@ -135,7 +135,8 @@ const (
 // AttachFlags are [SessionOptions].Flags.
 type AttachFlags uint32
 
-// AttachDisplace attaches even if a program of somebody else then no longer runs for the cgroup.
+// AttachDisplace attaches even if an eBPF program of another owner then no longer runs for the
+// cgroup.
 const AttachDisplace AttachFlags = 1
 
 // LogLevel is the first argument of [Options].OnLog.

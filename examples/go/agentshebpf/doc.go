@@ -15,13 +15,13 @@
 //
 // By default the package links with the shared library that pkg-config finds as agentsh-ebpf.
 // With the build tag agentshebpf_static it links with the archive (agentsh-ebpf-static), so
-// the library need not be installed on the target. Where the operating system is not Linux, and
-// with CGO_ENABLED=0, the package has the same surface, and every call that would need the C
-// library returns [ErrUnsupported].
+// the library need not be installed where the program runs. On systems other than Linux, and with
+// CGO_ENABLED=0, the package exports the same names, and every call that would need the C library
+// returns [ErrUnsupported].
 //
 // # Concurrency
 //
 // All methods may be called from any goroutine. Only one goroutine at a time may read a tracer;
 // a second reader gets an error that is syscall.EBUSY. [Tracer.Close] may be called while other
-// calls are running: a waiting reader returns [ErrClosed].
+// calls are running: a read that waits returns [ErrClosed].
 package agentshebpf

@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// ErrUnsupported is returned by all calls of a build without the C library: where the operating
-// system is not Linux, and with CGO_ENABLED=0. It is an errors.ErrUnsupported.
+// ErrUnsupported is returned by all calls in a build without the C library: on systems other than
+// Linux, and with CGO_ENABLED=0. It is an errors.ErrUnsupported.
 var ErrUnsupported = fmt.Errorf("agentshebpf: this program was built without libagentsh-ebpf: %w",
 	errors.ErrUnsupported)
 
-// ErrClosed is returned by calls with a tracer that was closed, or a session of such a tracer. It
-// is os.ErrClosed.
+// ErrClosed is returned by calls with a tracer that was closed, or with a session of such a tracer.
+// It is os.ErrClosed.
 var ErrClosed = os.ErrClosed
 
 // Error is a failed call of the library. errors.Is finds its Errno (also as

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Event is one event. It has the memory layout of struct agentsh_ebpf_event, so a batch is
-// read without a copy per event. A member that does not apply to the kind of event is zero.
+// Event is one event. It has the memory layout of struct agentsh_ebpf_event, so the library
+// writes a batch of events directly into the slice of the caller. A member that does not apply to the kind of event is zero.
 // agentsh_ebpf_events(7) describes all members by kind. The methods convert members when they
 // are called; only Comm, ProcessComm and String allocate memory.
 //
@@ -101,7 +101,8 @@ func (e *Event) addrPort(addr *[16]byte, port uint16) netip.AddrPort {
 // convert an event soon after it was read. In a build without the C library it is the zero Time.
 func (e *Event) Time() time.Time { return realtime(e.TimestampNs) }
 
-// Duration returns the time since connect(2), or the first event, in the kinds that have it.
+// Duration returns the time since connect(2), since the handshake of an inbound connection, or
+// since the first event of a datagram socket. It is 0 in kinds without a duration.
 func (e *Event) Duration() time.Duration { return time.Duration(e.DurationNs) }
 
 // RTT returns the smoothed round-trip time.

@@ -87,9 +87,9 @@ func (t *Tracer) TryRead(events []Event) (int, error) {
 	return t.tryRead(events)
 }
 
-// Events reads events until the loop ends it, or until a read fails: then the last pair has the
-// error (ctx.Err() or ErrClosed) and no event. If the loop ends early, the events that it has not
-// seen remain for the next Read or Events. No other goroutine can read during the loop.
+// Events returns an iterator over the events. The iteration ends when a read fails: the last pair
+// has the error (ctx.Err() or ErrClosed) and no event. If the loop is left earlier, the events that
+// were not yielded remain for the next Read or Events. No other goroutine can read during the loop.
 func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := t.startReading(); err != nil {
@@ -116,7 +116,7 @@ func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
 }
 
 // Wake makes the waiting Read return; if none is waiting, the next Read that would wait returns at
-// once. Events goes on after it.
+// once. An iteration of Events continues.
 func (t *Tracer) Wake() error {
 	if err := t.lock(); err != nil {
 		return err

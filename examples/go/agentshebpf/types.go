@@ -24,8 +24,8 @@ type Options struct {
 	// UDPDedupEntries is the number of pairs of socket and destination that are remembered;
 	// default 8192.
 	UDPDedupEntries uint32
-	// WakeupDelay is the interval at which the reader is woken while events arrive closer
-	// together; default 1 ms.
+	// WakeupDelay is the interval at which the reader is woken while events arrive more often;
+	// default 1 ms.
 	WakeupDelay time.Duration
 	// CheckInterval is the interval at which sessions are checked for KindSessionBlind; default
 	// 10 s; negative: never.
@@ -44,7 +44,7 @@ type SessionOptions struct {
 	// ID is a number that the host chooses, repeated in every event; it need not be unique.
 	ID uint64
 	// MaxSockets is the number of sockets of this session whose state is kept; default a quarter
-	// of that of the tracer.
+	// of Options.MaxSockets.
 	MaxSockets uint32
 	Flags      AttachFlags
 }
@@ -65,7 +65,7 @@ type Stats struct {
 	AttachFailures uint64
 	// Malformed is the number of records that could not be decoded; 0 for a session.
 	Malformed uint64
-	// Untracked is how often a socket found no room in the table of sockets.
+	// Untracked is the number of times that a socket found no room in the table of sockets.
 	Untracked uint64
 }
 

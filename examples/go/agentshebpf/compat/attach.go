@@ -13,7 +13,7 @@ import (
 // earlyMax is the number of events that are kept until StartCollector is called.
 const earlyMax = 4096
 
-// Collection is the handle of an attached session. It stands for the *ebpf.Collection of agentsh.
+// Collection is the handle of an attached session. It replaces the *ebpf.Collection of agentsh.
 type Collection struct {
 	reader  *reader
 	session *agentshebpf.Session
@@ -113,7 +113,7 @@ func (c *Collection) deliver(e *agentshebpf.Event, unixNs int64) {
 	}
 }
 
-// countLost counts the losses of the ring that no event has told of.
+// countLost counts the losses of the ring that no event has reported.
 func (c *Collection) countLost() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -126,7 +126,7 @@ func (c *Collection) countLost() {
 }
 
 // addLost counts losses of the ring. total is their number since the session was attached. An
-// event tells an earlier number than the statistics did, so a smaller number is ignored.
+// event may have an earlier number than the statistics, so a smaller number is ignored.
 func (c *Collection) addLost(total uint64) {
 	if total > c.lost {
 		c.drop(total - c.lost)

@@ -15,7 +15,7 @@ type Collector struct {
 
 	// The mutex of the handle protects these members.
 	onDrop    func()
-	dropped   uint64 // drops that onDrop has not been told of
+	dropped   uint64 // drops for which onDrop was not called yet
 	notifying bool
 }
 
@@ -60,12 +60,14 @@ func (c *Collection) start(bufSize int) (*Collector, error) {
 	return c.collector, nil
 }
 
-// Events returns the channel of events. Close closes it; events in it can still be received then.
+// Events returns the channel of events. Close closes the channel; the events in it can still be
+// received.
 func (c *Collector) Events() <-chan ConnectEvent { return c.events }
 
 // SetOnDrop sets a function that is called once per event that was dropped because the channel
-// was full, or lost because the ring buffer was. It is called for earlier drops, too. The calls come
-// one at a time, from a goroutine of this collector, and may end shortly after Close has returned.
+// was full, or lost because the ring buffer was full. It is also called for earlier drops. The calls
+// are made one at a time, by a goroutine of this collector, and may end shortly after Close has
+// returned.
 // The function may call all functions of this package.
 func (c *Collector) SetOnDrop(fn func()) {
 	c.handle.mu.Lock()
@@ -104,7 +106,7 @@ func (c *Collector) drop(n uint64) {
 	}
 }
 
-// notify calls onDrop until it has told of all drops.
+// notify calls onDrop once per drop, until no drop is left.
 func (c *Collector) notify() {
 	for {
 		c.handle.mu.Lock()

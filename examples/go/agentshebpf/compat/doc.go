@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compat has the surface that agentsh's package internal/netmonitor/ebpf has for
-// tracing, on top of package agentshebpf. A host that was written for the package of agentsh
+// Package compat exports the names that agentsh's package internal/netmonitor/ebpf exports for
+// tracing, and uses package agentshebpf. A host that was written for the package of agentsh
 // replaces the import, and *ebpf.Collection by [*Collection].
 //
 // The process has one tracer. The first call of [AttachConnectToCgroup] opens it. It is closed
 // when all sessions are detached and all collectors are closed. One goroutine reads the events
 // of all sessions and distributes them; a full channel or a slow callback of one collector
-// never delays another. [KeepOpen] saves a host from opening the tracer for each command.
+// never delays another collector. [KeepOpen] saves a host from opening the tracer for each command.
 //
-// # What is as in agentsh
+// # What is the same as in agentsh
 //
 //   - A [ConnectEvent] is made for each connect(2) on a TCP or UDP socket, and for each datagram
 //     that is sent to an explicit destination. Nothing is deduplicated, unless [SetOptions]
@@ -24,18 +24,18 @@
 //
 //   - [Collector.Close] closes the channel, after it has moved the events that happened before
 //     the call into the channel. A loop that receives from the channel thus ends.
-//   - Events between [AttachConnectToCgroup] and [StartCollector] are kept: up to 4096, and the
-//     others are counted as dropped.
+//   - Up to 4096 events between [AttachConnectToCgroup] and [StartCollector] are kept; further
+//     events are counted as dropped.
 //   - [Collector.SetOnDrop] also reports losses of the ring buffer, and losses from before it was
 //     called. Events that are lost while detach runs may not be counted.
 //   - Cookie is the cookie of the socket, so all events of a socket have the same number.
 //     In agentsh it is a random number per event.
 //   - TsNs is Unix time. In agentsh it is CLOCK_MONOTONIC.
-//   - TGID is the number of the process, as PID is. In agentsh it is the thread.
-//   - Protocol tells UDP from TCP after connect(2), too. A destination in the form
+//   - TGID is the number of the process, as PID is. In agentsh it is the number of the thread.
+//   - Protocol distinguishes UDP from TCP also in the events of connect(2). A destination in the form
 //     ::ffff:a.b.c.d is an IPv4 destination. DstIPv4 has one byte order on all machines.
 //   - A second session for a cgroup that has a session is an error (EEXIST). So is a session
-//     that would displace a program of somebody else (EBUSY).
+//     that would displace an eBPF program of another owner (EBUSY).
 //   - cgroup v2 may be mounted anywhere. BTF is not required.
 //   - Blocked is always 0: this package traces and enforces nothing.
 //

@@ -14,8 +14,8 @@ type ConnectEvent struct {
 	TsNs uint64
 	// Cookie is SO_COOKIE of the socket.
 	Cookie uint64
-	// PID and TGID are the process, as getpid(2) returns it in the initial PID namespace; 0 if
-	// the owner of the socket is unknown.
+	// PID and TGID are the number of the process in the initial PID namespace; 0 if the owner of
+	// the socket is unknown.
 	PID  uint32
 	TGID uint32
 	// Sport is the local port; 0 if the kernel has not chosen it yet.
@@ -23,8 +23,7 @@ type ConnectEvent struct {
 	Dport uint16
 	// Family is 2 (AF_INET) or 10 (AF_INET6).
 	Family uint8
-	// Protocol is 6 (TCP), 17 (UDP) or another IPPROTO_ value. The subflows of MPTCP, and SMC, are
-	// TCP.
+	// Protocol is 6 (TCP), 17 (UDP) or another IPPROTO_ value. MPTCP and SMC are reported as TCP.
 	Protocol uint8
 	// DstIPv4 is the destination if Family is 2: binary.BigEndian.Uint32 of its bytes, so
 	// 127.0.0.1 is 0x7f000001.

@@ -12,8 +12,8 @@ import (
 
 const (
 	batch = 256
-	// A flush ends after so many events, even if more arrive all the time. It is more than fit into
-	// the default ring.
+	// A flush ends after this number of events, even if events keep arriving. The default ring holds
+	// fewer events.
 	flushMax = 1 << 16
 )
 
@@ -135,7 +135,7 @@ func (r *reader) drain(events []agentshebpf.Event) {
 }
 
 // distribute passes events to their sessions. When the ring is empty, it also looks for losses
-// that no event has told of yet.
+// that no event has reported yet.
 func (r *reader) distribute(events []agentshebpf.Event, empty bool) {
 	if len(events) == 0 {
 		return

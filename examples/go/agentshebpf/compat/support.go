@@ -13,7 +13,7 @@ import (
 type SupportStatus struct {
 	Supported bool
 	// Reason tells why tracing is not supported. If Supported is true, Reason is empty or names
-	// something that the machine lacks and that tracing does not require ("btf not present").
+	// something that the machine lacks, but that tracing does not require ("btf not present").
 	Reason string
 }
 
@@ -23,9 +23,9 @@ var supported struct {
 	known map[agentshebpf.CheckSet]SupportStatus
 }
 
-// CheckSupport finds out whether AttachConnectToCgroup can work, by trying what it needs. A
-// positive result is kept for the life of the process, so later calls take no time; an attempt to
-// attach may then still fail.
+// CheckSupport finds out whether AttachConnectToCgroup can work, by trying each thing that it
+// needs. A positive result is kept for the life of the process, so later calls do not try again;
+// attaching may still fail.
 func CheckSupport() SupportStatus {
 	if runtime.GOOS != "linux" {
 		return SupportStatus{Reason: "ebpf network tracing is only available on linux"}

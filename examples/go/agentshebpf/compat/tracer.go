@@ -46,7 +46,7 @@ func DefaultOptions() agentshebpf.Options {
 	}
 }
 
-// SetOptions sets the options for the next time that the tracer is opened, for example
+// SetOptions sets the options with which the tracer is opened the next time, for example the mode
 // agentshebpf.ModeSynthetic in tests. Start with DefaultOptions. It returns an error while the
 // tracer is open.
 func SetOptions(opts agentshebpf.Options) error {

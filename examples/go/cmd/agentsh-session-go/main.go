@@ -2,8 +2,8 @@
 
 //go:build linux
 
-// Agentsh-session-go runs shell commands as the session of a sandbox does, each in a cgroup of its
-// own, and writes their connections to standard output as JSON:
+// Agentsh-session-go runs shell commands one after another, as a session of a sandbox does, each in
+// a cgroup of its own, and writes their connections to standard output as JSON lines:
 //
 //	agentsh-session-go [-ebpf enabled|required|off] [-proxy URL] [-kill] COMMAND...
 //
@@ -65,7 +65,7 @@ func (h *host) netConnect(command string, ev compat.ConnectEvent) {
 	})
 }
 
-// trace attaches to the cgroup of a command. It returns what to call when the cgroup is empty.
+// trace attaches to the cgroup of a command. The caller calls end when the cgroup is empty.
 func (h *host) trace(command, cgroup string) (end func(), err error) {
 	if h.mode == "off" {
 		return func() {}, nil
@@ -97,7 +97,7 @@ func (h *host) trace(command, cgroup string) (end func(), err error) {
 	}()
 	h.log("ebpf_attached", command, time.Now(), map[string]any{"path": cgroup})
 	return func() {
-		collector.Close() // delivers what has happened so far
+		collector.Close() // delivers the events of all calls that were made before
 		<-logged
 		detach()
 	}, nil
@@ -217,7 +217,7 @@ func (h *host) serve(lines []string, kill bool) (status int) {
 	}
 	h.noCgroup = err
 	if status := compat.CheckSupport(); err != nil && !status.Supported {
-		h.noCgroup = errors.New(status.Reason) // knows more
+		h.noCgroup = errors.New(status.Reason) // more precise than err
 	}
 	// The tracer stays open between commands, so that attaching takes less than a millisecond.
 	if h.mode != "off" && compat.CheckSupport().Supported {

@@ -2,7 +2,7 @@
 
 //go:build linux
 
-// Command agentsh-trace-go runs a command in a new cgroup, writes the network connections of the
+// Agentsh-trace-go runs a command in a new cgroup, writes the network connections of the
 // command to stderr, and exits with the exit status of the command. It shows how a host uses the
 // package agentshebpf; agentsh-trace(1) does more.
 package main
@@ -103,7 +103,7 @@ func run(command []string, cgroup *os.File) (int, error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// printEvents prints events until ctx is done, and then those that are left.
+// printEvents prints events until ctx is done, and then the events that are left.
 func printEvents(ctx context.Context, tracer *agentshebpf.Tracer) error {
 	for event, err := range tracer.Events(ctx) {
 		if errors.Is(err, context.Canceled) {
@@ -141,7 +141,7 @@ func remove(path string) (err error) {
 	return err
 }
 
-// safe hides bytes in the name of a process that a terminal could obey.
+// safe replaces bytes in the name of a process that a terminal could interpret.
 func safe(name string) string {
 	quoted := fmt.Sprintf("%q", name)
 	return quoted[1 : len(quoted)-1]

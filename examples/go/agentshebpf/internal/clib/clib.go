@@ -2,7 +2,7 @@
 
 //go:build linux && cgo
 
-// Package clib gives the tests of agentshebpf what only C can tell: test files cannot use cgo.
+// Package clib calls C functions for the tests of agentshebpf, because test files cannot use cgo.
 package clib
 
 /*
@@ -50,7 +50,7 @@ import "C"
 // fastest of some batches of a synthetic tracer. Descriptor 0 must be open. It returns 0 on failure.
 func ReadNs(batches, batch int) float64 { return float64(C.read_ns(C.int(batches), C.int(batch))) }
 
-// Names of the library.
+// The names that the library has for numbers.
 
 func KindName(v uint32) string     { return C.GoString(C.agentsh_ebpf_kind_name(C.uint32_t(v))) }
 func ProtocolName(v uint16) string { return C.GoString(C.agentsh_ebpf_protocol_name(C.uint16_t(v))) }
