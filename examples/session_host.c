@@ -197,7 +197,7 @@ static int run(struct host *host, char **argv)
 	}
 	wait_until_empty(host, pid);
 	waitpid(pid, &status, 0);
-	drain(host); /* what the last process did */
+	drain(host); /* the events of the last process */
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -229,7 +229,7 @@ int main(int argc, char **argv)
 				"COMMAND [ARGUMENT]...\n");
 		return 2;
 	}
-	setvbuf(stderr, NULL, _IOLBF, 4096); /* one write(2) for each line */
+	setvbuf(stderr, NULL, _IOLBF, 4096); /* one write(2) per line */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	ret = make_cgroup(&host);

@@ -37,7 +37,7 @@ void write_line(uint64_t session_id, const char *type, const char *member, const
 	fprintf(stderr, "\"}\n");
 }
 
-/* The call was not stopped: the decision is what the policy says about it afterwards. */
+/* The call was made already, so the decision is only for the log. */
 static const char *policy(const struct agentsh_ebpf_event *event)
 {
 	static const uint8_t loopback6[16] = {[15] = 1};

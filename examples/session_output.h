@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What session_host.c tells others: JSON lines and counters. */
+/* The output of session_host.c: JSON lines and counters. */
 #ifndef SESSION_OUTPUT_H
 #define SESSION_OUTPUT_H
 
@@ -13,13 +13,13 @@ struct host_counters {
 	unsigned attach_failed;
 };
 
-/* Writes a JSON line with one more member to stderr. The text is UTF-8. */
+/* Writes a JSON line with one additional member to stderr. The text is UTF-8. */
 void write_line(uint64_t session_id, const char *type, const char *member, const char *text);
 
 /* Writes the JSON line of an event to stderr. */
 void write_event(const struct agentsh_ebpf_event *event);
 
-/* Writes the counters in Prometheus' text format. Without a tracer, only those of the host. */
+/* Writes the counters in Prometheus' text format; without a tracer, only the host's counters. */
 void write_counters(FILE *out, const struct host_counters *host,
 		    const struct agentsh_ebpf_tracer *tracer, uint64_t session_id,
 		    const struct agentsh_ebpf_stats *of_session);

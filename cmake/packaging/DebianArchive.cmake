@@ -1,6 +1,6 @@
-# Run by cpack when the packages are made. It makes their archives anew with what the generator of
-# CMake 3.20 lacks: Multi-Arch, the trigger instead of scripts that call ldconfig, and times that do
-# not depend on the build.
+# cpack runs this script after it has made the packages. The script packs them again with what the
+# generator of CMake 3.20 lacks: Multi-Arch, a trigger instead of scripts that call ldconfig, and
+# times that do not depend on the build.
 include(${CMAKE_CURRENT_LIST_DIR}/DebianTime.cmake)
 
 function(run)

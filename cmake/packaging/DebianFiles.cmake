@@ -1,4 +1,5 @@
-# Run by cpack when the files of the packages are in place: adds what only Debian packages have.
+# cpack runs this script when the files of the packages are in place. The script adds the files that
+# only Debian packages have, compresses the manual pages, and strips the binaries.
 include(${CMAKE_CURRENT_LIST_DIR}/DebianTime.cmake)
 
 if(NOT CPACK_AGENTSH_LIBDIR STREQUAL "lib/${CPACK_AGENTSH_ARCHITECTURE}")

@@ -7,19 +7,19 @@
         for event in tracer:                # in asyncio: async for event in tracer
             print(event.comm, event.kind_name, event.remote_addr, event.remote_port)
 
-The module is this one file. It needs Python 3.9, the shared library libagentsh-ebpf.so.1, and
-no compiler. The header <agentsh/ebpf.h> and the manual pages describe the members of events and
-options, and the errors; the names here are those of the header.
+The module is this one file. It needs Python 3.9 or later and the shared library
+libagentsh-ebpf.so.1, and no compiler. The header <agentsh/ebpf.h> and the manual pages describe the
+members of events and options, and the errors; the names here are those of the header.
 
 Threads: only one thread at a time may read a tracer (read, iteration, read_async); a second one
-gets AgentshEbpfError with EBUSY. All other methods may be called from any thread at any time.
+gets an AgentshEbpfError with EBUSY. All other methods may be called from any thread at any time.
 close() may be called from any thread and from a signal handler. It ends a read or an iteration
 that is waiting, and waits until the calls of other threads have returned. Calls of the library
 run without the global interpreter lock, so a thread that waits for events stops no other thread.
 
 Fork: only the process that opened a tracer may use it. In a forked child, close() and detach()
-release what the child has of it, and leave the sessions of the parent as they are; attach, check,
-read and inject raise AgentshEbpfError with EPERM.
+release the copies that the child has, and leave the sessions of the parent as they are; attach,
+check, read and inject raise an AgentshEbpfError with EPERM.
 """
 from __future__ import annotations
 
@@ -538,14 +538,15 @@ def load(path: Optional[str] = None) -> None:
 
 def _library() -> ctypes.CDLL:
     if _loaded is None:
-        with contextlib.suppress(RuntimeError):  # another thread was faster
+        with contextlib.suppress(RuntimeError):  # another thread has loaded it meanwhile
             load()
     assert _loaded is not None
     return _loaded
 
 
 class AgentshEbpfError(OSError):
-    """A call failed. errno is positive; step says where, message is one line with the remedy."""
+    """A call failed. errno is positive, step is the step that failed, and message is one line with
+    the remedy."""
 
     def __init__(self, code: int, message: str = "", step: int = Step.NONE) -> None:
         self.message = message or os.strerror(code)
@@ -614,7 +615,10 @@ class CheckResult:
 
 @dataclasses.dataclass(frozen=True)
 class Capabilities:
-    """struct agentsh_ebpf_capabilities: what this machine can trace. reason is empty if it can."""
+    """struct agentsh_ebpf_capabilities: what this machine can trace.
+
+    reason is empty if usable is true.
+    """
 
     usable: bool
     reason: str
@@ -818,7 +822,7 @@ class Tracer:
             self._release()
         with self._condition:
             while self._pointer is not None and me not in self._inside and self._releasing != me:
-                if self._inside:  # the wake may end another read than the one that waits, so repeat it
+                if self._inside:  # a wake may end a read that is not waiting, so repeat it
                     self._library.agentsh_ebpf_wake(self._pointer)
                 self._condition.wait(0.05)
 
@@ -981,12 +985,12 @@ class Tracer:
             return _check(self._library.agentsh_ebpf_fd(pointer))
 
     def wake(self) -> None:
-        """Ends the read() that is waiting, or the next one. An iteration goes on waiting."""
+        """Ends the read() that is waiting, or the next read() that would wait. An iteration continues."""
         with self._open() as pointer:
             _check(self._library.agentsh_ebpf_wake(pointer))
 
     def stats(self) -> Stats:
-        """The counters. Events that the tracer has read, but not yielded, count as delivered."""
+        """The counters since the tracer was opened. Events that were read, but not yielded, count as delivered."""
         with self._open() as pointer:
             return _stats(self._library.agentsh_ebpf_tracer_stats, pointer)
 
@@ -1011,7 +1015,7 @@ def _log_function(log: LogFunction, raised: List[BaseException]) -> Any:
 
 @contextlib.contextmanager
 def _until_closed(tracer: Tracer) -> Iterator[None]:
-    """Another thread may close the tracer at any moment, which is not an error of an iteration."""
+    """Hides the error that another thread has closed the tracer, because this only ends an iteration."""
     try:
         yield
     except ValueError:
@@ -1030,8 +1034,8 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class Session:
-    """One attached cgroup. It stays attached until detach(), the end of a with block, or the end
-    of its tracer; to drop the object does not detach it."""
+    """One attached cgroup. It stays attached until detach() is called, a with block ends, or its
+    tracer is closed. Deleting the object does not detach the session."""
 
     def __init__(self, tracer: Tracer, pointer: c_void_p, session_id: int) -> None:
         self.tracer = tracer

@@ -35,7 +35,8 @@ fn directory_of(archive: &str) -> Option<String> {
     (!directory.is_empty()).then(|| directory.to_string())
 }
 
-/// A library without which no archive can be linked, in a program that is linked with -static.
+/// Links the archive of a library that libagentsh-ebpf.a needs, in a program that is linked with
+/// -static.
 fn link_archive(name: &str) {
     if let Some(directory) = directory_of(&format!("lib{name}.a")) {
         println!("cargo:rustc-link-search=native={directory}");
@@ -74,7 +75,7 @@ fn main() {
         arguments.insert(0, "--static");
     }
     let words = run(&pkg_config, &arguments).unwrap_or_else(|error| fail(&error));
-    // The directory of the library is often among those that pkg-config does not print.
+    // pkg-config does not print a directory that the C compiler searches by default.
     if let Ok(directory) = run(&pkg_config, &["--variable=libdir", package]) {
         println!("cargo:rustc-link-search=native={directory}");
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The declarations of `<agentsh/ebpf.h>` of libagentsh-ebpf 1.0. The header and its manual pages
 //! describe them. The crate `agentsh-ebpf` is a safe interface to them.
-//! `build.rs` links the shared library that pkg-config names, or with the feature `static` the archive.
+//! `build.rs` links the shared library that pkg-config names; with the feature `static` it links the
+//! archive.
 
 #![allow(non_camel_case_types)]
 

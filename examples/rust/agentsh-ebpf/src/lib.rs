@@ -22,14 +22,14 @@
 //! # Threads
 //!
 //! [`Tracer`] and [`Session`] are `Send` and `Sync`, because the library allows all calls from any
-//! thread. Only one thread at a time may read a tracer: a second one gets `EBUSY`. [`Tracer::wake`]
-//! ends a read that waits. The library closes a tracer when the [`Tracer`] and all its [`Session`]s
+//! thread. Only one thread at a time may read a tracer: a second thread gets `EBUSY`.
+//! [`Tracer::wake`] ends a read that waits. The library closes a tracer when the [`Tracer`] and all its [`Session`]s
 //! have been dropped, so no call can use a tracer that is closed.
 //!
 //! # Fork
 //!
 //! Only the process that opened a tracer may use it. In a forked child, reading, attaching, checking
-//! and injecting fail with `EPERM`; dropping releases what the child has of the tracer and leaves the
+//! and injecting fail with `EPERM`; dropping releases the copies that the child has and leaves the
 //! sessions of the parent as they are.
 
 mod error;

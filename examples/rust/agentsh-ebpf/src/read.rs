@@ -30,7 +30,7 @@ impl Tracer {
     /// the timeout or [`Tracer::wake`]. `None` waits forever, and `Duration::ZERO` does not wait.
     ///
     /// Events that an iterator has read, but not returned before it was dropped, come first. The
-    /// descriptor of the tracer does not show these.
+    /// descriptor of the tracer is not readable because of such events.
     ///
     /// Fails with `EINTR` if a signal interrupted the wait, with `EBUSY` if another thread reads the
     /// tracer, and with `ERANGE` if `buf` is empty. One call returns at most 4096 events.

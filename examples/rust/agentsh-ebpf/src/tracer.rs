@@ -95,7 +95,7 @@ impl Tracer {
         })
     }
 
-    /// As [`Tracer::attach`], with the path of the directory.
+    /// Like [`Tracer::attach`], with the path of the directory.
     pub fn attach_path(
         &self,
         cgroup: impl AsRef<FilePath>,
@@ -232,7 +232,7 @@ struct Logger<'a> {
     panic: Option<Box<dyn Any + Send>>,
 }
 
-/// A panic must not unwind through the library, so it goes on after the call.
+/// A panic must not unwind through the library, so it is resumed after the call.
 unsafe extern "C" fn on_log(ctx: *mut c_void, level: c_int, text: *const c_char) {
     // SAFETY: the context is the Logger of open(), which runs in this thread.
     let logger = &mut *ctx.cast::<Logger<'_>>();
