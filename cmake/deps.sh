@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the missing packages for building (build), for the tests, too (test), for what only the
-# full run tests (full: musl, packages, other languages), for the tests in virtual machines (vm), or
-# for those of arm64 (vm-arm64). If nothing is missing, it asks no
-# package manager and needs no root.
+# Installs the missing packages for building (build), for building and testing (test), for the
+# stages that only the full run has (full: musl, packages, other languages), for the tests in virtual
+# machines (vm), or for the tests in virtual machines of arm64 (vm-arm64). If nothing is missing, it
+# asks no package manager and needs no root.
 set -euo pipefail
 
 what=${1:-}
@@ -27,8 +27,8 @@ have_bpftool() {
 	return 1
 }
 
-# A Go that is new enough for examples/go. The package of Debian 12 is older; tests/go/run.sh is
-# left out then.
+# Whether there is a Go that is new enough for examples/go. The package of Debian 12 is too old;
+# tests/go/run.sh is then left out.
 have_go() {
 	local go
 	for go in "$(command -v go || true)" /usr/local/go/bin/go /usr/lib/go-*/bin/go; do
