@@ -31,6 +31,21 @@ awk '/^ / { print $1 }' "$names" | sort >symbols
 diff -u exported symbols >log || fail "the exported symbols (-) and the symbols file (+) differ: $(cat log)"
 [ "$(wc -l <symbols)" -gt 20 ] || fail "the symbols file has only $(wc -l <symbols) symbols"
 
+# the installed examples
+mkdir examples
+for file in /usr/share/doc/libagentsh-ebpf-dev/examples/*.c; do
+	name=$(basename "$file" .c)
+	sources=("$file")
+	case $name in
+	session_output) continue ;; # a part of session_host
+	session_host) sources+=("${file%/*}/session_output.c") ;;
+	esac
+	# shellcheck disable=SC2046 # words of pkg-config
+	gcc -D_GNU_SOURCE -Wall -Werror "${sources[@]}" $(pkg-config --cflags --libs agentsh-ebpf) -o "examples/$name" ||
+		fail "the installed example $name does not compile"
+done
+[ -e examples/session_host ] || fail "the example session_host is not installed"
+
 # ---- the command ------------------------------------------------------------
 
 dynamic=$(readelf -dW /usr/bin/agentsh-trace)
