@@ -23,7 +23,7 @@ try() {
 			failed=1
 		fi
 	done
-	"$here/frozen.sh" "$work/frozen" "$libraries" >"$work/out" 2>&1 || status=$?
+	"$here/frozen.sh" "$work/frozen" "$libraries" - >"$work/out" 2>&1 || status=$?
 	if [ "$1" = works ]; then [ "$status" -eq 0 ]; else [ "$status" -ne 0 ]; fi || {
 		echo "frozen-self-test.sh: after '$2' the outcome should be: $1" >&2
 		cat "$work/out" >&2

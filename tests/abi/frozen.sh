@@ -3,14 +3,14 @@
 # is linked to a library that has the functions of its header and does nothing, and started with
 # the library under test, as a host is after an upgrade of the library. As root, each also traces
 # a connection, if this machine can trace.
-# Usage: frozen.sh FROZEN-DIRECTORY LIBRARY-DIRECTORY [PROBE-PROGRAM]
-#   PROBE-PROGRAM: agentsh-trace, which tells whether this machine can trace
+# Usage: frozen.sh FROZEN-DIRECTORY LIBRARY-DIRECTORY PROBE-PROGRAM
+#   PROBE-PROGRAM: agentsh-trace, which tells whether this machine can trace; -: none
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 frozen=$1
 libraries=$2
-probe=${3:-}
+probe=$3
 cc=${CC:-cc}
 
 work=$(mktemp -d)
@@ -23,7 +23,7 @@ trap cleanup EXIT
 trap 'exit 143' HUP INT TERM
 
 arguments=()
-if [ "$(id -u)" -eq 0 ] && [ "$probe" ] && LD_LIBRARY_PATH=$libraries "$probe" --probe >"$work/probe"; then
+if [ "$(id -u)" -eq 0 ] && [ "$probe" != - ] && LD_LIBRARY_PATH=$libraries "$probe" --probe >"$work/probe"; then
 	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
 	cgroup=$(mktemp -d "$mount/agentsh-frozen.XXXXXX")
 	arguments=("$cgroup")
