@@ -198,6 +198,7 @@ source=$(cd "$here/.." && pwd)
 root=${BUILD_ROOT:-$source/build}
 build=$root/release
 mkdir -p "$build"
+rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 if ! {
 	cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
 		cmake --build "$build" && cmake --build "$build" --target dist &&

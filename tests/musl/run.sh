@@ -109,8 +109,13 @@ build_as_user() {
 # The source archive builds with musl-gcc and the libraries alone: neither clang nor bpftool is looked for.
 build_from_archive() {
 	local source=$build/from-archive
+	if ! { [ -e "$top/.git" ] && command -v git >/dev/null; } && [ ! -e "$top/MANIFEST" ]; then
+		echo "left out: the source archive: without git or the file MANIFEST, the list of the source files is unknown"
+		return
+	fi
 	rm -rf "$source"
 	mkdir "$source"
+	rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 	quietly cmake --build "$build" --target dist
 	tar -xzf "$build"/agentsh-ebpf-*.tar.gz -C "$source" --strip-components=1
 	quietly cmake -S "$source" -B "$source/build" "${options[@]}" -DAGENTSH_EBPF_TESTS=OFF
