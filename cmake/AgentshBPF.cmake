@@ -41,7 +41,8 @@ set(_bpf_flags -target bpf -O2 -g -Wall -Wextra -Werror)
 set(_multiarch ${CMAKE_LIBRARY_ARCHITECTURE})
 if(NOT _multiarch)
   # CMake does not know it for musl-gcc. A compiler without such a directory prints nothing of use.
-  execute_process(COMMAND ${CMAKE_C_COMPILER} -print-multiarch OUTPUT_VARIABLE _multiarch
+  separate_arguments(_first UNIX_COMMAND "${CMAKE_C_COMPILER_ARG1}")
+  execute_process(COMMAND ${CMAKE_C_COMPILER} ${_first} -print-multiarch OUTPUT_VARIABLE _multiarch
                   OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
 endif()
 if(_multiarch)

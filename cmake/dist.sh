@@ -16,7 +16,8 @@ archive=$(cd "$(dirname "$3")" && pwd)/$(basename "$3")
 name=$(basename "$archive" .tar.gz)
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+new=$archive.$$ # beside the archive, for a rename that replaces it at once
+trap 'rm -rf "$work" "$new"' EXIT
 tree=$work/$name
 mkdir "$tree"
 
@@ -49,6 +50,6 @@ done
 cp "$work/manifest" "$tree/MANIFEST"
 
 tar -C "$work" --format=ustar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$epoch" \
-	--mode=u+rw,go-w,a+rX -cf - "$name" | gzip -9n >"$archive.tmp"
-mv "$archive.tmp" "$archive"
+	--mode=u+rw,go-w,a+rX -cf - "$name" | gzip -9n >"$new"
+mv "$new" "$archive"
 echo "$archive"

@@ -13,13 +13,17 @@ else()
   # The options that choose the machine and the linker, and none for programs
   separate_arguments(flags UNIX_COMMAND "${CMAKE_C_FLAGS} ${CMAKE_EXE_LINKER_FLAGS}")
   list(FILTER flags INCLUDE REGEX "^(-m(32|64|x32|abi=.*)$|-fuse-ld=|--ld-path=|--target=|-B)")
+  # With CC="ccache gcc", the compiler is ccache and its first argument is gcc.
+  separate_arguments(first UNIX_COMMAND "${CMAKE_C_COMPILER_ARG1}")
+  list(PREPEND flags ${first})
   if(CMAKE_C_COMPILER_TARGET AND CMAKE_C_COMPILE_OPTIONS_TARGET)
     list(APPEND flags ${CMAKE_C_COMPILE_OPTIONS_TARGET}${CMAKE_C_COMPILER_TARGET})
   endif()
+  # A build ID, which clang adds by default, would become that of hosts linked without one.
   set(object ${CMAKE_CURRENT_BINARY_DIR}/agentsh-ebpf.o)
   add_custom_command(
     OUTPUT ${object}
-    COMMAND ${CMAKE_C_COMPILER} ${flags} -r -nostdlib -o ${object}
+    COMMAND ${CMAKE_C_COMPILER} ${flags} -r -nostdlib -Wl,--build-id=none -o ${object}
             $<TARGET_OBJECTS:agentsh-ebpf-objects>
     COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${object}
     DEPENDS agentsh-ebpf-objects $<TARGET_OBJECTS:agentsh-ebpf-objects>

@@ -90,15 +90,19 @@ check_changelog() {
 	fi
 }
 
-# Once a version is released, its header is that of the frozen copy.
+# Once a version is released, its header and version map are those of the frozen copy.
 check_frozen() {
-	local copy=$source/tests/abi/frozen/$version/agentsh/ebpf.h
-	if [ "$final" -eq 0 ]; then
-		return
-	elif cmp -s "$copy" "$header"; then
+	local copy=$source/tests/abi/frozen/$version
+	[ "$final" -eq 1 ] || return 0
+	if cmp -s "$copy/agentsh/ebpf.h" "$header"; then
 		yes 'frozen header: equal'
 	else
 		no "frozen header: tests/abi/frozen/$version differs from the header"
+	fi
+	if cmp -s "$copy/libagentsh-ebpf.map" "$source/lib/libagentsh-ebpf.map"; then
+		yes 'frozen version map: equal'
+	else
+		no "frozen version map: tests/abi/frozen/$version differs from lib/libagentsh-ebpf.map"
 	fi
 }
 
@@ -198,6 +202,7 @@ source=$(cd "$here/.." && pwd)
 root=${BUILD_ROOT:-$source/build}
 build=$root/release
 mkdir -p "$build"
+rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 if ! {
 	cmake -S "$source" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo &&
 		cmake --build "$build" && cmake --build "$build" --target dist &&

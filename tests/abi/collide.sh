@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Links hosts that define functions with the same names as all internal functions and data
-# of the static library, and checks that the library still uses its own.
+# of the static library, and checks that the library still uses its own. Checks the properties that
+# the library gives to the whole host, too.
 # Usage: collide.sh INCLUDE-DIRECTORY ARCHIVE ARCHIVE-OF-OBJECTS CC [LIBRARY...]
 #   ARCHIVE-OF-OBJECTS has the internal names as global ones
 set -euo pipefail
@@ -38,6 +39,16 @@ build() {
 }
 build "$work/host" "$archive" "$@"
 "$work/host" >/dev/null
+
+# What the archive's one object lacks or has beside code decides about the whole host.
+if ! readelf -lW "$work/host" | grep 'GNU_STACK.* RW ' >/dev/null; then
+	echo "collide.sh: a host with $archive wants an executable stack" >&2
+	exit 1
+fi
+if readelf -SW "$archive" | grep build-id; then
+	echo "collide.sh: $archive gives its build ID to hosts without one" >&2
+	exit 1
+fi
 
 # The objects without local names must collide, or this test shows nothing.
 if build "$work/plain" "$objects" "$@" 2>"$work/log"; then

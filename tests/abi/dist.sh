@@ -2,13 +2,18 @@
 # Makes the source archive, builds from it with the few commands that this needs, and uses the
 # result. Checks that another build in another directory gives the same bytes of the archive and
 # of the libraries.
-# Usage: dist.sh SOURCE-DIRECTORY BUILD-DIRECTORY CC
+# Usage: dist.sh SOURCE-DIRECTORY BUILD-DIRECTORY CC; exit status 77: skipped, no list of files
 set -euo pipefail
 unset DESTDIR PKG_CONFIG_PATH LD_LIBRARY_PATH
 
 source=$1
 build=$2
 cc=$3
+
+if ! { [ -e "$source/.git" ] && command -v git >/dev/null; } && [ ! -e "$source/MANIFEST" ]; then
+	echo "skipped: without git or the file MANIFEST, the list of the source files is unknown"
+	exit 77
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,6 +31,7 @@ run() {
 	}
 }
 
+rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 run cmake --build "$build" --target dist
 archive=$(find "$build" -maxdepth 1 -name 'agentsh-ebpf-*.tar.gz')
 version=$(sed -nE 's/^#define AGENTSH_EBPF_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$/\2/p' \
@@ -57,8 +63,8 @@ few() {
 for absent in clang bpftool git; do
 	! few sh -c "command -v $absent" || fail "$absent is in the PATH of the build"
 done
-configure=(-G "Unix Makefiles" -DCMAKE_C_COMPILER="$work/bin/cc" -DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF)
-run few cmake -S "$one" -B "$work/one/build" "${configure[@]}" -DCMAKE_INSTALL_PREFIX="$work/root" \
+configure=(-G "Unix Makefiles" -DCMAKE_FIND_USE_CMAKE_SYSTEM_PATH=OFF)
+run few CC="$work/bin/cc" cmake -S "$one" -B "$work/one/build" "${configure[@]}" -DCMAKE_INSTALL_PREFIX="$work/root" \
 	-DCMAKE_INSTALL_LIBDIR=lib
 run few cmake --build "$work/one/build" --parallel 2
 run few cmake --install "$work/one/build"
@@ -75,8 +81,9 @@ for package in agentsh-ebpf agentsh-ebpf-static; do
 done
 grep -q . <("$work/root/bin/agentsh-trace" --version) || fail "agentsh-trace --version prints nothing"
 
-# The same bytes from another directory, of another depth, with a build inside the source
-run few cmake -S "$other" -B "$other/build" "${configure[@]}" -DAGENTSH_EBPF_EXAMPLES=OFF
+# The same bytes from another directory, of another depth, with a build inside the source, and with a
+# compiler that is called through another program, as by CC="ccache gcc"
+run few CC="$(command -v env) $work/bin/cc" cmake -S "$other" -B "$other/build" "${configure[@]}" -DAGENTSH_EBPF_EXAMPLES=OFF
 run few cmake --build "$other/build" --parallel 2
 for file in "libagentsh-ebpf.so.$version" libagentsh-ebpf.a; do
 	cmp "$work/one/build/lib/$file" "$other/build/lib/$file" || fail "two builds differ in $file"

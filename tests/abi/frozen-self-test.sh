@@ -11,14 +11,14 @@ failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# try works|fails SED-EXPRESSION: with each frozen header changed by the expression
+# try works|fails SED-EXPRESSION: with each frozen header and version map changed by the expression
 try() {
-	local header status=0
+	local version status=0
 	rm -rf "$work/frozen"
 	cp -R "$frozen" "$work/frozen"
-	for header in "$frozen"/*/agentsh/ebpf.h; do
-		sed -E "$2" "$header" >"$work/frozen/${header#"$frozen"/}"
-		if cmp -s "$header" "$work/frozen/${header#"$frozen"/}"; then
+	for version in "$work/frozen"/*/; do
+		sed -i -E "$2" "$version/agentsh/ebpf.h" "$version/libagentsh-ebpf.map"
+		if diff -rq "$frozen/$(basename "$version")" "$version" >/dev/null; then
 			echo "frozen-self-test.sh: '$2' changes nothing" >&2
 			failed=1
 		fi
@@ -38,5 +38,7 @@ try works '/^\tuint32_t progress_interval_ms;/,/^\tuint32_t reserved;/d'
 try fails 's/^\tuint64_t delivered;/\tuint64_t another;\n&/'
 try fails 's/^\tuint16_t local_port;/\tuint32_t local_port;/'
 try fails 's/(AGENTSH_EBPF_MODE_SYNTHETIC = )[0-9]+/\10/'
-try fails 's/agentsh_ebpf_wake\(/agentsh_ebpf_awake(/'
+try fails 's/agentsh_ebpf_wake([(;])/agentsh_ebpf_awake\1/'
+# functions that got another version
+try fails 's/^AGENTSH_EBPF_1.0 \{/AGENTSH_EBPF_0.9 {/'
 exit "$failed"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs hosts that were built with frozen headers, one per released version, with this library: each
-# is linked to a library that has the functions of its header and does nothing, and started with
-# the library under test, as a host is after an upgrade of the library. As root, each also traces
-# a connection, if this machine can trace.
+# is linked to a library that has the functions and symbol versions of that release and does
+# nothing, and started with the library under test, as a host is after an upgrade of the library. As
+# root, each also traces a connection, if this machine can trace.
 # Usage: frozen.sh FROZEN-DIRECTORY LIBRARY-DIRECTORY PROBE-PROGRAM
 #   PROBE-PROGRAM: agentsh-trace, which tells whether this machine can trace; -: none
 set -euo pipefail
@@ -37,13 +37,8 @@ for header in "$frozen"/*/agentsh/ebpf.h; do
 	build=$work/$version
 	mkdir "$build"
 	python3 "$here/header.py" stub "$header" >"$build/stub.c"
-	{
-		echo 'AGENTSH_EBPF_1.0 { global:'
-		python3 "$here/header.py" functions "$header" | sed 's/$/;/'
-		echo 'local: *; };'
-	} >"$build/map"
-	"$cc" -fPIC -shared -w "-I$frozen/$version" "-Wl,--version-script=$build/map" \
-		-Wl,-soname,libagentsh-ebpf.so.1 "$build/stub.c" -o "$build/libagentsh-ebpf.so"
+	"$cc" -fPIC -shared -w "-I$frozen/$version" \
+		"-Wl,--version-script=$frozen/$version/libagentsh-ebpf.map" -Wl,-soname,libagentsh-ebpf.so.1 "$build/stub.c" -o "$build/libagentsh-ebpf.so"
 	# a program that needs every function, so that it cannot start without one
 	{
 		printf '#include <agentsh/ebpf.h>\nextern void (*const functions[])(void);\n'

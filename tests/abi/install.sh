@@ -106,8 +106,7 @@ use_tree() {
 	"$CC" minimal.c -o minimal-static "${static_flags[@]}"
 	# the README's program in other languages
 	local readme_c=(-x c -std=c99 -D_GNU_SOURCE -Wall -Wextra -Werror minimal.c -x none)
-	# C++ converts no void pointer by itself
-	sed 's/fprintf(ctx/fprintf((FILE *)ctx/' minimal.c >minimal.cc
+	cp minimal.c minimal.cc
 	local readme_cxx=(-std=c++11 minimal.cc)
 	"$CC" "${readme_c[@]}" -o minimal-c99 "${static_flags[@]}"
 	"$CXX" "${readme_cxx[@]}" -o minimal-cxx11 "${static_flags[@]}" 2>log || fail "C++11: $(cat log)"

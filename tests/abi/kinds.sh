@@ -95,6 +95,15 @@ if [ "$only" ]; then
 			"$CC" -x c -c - -o "$work/zstd.o"
 		ar rcs "$only/libzstd.a" "$work/zstd.o"
 	fi
+	# Some libelf.a lack functions (elfutils 0.192), so no program can be linked with it.
+	echo 'int bpf_object__load(void *); int main(void) { return bpf_object__load(0); }' >"$work/libbpf.c"
+	"$CC" -w "$work/libbpf.c" -o "$work/libbpf" -L"$only" -lbpf -lelf -lz -lzstd 2>"$work/log" || {
+		echo "kinds.sh: left out: a machine with static libraries only: libbpf.a does not link:" \
+			"$(grep -m 1 -E 'cannot find|undefined reference' "$work/log" || head -n 1 "$work/log")"
+		only=
+	}
+fi
+if [ "$only" ]; then
 	cat >"$only/pkgconfig/libbpf.pc" <<-EOP
 		Name: libbpf
 		Description: test

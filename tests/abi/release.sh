@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the checks of tests/release.sh with a build, and checks that they find a difference in each
 # place that carries the version.
-# Usage: release.sh SOURCE-DIRECTORY BUILD-DIRECTORY; exit status 77: skipped, no scdoc
+# Usage: release.sh SOURCE-DIRECTORY BUILD-DIRECTORY; exit status 77: skipped, no scdoc or no list of files
 set -euo pipefail
 
 source=$1
@@ -12,9 +12,15 @@ if ! command -v scdoc >/dev/null; then
 	exit 77
 fi
 
+if ! { [ -e "$source/.git" ] && command -v git >/dev/null; } && [ ! -e "$source/MANIFEST" ]; then
+	echo "skipped: without git or the file MANIFEST, the list of the source files is unknown"
+	exit 77
+fi
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 {
 	cmake --install "$build" --prefix "$work/installed" && cmake --build "$build" --target dist
 } >"$work/log" 2>&1 || {

@@ -56,7 +56,9 @@ quietly() {
 }
 
 options=(-G Ninja "-DCMAKE_TOOLCHAIN_FILE=$here/toolchain.cmake" "-DMUSL_PREFIX=$prefix"
-	"-DCMAKE_INSTALL_PREFIX=$prefix" -DAGENTSH_EBPF_SHARED=OFF -DAGENTSH_EBPF_WERROR=ON)
+	"-DCMAKE_INSTALL_PREFIX=$prefix" -DAGENTSH_EBPF_SHARED=OFF -DAGENTSH_EBPF_WERROR=ON
+	# A warning of the linker must fail also in the next run, which does not link again.
+	"-DCMAKE_EXE_LINKER_FLAGS=-static -Wl,--fatal-warnings")
 
 # The libraries are copied, so that one directory has everything that a program needs.
 build_all() {
@@ -72,7 +74,7 @@ build_all() {
 	expect_no_warnings
 }
 
-# The linker's warnings are no errors.
+# Not every warning is an error: objcopy and ar have some, too.
 expect_no_warnings() {
 	if grep -i 'warning:' "$build/build.log" >&2; then
 		fail "the build has warnings"
@@ -109,8 +111,13 @@ build_as_user() {
 # The source archive builds with musl-gcc and the libraries alone: neither clang nor bpftool is looked for.
 build_from_archive() {
 	local source=$build/from-archive
+	if ! { [ -e "$top/.git" ] && command -v git >/dev/null; } && [ ! -e "$top/MANIFEST" ]; then
+		echo "left out: the source archive: without git or the file MANIFEST, the list of the source files is unknown"
+		return
+	fi
 	rm -rf "$source"
 	mkdir "$source"
+	rm -f "$build"/agentsh-ebpf-*.tar.gz # also those of other versions
 	quietly cmake --build "$build" --target dist
 	tar -xzf "$build"/agentsh-ebpf-*.tar.gz -C "$source" --strip-components=1
 	quietly cmake -S "$source" -B "$source/build" "${options[@]}" -DAGENTSH_EBPF_TESTS=OFF

@@ -20,12 +20,13 @@ package() { # DIRECTORY
 	rm -rf "$1/_CPack_Packages"
 }
 package "$PWD/packages"
+# A directory named bin has the programs in a package, but here it is above the package.
 (
 	umask 077
-	package "$PWD/again"
+	package "$PWD/bin/again"
 )
 [ "$(find packages -name '*.deb' | wc -l)" -eq 3 ] || fail "there are not three packages: $(ls packages)"
 for package in packages/*; do
-	cmp "$package" "again/${package##*/}" || fail "two runs of cpack make different packages"
+	cmp "$package" "bin/again/${package##*/}" || fail "two runs of cpack make different packages"
 done
-rm -rf again
+rm -rf bin

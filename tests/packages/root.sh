@@ -8,11 +8,13 @@
 # Nothing in the cache is fetched again: remove $AGENTSH_ROOTS_CACHE to get newer packages.
 set -euo pipefail
 
+# shellcheck source=tests/vm/apt.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../vm/apt.sh"
+
 suite=$1
 shift
 
 cache=${AGENTSH_ROOTS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/agentsh-ebpf-roots}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 lower=() packages=()
 for word; do
 	if [ "$word" = -- ]; then
@@ -34,16 +36,7 @@ fi
 	echo "$0: needs root" >&2
 	exit 1
 }
-for needed in mmdebstrap apt-get; do
-	command -v "$needed" >/dev/null || {
-		echo "$0: needs $needed, so a machine with Debian's package tools" >&2
-		exit 1
-	}
-done
-[ -r "$keyring" ] || {
-	echo "$0: needs $keyring: install debian-archive-keyring" >&2
-	exit 1
-}
+apt_check mmdebstrap
 
 base=
 [ $# -eq 0 ] || base=$("$0" "$suite" "${lower[@]}")
@@ -58,16 +51,7 @@ if [ -d "$target" ]; then
 fi
 
 work=$(mktemp -d "$cache/new.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-# The mirrors that this machine uses. apt knows the origin of a mirror only if it has an index of it;
-# without an index, all mirrors are tried, and the signature decides.
-mirrors() {
-	# shellcheck disable=SC2016 # apt's own variables
-	apt-get indextargets --format '$(IDENTIFIER) $(REPO_URI) $(ORIGIN) $(RELEASE)' |
-		awk '$1 == "Packages" && $3 ~ /^(Debian|\$\(ORIGIN\))$/ && $4 !~ /security/ { print $2 }' |
-		sort -u
-}
+trap 'rm -rf --one-file-system "$work"' EXIT # never what is mounted there
 
 # What this machine needs to reach its mirror is needed in the root, too.
 apt-config dump --no-empty --format '%f "%v";%n' Acquire::http Acquire::https Acquire::Retries \
@@ -77,11 +61,11 @@ echo 'Acquire::Languages "none";' >>"$work/apt.conf"
 # bootstrap: a system of Debian's essential packages and apt, in $work/root
 bootstrap() {
 	local mirror
-	for mirror in $(mirrors); do
+	for mirror in $(apt_mirrors); do
 		rm -rf "$work/root"
-		mmdebstrap --mode=root --variant=minbase --format=directory --keyring="$keyring" \
+		mmdebstrap --mode=root --variant=minbase --format=directory --keyring="$apt_keyring" \
 			--aptopt="$work/apt.conf" --skip=cleanup/apt/lists --quiet \
-			"$suite" "$work/root" "deb [signed-by=$keyring] $mirror $suite main" >&2 && return 0
+			"$suite" "$work/root" "deb [signed-by=$apt_keyring] $mirror $suite main" >&2 && return 0
 	done
 	echo "$0: none of this machine's Debian mirrors has $suite" >&2
 	return 1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Makes apt fetch from a Debian release in a root directory of its own, so that signatures are checked
 # and the machine's apt is not affected. The packages come from the mirror that the machine uses.
-# Sourced by packages.sh and by tests/musl/deps.sh.
+# Sourced by packages.sh, tests/musl/libraries.sh and tests/packages/root.sh.
 
 apt_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 

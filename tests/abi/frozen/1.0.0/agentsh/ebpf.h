@@ -881,8 +881,11 @@ AGENTSH_EBPF_API int agentsh_ebpf_read(struct agentsh_ebpf_tracer *tracer,
 /*
  * A descriptor for the host's event loop (poll, epoll, libuv, Go's netpoll). When it
  * is readable, call poll or read with timeout 0; in an edge-triggered loop, repeat
- * the call until it returns 0. The tracer owns the descriptor; do not use it for
- * anything else. -EFAULT if tracer is NULL. Any thread.
+ * the call until it returns 0. The tracer owns the descriptor and closes it; do not
+ * use it for anything else. An event loop that closes the descriptors it is given (Go's
+ * os.File, asyncio transports) needs a duplicate, made with F_DUPFD_CLOEXEC of fcntl(2).
+ * A duplicate is readable at the same times, and the host closes it before it closes the
+ * tracer. -EFAULT if tracer is NULL. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *tracer);
 
