@@ -222,7 +222,7 @@ live_tests() {
 	run_ctest "$root/main" -j2 -L live -E '^live-failing$' "${options[@]}"
 }
 
-[ "$vm" -eq 0 ] || stage_beside 'virtual machines' 2700 "$top/tests/vm/run.sh" --ci
+[ "$vm" -eq 0 ] || stage_beside 'virtual machines' 3000 "$top/tests/vm/run.sh" --ci
 
 # What has no deadline runs beside the virtual machines.
 if stage 'other builds' 1200 calmly build_others; then others=1; else others=0; fi

@@ -163,8 +163,9 @@ def skip(reason):
 def install(build, prefix):
     if not shutil.which("scdoc") or not list((build / "docs").glob("*.[1-9]")):
         skip("scdoc is not installed, so the manual pages are not built (cmake/deps.sh test)")
-    subprocess.run(["cmake", "--install", build, "--component", "man", "--prefix", prefix],
-                   stdout=subprocess.DEVNULL, check=True, env={**os.environ, "DESTDIR": ""})
+    for component in "development", "tools":
+        subprocess.run(["cmake", "--install", build, "--component", component, "--prefix", prefix],
+                       stdout=subprocess.DEVNULL, check=True, env={**os.environ, "DESTDIR": ""})
 
 
 def find_installed(directory, temporary):

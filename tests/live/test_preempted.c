@@ -111,6 +111,7 @@ START_TEST(reader_finds_whole_records)
 			 AGENTSH_EBPF_HOOK_LIFECYCLE,
 		.flags = AGENTSH_EBPF_OPEN_NO_MODERATION | AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
 		.on_event = count_event,
+		.check_interval_ms = UINT32_MAX,
 	};
 	struct agentsh_ebpf_tracer *tracer = live_open(&options);
 	int processor = sched_getcpu();
