@@ -212,9 +212,24 @@ func cycles(t *testing.T, cgroup string, n int) {
 	for i := range 5 { // allocators and caches are warm then
 		cycle(i)
 	}
-	goroutines, fds, rss := runtime.NumGoroutine(), descriptors(t), resident(t)
-	for i := range n {
-		cycle(i)
+	goroutines, fds := runtime.NumGoroutine(), descriptors(t)
+	// A leak adds to the memory in each round; the allocator of C, which keeps memory per thread,
+	// only in some.
+	const rounds = 5
+	for round := 1; ; round++ {
+		before := resident(t)
+		for i := range n {
+			cycle(i)
+		}
+		after := resident(t)
+		t.Logf("%d cycles: %d KiB of memory, before %d KiB", n, after>>10, before>>10)
+		if after <= before+4<<20 {
+			break
+		}
+		if round == rounds {
+			t.Errorf("the memory grew by more than 4 MiB in each of %d rounds", rounds)
+			break
+		}
 	}
 	if r := process.reader; r != nil && len(r.sessions) != 1 {
 		t.Errorf("the reader knows %d sessions, want 1", len(r.sessions))
@@ -224,11 +239,6 @@ func cycles(t *testing.T, cgroup string, n int) {
 	}
 	if got := descriptors(t); got != fds {
 		t.Errorf("%d descriptors, before %d", got, fds)
-	}
-	if got := resident(t); got > rss+4<<20 {
-		t.Errorf("%d KiB of memory, before %d KiB", got>>10, rss>>10)
-	} else {
-		t.Logf("%d cycles: %d KiB of memory, before %d KiB", n, got>>10, rss>>10)
 	}
 }
 
