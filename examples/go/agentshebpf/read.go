@@ -88,8 +88,9 @@ func (t *Tracer) TryRead(events []Event) (int, error) {
 }
 
 // Events returns an iterator over the events. The iteration ends when a read fails: the last pair
-// has the error (ctx.Err() or ErrClosed) and no event. If the loop is left earlier, the events that
-// were not yielded remain for the next Read or Events. No other goroutine can read during the loop.
+// has the error (ctx.Err() or ErrClosed) and no event. If the loop is left earlier, also by a
+// panic, the events that were not yielded remain for the next Read or Events. No other goroutine can
+// read during the loop.
 func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if err := t.startReading(); err != nil {
@@ -99,15 +100,23 @@ func (t *Tracer) Events(ctx context.Context) iter.Seq2[Event, error] {
 		defer t.reader.busy.Store(false)
 		defer t.interruptWhenDone(ctx)()
 		events := make([]Event, batch)
+		var unseen []Event
+		// Deferred, because the loop may also end by a panic.
+		defer func() {
+			if len(unseen) > 0 {
+				t.reader.rest = append(unseen[:len(unseen):len(unseen)], t.reader.rest...)
+			}
+		}()
 		for {
 			n, err := t.wait(ctx, events)
 			if err != nil {
 				yield(Event{}, err)
 				return
 			}
-			for i := range n {
-				if !yield(events[i], nil) {
-					t.reader.rest = append(events[i+1:n:n], t.reader.rest...)
+			for unseen = events[:n]; len(unseen) > 0; {
+				event := &unseen[0]
+				unseen = unseen[1:]
+				if !yield(*event, nil) {
 					return
 				}
 			}

@@ -425,6 +425,26 @@ func TestEvents(t *testing.T) {
 	wantError(t, "Events", last, ErrClosed)
 }
 
+// A host that recovers from a panic in the loop loses no event.
+func TestEventsAfterPanic(t *testing.T) {
+	tracer := openSynthetic(t, Options{})
+	injectN(t, attachSynthetic(t, tracer, 1), 5)
+	func() {
+		defer func() { equal(t, "panic", recover(), "host") }()
+		for event, err := range tracer.Events(context.Background()) {
+			must(t, err)
+			if event.SocketCookie == 1 {
+				panic("host")
+			}
+		}
+	}()
+	events := make([]Event, 8)
+	n, err := tracer.TryRead(events)
+	must(t, err)
+	equal(t, "number of events", n, 3)
+	equal(t, "cookie", events[0].SocketCookie, 2)
+}
+
 // The reader answers each event before the next one: a wake-up that is lost stops the test.
 func TestNoWakeupIsLost(t *testing.T) {
 	tracer := openSynthetic(t, Options{})

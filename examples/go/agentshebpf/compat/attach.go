@@ -26,8 +26,6 @@ type Collection struct {
 	early     []ConnectEvent // events before StartCollector
 	dropped   uint64         // events that were dropped before StartCollector
 	lost      uint64         // losses of the ring that are counted already
-
-	unchecked bool // the goroutine of the reader has delivered events since countLost
 }
 
 // AttachConnectToCgroup starts to trace the cgroup v2 at path, with its descendants. detach stops

@@ -5,8 +5,10 @@
 package compat
 
 import (
+	"bytes"
 	"errors"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -211,6 +213,95 @@ func TestLossWithoutEvent(t *testing.T) {
 		lost = inject(t, handle, 10000)
 	}
 	reach(t, "drops while the collector is open", &drops, lost)
+}
+
+// holdReader injects n events and stops the goroutine of the reader after it has read them, until the
+// result is called.
+func holdReader(t *testing.T, handle *Collection, n int) (release func()) {
+	t.Helper()
+	handle.mu.Lock() // deliver waits for it
+	inject(t, handle, n)
+	for stacks := make([]byte, 1<<20); ; {
+		stats, err := handle.Session().Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if int(stats.Delivered) == n &&
+			bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("compat.(*Collection).deliver(")) {
+			return handle.mu.Unlock
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// A loss is reported although the last read has filled the array of the reader.
+func TestLossBeforeFullBatch(t *testing.T) {
+	synthetic(t, nil)
+	var handles [3]*Collection
+	for i := range handles {
+		handles[i], _ = attach(t, t.TempDir())
+	}
+	handle, first, second := handles[0], handles[1], handles[2]
+	c := collect(t, handle, 1<<16)
+	var drops atomic.Int64
+	c.SetOnDrop(func() { drops.Add(1) })
+	releaseFirst := holdReader(t, first, 1)
+	second.mu.Lock()
+	inject(t, second, batch) // one full read, during which the loss happens
+	releaseFirst()
+	for {
+		if stats, err := second.Session().Stats(); err != nil || stats.Delivered == batch {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	lost, held := 0, -1
+	for ; lost == 0; held++ { // until the quota of the session is used up
+		lost = inject(t, handle, 1)
+	}
+	if inject(t, second, batch-held%batch) != 0 { // all further reads are full
+		t.Error("the ring is full")
+	}
+	second.mu.Unlock()
+	reach(t, "drops while the collector is open", &drops, lost)
+}
+
+// A loss is reported although the session has no event: events of another one fill the ring.
+func TestLossOfQuietSession(t *testing.T) {
+	synthetic(t, func(o *agentshebpf.Options) { o.RingQuota = 100 })
+	noisy, _ := attach(t, t.TempDir())
+	quiet, _ := attach(t, t.TempDir())
+	c := collect(t, quiet, 16)
+	var drops atomic.Int64
+	c.SetOnDrop(func() { drops.Add(1) })
+	release := holdReader(t, noisy, 1)
+	for inject(t, noisy, 1) == 0 {
+	}
+	lost := inject(t, quiet, 3)
+	release()
+	if lost != 3 {
+		t.Fatalf("the ring has lost %d events, want 3", lost)
+	}
+	reach(t, "drops while the collector is open", &drops, lost)
+}
+
+// Close delivers, or counts as dropped, all that a ring larger than the default can hold.
+func TestCloseWithLargeRing(t *testing.T) {
+	synthetic(t, func(o *agentshebpf.Options) { o.RingSize, o.RingQuota = 16<<20, 100 })
+	handle, _ := attach(t, t.TempDir())
+	const injected, room = 80000, 16
+	c := collect(t, handle, room)
+	var drops atomic.Int64
+	c.SetOnDrop(func() { drops.Add(1) })
+	release := holdReader(t, handle, 1)
+	if lost := inject(t, handle, injected); lost != 0 {
+		t.Errorf("the ring has lost %d events", lost)
+	}
+	closed := make(chan error)
+	go func() { closed <- c.Close() }()
+	release()
+	<-closed
+	reach(t, "drops", &drops, 1+injected-room)
 }
 
 func TestSetOnDropLate(t *testing.T) {

@@ -4,23 +4,23 @@ package compat
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/canyonroad/libagentsh-ebpf/examples/go/agentshebpf"
 )
 
-const (
-	batch = 256
-	// A flush ends after this number of events, even if events keep arriving. The default ring holds
-	// fewer events.
-	flushMax = 1 << 16
-)
+const batch = 256
 
 // reader is an open tracer and the goroutine that reads it.
 type reader struct {
 	tracer *agentshebpf.Tracer
 	done   chan struct{}
+	// A flush ends after so many events, even if more arrive all the time. It is more than fit into
+	// the ring.
+	flushMax int
 
 	mu       sync.Mutex
 	sessions map[uint64]*Collection
@@ -28,7 +28,7 @@ type reader struct {
 	stopping bool
 	stopped  bool
 
-	unchecked []*Collection // sessions with events since countLost; only for the goroutine
+	lost uint64 // losses of all sessions when countLost last looked; only for the goroutine
 }
 
 func newReader(opts agentshebpf.Options) (*reader, error) {
@@ -36,7 +36,12 @@ func newReader(opts agentshebpf.Options) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{tracer: tracer, done: make(chan struct{}), sessions: make(map[uint64]*Collection)}
+	r := &reader{
+		tracer:   tracer,
+		done:     make(chan struct{}),
+		flushMax: max(1<<16, int(opts.RingSize/16)), // a record has more than 16 bytes
+		sessions: make(map[uint64]*Collection),
+	}
 	go r.run()
 	return r, nil
 }
@@ -100,8 +105,6 @@ func (r *reader) run() {
 	defer r.end()
 	events := make([]agentshebpf.Event, batch)
 	for {
-		// TryRead may use up the wake of a request that comes meanwhile, so look for requests
-		// again before each Read.
 		flushes, stopping := r.requests()
 		if len(flushes) > 0 {
 			r.drain(events)
@@ -112,11 +115,13 @@ func (r *reader) run() {
 		if stopping {
 			return
 		}
-		if len(flushes) > 0 {
-			continue
+		// A request that comes from here on wakes Read.
+		n, err := r.tracer.TryRead(events)
+		if n == 0 && err == nil {
+			r.countLost()
+			n, err = r.tracer.Read(context.Background(), events)
 		}
-		n, err := r.tracer.Read(context.Background(), events)
-		r.distribute(events[:n], n < len(events))
+		r.distribute(events[:n])
 		if err != nil {
 			time.Sleep(10 * time.Millisecond) // an error that stays must not use up a CPU
 		}
@@ -124,9 +129,9 @@ func (r *reader) run() {
 }
 
 func (r *reader) drain(events []agentshebpf.Event) {
-	for total := 0; total < flushMax; {
+	for total := 0; total < r.flushMax; {
 		n, err := r.tracer.TryRead(events)
-		r.distribute(events[:n], n < len(events))
+		r.distribute(events[:n])
 		if n == 0 || err != nil {
 			return
 		}
@@ -134,9 +139,24 @@ func (r *reader) drain(events []agentshebpf.Event) {
 	}
 }
 
-// distribute passes events to their sessions. When the ring is empty, it also looks for losses
-// that no event has reported yet.
-func (r *reader) distribute(events []agentshebpf.Event, empty bool) {
+// countLost counts the losses of the ring that no event has reported. A session may lose events
+// although it has none in the ring, when those of other sessions fill it.
+func (r *reader) countLost() {
+	stats, err := r.tracer.Stats()
+	if err != nil || stats.Lost == r.lost {
+		return
+	}
+	r.lost = stats.Lost
+	r.mu.Lock()
+	sessions := slices.Collect(maps.Values(r.sessions))
+	r.mu.Unlock()
+	for _, c := range sessions {
+		c.countLost()
+	}
+}
+
+// distribute passes events to their sessions.
+func (r *reader) distribute(events []agentshebpf.Event) {
 	if len(events) == 0 {
 		return
 	}
@@ -146,24 +166,10 @@ func (r *reader) distribute(events []agentshebpf.Event, empty bool) {
 		if e := &events[i]; c == nil || c.id != e.SessionID {
 			c = r.session(e.SessionID)
 		}
-		if c == nil {
-			continue
-		}
-		c.deliver(&events[i], unixNs)
-		if !c.unchecked {
-			c.unchecked = true
-			r.unchecked = append(r.unchecked, c)
+		if c != nil {
+			c.deliver(&events[i], unixNs)
 		}
 	}
-	if !empty {
-		return
-	}
-	for i, c := range r.unchecked {
-		c.countLost()
-		c.unchecked = false
-		r.unchecked[i] = nil
-	}
-	r.unchecked = r.unchecked[:0]
 }
 
 func (r *reader) session(id uint64) *Collection {

@@ -6,6 +6,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -63,6 +64,13 @@ func TestSession(t *testing.T) {
 	if place["command-1 ::1 10"] < place["ebpf_attached command-2"] {
 		t.Error("the background process was too early to test anything")
 	}
+}
+
+// The limit of inotify instances does not end tracing.
+func TestSessionWithoutInotify(t *testing.T) {
+	defer func(w func(string) (*os.File, error)) { watch = w }(watch)
+	watch = func(string) (*os.File, error) { return nil, syscall.EMFILE }
+	TestSession(t)
 }
 
 func TestKill(t *testing.T) {

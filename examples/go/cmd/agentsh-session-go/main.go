@@ -174,25 +174,38 @@ func (h *host) remove(cgroup string) {
 // cgroup.events when "populated" changes, cgroups(7).
 func waitEmpty(cgroup string) error {
 	path := filepath.Join(cgroup, "cgroup.events")
-	fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
-	if err != nil {
-		return os.NewSyscallError("inotify_init1", err)
-	}
-	changes := os.NewFile(uintptr(fd), "inotify") // waits in the network poller of the runtime
-	defer changes.Close()
-	if _, err := syscall.InotifyAddWatch(fd, path, syscall.IN_MODIFY); err != nil {
-		return os.NewSyscallError("inotify_add_watch", err)
+	changes, err := watch(path)
+	if err == nil {
+		defer changes.Close()
 	}
 	buf := make([]byte, 4096)
 	for {
-		state, err := os.ReadFile(path)
-		if err != nil || strings.Contains(string(state), "populated 0") {
-			return err
+		state, readErr := os.ReadFile(path)
+		if readErr != nil || strings.Contains(string(state), "populated 0") {
+			return readErr
 		}
-		if _, err := changes.Read(buf); err != nil {
-			return err
+		// A user has few inotify instances. Without one look again after a while: to return would
+		// end tracing although processes run.
+		if err == nil {
+			_, err = changes.Read(buf)
+		} else {
+			time.Sleep(100 * time.Millisecond)
 		}
 	}
+}
+
+// watch returns a file that is readable when the file at path is modified. A variable for tests.
+var watch = func(path string) (*os.File, error) {
+	fd, err := syscall.InotifyInit1(syscall.IN_CLOEXEC | syscall.IN_NONBLOCK)
+	if err != nil {
+		return nil, os.NewSyscallError("inotify_init1", err)
+	}
+	changes := os.NewFile(uintptr(fd), "inotify") // waits in the network poller of the runtime
+	if _, err := syscall.InotifyAddWatch(fd, path, syscall.IN_MODIFY); err != nil {
+		changes.Close()
+		return nil, os.NewSyscallError("inotify_add_watch", err)
+	}
+	return changes, nil
 }
 
 func main() {
