@@ -92,7 +92,18 @@ func run(command []string, cgroup *os.File) (int, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
 	// The terminal sends these signals to the command, too, which decides what they mean.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGQUIT)
-	err := cmd.Run()
+	// These signals are for this process, and passed on.
+	passed := make(chan os.Signal, 1)
+	signal.Notify(passed, syscall.SIGTERM, syscall.SIGHUP)
+	if err := cmd.Start(); err != nil {
+		return statusFailed, err
+	}
+	go func() {
+		for sig := range passed {
+			cmd.Process.Signal(sig)
+		}
+	}()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return statusFailed, err

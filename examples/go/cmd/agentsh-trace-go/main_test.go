@@ -81,7 +81,10 @@ func TestLiveTrace(t *testing.T) {
 	if !caps.Usable {
 		t.Skipf("this machine cannot trace: %s", caps.Reason)
 	}
-	for command, want := range map[string]int{"true": 0, "exit 7": 7, "kill -TERM $$": 143} {
+	for command, want := range map[string]int{
+		"true": 0, "exit 7": 7, "kill -TERM $$": 143,
+		"kill -TERM $PPID; exec sleep 1000": 143, "kill -HUP $PPID; exec sleep 1000": 129,
+	} {
 		if status, _, stderr := runTrace(t, "X=", "sh", "-c", command); status != want || stderr != "" {
 			t.Errorf("%s: status %d, %q", command, status, stderr)
 		}
