@@ -114,11 +114,14 @@ stage_beside() { # NAME SECONDS COMMAND...
 
 # Waits for all stages in the background.
 stages_join() {
-	local pid
+	local pid log
 	for pid in "${!stages_beside[@]}"; do
-		wait "$pid" || stages_failed=1
+		log=${stages_beside[$pid]#*:}
+		# The file has the result: bash forgets the status of a process whose number is used again.
+		wait "$pid" 2>/dev/null || true
+		grep -q $'\tpassed$' "${log%.log}.result" || stages_failed=1
 		echo "== ${stages_beside[$pid]%%:*}: finished"
-		cat "${stages_beside[$pid]#*:}"
+		cat "$log"
 		unset "stages_beside[$pid]"
 	done
 }
