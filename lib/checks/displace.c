@@ -22,6 +22,9 @@
 
 #include "base/low_fds.h"
 
+/* Inode number of the root of cgroup v2, which no cgroup below has (cgroup_init(), kernel 5.5). */
+#define HIERARCHY_ROOT 1
+
 /* Returns the number of programs, also if there are more than max, or a negative errno value. */
 static int query(int cgroup_fd, uint32_t attach_type, uint32_t query_flags, uint32_t *ids,
 		 uint32_t max, uint32_t *attach_flags)
@@ -57,7 +60,17 @@ static int open_parent(int cgroup_fd)
 	return -1;
 }
 
-/* Finds the nearest visible ancestor with programs. Returns 0 or a negative errno value. */
+static bool is_hierarchy_root(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_ino == HIERARCHY_ROOT;
+}
+
+/*
+ * Finds the nearest visible ancestor with programs. If all ancestors are visible and none has
+ * programs any more, their owners have detached them. Returns 0 or a negative errno value.
+ */
 static int find_above(int cgroup_fd, uint32_t attach_type, struct agentsh_displaced *d)
 {
 	int fd = open_parent(cgroup_fd), count = 0;
@@ -70,7 +83,7 @@ static int find_above(int cgroup_fd, uint32_t attach_type, struct agentsh_displa
 		if (count > 0 && flags & BPF_F_ALLOW_OVERRIDE) {
 			d->answer = AGENTSH_DISPLACES_PROGRAM;
 			d->program_id = id;
-		} else if (count > 0) {
+		} else if (count > 0 || (!count && is_hierarchy_root(fd))) {
 			d->answer = AGENTSH_DISPLACES_NOTHING;
 		}
 		next = count ? -1 : open_parent(fd);

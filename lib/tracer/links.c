@@ -13,6 +13,8 @@
 #include "checks/displace.h"
 #include "tracer/tracer.h"
 
+#define LINK_TRIES 4
+
 static int link_failed(const struct agentsh_program_desc *desc, int ret, int cgroup_fd,
 		       uint64_t cgroup_id, struct agentsh_ebpf_error *err)
 {
@@ -158,21 +160,54 @@ static int check_displaced(const struct agentsh_session *s, int cgroup_fd,
 	return 0;
 }
 
-/* With displaced, fails if the link has displaced a program; the caller removes all links then. */
-static int link_one(struct agentsh_session *s, uint32_t i, int cgroup_fd,
-		    struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+/* Creates the link, and finds out which program it has displaced, unless displaced is NULL. */
+static int link_and_look(struct agentsh_session *s, uint32_t i, int cgroup_fd,
+			 struct agentsh_displaced *displaced)
 {
 	const struct agentsh_program *p = &s->tracer->programs.list[i];
 	int ret = bpf_link_create(p->fd, cgroup_fd, p->desc->attach_type, NULL);
 
 	s->links[i] = ret;
-	if (ret >= 0)
-		ret = displaced ? agentsh_displaced_look(cgroup_fd, p->desc->attach_type, displaced)
-				: 0;
+	if (ret < 0 || !displaced)
+		return ret < 0 ? ret : 0;
+	return agentsh_displaced_look(cgroup_fd, p->desc->attach_type, displaced);
+}
+
+/* Removes a link that seems to have displaced a program, and creates it again. */
+static int link_again(struct agentsh_session *s, uint32_t i, int cgroup_fd,
+		      struct agentsh_displaced *displaced)
+{
+	const uint32_t attach_type = s->tracer->programs.list[i].desc->attach_type;
+	int ret;
+
+	bpf_link_detach(s->links[i]);
+	close(s->links[i]);
+	s->links[i] = -1;
+	ret = agentsh_displaced_find(cgroup_fd, attach_type, displaced);
+	if (ret || displaced->answer == AGENTSH_DISPLACES_PROGRAM)
+		return ret;
+	return link_and_look(s, i, cgroup_fd, displaced);
+}
+
+/*
+ * With displaced, fails if the link displaces a program; the caller removes all links then. A
+ * program that its owner has detached at that moment looks like a displaced program, so only a
+ * program that is missing at each of several tries counts.
+ */
+static int link_one(struct agentsh_session *s, uint32_t i, int cgroup_fd,
+		    struct agentsh_displaced *displaced, struct agentsh_ebpf_error *err)
+{
+	const struct agentsh_program_desc *desc = s->tracer->programs.list[i].desc;
+	int ret = link_and_look(s, i, cgroup_fd, displaced);
+
+	for (int n = 1; n < LINK_TRIES && !ret && displaced && s->links[i] >= 0 &&
+			displaced->answer == AGENTSH_DISPLACES_PROGRAM;
+	     n++)
+		ret = link_again(s, i, cgroup_fd, displaced);
 	if (ret)
-		return link_failed(p->desc, ret, cgroup_fd, s->cgroup_id, err);
+		return link_failed(desc, ret, cgroup_fd, s->cgroup_id, err);
 	if (displaced && displaced->answer == AGENTSH_DISPLACES_PROGRAM)
-		return refuse_to_displace(p->desc, displaced,
+		return refuse_to_displace(desc, displaced,
 					  "attaching was undone because it displaced", err);
 	return 0;
 }
