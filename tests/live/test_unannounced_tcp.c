@@ -27,6 +27,18 @@ static struct {
 	int client, server, way;
 } own;
 
+/* An acknowledgement may be delayed, and the end that only receives sends nothing else. */
+static void wait_acknowledged(int fd)
+{
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	while (connection_info(fd).tcpi_unacked) {
+		LIVE_CHECK(live_now_ms() < end, "not acknowledged");
+		usleep(1000);
+	}
+}
+
+/* Leaves no packet to be sent. */
 static void make(const void *arg, void *unused)
 {
 	const struct made *m = arg;
@@ -50,17 +62,8 @@ static void make(const void *arg, void *unused)
 		shutdown(own.server, SHUT_WR);
 		CONNECTION_SAME(connection_read_end(own.client), 0);
 	}
-}
-
-/* An acknowledgement may be delayed, and the end that only receives sends nothing else. */
-static void wait_acknowledged(int fd)
-{
-	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
-
-	while (connection_info(fd).tcpi_unacked) {
-		LIVE_CHECK(live_now_ms() < end, "not acknowledged");
-		usleep(1000);
-	}
+	wait_acknowledged(own.client);
+	wait_acknowledged(own.server);
 }
 
 /* The first packets that the session can see. */
