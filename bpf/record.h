@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define AGENTSH_RECORD_VERSION 4
+#define AGENTSH_RECORD_VERSION 5
 
 /* Bytes of the header that the kernel puts in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
@@ -84,6 +84,37 @@ struct agentsh_record_outcome {
 	__u32 packets_received;
 };
 
+/* What one packet record holds of a packet, at most; powers of two, for the verifier. */
+#define AGENTSH_PACKET_SMALL 512
+#define AGENTSH_PACKET_LARGE 4096
+
+/*
+ * A packet, whose data is behind this struct: AGENTSH_PACKET_SMALL or AGENTSH_PACKET_LARGE
+ * bytes. The kind is DNS_QUERY (sent to a name server), DNS_ANSWER (received from a name
+ * server) or SERVER_NAME (sent first over a connection). The remote end is that of the packet.
+ * The task is that of the socket's state; without a state it is zero, and the record has the
+ * flag UNATTRIBUTED.
+ */
+struct agentsh_record_packet {
+	struct agentsh_record base;
+	__u32 length;	/* bytes of the UDP or TCP payload */
+	__u32 captured; /* of which the record has so many; behind them is old ring memory */
+	__u32 sequence; /* TCP: of the first byte; UDP: 0 */
+	__u32 segment;	/* UDP: size of each of several datagrams in one packet (UDP_GRO); else 0 */
+};
+
+#define AGENTSH_UNIX_PATH 112
+
+/* A call on an AF_UNIX socket. */
+struct agentsh_record_unix {
+	struct agentsh_record base;
+	__u32 path_len; /* of sun_path, unix(7); the first byte of an abstract name is 0 */
+	__u32 zero;
+	char path[AGENTSH_UNIX_PATH]; /* bytes behind path_len are zero */
+};
+
+_Static_assert(sizeof(struct agentsh_record_packet) == 208, "packet record has no holes");
+_Static_assert(sizeof(struct agentsh_record_unix) == 312, "record of a path has no holes");
 _Static_assert(sizeof(struct agentsh_task) == 96, "task has no holes");
 _Static_assert(sizeof(struct agentsh_record) == 192, "record has no holes");
 _Static_assert(sizeof(struct agentsh_record_outcome) == 240, "outcome record has no holes");

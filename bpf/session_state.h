@@ -32,16 +32,18 @@ struct agentsh_slot {
 	__u64 lost_quota;
 	__u64 deduplicated;
 	__u64 produced;
-	__u64 sockets;	 /* of this session in the table of sockets now */
-	__u64 untracked; /* how often a socket found no room there */
-	__u64 pad_kernel[2];
+	__u64 sockets;		/* of this session in the table of sockets now */
+	__u64 untracked;	/* how often a socket found no room there */
+	__u64 packets_produced; /* bytes of packet records, which are part of produced */
+	__u64 packets_lost;
 	/* written by the library */
 	__u64 consumed;
 	__u64 delivered;
-	__u32 generation;      /* generation of the session that has the slot; 0: none */
-	__u32 seen_generation; /* generation in the last record that was delivered */
-	__u64 seen_lost;       /* highest session_lost among that generation's records */
-	__u64 pad_user[4];
+	__u32 generation;	/* generation of the session that has the slot; 0: none */
+	__u32 seen_generation;	/* generation in the last record that was delivered */
+	__u64 seen_lost;	/* highest session_lost among that generation's records */
+	__u64 packets_consumed; /* bytes of packet records, which are part of consumed */
+	__u64 pad_user[3];
 };
 
 _Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");

@@ -16,7 +16,11 @@ struct agentsh_settings {
 	__u8 lifecycle;	   /* keep the state of each socket, for its later events */
 	__u8 accept;	   /* report inbound connections */
 	__u8 traffic;	   /* count packets, and report sockets that only packets show */
-	__u8 zero[6];
+	__u8 dns;	   /* copy DNS messages */
+	__u8 server_name;  /* copy the first data of connections */
+	__u8 unix_sockets; /* report AF_UNIX sockets */
+	__u8 zero[3];
+	__u16 dns_ports[8]; /* of name servers, host order; unused elements repeat the first */
 };
 
 #endif

@@ -42,6 +42,14 @@ const char *agentsh_ebpf_kind_name(uint32_t kind)
 		return "progress";
 	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
 		return "unannounced";
+	case AGENTSH_EBPF_EVENT_DNS_QUERY:
+		return "dns_query";
+	case AGENTSH_EBPF_EVENT_DNS_ANSWER:
+		return "dns_answer";
+	case AGENTSH_EBPF_EVENT_SERVER_NAME:
+		return "server_name";
+	case AGENTSH_EBPF_EVENT_UNIX_CONNECT:
+		return "unix_connect";
 	default:
 		return UNKNOWN;
 	}
@@ -84,6 +92,12 @@ const char *agentsh_ebpf_hook_name(uint32_t hook)
 		return "accept";
 	case AGENTSH_EBPF_HOOK_TRAFFIC:
 		return "traffic";
+	case AGENTSH_EBPF_HOOK_DNS:
+		return "dns";
+	case AGENTSH_EBPF_HOOK_SERVER_NAME:
+		return "server_name";
+	case AGENTSH_EBPF_HOOK_UNIX:
+		return "unix";
 	default:
 		return UNKNOWN;
 	}
@@ -107,4 +121,16 @@ const char *agentsh_ebpf_step_name(uint32_t step)
 	};
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : UNKNOWN;
+}
+
+const char *agentsh_ebpf_name_source_name(uint32_t source)
+{
+	static const char *const names[] = {
+		[AGENTSH_EBPF_NAME_NONE] = "none",	 [AGENTSH_EBPF_NAME_DNS] = "dns",
+		[AGENTSH_EBPF_NAME_DNS_TCP] = "dns_tcp", [AGENTSH_EBPF_NAME_TLS] = "tls",
+		[AGENTSH_EBPF_NAME_HTTP] = "http",	 [AGENTSH_EBPF_NAME_SEED] = "seed",
+		[AGENTSH_EBPF_NAME_UNIX] = "unix",
+	};
+
+	return source < sizeof(names) / sizeof(names[0]) ? names[source] : UNKNOWN;
 }

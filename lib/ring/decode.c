@@ -69,6 +69,8 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	event->container_pid = rec->task.container_pid;
 	event->container_tgid = rec->task.container_tgid;
 	event->packets_received = 0;
+	event->reserved1 = 0;
+	event->name_id = 0;
 	memset(event->reserved, 0, sizeof(event->reserved));
 }
 

@@ -184,7 +184,7 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				  INTERVAL_MAX, "check_interval_ms", err);
 	if (!ret)
 		ret = check_progress(to, err);
-	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
+	return ret;
 }
 
 int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
