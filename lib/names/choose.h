@@ -3,6 +3,7 @@
 #ifndef AGENTSH_NAMES_CHOOSE_H
 #define AGENTSH_NAMES_CHOOSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <agentsh/ebpf.h>

@@ -6,15 +6,13 @@
 #include <string.h>
 
 #include "names/dns_message.h"
+#include "names/dns_stream.h"
 #include "names/flows.h"
 #include "names/names.h"
 #include "names/packet.h"
 #include "names/questions.h"
-#include "names/stream.h"
 
 #define HEADER_BYTES 12	   /* of a DNS message */
-#define LENGTH_BYTES 2	   /* in front of a message over TCP */
-#define STREAM_BYTES 4096  /* that a stream can hold */
 #define DATAGRAMS_MAX 128 /* in one packet: UDP_MAX_SEGMENTS of kernel 6.9 */
 
 /* Where a message came from or went to. */
@@ -221,57 +219,30 @@ static void take_datagrams(const struct context *c, const struct agentsh_packet 
 	}
 }
 
-/* Takes the messages that are complete. */
-static void take_stream(const struct context *c, struct agentsh_flow *flow)
-{
-	for (;;) {
-		size_t size, length;
-		const uint8_t *data = agentsh_stream_data(flow->stream, &size);
-
-		if (flow->skip) {
-			size_t skipped = size < flow->skip ? size : flow->skip;
-
-			if (!skipped)
-				return;
-			agentsh_stream_consume(flow->stream, skipped);
-			flow->skip -= (uint32_t)skipped;
-			continue;
-		}
-		if (size < LENGTH_BYTES)
-			return;
-		length = (size_t)data[0] << 8 | data[1];
-		if (size < LENGTH_BYTES + length && size < STREAM_BYTES)
-			return;
-		if (size > LENGTH_BYTES + length)
-			size = LENGTH_BYTES + length;
-		take_message(c, data + LENGTH_BYTES, size - LENGTH_BYTES, length);
-		agentsh_stream_consume(flow->stream, size);
-		flow->skip = (uint32_t)(LENGTH_BYTES + length - size);
-	}
-}
-
-/* Bytes of a packet that its record lacks are a hole in the stream. */
-static void skip_hole(struct agentsh_flow *flow, uint32_t hole)
-{
-	flow->skip = flow->skip > hole ? flow->skip - hole : 0;
-	agentsh_flow_restart(flow);
-}
-
 static void take_segment(const struct context *c, const struct agentsh_packet *packet)
 {
 	struct agentsh_flow *flow =
 		agentsh_flow_get(c->table, c->event->socket_cookie, c->event->kind);
+	const uint8_t *data;
+	size_t captured, length;
+	int ret;
 
 	if (!flow)
 		return;
-	if (agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured)) {
-		flow->skip = 0;
-		agentsh_flow_restart(flow);
-		return;
+	ret = agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured);
+	while (!ret) {
+		ret = agentsh_dns_tcp_next(flow->stream, &data, &captured, &length);
+		if (!ret)
+			return;
+		if (ret < 0) {
+			count(c, AGENTSH_NAMES_MALFORMED);
+		} else {
+			take_message(c, data, captured, length);
+			ret = 0;
+		}
 	}
-	take_stream(c, flow);
-	if (packet->captured < packet->length)
-		skip_hole(flow, packet->length - packet->captured);
+	/* a next message is likely to begin with the next packet */
+	agentsh_flow_restart(flow);
 }
 
 void agentsh_dns_packet(struct agentsh_names *names, struct agentsh_name_table *table,

@@ -17,7 +17,7 @@ struct agentsh_stream;
 /* One direction of a connection. */
 struct agentsh_flow {
 	struct agentsh_map_item item; /* key: the cookie; tag: the kind of record */
-	uint32_t skip;		      /* bytes that follow and belong to a message that is done */
+	uint32_t packets;	      /* taken */
 	bool done;		      /* nothing more is wanted of it */
 	struct agentsh_stream *stream;
 };

@@ -130,15 +130,14 @@ static void remove_table(struct agentsh_names *names, struct agentsh_name_table 
 	agentsh_table_free(table);
 }
 
-void agentsh_names_detach(struct agentsh_names *names, uint32_t slot, uint32_t generation,
+void agentsh_names_detach(struct agentsh_names *names, struct agentsh_names_session *session,
 			  bool unread, uint64_t position)
 {
 	struct agentsh_name_table *table;
 
-	if (!slots_of(names))
-		return;
 	pthread_mutex_lock(&names->lock);
-	table = agentsh_names_table(names, slot, generation);
+	session->ended = true;
+	table = agentsh_names_table(names, session->slot, session->generation);
 	if (table && unread) {
 		agentsh_questions_free(table); /* nobody waits for the answers any more */
 		table->ended = true;

@@ -59,7 +59,7 @@ int agentsh_names_attach(struct agentsh_names *names, const struct agentsh_names
  * After the programs have stopped. The names stay until the reader has passed position in the
  * ring, or go at once if the session has no unread records.
  */
-void agentsh_names_detach(struct agentsh_names *names, uint32_t slot, uint32_t generation,
+void agentsh_names_detach(struct agentsh_names *names, struct agentsh_names_session *session,
 			  bool unread, uint64_t position);
 /* Adds the counters of a slot. Any thread, without a lock. */
 void agentsh_names_stats(const struct agentsh_names *names, uint32_t slot,

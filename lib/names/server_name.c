@@ -8,6 +8,9 @@
 #include "names/packet.h"
 #include "names/stream.h"
 
+/* Per connection: the programs copy no more. */
+#define PACKETS_MAX 8
+
 static struct agentsh_name_node *make_node(const struct agentsh_ebpf_event *event,
 					   const struct agentsh_server_name *name)
 {
@@ -73,6 +76,7 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 	struct agentsh_server_name name;
 	const uint8_t *data;
 	size_t size;
+	bool last;
 	int found;
 
 	if (!flow || flow->done)
@@ -89,8 +93,9 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 	}
 	data = agentsh_stream_data(flow->stream, &size);
 	found = agentsh_first_data_parse(data, size, &name);
-	if (found || has_hole(packet))
+	last = found || has_hole(packet) || ++flow->packets == PACKETS_MAX;
+	if (last)
 		agentsh_flow_finish(flow);
-	if (found > 0)
+	if (found > 0 || (!found && last && name.source))
 		take_name(names, table, event, &name);
 }

@@ -27,6 +27,7 @@ struct agentsh_names_session {
 	uint32_t names_max;
 	uint32_t names_bytes;
 	struct agentsh_ebpf_address trusted[4];
+	bool ended; /* detached; the lock of struct agentsh_names protects it */
 };
 
 struct agentsh_name_link {

@@ -13,7 +13,7 @@ static bool differs(const struct agentsh_name_view *view)
 {
 	const char *server;
 
-	if (!view->node || !view->server)
+	if (!view->node || !view->server || !view->node->source)
 		return false;
 	server = agentsh_node_asked(view->server);
 	return strcmp(server, agentsh_node_asked(view->node)) != 0 &&

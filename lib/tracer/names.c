@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "names/choose.h"
 #include "names/name_text.h"
+#include "tracer/names.h"
 #include "tracer/tracer.h"
 
 /* A forked child takes no lock, because a thread that existed only in the parent may hold it. */
@@ -104,17 +105,13 @@ int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_tracer *t,
 
 /* ---- sessions ---------------------------------------------------------------- */
 
-/* Returns 0, or the error of a call for an address of a session, whose names it sets. */
-static int check_session(const struct agentsh_ebpf_session *handle, uint16_t family,
-			 struct agentsh_names_session *session)
+int agentsh_names_check_session(const struct agentsh_ebpf_session *handle, uint16_t family)
 {
 	const struct agentsh_session *s;
 
 	if (!may_lock(agentsh_handle_tracer(handle)))
 		return -EPERM;
 	s = agentsh_handle_lock(handle);
-	if (s)
-		*session = s->names;
 	agentsh_handle_unlock(handle);
 	return s && (family == AF_INET || family == AF_INET6) ? 0 : -EINVAL;
 }
@@ -140,54 +137,70 @@ int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_session *handle, uint16
 				     const void *addr, uint32_t nth, struct agentsh_ebpf_name *out)
 {
 	const struct agentsh_name_table *table;
-	struct agentsh_names_session session;
+	const struct agentsh_session *s;
 	struct agentsh_ebpf_name result;
 	struct agentsh_names *names;
-	uint64_t now_ns;
 	uint32_t count = 0;
+	uint64_t now_ns;
 	int ret;
 
 	if (!handle || !addr || !out)
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	ret = check_session(handle, family, &session);
+	ret = agentsh_names_check_session(handle, family);
 	if (ret)
 		return ret;
 	now_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
 	names = names_of(agentsh_handle_tracer(handle));
+	s = agentsh_handle_lock(handle);
 	pthread_mutex_lock(&names->lock);
-	table = agentsh_names_table(names, session.slot, session.generation);
+	table = s ? agentsh_names_table(names, s->names.slot, s->names.generation) : NULL;
 	if (table)
 		count = look_up(table, family, addr, nth, now_ns, &result);
 	pthread_mutex_unlock(&names->lock);
+	agentsh_handle_unlock(handle);
 	if (nth >= count)
-		return -ENOENT;
+		return s ? -ENOENT : -EINVAL;
 	agentsh_copy_result(out, &result, sizeof(result));
 	return (int)count;
 }
 
-/* Adds a name, and lets go of the caller's reference; a seed may be NULL, and is then removed. */
-static int add_name(struct agentsh_names *names, const struct agentsh_names_session *session,
-		    uint16_t family, const void *addr, struct agentsh_name_node *node)
+static int add_locked(struct agentsh_names *names, const struct agentsh_names_session *session,
+		      uint16_t family, const void *addr, struct agentsh_name_node *node)
 {
 	struct agentsh_name_table *table;
 	int ret = 0;
 
-	pthread_mutex_lock(&names->lock);
+	if (session->ended)
+		return -EINVAL;
 	table = node ? agentsh_names_make(names, session)
 		     : agentsh_names_table(names, session->slot, session->generation);
-	if (node && table)
+	if (!table)
+		return node ? -ENOMEM : 0;
+	if (node)
 		ret = agentsh_table_add(table, family, addr, node);
-	else if (table)
+	else
 		agentsh_table_remove_seed(table, family, addr);
-	else if (node)
-		ret = -ENOMEM;
-	if (table)
-		agentsh_names_count_evicted(names, table);
-	agentsh_node_unref(node);
+	agentsh_names_count_evicted(names, table);
 	atomic_store_explicit(&names->active, true, memory_order_relaxed);
+	return ret;
+}
+
+/* The handle stays locked, so that the session is there, and detach cannot miss a new table. */
+int agentsh_names_add(const struct agentsh_ebpf_session *handle, uint16_t family, const void *addr,
+		      struct agentsh_name_node *node)
+{
+	struct agentsh_names *names = names_of(agentsh_handle_tracer(handle));
+	const struct agentsh_session *s = agentsh_handle_lock(handle);
+	int ret = -EINVAL;
+
+	pthread_mutex_lock(&names->lock);
+	if (s)
+		ret = add_locked(names, &s->names, family, addr, node);
+	agentsh_node_unref(node);
 	pthread_mutex_unlock(&names->lock);
+	agentsh_handle_unlock(handle);
 	return ret;
 }
 
@@ -195,13 +208,12 @@ int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *handle, uint16_t
 				   const void *addr, const char *name, uint32_t ttl_s)
 {
 	struct agentsh_name_node *node = NULL;
-	struct agentsh_names_session session;
 	char text[256];
 	int ret;
 
 	if (!handle || !addr)
 		return -EFAULT;
-	ret = check_session(handle, family, &session);
+	ret = agentsh_names_check_session(handle, family);
 	if (!ret && name)
 		ret = agentsh_name_from_host(name, text);
 	if (ret)
@@ -219,5 +231,5 @@ int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *handle, uint16_t
 		if (!node)
 			return -ENOMEM;
 	}
-	return add_name(names_of(agentsh_handle_tracer(handle)), &session, family, addr, node);
+	return agentsh_names_add(handle, family, addr, node);
 }

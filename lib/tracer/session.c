@@ -130,14 +130,13 @@ static int prepare_names(struct agentsh_session *s)
 }
 
 /* Names stay as long as the session has unread records, which may need them. */
-static void end_names(const struct agentsh_session *s)
+static void end_names(struct agentsh_session *s)
 {
 	struct agentsh_ring *ring = &s->tracer->ring;
 	const struct agentsh_slot *slot = &ring->slots.counters[s->state.slot];
 	bool unread = agentsh_counter(&slot->produced) != agentsh_counter(&slot->consumed);
 
-	agentsh_names_detach(&ring->names, s->state.slot, s->state.generation, unread,
-			     agentsh_ring_produced(ring));
+	agentsh_names_detach(&ring->names, &s->names, unread, agentsh_ring_produced(ring));
 }
 
 /* Without a handle: another thread cannot find the session yet. */
