@@ -75,6 +75,8 @@ static int model_add(uint32_t sequence, const uint8_t *data, size_t size)
 
 static void model_consume(size_t n)
 {
+	if (!model.started)
+		return;
 	model.consumed |= n > 0;
 	model.visible = model.visible > n ? model.visible - n : 0;
 	shift_left(n);
