@@ -77,8 +77,11 @@ static int take_authority(struct slice authority, struct agentsh_server_name *ou
 	struct slice host, port;
 	bool cut;
 
-	while ((host = before(authority, '@')).len < authority.len)
-		authority = skip(authority, host.len + 1);
+	for (size_t i = authority.len; i > 0; i--)
+		if (authority.at[i - 1] == '@') {
+			authority = skip(authority, i);
+			break;
+		}
 	host = before(authority, ':');
 	for (port = skip(authority, host.len); port.len > 1; port.len--)
 		if (port.at[port.len - 1] < '0' || port.at[port.len - 1] > '9')
