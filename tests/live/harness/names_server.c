@@ -4,8 +4,10 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "names_server.h"
@@ -13,12 +15,6 @@
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif
-
-struct service {
-	struct connection_address at;
-	int udp, tcp;
-	names_zone zone;
-};
 
 static void bound(int *fd, int type, struct connection_address *at)
 {
@@ -42,7 +38,7 @@ static void set_options(int fd, int family, bool on)
 			   "IPV6_HOPOPTS: %s", strerror(errno));
 }
 
-static void answer_udp(const struct service *s)
+static void answer_udp(const struct names_service *s)
 {
 	static struct names_answer answer;
 	static uint8_t in[NAMES_MESSAGE_MAX], out[4 * NAMES_MESSAGE_MAX];
@@ -88,7 +84,7 @@ static void write_pieces(int fd, const uint8_t *data, size_t size, size_t piece)
 }
 
 /* One connection: answers all questions that arrive together with one write. */
-static void serve_connection(const struct service *s, int fd)
+static void serve_connection(const struct names_service *s, int fd)
 {
 	static struct names_answer answer;
 	static uint8_t in[65536], out[65536];
@@ -127,7 +123,7 @@ static void serve_connection(const struct service *s, int fd)
 
 static void serve(const void *arg, void *unused)
 {
-	const struct service *s = arg;
+	const struct names_service *s = arg;
 	struct pollfd fds[2] = {{.fd = s->udp, .events = POLLIN}, {.fd = s->tcp, .events = POLLIN}};
 
 	(void)unused;
@@ -139,14 +135,34 @@ static void serve(const void *arg, void *unused)
 	}
 }
 
+static void make_sockets(struct names_service *s)
+{
+	bound(&s->udp, SOCK_DGRAM, &s->at);
+	bound(&s->tcp, SOCK_STREAM, &s->at);
+	LIVE_CHECK(!listen(s->tcp, 64), "listen: %s", strerror(errno));
+}
+
+void names_serve_inside(const void *names_service, void *unused)
+{
+	struct names_service s = *(const struct names_service *)names_service;
+
+	(void)unused;
+	make_sockets(&s);
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		serve(&s, NULL);
+		_exit(0);
+	}
+	close(s.udp);
+	close(s.tcp);
+}
+
 void names_serve(const char *address, uint16_t port, names_zone zone)
 {
-	struct service s = {.at = connection_address(address, port), .zone = zone};
+	struct names_service s = {.at = connection_address(address, port), .zone = zone};
 	struct live_worker worker;
 
-	bound(&s.udp, SOCK_DGRAM, &s.at);
-	bound(&s.tcp, SOCK_STREAM, &s.at);
-	LIVE_CHECK(!listen(s.tcp, 64), "listen: %s", strerror(errno));
+	make_sockets(&s);
 	live_worker_start(&worker, NULL);
 	live_worker_send(&worker, serve, &s, sizeof(s), 0);
 	close(s.udp);
@@ -231,4 +247,29 @@ void names_ask(enum names_way way, const struct connection_address *server, cons
 	names_receive(fd, way, &m);
 	LIVE_CHECK(m.data[0] == id >> 8 && m.data[1] == (id & 255), "another answer");
 	close(fd);
+}
+
+struct question {
+	char server[40], name[300];
+};
+
+static void asks(const void *question, void *asked_ns)
+{
+	const struct question *q = question;
+	const struct connection_address server = connection_address(q->server, 53);
+
+	*(uint64_t *)asked_ns = connection_now();
+	names_ask(NAMES_CONNECTED, &server, q->name, NAMES_A, 11);
+}
+
+uint64_t names_ask_by(struct live_worker *worker, const char *server, const char *name)
+{
+	struct question q;
+	uint64_t asked_ns;
+
+	memset(&q, 0, sizeof(q));
+	snprintf(q.server, sizeof(q.server), "%s", server);
+	snprintf(q.name, sizeof(q.name), "%s", name);
+	live_worker_call(worker, asks, &q, sizeof(q), &asked_ns, sizeof(asked_ns));
+	return asked_ns;
 }

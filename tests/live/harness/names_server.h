@@ -24,6 +24,14 @@ typedef void (*names_zone)(const struct names_query *q, struct names_answer *ans
  */
 void names_serve(const char *address, uint16_t port, names_zone zone);
 
+/* live_fn: the same in a child of a worker, so that the resolver belongs to the session. */
+struct names_service {
+	struct connection_address at;
+	names_zone zone;
+	int udp, tcp; /* the function makes them */
+};
+void names_serve_inside(const void *names_service, void *unused);
+
 /* ---- the client, to be called in a worker --------------------------------- */
 
 enum names_way {
@@ -45,5 +53,10 @@ void names_receive(int fd, enum names_way way, struct names_message *m);
 /* Asks with the id, waits for the answer, and closes the socket. */
 void names_ask(enum names_way way, const struct connection_address *server, const char *name,
 	       uint16_t type, uint16_t id);
+
+/* ---- from outside of the worker -------------------------------------------- */
+
+/* Lets the worker ask for an A record over UDP; returns the boot time before it did. */
+uint64_t names_ask_by(struct live_worker *worker, const char *server, const char *name);
 
 #endif
