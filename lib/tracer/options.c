@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,8 +23,17 @@
 #define MAX_SOCKETS_MIN 16
 #define MAX_SOCKETS_MAX (1U << 22)
 #define CHECK_INTERVAL_DEFAULT 10000
+#define NAMES_MAX_DEFAULT 512
+#define NAMES_MAX_MIN 16
+#define NAMES_MAX_MAX 65536
+#define NAMES_BYTES_DEFAULT 65536
+#define NAMES_BYTES_MIN 4096
+#define NAMES_BYTES_MAX (1U << 26)
 #define INTERVAL_MIN 100
 #define INTERVAL_MAX 86400000
+#define DNS_TIMEOUT_DEFAULT 5000
+#define DNS_TIMEOUT_MIN 100
+#define DNS_TIMEOUT_MAX 600000
 
 /*
  * Copies a struct that begins with its size into known bytes; members that from lacks
@@ -75,11 +85,39 @@ static int check_bits(uint32_t value, uint32_t known, const char *name,
 			    "%s is 0x%x; this library knows only 0x%x", name, value, known);
 }
 
+static int check_needs(uint32_t hooks, uint32_t hook, const char *name, uint32_t needed,
+		       const char *needed_name, struct agentsh_ebpf_error *err)
+{
+	if (!(hooks & hook) || hooks & needed)
+		return 0;
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "hooks is 0x%x; %s (%u) needs %s (%u)", hooks, name, hook, needed_name,
+			    needed);
+}
+
+#define CHECK_NEEDS(hooks, hook, needed, err)                                                      \
+	check_needs(hooks, AGENTSH_EBPF_HOOK_##hook, #hook, AGENTSH_EBPF_HOOK_##needed, #needed,   \
+		    err)
+
+static int check_hooks_together(uint32_t hooks, struct agentsh_ebpf_error *err)
+{
+	int ret = CHECK_NEEDS(hooks, LIFECYCLE, CONNECT, err);
+
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, TRAFFIC, LIFECYCLE, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, DNS, LIFECYCLE, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, SERVER_NAME, LIFECYCLE, err);
+	return ret;
+}
+
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
 	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
-			       AGENTSH_EBPF_HOOK_TRAFFIC;
+			       AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+			       AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX;
 	uint32_t built = agentsh_ebpf_hooks_built();
 	int ret = check_bits(o->hooks, known, "hooks", err);
 
@@ -87,14 +125,9 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 		return ret;
 	if (!o->hooks)
 		o->hooks = built & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
-	if (o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE && !(o->hooks & AGENTSH_EBPF_HOOK_CONNECT))
-		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "hooks is 0x%x; LIFECYCLE (%d) needs CONNECT (%d)", o->hooks,
-				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
-	if (o->hooks & AGENTSH_EBPF_HOOK_TRAFFIC && !(o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE))
-		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "hooks is 0x%x; TRAFFIC (%d) needs LIFECYCLE (%d)", o->hooks,
-				    AGENTSH_EBPF_HOOK_TRAFFIC, AGENTSH_EBPF_HOOK_LIFECYCLE);
+	ret = check_hooks_together(o->hooks, err);
+	if (ret)
+		return ret;
 	if (o->required_hooks & ~o->hooks)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "required_hooks is 0x%x; it must be a subset of hooks, 0x%x",
@@ -140,6 +173,28 @@ static int check_progress(const struct agentsh_ebpf_tracer_options *o,
 	return check_range(&interval, 0, INTERVAL_MIN, INTERVAL_MAX, "progress_interval_ms", err);
 }
 
+static int check_dns(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
+{
+	int ret = check_range(&o->dns_timeout_ms, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MIN,
+			      DNS_TIMEOUT_MAX, "dns_timeout_ms", err);
+
+	if (ret || o->hooks & AGENTSH_EBPF_HOOK_DNS)
+		return ret;
+	if (o->flags & AGENTSH_EBPF_OPEN_DNS_EVENTS)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "flags is 0x%x, but hooks is 0x%x; DNS_EVENTS (%d) needs DNS "
+				    "(%d)",
+				    o->flags, o->hooks, AGENTSH_EBPF_OPEN_DNS_EVENTS,
+				    AGENTSH_EBPF_HOOK_DNS);
+	for (size_t i = 0; i < sizeof(o->dns_ports) / sizeof(o->dns_ports[0]); i++)
+		if (o->dns_ports[i])
+			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+					    "dns_ports[%zu] is %u, but hooks is 0x%x; it needs DNS "
+					    "(%d)",
+					    i, o->dns_ports[i], o->hooks, AGENTSH_EBPF_HOOK_DNS);
+	return 0;
+}
+
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				 struct agentsh_ebpf_tracer_options *to,
 				 struct agentsh_ebpf_error *err)
@@ -160,8 +215,9 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				    "simulate_missing is 0x%llx; this library knows only %u checks",
 				    (unsigned long long)to->simulate_missing, AGENTSH_CHECK_COUNT);
 	ret = check_bits(to->flags,
-			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION, "flags",
-			 err);
+			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION |
+				 AGENTSH_EBPF_OPEN_DNS_EVENTS,
+			 "flags", err);
 	if (!ret)
 		ret = check_hooks(to, err);
 	if (!ret)
@@ -184,7 +240,24 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				  INTERVAL_MAX, "check_interval_ms", err);
 	if (!ret)
 		ret = check_progress(to, err);
+	if (!ret)
+		ret = check_dns(to, err);
 	return ret;
+}
+
+static int check_resolvers(const struct agentsh_ebpf_session_options *o,
+			   struct agentsh_ebpf_error *err)
+{
+	for (int i = 0; i < 4; i++) {
+		uint16_t family = o->trusted_resolvers[i].family;
+
+		if (family && family != AF_INET && family != AF_INET6)
+			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+					    "trusted_resolvers[%d].family is %u; it must be "
+					    "AF_INET (%d), AF_INET6 (%d) or 0",
+					    i, family, AF_INET, AF_INET6);
+	}
+	return 0;
 }
 
 int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
@@ -195,5 +268,13 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 
 	if (!ret)
 		ret = check_bits(to->flags, AGENTSH_EBPF_ATTACH_DISPLACE, "flags", err);
-	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
+	if (!ret)
+		ret = check_bits(to->reserved, 0, "reserved", err);
+	if (!ret)
+		ret = check_range(&to->names_max, NAMES_MAX_DEFAULT, NAMES_MAX_MIN, NAMES_MAX_MAX,
+				  "names_max", err);
+	if (!ret)
+		ret = check_range(&to->names_bytes, NAMES_BYTES_DEFAULT, NAMES_BYTES_MIN,
+				  NAMES_BYTES_MAX, "names_bytes", err);
+	return ret ? ret : check_resolvers(to, err);
 }
