@@ -146,7 +146,8 @@ START_TEST(forged)
 	session = names_session(tracer, &cgroup, &worker);
 	live_worker_start(&sender, NULL);
 	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
-	send_one(&sender, &opened.at, real); /* before the question */
+	if (way == NAMES_CONNECTED) /* before the question */
+		send_one(&sender, &opened.at, real);
 	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
 	for (size_t i = 0; i < LIVE_COUNT(forgeries); i++)
 		send_one(&sender, &opened.at, forgeries[i]);
@@ -154,7 +155,7 @@ START_TEST(forged)
 	late = real;
 	snprintf(late.address, sizeof(late.address), "%s", FORGED);
 	send_one(&sender, &opened.at, late);
-	seen = way == NAMES_CONNECTED ? 5 : 7;
+	seen = way == NAMES_CONNECTED ? 5 : 6;
 	for (uint32_t i = 0; i < seen; i++)
 		live_worker_call(&worker, receives, NULL, 0, NULL, 0);
 	names_visit_by(&worker, REAL, &visit[0]);
@@ -166,6 +167,46 @@ START_TEST(forged)
 	stats = live_session_stats(session);
 	CONNECTION_SAME(stats.answers, 1);
 	CONNECTION_SAME(stats.answers_unasked, seen - 1);
+}
+END_TEST
+
+/*
+ * A socket that has neither connected nor sent is like one from before the session: what it gets
+ * has the flag UNASKED, and a question's answer takes its place.
+ */
+START_TEST(never_asked)
+{
+	const enum names_way way = NAMES_UNCONNECTED;
+	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){0});
+	struct forged first = real;
+	struct live_worker worker, sender;
+	struct names_visit visit[2];
+	struct live_cgroup cgroup;
+	struct names_want want;
+	struct opened opened;
+	uint64_t ns[2] = {connection_now()};
+
+	snprintf(first.name, sizeof(first.name), "forged.test");
+	names_serve(SERVER, 53, silent);
+	names_serve_visits();
+	names_session(tracer, &cgroup, &worker);
+	live_worker_start(&sender, NULL);
+	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
+	send_one(&sender, &opened.at, first);
+	names_visit_by(&worker, REAL, &visit[0]);
+	live_worker_call(&worker, asks, &way, sizeof(way), &ns[1], sizeof(ns[1]));
+	send_one(&sender, &opened.at, real);
+	names_visit_by(&worker, REAL, &visit[1]);
+	live_drain(tracer);
+	want = real_name(&worker, ns[0]);
+	want.asker = 0;
+	want.asked = "forged.test";
+	want.flags = AGENTSH_EBPF_NAME_FLAG_UNASKED;
+	names_expect("never asked", &visit[0], &want);
+	want = real_name(&worker, ns[1]);
+	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
+	want.others = 1;
+	names_expect("asked afterwards", &visit[1], &want);
 }
 END_TEST
 
@@ -267,6 +308,7 @@ int main(void)
 	TCase *tcase = live_case(suite, "forged");
 
 	tcase_add_loop_test(tcase, forged, 0, 2);
+	tcase_add_test(tcase, never_asked);
 	tcase_add_test(tcase, from_another_port);
 	tcase_add_loop_test(tcase, asked_before_the_session, 0, 2);
 	tcase_add_test(tcase, answered_before_the_session);
