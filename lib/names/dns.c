@@ -160,17 +160,28 @@ static void accept_answer(const struct context *c, const struct agentsh_dns_mess
 }
 
 /*
- * An answer must match a question of its socket, unless the socket was there before the session
- * and none of its questions was seen. The id is compared before the message is parsed, so that
- * forged answers cost little, and do not use up what the session may have parsed.
+ * Whether the question may be one that was sent before the session was attached: all later questions
+ * are seen. A socket without a state whose question was seen has no such excuse.
+ */
+static bool may_be_unseen(const struct context *c)
+{
+	const uint64_t timeout_ns = c->names->timeout_ns;
+
+	return c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED &&
+	       c->event->timestamp_ns <= c->table->session.attached_ns + timeout_ns &&
+	       !agentsh_question_of_socket(c->table, c->event, timeout_ns);
+}
+
+/*
+ * The id is compared before the message is parsed, so that forged answers cost little, and do not
+ * use up what the session may have parsed.
  */
 static void take_answer(const struct context *c, const uint8_t *data, size_t captured,
 			size_t length)
 {
 	uint16_t id = (uint16_t)(data[0] << 8 | data[1]);
 	const uint64_t timeout_ns = c->names->timeout_ns;
-	bool must_match = !(c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED) ||
-			  agentsh_question_of_socket(c->table, c->event, timeout_ns);
+	bool must_match = !may_be_unseen(c);
 	const struct agentsh_question *question;
 	struct agentsh_dns_message message;
 
