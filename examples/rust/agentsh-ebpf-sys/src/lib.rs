@@ -238,7 +238,9 @@ pub struct agentsh_ebpf_event {
     pub container_pid: u32,
     pub container_tgid: u32,
     pub packets_received: u32,
-    pub reserved: [u8; 20],
+    pub reserved1: u32,
+    pub name_id: u64,
+    pub reserved: [u8; 8],
 }
 
 #[repr(C)]
@@ -272,7 +274,17 @@ pub struct agentsh_ebpf_tracer_options {
     pub max_sockets: u32,
     pub check_interval_ms: u32,
     pub progress_interval_ms: u32,
-    pub reserved: u32,
+    pub dns_timeout_ms: u32,
+    pub dns_ports: [u16; 4],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_address {
+    pub family: u16,
+    pub port: u16,
+    pub ttl_s: u32,
+    pub addr: [u8; 16],
 }
 
 #[repr(C)]
@@ -282,7 +294,10 @@ pub struct agentsh_ebpf_session_options {
     pub flags: u32,
     pub session_id: u64,
     pub max_sockets: u32,
+    pub names_max: u32,
+    pub names_bytes: u32,
     pub reserved: u32,
+    pub trusted_resolvers: [agentsh_ebpf_address; 4],
 }
 
 #[repr(C)]
@@ -299,6 +314,34 @@ pub struct agentsh_ebpf_session_check {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct agentsh_ebpf_name {
+    pub size: u32,
+    pub source: u32,
+    pub server_name_source: u32,
+    pub flags: u32,
+    pub others: u32,
+    pub asker_tgid: u32,
+    pub age_ns: u64,
+    pub ttl_ns: u64,
+    pub resolver: agentsh_ebpf_address,
+    pub asked: [c_char; 256],
+    pub owner: [c_char; 256],
+    pub server_name: [c_char; 256],
+    pub alpn: [c_char; 64],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_dns {
+    pub size: u32,
+    pub r#type: u16,
+    pub rcode: u16,
+    pub flags: u32,
+    pub addresses: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct agentsh_ebpf_stats {
     pub size: u32,
     pub sessions: u32,
@@ -309,6 +352,12 @@ pub struct agentsh_ebpf_stats {
     pub attach_failures: u64,
     pub malformed: u64,
     pub untracked: u64,
+    pub packets_lost: u64,
+    pub answers: u64,
+    pub answers_unasked: u64,
+    pub answers_untrusted: u64,
+    pub answers_malformed: u64,
+    pub names_evicted: u64,
 }
 
 #[repr(C)]
@@ -389,6 +438,37 @@ extern "C" {
     ) -> c_int;
     pub fn agentsh_ebpf_fd(tracer: *const agentsh_ebpf_tracer) -> c_int;
     pub fn agentsh_ebpf_wake(tracer: *mut agentsh_ebpf_tracer) -> c_int;
+    pub fn agentsh_ebpf_event_name(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        out: *mut agentsh_ebpf_name,
+    ) -> c_int;
+    pub fn agentsh_ebpf_event_dns(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        out: *mut agentsh_ebpf_dns,
+    ) -> c_int;
+    pub fn agentsh_ebpf_event_addresses(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        list: *mut agentsh_ebpf_address,
+        n: usize,
+    ) -> c_int;
+    pub fn agentsh_ebpf_session_name_lookup(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        nth: u32,
+        out: *mut agentsh_ebpf_name,
+    ) -> c_int;
+    pub fn agentsh_ebpf_session_name_seed(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        name: *const c_char,
+        ttl_s: u32,
+    ) -> c_int;
+    pub fn agentsh_ebpf_name_source_name(source: u32) -> *const c_char;
     pub fn agentsh_ebpf_tracer_stats(
         tracer: *const agentsh_ebpf_tracer,
         out: *mut agentsh_ebpf_stats,
@@ -421,5 +501,11 @@ extern "C" {
     pub fn agentsh_ebpf_inject(
         session: *mut agentsh_ebpf_session,
         event: *const agentsh_ebpf_event,
+    ) -> c_int;
+    pub fn agentsh_ebpf_inject_name(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        name: *const agentsh_ebpf_name,
     ) -> c_int;
 }
