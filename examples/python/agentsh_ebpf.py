@@ -443,7 +443,7 @@ class Event(ctypes.Structure):
         """What a DNS_QUERY or DNS_ANSWER event is about; None for other kinds."""
         if self._dns is None:
             return None
-        return Dns(type=self._dns.type, rcode=self._dns.rcode, flags=DnsFlag(self._dns.flags), addresses=tuple(
+        return Dns(question_type=self._dns.question_type, rcode=self._dns.rcode, flags=DnsFlag(self._dns.flags), addresses=tuple(
             DnsAddress(raw.ip, raw.ttl_s) for raw in self._addresses or ()))
 
     @property
@@ -515,7 +515,7 @@ class _Name(ctypes.Structure):
 
 class _Dns(ctypes.Structure):
     c_name = "agentsh_ebpf_dns"
-    _fields_ = [("size", c_uint32), ("type", c_uint16), ("rcode", c_uint16), ("flags", c_uint32),
+    _fields_ = [("size", c_uint32), ("question_type", c_uint16), ("rcode", c_uint16), ("flags", c_uint32),
                 ("addresses", c_uint32)]
 
 
@@ -741,10 +741,10 @@ class DnsAddress(NamedTuple):
 class Dns:
     """struct agentsh_ebpf_dns: what a DNS_QUERY or DNS_ANSWER event is about, RFC 1035.
 
-    type is 1 for A and 28 for AAAA; rcode is 0 for NOERROR, 2 for SERVFAIL and 3 for NXDOMAIN.
+    question_type is 1 for A and 28 for AAAA; rcode is 0 for NOERROR, 2 for SERVFAIL and 3 for NXDOMAIN.
     """
 
-    type: int
+    question_type: int
     rcode: int
     flags: DnsFlag
     addresses: Tuple[DnsAddress, ...]

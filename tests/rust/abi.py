@@ -46,7 +46,7 @@ class Rust:
     def __init__(self, text):
         text = re.sub(r"//.*", "", text)
         self.constants = re.findall(r"pub const (\w+): \w+ = (\d+);", text)
-        self.structs = {name: re.findall(r"pub (?:r#)?(\w+): ([^,]+),", body)
+        self.structs = {name: re.findall(r"pub (\w+): ([^,]+),", body)
                         for name, body in re.findall(r"pub struct (\w+) \{(.*?)\n\}", text, re.S)}
         self.plain = len(re.findall(r"#\[repr\(C\)\](?:\s*#\[derive\([^]]*\)\])?\s*pub struct", text))
         self.functions = re.findall(r"pub fn (\w+)\((.*?)\)(?: -> ([^;]+))?;", text, re.S)

@@ -66,8 +66,8 @@ func (n *Name) HostSource() NameSource {
 
 // DNS is what an event of KindDNSQuery or KindDNSAnswer is about, RFC 1035.
 type DNS struct {
-	// Type is the type of the question: 1 A, 28 AAAA, 65 HTTPS, ...
-	Type uint16
+	// QuestionType is 1 for A, 28 for AAAA, 65 for HTTPS, ...
+	QuestionType uint16
 	// RCode is 0 for NOERROR, 2 for SERVFAIL, 3 for NXDOMAIN, ...; 0 in KindDNSQuery.
 	RCode uint16
 	Flags DNSFlags

@@ -172,7 +172,7 @@ func (t *Tracer) DNS(event *Event) (*DNS, error) {
 	if err := toError("dns", ret, nil); err != nil {
 		return nil, err
 	}
-	d := &DNS{Type: uint16(c._type), RCode: uint16(c.rcode), Flags: DNSFlags(c.flags)}
+	d := &DNS{QuestionType: uint16(c.question_type), RCode: uint16(c.rcode), Flags: DNSFlags(c.flags)}
 	for i := range list {
 		ttl := time.Duration(list[i].ttl_s) * time.Second
 		d.Addresses = append(d.Addresses, DNSAddress{Addr: addrOf(&list[i]), TTL: ttl})

@@ -334,7 +334,7 @@ pub struct agentsh_ebpf_name {
 #[derive(Clone, Copy)]
 pub struct agentsh_ebpf_dns {
     pub size: u32,
-    pub r#type: u16,
+    pub question_type: u16,
     pub rcode: u16,
     pub flags: u32,
     pub addresses: u32,

@@ -29,7 +29,7 @@ macro_rules! structs {
                     // SAFETY: the pointer is only compared.
                     let member = unsafe { addr_of!((*base).$member) };
                     layout.insert(
-                        (stringify!($name).into(), stringify!($member).replace("r#", "")),
+                        (stringify!($name).into(), stringify!($member).into()),
                         (member as usize - base as usize, size_of_pointee(member)),
                     );
                 )*
@@ -67,7 +67,7 @@ structs! {
         server_name alpn
     }
     agentsh_ebpf_dns {
-        size r#type rcode flags addresses
+        size question_type rcode flags addresses
     }
     agentsh_ebpf_session_check {
         size hooks error reserved wanted attached effective

@@ -55,7 +55,7 @@ pub struct Name {
 #[non_exhaustive]
 pub struct Dns {
     /// The type of the question: 1 A, 28 AAAA, 65 HTTPS, ...
-    pub query_type: u16,
+    pub question_type: u16,
     /// 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY.
     pub rcode: u16,
     pub flags: DnsFlags,
@@ -198,7 +198,7 @@ impl Tracer {
             )
         };
         Ok(found(result)?.map(|_| Dns {
-            query_type: raw.r#type,
+            question_type: raw.question_type,
             rcode: raw.rcode,
             flags: DnsFlags::from_bits(raw.flags),
             addresses: list
