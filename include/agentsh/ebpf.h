@@ -1103,7 +1103,7 @@ struct agentsh_ebpf_dns {
 	/* in: sizeof(struct agentsh_ebpf_dns) */
 	uint32_t size;
 	/* Type of the question: 1 A, 28 AAAA, 65 HTTPS, ... */
-	uint16_t type;
+	uint16_t question_type;
 	/* Response code: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY */
 	uint16_t rcode;
 	/* AGENTSH_EBPF_DNS_FLAG_ bits */
