@@ -105,7 +105,7 @@ static void append_dns(struct text *t, const struct agentsh_ebpf_event *event,
 	char word[DNS_WORD_MAX];
 
 	append_text(t, "dns_name", name ? name->asked : "", sizeof(name->asked));
-	json_word(t, "dns_type", known ? dns_type_word(names->dns.type, word) : NULL);
+	json_word(t, "dns_type", known ? dns_type_word(names->dns.question_type, word) : NULL);
 	json_words(t, "dns_flags", known ? names->dns.flags : 0, dns_flags, COUNT(dns_flags));
 	if (event->kind != AGENTSH_EBPF_EVENT_DNS_ANSWER)
 		return;

@@ -86,7 +86,7 @@ void format_names_question(struct text *t, const struct format_text_style *style
 		text_string(t, "-");
 	colour(t, style, PLAIN);
 	if (names && names->has_dns)
-		text_format(t, " %s", dns_type_word(names->dns.type, word));
+		text_format(t, " %s", dns_type_word(names->dns.question_type, word));
 	colour(t, style, DIM);
 	text_string(t, " at ");
 	endpoint_remote(t, style, event);
@@ -146,8 +146,8 @@ void format_names_answer(struct text *t, const struct format_text_style *style,
 		} else if (names->dns.flags & AGENTSH_EBPF_DNS_FLAG_TRUNCATED) {
 			text_string(t, "truncated");
 		} else {
-			text_string(t,
-				    is_address_type(names->dns.type) ? "no addresses" : "answered");
+			text_string(t, is_address_type(names->dns.question_type) ? "no addresses"
+										 : "answered");
 		}
 		text_string(t, " ");
 	}

@@ -47,7 +47,8 @@ static inline void begin_dns(uint32_t kind, uint16_t type, uint16_t rcode, uint3
 	event.remote_port = 53;
 	event.duration_ns = 2100000;
 	names.has_dns = true;
-	names.dns = (struct agentsh_ebpf_dns){.type = type, .rcode = rcode, .addresses = addresses};
+	names.dns = (struct agentsh_ebpf_dns){
+		.question_type = type, .rcode = rcode, .addresses = addresses};
 	names.listed = addresses < NAMES_ADDRESSES_MAX ? addresses : NAMES_ADDRESSES_MAX;
 	for (size_t i = 0; i < names.listed; i++)
 		names.list[i] = (struct agentsh_ebpf_address){
