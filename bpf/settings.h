@@ -5,6 +5,8 @@
 
 #include <linux/types.h>
 
+#define AGENTSH_DNS_PORTS 8
+
 /* Read-only data of the programs, which the verifier treats as constants. */
 struct agentsh_settings {
 	__u64 quota_bytes;	/* bytes of the ring that one session may hold */
@@ -20,7 +22,7 @@ struct agentsh_settings {
 	__u8 server_name;  /* copy the first data of connections */
 	__u8 unix_sockets; /* report AF_UNIX sockets */
 	__u8 zero[3];
-	__u16 dns_ports[8]; /* of name servers, host order; unused elements repeat the first */
+	__u16 dns_ports[AGENTSH_DNS_PORTS]; /* of name servers, host order; unused elements repeat the first */
 };
 
 #endif

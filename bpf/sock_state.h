@@ -28,16 +28,24 @@ struct sock_state {
 	 * session_lost is lost_base of the session.
 	 */
 	struct agentsh_record rec;
-	__u8 phase;  /* PHASE_ */
-	__u8 closer; /* TCP state after the first FIN */
-	__u8 sent;   /* a packet was sent since the last connect() */
-	__u8 zero[5];
+	__u8 phase;	     /* PHASE_ */
+	__u8 closer;	     /* TCP state after the first FIN */
+	__u8 sent;	     /* a packet was sent since the last connect() */
+	__u8 first_done;     /* TCP: no more of the first data is copied */
+	__u8 first_segments; /* TCP: how many packets of the first data were copied */
+	__u8 zero[3];
 	__u64 kernel_socket;  /* address of the TCP socket; 0: unknown */
 	__u64 reported;	      /* bytes (TCP) or packets both ways, as of the last PROGRESS */
 	__u64 bytes_sent;     /* not TCP */
 	__u64 bytes_received; /* TCP: when FIN_WAIT2 began */
-	__u32 packets_sent;
-	__u32 packets_received;
+	union {
+		__u32 packets_sent; /* not TCP */
+		__u32 first_next;   /* TCP: sequence number behind the copied first data */
+	};
+	union {
+		__u32 packets_received; /* not TCP */
+		__u32 first_wanted;	/* TCP: bytes of the first data to be copied yet */
+	};
 };
 
 _Static_assert(sizeof(struct sock_state) == sizeof(struct agentsh_record_outcome), "same size");

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The TCP sockets that were found in the table of sockets, as far as there is room here. A
- * look-up in that table takes longer than all else that a packet of TCP needs. An entry may
- * outlive the socket's state, so it counts only while the connection is open both ways.
+ * The TCP sockets of which no packet needs the table of sockets any more, as far as there is room
+ * here. A look-up in that table takes longer than all else that a packet of TCP needs. An
+ * entry may outlive the socket's state, so it counts only while the connection is open both
+ * ways.
  */
 #ifndef AGENTSH_TCP_SEEN_H
 #define AGENTSH_TCP_SEEN_H
@@ -45,6 +46,14 @@ static __always_inline void set_tcp_seen(__u64 cookie, __u32 generation)
 
 	if (seen)
 		*(volatile __u64 *)seen = tcp_seen_value(cookie, generation);
+}
+
+static __always_inline void forget_tcp_seen(__u64 cookie, __u32 generation)
+{
+	__u64 *seen = tcp_seen_place(cookie, generation);
+
+	if (seen && *(volatile __u64 *)seen == tcp_seen_value(cookie, generation))
+		*(volatile __u64 *)seen = 0;
 }
 
 #endif

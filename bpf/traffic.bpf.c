@@ -4,9 +4,9 @@
  * counters are better, and reports the sockets that no other hook has shown. The current
  * task is not the sender: the kernel also sends in softirq, and receives there.
  */
-#include "packet.h"
+#include "dns.h"
 #include "released.h"
-#include "sock_state.h"
+#include "server_name.h"
 #include "tcp_seen.h"
 
 AGENTSH_STATE_MAP(agentsh_state_ingress);
@@ -14,35 +14,7 @@ AGENTSH_STATE_MAP(agentsh_state_egress);
 
 #define SHUTDOWN_BOTH 3 /* SHUTDOWN_MASK, include/net/sock.h */
 
-/* A raw socket may have the protocol TCP, too, but it has no connection, and no counters. */
-static __always_inline int is_tcp_socket(struct bpf_sock *sk)
-{
 #ifdef AGENTSH_TASK
-	if (HAS_RDONLY_CAST) {
-		struct sock *kernel_sk = READABLE(sk, struct sock);
-
-		return kernel_sk->sk_protocol == PROTOCOL_TCP && kernel_sk->sk_type == SOCK_STREAM;
-	}
-#endif
-	sk = bpf_sk_fullsock(sk);
-	return sk && sk->protocol == PROTOCOL_TCP && sk->type == SOCK_STREAM;
-}
-
-#ifdef AGENTSH_TASK
-/* The context of the program is really a struct sk_buff. */
-static __always_inline struct sock *kernel_socket_of(struct __sk_buff *skb)
-{
-	return BPF_CORE_READ((struct sk_buff *)skb, sk);
-}
-
-static __always_inline __u64 netns_cookie_of_socket(struct sock *sk)
-{
-	if (bpf_core_field_exists(struct net, net_cookie) &&
-	    bpf_core_field_exists(possible_net_t, net))
-		return BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
-	return 0;
-}
-
 /*
  * Whether the peer opened a connection whose beginning was not seen. Then the bytes that were
  * acknowledged, or wait for it, are the data that the socket has sent; otherwise they include
@@ -98,23 +70,6 @@ static __noinline int socket_read(struct __sk_buff *skb, struct packet *p)
 		p->inbound = is_inbound_connection(skb, p, (struct tcp_sock *)kernel_sk, fin);
 #endif
 	return !p->tcp || open;
-}
-
-/* Everything but the addresses of a socket without a state. */
-static __always_inline void fields_of_skb(struct fields *f, const struct packet *p,
-					  struct __sk_buff *skb, struct bpf_sock *sk)
-{
-	f->timestamp_ns = bpf_ktime_get_boot_ns();
-	f->socket_cookie = cookie_of(skb, sk);
-	f->netns_cookie = p->netns_cookie;
-	f->flags = AGENTSH_FLAG_UNATTRIBUTED;
-	f->protocol = sk->protocol;
-	f->socket_type = sk->type;
-	f->ifindex = sk->bound_dev_if;
-	if (sk->family == AF_INET6 && p->family == AF_INET)
-		f->flags |= AGENTSH_FLAG_V4_MAPPED;
-	if (p->inbound)
-		f->flags |= AGENTSH_FLAG_INBOUND;
 }
 
 /* Reports a socket without a state, whose first packet this is, and adds the state. */
@@ -185,56 +140,105 @@ static __always_inline void count(struct sock_state *sock, struct __sk_buff *skb
 }
 
 /*
- * Only sent packets of TCP are looked at: a connection that only receives sends
- * acknowledgements.
+ * Of TCP only sent packets are looked at, until the connection is known and its first data were
+ * copied: a connection that only receives sends acknowledgements.
  */
-static __always_inline void packet(struct __sk_buff *skb, void *states, int sent)
+static __always_inline void tcp_packet(struct __sk_buff *skb, struct bpf_sock *sk, struct packet *p,
+				       const struct agentsh_session_state *session)
 {
-	struct packet p = {.sent = sent};
-	struct agentsh_session_state *session;
-	struct bpf_sock *sk = skb->sk;
+	__u64 cookie = cookie_of(skb, sk);
 	struct agentsh_sock_key key;
 	struct agentsh_slot *slot;
 	struct sock_state *sock;
-	__u64 cookie;
 
-	if (!sk)
-		return;
-	p.tcp = is_tcp_socket(sk);
-	if (p.tcp && !sent)
-		return;
-	session = bpf_get_local_storage(states, 0);
-	cookie = cookie_of(skb, sk);
-	if (p.tcp && sk->state == BPF_TCP_ESTABLISHED && is_tcp_seen(cookie, session->generation))
+	if (sk->state == BPF_TCP_ESTABLISHED && is_tcp_seen(cookie, session->generation))
 		return;
 	slot = session_slot(session);
 	if (!slot)
 		return;
 	key = sock_key(cookie, session);
 	sock = sock_state_find(&key);
+	if (!sock && agentsh_settings.traffic) {
+		packet_read(skb, p);
+		if (socket_read(skb, p))
+			report_unannounced(skb, p, session, slot);
+		return;
+	}
+	if (sock && agentsh_settings.traffic && sock->phase == PHASE_PACKET && !sock->closer &&
+	    (sk = bpf_sk_fullsock(sk)))
+		sock->closer = first_closer(sk->state);
+	if (sock && agentsh_settings.server_name && is_first_data(sock)) {
+		/* a connection that was made anew on the same socket begins with a SYN */
+		forget_tcp_seen(cookie, session->generation);
+		packet_read(skb, p);
+		first_data(skb, p, session, slot, sock);
+		return;
+	}
+	set_tcp_seen(cookie, session->generation);
+}
+
+static __always_inline void other_packet(struct __sk_buff *skb, struct bpf_sock *sk,
+					 struct packet *p,
+					 const struct agentsh_session_state *session)
+{
+	struct agentsh_slot *slot = session_slot(session);
+	struct agentsh_sock_key key;
+	struct sock_state *sock;
+
+	if (!slot)
+		return;
+	key = sock_key(cookie_of(skb, sk), session);
+	sock = sock_state_find(&key);
+	packet_read(skb, p);
 	if (!sock) {
-		packet_read(skb, &p);
-		p.inbound = !sent;
-		if (!socket_read(skb, &p))
+		p->inbound = !p->sent;
+		if (!socket_read(skb, p))
 			return;
-		report_unannounced(skb, &p, session, slot);
-		sock = p.tcp ? NULL : sock_state_find(&key);
+		report_unannounced(skb, p, session, slot);
+		sock = sock_state_find(&key);
 		if (sock)
-			count(sock, skb, &p, sent);
+			count(sock, skb, p, p->sent);
 		return;
 	}
-	if (p.tcp) {
-		if (sock->phase == PHASE_PACKET && !sock->closer && (sk = bpf_sk_fullsock(sk)))
-			sock->closer = first_closer(sk->state);
-		set_tcp_seen(cookie, session->generation);
-		return;
-	}
-	packet_read(skb, &p);
-	if (sent && !sock->sent)
-		report_first_data(skb, &p, session, slot, sock);
-	else if (!sent && !sock->packets_sent && !sock->packets_received)
+	if (p->sent && !sock->sent)
+		report_first_data(skb, p, session, slot, sock);
+	else if (!p->sent && !sock->packets_sent && !sock->packets_received)
 		sock->rec.head.flags |= AGENTSH_FLAG_INBOUND; /* connect() was called before */
-	count(sock, skb, &p, sent);
+	count(sock, skb, p, p->sent);
+}
+
+/* What is not chosen is not even in the program: the settings are constants. */
+static __always_inline void packet(struct __sk_buff *skb, void *states, int sent)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct agentsh_slot *slot;
+	int tcp;
+
+	if (!sk)
+		return;
+	tcp = is_tcp_socket(sk);
+	if (agentsh_settings.dns && may_be_dns(skb, sk, tcp, sent)) {
+		struct packet p = {.sent = sent, .tcp = tcp};
+		struct agentsh_session_state *session = bpf_get_local_storage(states, 0);
+
+		slot = session_slot(session);
+		if (slot) {
+			packet_read(skb, &p);
+			dns_packet(skb, &p, session, slot);
+		}
+		if (tcp && !agentsh_settings.traffic)
+			return;
+	}
+	if (tcp ? sent && (agentsh_settings.traffic || agentsh_settings.server_name)
+		: agentsh_settings.traffic) {
+		struct packet p = {.sent = sent, .tcp = tcp};
+		struct agentsh_session_state *session = bpf_get_local_storage(states, 0);
+
+		if (tcp)
+			tcp_packet(skb, sk, &p, session);
+		else
+			other_packet(skb, sk, &p, session);
+	}
 }
 
 SEC("cgroup_skb/egress")

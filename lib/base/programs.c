@@ -6,42 +6,55 @@
 
 #include <agentsh/ebpf.h>
 
+/* enum bpf_attach_type of kernel 6.7, which older headers lack */
+#define CGROUP_UNIX_CONNECT 49
+#define CGROUP_UNIX_SENDMSG 50
+
 #define CONNECT AGENTSH_EBPF_HOOK_CONNECT
 #define UDP AGENTSH_EBPF_HOOK_UDP
 #define LIFECYCLE AGENTSH_EBPF_HOOK_LIFECYCLE
 #define ACCEPT AGENTSH_EBPF_HOOK_ACCEPT
 #define TRAFFIC AGENTSH_EBPF_HOOK_TRAFFIC
+#define DNS AGENTSH_EBPF_HOOK_DNS
+#define SERVER_NAME AGENTSH_EBPF_HOOK_SERVER_NAME
+#define UNIX AGENTSH_EBPF_HOOK_UNIX
+/* the hooks that need the table of sockets */
+#define STATES (LIFECYCLE | TRAFFIC | DNS | SERVER_NAME)
 
 const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] = {
-	{CONNECT, CONNECT | LIFECYCLE | TRAFFIC, AGENTSH_EBPF_CHECK_CONNECT4,
-	 BPF_CGROUP_INET4_CONNECT, "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
-	{CONNECT, CONNECT | LIFECYCLE | TRAFFIC, AGENTSH_EBPF_CHECK_CONNECT6,
-	 BPF_CGROUP_INET6_CONNECT, "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
+	{CONNECT, CONNECT | STATES, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
+	 "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
+	{CONNECT, CONNECT | STATES, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT,
+	 "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
 	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
 	 "agentsh_state_sendmsg4", "cgroup/sendmsg4"},
 	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
 	 "agentsh_state_sendmsg6", "cgroup/sendmsg6"},
-	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT | TRAFFIC, AGENTSH_EBPF_CHECK_SOCK_OPS,
-	 BPF_CGROUP_SOCK_OPS, "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
+	{LIFECYCLE | ACCEPT, STATES | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
+	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
 	/* kernel 5.9; takes sockets out of the table of sockets */
-	{LIFECYCLE | ACCEPT, LIFECYCLE | ACCEPT | TRAFFIC, AGENTSH_EBPF_CHECK_SOCK_RELEASE,
+	{LIFECYCLE | ACCEPT, STATES | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_RELEASE,
 	 BPF_CGROUP_INET_SOCK_RELEASE, "agentsh_release", "agentsh_state_release",
 	 "cgroup/sock_release"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND4, BPF_CGROUP_INET4_BIND, "agentsh_bind4",
 	 "agentsh_state_bind4", "cgroup/bind4"},
 	{ACCEPT, ACCEPT, AGENTSH_EBPF_CHECK_BIND6, BPF_CGROUP_INET6_BIND, "agentsh_bind6",
 	 "agentsh_state_bind6", "cgroup/bind6"},
-	{TRAFFIC, TRAFFIC, AGENTSH_EBPF_CHECK_INET_INGRESS, BPF_CGROUP_INET_INGRESS,
+	{TRAFFIC | DNS, TRAFFIC | DNS, AGENTSH_EBPF_CHECK_INET_INGRESS, BPF_CGROUP_INET_INGRESS,
 	 "agentsh_ingress", "agentsh_state_ingress", "cgroup_skb/ingress"},
-	{TRAFFIC, TRAFFIC, AGENTSH_EBPF_CHECK_INET_EGRESS, BPF_CGROUP_INET_EGRESS, "agentsh_egress",
-	 "agentsh_state_egress", "cgroup_skb/egress"},
+	{TRAFFIC | DNS | SERVER_NAME, TRAFFIC | DNS | SERVER_NAME, AGENTSH_EBPF_CHECK_INET_EGRESS,
+	 BPF_CGROUP_INET_EGRESS, "agentsh_egress", "agentsh_state_egress", "cgroup_skb/egress"},
+	{UNIX, UNIX, AGENTSH_EBPF_CHECK_CONNECT_UNIX, CGROUP_UNIX_CONNECT, "agentsh_connect_unix",
+	 "agentsh_state_connect_unix", "cgroup/connect_unix"},
+	{UNIX, UNIX, AGENTSH_EBPF_CHECK_SENDMSG_UNIX, CGROUP_UNIX_SENDMSG, "agentsh_sendmsg_unix",
+	 "agentsh_state_sendmsg_unix", "cgroup/sendmsg_unix"},
 };
 
 uint32_t agentsh_ebpf_hooks_built(void)
 {
 #ifdef AGENTSH_EBPF_WITH_UDP
-	return CONNECT | UDP | LIFECYCLE | ACCEPT | TRAFFIC;
+	return CONNECT | UDP | ACCEPT | STATES | UNIX;
 #else
-	return CONNECT | LIFECYCLE | ACCEPT | TRAFFIC;
+	return CONNECT | ACCEPT | STATES | UNIX;
 #endif
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /* Number of kernel programs in the table. */
-#define AGENTSH_PROGRAM_COUNT 10
+#define AGENTSH_PROGRAM_COUNT 12
 
 struct agentsh_program_desc {
 	uint32_t wanted_by;	 /* AGENTSH_EBPF_HOOK_ bits: loaded for any of these */

@@ -13,6 +13,7 @@
 	"AmbientCapabilities=; containers: --cap-add)"
 #define NEWER "run Linux 5.8 or later"
 #define CGROUP_BPF "run Linux 5.8 or later with CONFIG_CGROUP_BPF=y"
+#define NEWEST "run Linux 6.7 or later with CONFIG_CGROUP_BPF=y"
 #define HOOK CGROUP_BPF "; detach programs that were attached without BPF_F_ALLOW_MULTI"
 
 static const struct {
@@ -79,6 +80,10 @@ static const struct {
 					     "cgroup_skb/ingress does not work", HOOK},
 	[AGENTSH_EBPF_CHECK_INET_EGRESS] = {"inet_egress", 0, EINVAL,
 					    "cgroup_skb/egress does not work", HOOK},
+	[AGENTSH_EBPF_CHECK_CONNECT_UNIX] = {"connect_unix", 0, EINVAL,
+					     "cgroup/connect_unix does not work", NEWEST},
+	[AGENTSH_EBPF_CHECK_SENDMSG_UNIX] = {"sendmsg_unix", 0, EINVAL,
+					     "cgroup/sendmsg_unix does not work", NEWEST},
 };
 
 #define CHECKS (sizeof(table) / sizeof(table[0]))

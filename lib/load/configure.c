@@ -3,6 +3,7 @@
 #include "load/configure.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 #include <bpf/bpf.h>
@@ -26,21 +27,50 @@ static uint32_t own_pidns(void)
 	return stat("/proc/self/ns/pid", &st) ? 0 : (uint32_t)st.st_ino;
 }
 
-static int set_settings(const struct agentsh_ring *ring, uint32_t hooks, uint32_t flags,
-			struct bpf_object *obj, const struct agentsh_variant *variant)
+#define DNS_PORT 53
+
+/*
+ * Lists each port of name servers once. Unused elements repeat the first, as the programs
+ * expect.
+ */
+static void set_dns_ports(uint16_t ports[AGENTSH_DNS_PORTS],
+			  const struct agentsh_ebpf_tracer_options *opts)
 {
-	const struct agentsh_settings settings = {
+	size_t count = 1;
+
+	for (size_t i = 0; i < AGENTSH_DNS_PORTS; i++)
+		ports[i] = DNS_PORT;
+	for (size_t i = 0; i < sizeof(opts->dns_ports) / sizeof(opts->dns_ports[0]); i++) {
+		size_t at = 0;
+
+		while (at < count && ports[at] != opts->dns_ports[i])
+			at++;
+		if (at == count && opts->dns_ports[i])
+			ports[count++] = opts->dns_ports[i];
+	}
+}
+
+static int set_settings(const struct agentsh_ring *ring, uint32_t hooks,
+			const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
+			const struct agentsh_variant *variant)
+{
+	struct agentsh_settings settings = {
 		.quota_bytes = ring->quota_bytes,
 		.wakeup_watermark = ring->moderator.wakeup_watermark,
 		.pidns_inode = own_pidns(),
-		.udp_no_dedup = (flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,
+		.udp_no_dedup = (opts->flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,
 		.comm = variant->comm,
 		.task_direct = variant->direct,
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
 		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
 		.traffic = (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0,
+		.dns = (hooks & AGENTSH_EBPF_HOOK_DNS) != 0,
+		.server_name = (hooks & AGENTSH_EBPF_HOOK_SERVER_NAME) != 0,
+		.unix_sockets = (hooks & AGENTSH_EBPF_HOOK_UNIX) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
+
+	set_dns_ports(settings.dns_ports, opts);
 	return map ? bpf_map__set_initial_value(map, &settings, sizeof(settings)) : -ENOENT;
 }
 
@@ -51,15 +81,46 @@ static int set_entries(struct bpf_object *obj, const char *name, uint32_t entrie
 	return map ? bpf_map__set_max_entries(map, entries) : -ENOENT;
 }
 
-/* Enables only the wanted programs, and the maps that only they use. */
-static int choose_programs(struct bpf_object *obj, uint32_t wanted)
+/* Whether a program of this hook is wanted. */
+static bool is_wanted(uint32_t wanted, uint32_t hook)
 {
-	bool has_sendmsg = false, has_traffic = false;
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (wanted & 1U << i && agentsh_program_descs[i].wanted_by & hook)
+			return true;
+	return false;
+}
+
+/* libbpf before 1.3 does not know every section, and then leaves the types open. */
+static int set_type(struct bpf_program *prog, uint32_t attach_type)
+{
+	int ret = 0;
+
+	if (bpf_program__type(prog) == BPF_PROG_TYPE_UNSPEC) {
+		ret = bpf_program__set_type(prog, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
+		if (!ret)
+			ret = bpf_program__set_expected_attach_type(
+				prog, (enum bpf_attach_type)attach_type);
+	}
+	return ret;
+}
+
+/* Enables only the wanted programs, and the maps that only they use. */
+static int choose_programs(struct bpf_object *obj, uint32_t wanted, uint32_t hooks)
+{
+	static const struct {
+		const char *map;
+		uint32_t hooks;
+	} maps[] = {
+		{"agentsh_udp_seen", AGENTSH_EBPF_HOOK_UDP},
+		{"agentsh_tcp_seen", AGENTSH_EBPF_HOOK_TRAFFIC},
+		{"agentsh_unix_seen", AGENTSH_EBPF_HOOK_UNIX},
+	};
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];
 		struct bpf_program *prog;
 		struct bpf_map *state_map;
+		int ret;
 
 		if (!(agentsh_ebpf_hooks_built() & desc->wanted_by))
 			continue;
@@ -67,19 +128,19 @@ static int choose_programs(struct bpf_object *obj, uint32_t wanted)
 		state_map = bpf_object__find_map_by_name(obj, desc->state_map);
 		if (!prog || !state_map)
 			return -ENOENT;
+		ret = set_type(prog, desc->attach_type);
+		if (ret)
+			return ret;
 		bpf_program__set_autoload(prog, wanted & 1U << i);
 		bpf_map__set_autocreate(state_map, wanted & 1U << i);
-		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_UDP)
-			has_sendmsg = true;
-		if (wanted & 1U << i && desc->wanted_by == AGENTSH_EBPF_HOOK_TRAFFIC)
-			has_traffic = true;
 	}
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "agentsh_progress"),
-				  has_traffic);
-	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_tcp_seen"), has_traffic);
-	if (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP)
-		bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
-					has_sendmsg);
+				  hooks & AGENTSH_EBPF_HOOK_TRAFFIC &&
+					  is_wanted(wanted, AGENTSH_EBPF_HOOK_TRAFFIC));
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		if (agentsh_ebpf_hooks_built() & maps[i].hooks)
+			bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, maps[i].map),
+						is_wanted(wanted, maps[i].hooks));
 	return 0;
 }
 
@@ -120,10 +181,10 @@ int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ri
 		      const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted)
 {
-	int ret = choose_programs(obj, wanted);
+	int ret = choose_programs(obj, wanted, programs->hooks);
 
 	if (!ret)
-		ret = set_settings(ring, programs->hooks, opts->flags, obj, variant);
+		ret = set_settings(ring, programs->hooks, opts, obj, variant);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_sock_states", table_size(programs->hooks, opts));
 	if (!ret)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "base/error.h"
@@ -132,6 +133,30 @@ static int load_best(struct load *l, uint32_t wanted)
 /* ---- hooks that this kernel lacks --------------------------------------- */
 
 /*
+ * Whether the kernel has the attach types of AF_UNIX sockets: it looks at the type before it
+ * looks at the program. Trying all programs once per variant would take much longer.
+ */
+static bool has_unix_hooks(void)
+{
+	const struct bpf_insn allow[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 1},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	LIBBPF_OPTS(bpf_prog_load_opts, opts);
+	int fd;
+
+	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
+		if (agentsh_program_descs[i].check == AGENTSH_EBPF_CHECK_CONNECT_UNIX)
+			opts.expected_attach_type =
+				(enum bpf_attach_type)agentsh_program_descs[i].attach_type;
+	fd = bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "agentsh_probe", "Dual BSD/GPL", allow,
+			   sizeof(allow) / sizeof(allow[0]), &opts);
+	if (fd >= 0)
+		close(fd);
+	return fd != -EINVAL;
+}
+
+/*
  * Returns the programs of these hooks, without the programs that are simulated as missing.
  * The table of sockets needs unique cookies; sock_ops stands for all hooks that use it.
  */
@@ -141,6 +166,9 @@ static uint32_t programs_of(uint32_t hooks, uint64_t simulate, int *errors)
 
 	if (!agentsh_kernel_has_unique_cookies())
 		simulate |= 1ULL << AGENTSH_EBPF_CHECK_SOCK_OPS;
+	if (hooks & AGENTSH_EBPF_HOOK_UNIX && !has_unix_hooks())
+		simulate |= 1ULL << AGENTSH_EBPF_CHECK_CONNECT_UNIX |
+			    1ULL << AGENTSH_EBPF_CHECK_SENDMSG_UNIX;
 
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		if (!(hooks & agentsh_program_descs[i].wanted_by))

@@ -20,6 +20,9 @@ enum rule {
 	BY_LIFECYCLE,
 	BY_ACCEPT, /* or AGENTSH_EBPF_HOOK_TRAFFIC */
 	BY_TRAFFIC,
+	BY_DNS,
+	BY_SERVER_NAME,
+	BY_UNIX,
 	IMPLIED, /* an earlier connect() was reported; seen with AGENTSH_EBPF_HOOK_TRAFFIC */
 	BY_ANY	 /* seen like other sockets of its kind */
 };
@@ -66,8 +69,9 @@ static const struct {
 		 "like connect(); pid may be a worker thread of io_uring"},
 	[AGENTSH_EBPF_COVERAGE_IO_URING_SEND] =
 		{"io_uring_send", BY_UDP, "like sendmsg(); pid may be a worker thread of io_uring"},
-	[AGENTSH_EBPF_COVERAGE_UNIX] = {"unix", UNSEEN,
-					"not a network; keep sockets of proxies out of reach"},
+	[AGENTSH_EBPF_COVERAGE_UNIX] = {"unix", BY_UNIX,
+					"UNIX_CONNECT with the hook UNIX; otherwise no event; keep "
+					"sockets of proxies out of reach"},
 	[AGENTSH_EBPF_COVERAGE_VSOCK] = {"vsock", UNSEEN, NO_PROGRAM SOCKET_FILTER},
 	[AGENTSH_EBPF_COVERAGE_EARLIER_SOCKET] =
 		{"earlier_socket", UNSEEN,
@@ -102,6 +106,44 @@ static const struct {
 	[AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION] =
 		{"earlier_connection", BY_TRAFFIC,
 		 "UNANNOUNCED with the hook TRAFFIC, at the next packet; otherwise no event"},
+	[AGENTSH_EBPF_COVERAGE_DNS_UDP] = {"dns_udp", BY_DNS,
+					   "names of events, with the hook DNS; ports other than "
+					   "53 are in dns_ports"},
+	[AGENTSH_EBPF_COVERAGE_DNS_TCP] = {"dns_tcp", BY_DNS, "like dns_udp"},
+	[AGENTSH_EBPF_COVERAGE_DNS_TLS] =
+		{"dns_tls", UNSEEN,
+		 "the questions are encrypted; block port 853 so that processes use plain DNS"},
+	[AGENTSH_EBPF_COVERAGE_DNS_HTTPS] =
+		{"dns_https", UNSEEN,
+		 "the questions are encrypted; the name of the DNS server is seen like "
+		 "tls_server_name"},
+	[AGENTSH_EBPF_COVERAGE_LOCAL_RESOLVER] =
+		{"local_resolver", UNSEEN,
+		 "the questions leave the session through an AF_UNIX socket; keep the socket out "
+		 "of reach so that processes use plain DNS"},
+	[AGENTSH_EBPF_COVERAGE_HOSTS_FILE] =
+		{"hosts_file", UNSEEN,
+		 "no packet has these names; the host can give them with "
+		 "agentsh_ebpf_session_name_seed()"},
+	[AGENTSH_EBPF_COVERAGE_EARLIER_ANSWER] =
+		{"earlier_answer", UNSEEN,
+		 "a process may keep an answer for as long as it likes; the host can give names "
+		 "with agentsh_ebpf_session_name_seed()"},
+	[AGENTSH_EBPF_COVERAGE_TLS_SERVER_NAME] =
+		{"tls_server_name", BY_SERVER_NAME,
+		 "SERVER_NAME, with the hook SERVER_NAME, if the connect() was reported; the "
+		 "process may write any name"},
+	[AGENTSH_EBPF_COVERAGE_TLS_ENCRYPTED_NAME] =
+		{"tls_encrypted_name", UNSEEN,
+		 "the name is encrypted; SERVER_NAME has the public name, and the flag OUTER"},
+	[AGENTSH_EBPF_COVERAGE_HTTP_HOST] =
+		{"http_host", BY_SERVER_NAME,
+		 "SERVER_NAME, with the hook SERVER_NAME, of the first request of a connection"},
+	[AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME] =
+		{"quic_server_name", UNSEEN,
+		 "the first packet is encrypted with a key that anybody can compute, but the "
+		 "library does not decrypt it; block UDP port 443 so that processes use TLS over "
+		 "TCP"},
 };
 
 #define ROWS (sizeof(table) / sizeof(table[0]))
@@ -146,6 +188,12 @@ static bool is_seen(const struct agentsh_ebpf_tracer *t, enum rule rule)
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE;
 	case BY_ACCEPT:
 		return t->programs.hooks & (AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC);
+	case BY_DNS:
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_DNS;
+	case BY_SERVER_NAME:
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_SERVER_NAME;
+	case BY_UNIX:
+		return t->programs.hooks & AGENTSH_EBPF_HOOK_UNIX;
 	case BY_TRAFFIC:
 	case IMPLIED:
 		return t->programs.hooks & AGENTSH_EBPF_HOOK_TRAFFIC;

@@ -95,6 +95,14 @@ static void attach_each(struct agentsh_ebpf_capabilities *caps, const struct age
 		close(cgroup_fd);
 }
 
+/* The reason in words if the kernel is too old; NULL: the errno value says it. */
+static const char *why_missing(const struct agentsh_program_desc *desc, int error)
+{
+	return desc->wanted_by == AGENTSH_EBPF_HOOK_UNIX && error == EINVAL
+		       ? "the kernel is older than 6.7"
+		       : NULL;
+}
+
 static void load_all(struct agentsh_ebpf_capabilities *caps)
 {
 	const struct agentsh_ebpf_tracer_options opts = {
@@ -119,7 +127,7 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 			agentsh_check_set(caps, desc->check, UNKNOWN, 0,
 					  "this library was built without it");
 		else if (error)
-			program_failed(caps, desc, error, "loading", NULL);
+			program_failed(caps, desc, error, "loading", why_missing(desc, error));
 		else /* a failed program of the same hook keeps it from being attached */
 			agentsh_check_set(caps, desc->check, AVAILABLE, 0, "%s loads",
 					  desc->attach_name);

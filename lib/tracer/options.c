@@ -24,6 +24,9 @@
 #define CHECK_INTERVAL_DEFAULT 10000
 #define INTERVAL_MIN 100
 #define INTERVAL_MAX 86400000
+#define DNS_TIMEOUT_DEFAULT 5000
+#define DNS_TIMEOUT_MIN 100
+#define DNS_TIMEOUT_MAX 600000
 
 /*
  * Copies a struct that begins with its size into known bytes; members that from lacks
@@ -75,11 +78,39 @@ static int check_bits(uint32_t value, uint32_t known, const char *name,
 			    "%s is 0x%x; this library knows only 0x%x", name, value, known);
 }
 
+static int check_needs(uint32_t hooks, uint32_t hook, const char *name, uint32_t needed,
+		       const char *needed_name, struct agentsh_ebpf_error *err)
+{
+	if (!(hooks & hook) || hooks & needed)
+		return 0;
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "hooks is 0x%x; %s (%u) needs %s (%u)", hooks, name, hook, needed_name,
+			    needed);
+}
+
+#define CHECK_NEEDS(hooks, hook, needed, err)                                                      \
+	check_needs(hooks, AGENTSH_EBPF_HOOK_##hook, #hook, AGENTSH_EBPF_HOOK_##needed, #needed,   \
+		    err)
+
+static int check_hooks_together(uint32_t hooks, struct agentsh_ebpf_error *err)
+{
+	int ret = CHECK_NEEDS(hooks, LIFECYCLE, CONNECT, err);
+
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, TRAFFIC, LIFECYCLE, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, DNS, LIFECYCLE, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, SERVER_NAME, LIFECYCLE, err);
+	return ret;
+}
+
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
 	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
-			       AGENTSH_EBPF_HOOK_TRAFFIC;
+			       AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+			       AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX;
 	uint32_t built = agentsh_ebpf_hooks_built();
 	int ret = check_bits(o->hooks, known, "hooks", err);
 
@@ -87,14 +118,9 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 		return ret;
 	if (!o->hooks)
 		o->hooks = built & (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP);
-	if (o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE && !(o->hooks & AGENTSH_EBPF_HOOK_CONNECT))
-		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "hooks is 0x%x; LIFECYCLE (%d) needs CONNECT (%d)", o->hooks,
-				    AGENTSH_EBPF_HOOK_LIFECYCLE, AGENTSH_EBPF_HOOK_CONNECT);
-	if (o->hooks & AGENTSH_EBPF_HOOK_TRAFFIC && !(o->hooks & AGENTSH_EBPF_HOOK_LIFECYCLE))
-		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				    "hooks is 0x%x; TRAFFIC (%d) needs LIFECYCLE (%d)", o->hooks,
-				    AGENTSH_EBPF_HOOK_TRAFFIC, AGENTSH_EBPF_HOOK_LIFECYCLE);
+	ret = check_hooks_together(o->hooks, err);
+	if (ret)
+		return ret;
 	if (o->required_hooks & ~o->hooks)
 		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 				    "required_hooks is 0x%x; it must be a subset of hooks, 0x%x",
@@ -140,6 +166,28 @@ static int check_progress(const struct agentsh_ebpf_tracer_options *o,
 	return check_range(&interval, 0, INTERVAL_MIN, INTERVAL_MAX, "progress_interval_ms", err);
 }
 
+static int check_dns(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
+{
+	int ret = check_range(&o->dns_timeout_ms, DNS_TIMEOUT_DEFAULT, DNS_TIMEOUT_MIN,
+			      DNS_TIMEOUT_MAX, "dns_timeout_ms", err);
+
+	if (ret || o->hooks & AGENTSH_EBPF_HOOK_DNS)
+		return ret;
+	if (o->flags & AGENTSH_EBPF_OPEN_DNS_EVENTS)
+		return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				    "flags is 0x%x, but hooks is 0x%x; DNS_EVENTS (%d) needs DNS "
+				    "(%d)",
+				    o->flags, o->hooks, AGENTSH_EBPF_OPEN_DNS_EVENTS,
+				    AGENTSH_EBPF_HOOK_DNS);
+	for (size_t i = 0; i < sizeof(o->dns_ports) / sizeof(o->dns_ports[0]); i++)
+		if (o->dns_ports[i])
+			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+					    "dns_ports[%zu] is %u, but hooks is 0x%x; it needs DNS "
+					    "(%d)",
+					    i, o->dns_ports[i], o->hooks, AGENTSH_EBPF_HOOK_DNS);
+	return 0;
+}
+
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				 struct agentsh_ebpf_tracer_options *to,
 				 struct agentsh_ebpf_error *err)
@@ -160,8 +208,9 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				    "simulate_missing is 0x%llx; this library knows only %u checks",
 				    (unsigned long long)to->simulate_missing, AGENTSH_CHECK_COUNT);
 	ret = check_bits(to->flags,
-			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION, "flags",
-			 err);
+			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION |
+				 AGENTSH_EBPF_OPEN_DNS_EVENTS,
+			 "flags", err);
 	if (!ret)
 		ret = check_hooks(to, err);
 	if (!ret)
@@ -184,6 +233,8 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				  INTERVAL_MAX, "check_interval_ms", err);
 	if (!ret)
 		ret = check_progress(to, err);
+	if (!ret)
+		ret = check_dns(to, err);
 	return ret;
 }
 

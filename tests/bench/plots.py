@@ -16,6 +16,8 @@ STYLES = {
     "(q)": 3,
     "(c)": 2,
     "(e)": 3,
+    "(n)": 1,
+    "(m)": 4,
     "(x)": 2,
     "(o)": 4,
     "bare, one storage": 3,
@@ -75,6 +77,31 @@ class Plots:
         script += "plot " + ", ".join(plots) + "\n"
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
+    def bars(self, name, title, y, scenario, figure, suffix):
+        """One group of bars per load, with the lowest and the highest value."""
+        loads, values = [], {}
+        for s in self.series:
+            if s["scenario"] == scenario and s["figure"] == figure and s["load"].endswith(suffix):
+                load = s["load"][:-len(suffix)]
+                loads += [load] if load not in loads else []
+                values.setdefault(s["variant"], {})[load] = (s["median"], s["min"], s["max"])
+        if not loads:
+            sys.exit(f"plots: nothing to draw {name} from: run all scenarios")
+        out = os.path.join(self.directory, name + ".svg")
+        script = HEAD.format(out=out, title=title, x="", y=y, more="set yrange [0:*]\n"
+                             "set style data histogram\nset style histogram errorbars gap 1\n"
+                             "set style fill solid 0.6\nset bars 0.5")
+        plots = []
+        for i, (variant, by_load) in enumerate(values.items()):
+            script += f"$data{i} << END\n"
+            for load in loads:
+                script += " ".join(map(str, by_load[load])) + f" '{load}'\n"
+            script += "END\n"
+            style = next((n for name, n in STYLES.items() if variant.startswith(name)), OURS)
+            plots.append(f"$data{i} using 1:2:3:xtic(4) ls {style} title '{variant}'")
+        script += "plot " + ", ".join(plots) + "\n"
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
     def losses(self):
         """Percentage lost at the measured rate; the last point is flat out."""
         loads = {}
@@ -102,6 +129,8 @@ class Plots:
         self.draw("packets", "A datagram from send() to recv(): median", "bytes of payload",
                   "nanoseconds", self.lines("packets", "time per call", r"UDP, (\d+) bytes"),
                   "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
+        self.bars("names", "A packet: the kernel's run time of the programs", "nanoseconds",
+                  "names", "BPF time per run", ", kernel's run time")
 
 
 os.makedirs(sys.argv[2], exist_ok=True)

@@ -27,7 +27,7 @@ static const struct bad_options {
 	{{.mode = 99}, -EINVAL, "mode,99"},
 	{{.mode = 1}, -ECANCELED, "mode,DISABLED"},
 	{{.required_hooks = 4}, -EINVAL, "required_hooks,0x4"},
-	{{.simulate_missing = 1U << 26}, -EINVAL, "simulate_missing"},
+	{{.simulate_missing = 1U << 28}, -EINVAL, "simulate_missing"},
 	{{.hooks = 4}, -EINVAL, "hooks,0x4,LIFECYCLE,CONNECT"},
 	{{.hooks = 16}, -EINVAL, "hooks,0x10,TRAFFIC,LIFECYCLE"},
 	{{.hooks = 32}, -EINVAL, "hooks,0x20,0x1f"},

@@ -11,7 +11,7 @@
 #include "live.h"
 #include "traffic.h"
 
-#define CHECKS 26
+#define CHECKS 28
 #define BIT(check) (1ULL << (check))
 #define ALL_SENDS (BIT(AGENTSH_EBPF_CHECK_SENDMSG4) | BIT(AGENTSH_EBPF_CHECK_SENDMSG6))
 #define ALL_CONNECTS (BIT(AGENTSH_EBPF_CHECK_CONNECT4) | BIT(AGENTSH_EBPF_CHECK_CONNECT6))

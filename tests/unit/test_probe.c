@@ -7,14 +7,18 @@
 
 #include "unit.h"
 
-#define CHECKS 26
+#define CHECKS 28
 #define BIT(check) (1ULL << (check))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
 #define UDP_HOOK AGENTSH_EBPF_HOOK_UDP
 #define LIFE_HOOK AGENTSH_EBPF_HOOK_LIFECYCLE
 #define ACCEPT_HOOK AGENTSH_EBPF_HOOK_ACCEPT
 #define TRAFFIC_HOOK AGENTSH_EBPF_HOOK_TRAFFIC
-#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK)
+#define DNS_HOOK AGENTSH_EBPF_HOOK_DNS
+#define NAME_HOOK AGENTSH_EBPF_HOOK_SERVER_NAME
+#define UNIX_HOOK AGENTSH_EBPF_HOOK_UNIX
+#define STATE_HOOKS (LIFE_HOOK | TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK)
+#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | ACCEPT_HOOK | STATE_HOOKS | UNIX_HOOK)
 
 /* Repeated here, because hosts and operators rely on each value. */
 static const struct {
@@ -43,19 +47,21 @@ static const struct {
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
 	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | LIFE_HOOK | TRAFFIC_HOOK},
+	 CONNECT_HOOK | STATE_HOOKS},
 	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | LIFE_HOOK | TRAFFIC_HOOK},
+	 CONNECT_HOOK | STATE_HOOKS},
 	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
 	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
-	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF",
-	 LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK},
-	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10",
-	 LIFE_HOOK | ACCEPT_HOOK | TRAFFIC_HOOK},
+	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", STATE_HOOKS | ACCEPT_HOOK},
+	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10", STATE_HOOKS | ACCEPT_HOOK},
 	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 	{23, "bind6", 0, EINVAL, "cgroup/bind6", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
-	{24, "inet_ingress", 0, EINVAL, "cgroup_skb/ingress", "CONFIG_CGROUP_BPF", TRAFFIC_HOOK},
-	{25, "inet_egress", 0, EINVAL, "cgroup_skb/egress", "CONFIG_CGROUP_BPF", TRAFFIC_HOOK},
+	{24, "inet_ingress", 0, EINVAL, "cgroup_skb/ingress", "CONFIG_CGROUP_BPF",
+	 TRAFFIC_HOOK | DNS_HOOK},
+	{25, "inet_egress", 0, EINVAL, "cgroup_skb/egress", "CONFIG_CGROUP_BPF",
+	 TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK},
+	{26, "connect_unix", 0, EINVAL, "cgroup/connect_unix", "6.7", UNIX_HOOK},
+	{27, "sendmsg_unix", 0, EINVAL, "cgroup/sendmsg_unix", "6.7", UNIX_HOOK},
 };
 
 _Static_assert(UNIT_COUNT(table) == CHECKS, "all are here");
