@@ -219,6 +219,9 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
+	if err := compat.SetOptions(compat.NameOptions()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
 	os.Exit(h.serve(flag.Args(), *kill))
 }
 
@@ -232,9 +235,6 @@ func (h *host) serve(lines []string, kill bool) (status int) {
 	h.noCgroup = err
 	if status := compat.CheckSupport(); err != nil && !status.Supported {
 		h.noCgroup = errors.New(status.Reason) // more precise than err
-	}
-	if err := compat.SetOptions(compat.NameOptions()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
 	}
 	// The tracer stays open between commands, so that attaching takes less than a millisecond.
 	if h.mode != "off" && compat.CheckSupport().Supported {
