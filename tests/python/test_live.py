@@ -24,6 +24,7 @@ if os.geteuid():
     sys.exit(77)
 
 CALLS = pathlib.Path(__file__).with_name("calls.py")
+EXAMPLE = pathlib.Path(ebpf.__file__).with_name("names.py")
 CGROUPS = ebpf.probe().cgroup2_path
 ALL = ebpf.Hook.CONNECT | ebpf.Hook.UDP | ebpf.Hook.LIFECYCLE
 
@@ -347,6 +348,24 @@ class Live(Case):
         if unix:
             self.assertEqual((events[ebpf.Kind.UNIX_CONNECT].name.asked, events[ebpf.Kind.UNIX_CONNECT].name.source),
                              ("@agentsh-test", ebpf.NameSource.UNIX))
+
+    def test_example_of_names(self):
+        dns, http, cgroup = self.name_server(), self.server(socket.AF_INET, "127.0.0.1"), self.cgroup()
+        example = subprocess.Popen(
+            [sys.executable, EXAMPLE, cgroup, "127.0.0.1", str(dns)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "AGENTSH_EBPF_LIBRARY": os.environ["AGENTSH_EBPF_TEST_LIBRARY"]})
+        lines = []
+        reader = Thread(lambda: [lines.append(line) for line in example.stdout])
+        for cleanup in (example.stdout.close, example.wait, reader.join, example.kill):  # in reverse order
+            self.addCleanup(cleanup)
+        wanted = set()
+        while not wanted & set(lines):  # the first processes may end before the session is attached
+            self.assertIsNone(example.poll())
+            tgid = ends(start(cgroup, "resolve", dns, http))["tgid"]
+            wanted.add(f"process {tgid}: 127.0.0.1 port {http} 'www.example.org' (dns)\n")
+        said = f"127.0.0.1 port {http} 'www.example.org' (dns) says 'api.example.org' (http)\n"
+        while not any(line.endswith(said) for line in lines):
+            self.assertIsNone(example.poll())
 
     def test_probe_and_coverage(self):
         caps = ebpf.probe()
