@@ -97,18 +97,20 @@ check dns "$work/json" silent.example,A many.example.org,A,NOERROR,10 nosuch.exa
 begin "--events=unix"
 if grep -q '"connect_unix","status":"available"' <("$trace" --probe --json); then
 	path=$(printf '%s' "$work/"$'a\e[31m"\xff' | od -An -v -tx1 | tr -d ' \n')
-	traced --events=unix --json -o "$work/json" -- "unix=$path" unix=0061620a
+	u=("$trace" --ebpf=required --cgroup-parent "$parent")
+	client=("${traffic[@]}" client "$dns" "$tcp" "unix=$path" unix=0061620a)
+	expect 0 "${u[@]}" --events=unix --json -o "$work/json" -- "${client[@]}"
 	checked check get "$work/json" net_unix_connect dst_path || true
 	says '/a' "$work/checked"
 	says '@ab' "$work/checked"
-	traced --events=unix_connect -o "$work/text" -- "unix=$path" unix=0061620a
-	says 'unix      @ab\x0A' "$work/text"
-	says 'a\x1B[31m"\xFF' "$work/text"
+	expect 0 "${u[@]}" --events=unix_connect -o "$work/text" -- "${client[@]}"
+	says 'unix      @ab\010' "$work/text"
+	says 'a\027[31m"\xFF' "$work/text"
 	clean "$work/text"
 	says "2 events, 0 destinations, 0 lost" "$work/text"
 else
 	echo "left out: AF_UNIX sockets: the kernel has no such hook"
-	expect 125 "${t[@]}" --names=off --events=unix,dns -- true
+	expect 125 "$trace" --ebpf=required --cgroup-parent "$parent" --events=unix -- true
 fi
 
 # ---- Text -----------------------------------------------------------------------
@@ -159,7 +161,10 @@ says "cannot trace: "
 expect 0 "$trace" --cgroup-parent "$parent" --names=off --events=connect -- true
 ! grep -q "cannot be shown" "$work/err" || fail "$(cat "$work/err")"
 export AGENTSH_EBPF_SIMULATE_MISSING=connect_unix
-expect 125 "${t[@]}" --names=off --events=unix,dns -- true
+expect 125 "$trace" --ebpf=required --cgroup-parent "$parent" --events=unix -- true
+says "cannot trace: "
+expect 0 "${t[@]}" --events=unix,dns -- true
+says "agentsh-trace: cannot be shown here: unix_connect; "
 unset AGENTSH_EBPF_SIMULATE_MISSING
 
 begin "a program of somebody else that only the programs for names would displace"

@@ -25,7 +25,7 @@ def api(path, port, dns):
 
 def values(path, kind, key, *wanted):
     """The values of a member in all events of this kind; "null" stands for null."""
-    got = ["null" if e[key] is None else e[key] for e in events(path, kind)]
+    got = ["null" if e[key] is None else str(e[key]) for e in events(path, kind)]
     need(got == list(wanted), key, "is", got, "not", wanted)
 
 

@@ -67,7 +67,7 @@ def serve(ports):
     dns.bind(("127.0.0.1", 0))
     tcp = socket.create_server(("0.0.0.0", 0))
     with open(ports + ".new", "w") as file:
-        file.write(f"{dns.getsockname()[1]} {tcp.getsockname()[1]}")
+        file.write(f"{dns.getsockname()[1]} {tcp.getsockname()[1]}\n")
     os.rename(ports + ".new", ports)
 
     def accept():
