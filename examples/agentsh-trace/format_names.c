@@ -102,7 +102,7 @@ void format_names_path(struct text *t, const struct format_text_style *style,
 		       const struct agentsh_ebpf_name *name)
 {
 	if (name && *name->asked)
-		text_terminal(t, name->asked, strlen(name->asked), style->utf8);
+		format_name(t, style, name->asked);
 	else
 		text_string(t, "-");
 }

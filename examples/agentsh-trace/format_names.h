@@ -6,7 +6,7 @@
 #include "format_text.h"
 #include "names.h"
 
-/* Appends a domain name, which the library has escaped as RFC 4343 says. */
+/* Appends a domain name or a path, in which the library has escaped special bytes. */
 void format_name(struct text *t, const struct format_text_style *style, const char *name);
 
 /* Appends what the name does not tell, such as " (or 2 others)"; nothing for most names. */

@@ -104,8 +104,8 @@ START_TEST(hostile_texts)
 	ck_assert_uint_lt(strlen(line), 3072); /* LIVE_TABLE_EVENT_MAX / 6 */
 	begin(AGENTSH_EBPF_EVENT_UNIX_CONNECT);
 	event.family = AF_UNIX;
-	strcpy(names.name.asked, "/run/\\\033[2J");
-	ck_assert_ptr_nonnull(strstr(row_of(&style, &names), "  unix      /run/\\\\\\x1B[2J\n"));
+	strcpy(names.name.asked, "/run/\\092\033[2J");
+	ck_assert_ptr_nonnull(strstr(row_of(&style, &names), "  unix      /run/\\092\\x1B[2J\n"));
 }
 END_TEST
 
