@@ -87,27 +87,87 @@ static void fill_outcome(struct agentsh_ebpf_event *restrict event,
 	event->packets_received = full->packets_received;
 }
 
+static bool is_packet(uint32_t kind)
+{
+	return kind == AGENTSH_EBPF_EVENT_DNS_QUERY || kind == AGENTSH_EBPF_EVENT_DNS_ANSWER ||
+	       kind == AGENTSH_EBPF_EVENT_SERVER_NAME;
+}
+
+static int decode_packet(const uint8_t *data, size_t size, struct agentsh_origin *origin)
+{
+	struct agentsh_record_packet record;
+
+	memcpy(&record, data, sizeof(record));
+	if (!is_packet(record.base.head.kind) || record.captured > size - sizeof(record) ||
+	    record.captured > record.length)
+		return -EBADMSG;
+	origin->type = AGENTSH_RECORD_PACKET;
+	origin->packet = (struct agentsh_packet){
+		.data = data + sizeof(record),
+		.captured = record.captured,
+		.length = record.length,
+		.sequence = record.sequence,
+		.segment = record.segment,
+	};
+	return 0;
+}
+
+static int decode_unix(const uint8_t *data, struct agentsh_origin *origin)
+{
+	struct agentsh_record_unix record;
+
+	memcpy(&record, data, sizeof(record));
+	if (record.base.head.kind != AGENTSH_EBPF_EVENT_UNIX_CONNECT ||
+	    record.path_len > sizeof(record.path))
+		return -EBADMSG;
+	origin->type = AGENTSH_RECORD_UNIX;
+	origin->packet = (struct agentsh_packet){
+		.data = data + offsetof(struct agentsh_record_unix, path),
+		.captured = record.path_len,
+		.length = record.path_len,
+	};
+	return 0;
+}
+
+/* Sets type and packet by the size of the record. */
+static int decode_type(const void *data, size_t size, struct agentsh_origin *origin)
+{
+	switch (size) {
+	case sizeof(struct agentsh_record):
+	case sizeof(struct agentsh_record_outcome):
+		origin->type = AGENTSH_RECORD_EVENT;
+		return 0;
+	case sizeof(struct agentsh_record_unix):
+		return decode_unix(data, origin);
+	case sizeof(struct agentsh_record_packet) + AGENTSH_PACKET_SMALL:
+	case sizeof(struct agentsh_record_packet) + AGENTSH_PACKET_LARGE:
+		return decode_packet(data, size, origin);
+	default:
+		return -EBADMSG;
+	}
+}
+
 int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
 		   struct agentsh_origin *origin)
 {
 	struct agentsh_record_outcome aligned;
 	const struct agentsh_record_outcome *full = data;
+	struct agentsh_origin found;
 
-	if (size != sizeof(*full) && size != sizeof(full->base))
+	if (decode_type(data, size, &found))
 		return -EBADMSG;
 	/* records in the ring are aligned */
 	if ((uintptr_t)data % _Alignof(struct agentsh_record_outcome)) {
-		memcpy(&aligned, data, size);
+		memcpy(&aligned, data, size < sizeof(aligned) ? size : sizeof(aligned));
 		full = &aligned;
 	}
 	if (full->base.head.version != AGENTSH_RECORD_VERSION)
 		return -EBADMSG;
 
-	*origin = (struct agentsh_origin){
-		.slot = full->base.head.slot,
-		.generation = full->base.head.generation,
-		.ring_bytes = (uint32_t)AGENTSH_RING_BYTES(size),
-	};
+	found.slot = full->base.head.slot;
+	found.generation = full->base.head.generation;
+	found.ring_bytes = (uint32_t)AGENTSH_RING_BYTES(size);
+	*origin = found;
 	fill(event, &full->base);
 	if (size == sizeof(*full))
 		fill_outcome(event, full);

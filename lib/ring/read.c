@@ -22,21 +22,23 @@ static int consume(struct agentsh_ring *ring)
 
 	if (ring->batch->full) /* of the events of a look */
 		return 0;
+	ring->batch->taken = 0;
+	ring->batch->stopped = false;
 	ret = ring->synthetic ? agentsh_synthetic_drain(ring) : ring_buffer__consume(ring->buffer);
-	return ret < 0 && !ring->batch->full ? ret : 0;
+	return ret < 0 && !ring->batch->full && !ring->batch->stopped ? ret : 0;
 }
 
 /* What has ended a wait; none of these bits: the timeout. */
-enum { RING = 1, TIMER = 2, WOKEN = 4, LOOK = 8, PROGRESS = 16 };
+enum { RING = 1, TIMER = 2, WOKEN = 4, LOOK = 8, PROGRESS = 16, DNS = 32 };
 
 /*
- * Returns RING, TIMER, WOKEN, LOOK and PROGRESS bits, or a negative errno value. Reading the
- * eventfd consumes the wake, so one wake ends one wait.
+ * Returns RING, TIMER, WOKEN, LOOK, PROGRESS and DNS bits, or a negative errno value. Reading
+ * the eventfd consumes the wake, so one wake ends one wait.
  */
 static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 {
-	struct epoll_event events[5];
-	int n = epoll_wait(ring->epoll_fd, events, 5, timeout_ms), ready = 0;
+	struct epoll_event events[6];
+	int n = epoll_wait(ring->epoll_fd, events, 6, timeout_ms), ready = 0;
 	uint64_t count;
 
 	if (n < 0)
@@ -48,6 +50,8 @@ static int wait_ready(struct agentsh_ring *ring, int timeout_ms)
 			ready |= LOOK;
 		else if (events[i].data.fd == ring->progress_timer.fd)
 			ready |= PROGRESS;
+		else if (events[i].data.fd == ring->dns_timer.fd)
+			ready |= DNS;
 		else if (events[i].data.fd != ring->wake_fd)
 			ready |= RING;
 		else if (read(ring->wake_fd, &count, sizeof(count)) == sizeof(count))
@@ -71,10 +75,10 @@ static int let_writer_finish(void)
 static int drain(struct agentsh_ring *ring, int ready)
 {
 	struct agentsh_batch *batch = ring->batch;
-	int before = batch->count, ret = consume(ring);
+	int ret = consume(ring);
 
-	agentsh_moderator_drained(&ring->moderator, batch->count - before, ready & TIMER,
-				  batch->full);
+	agentsh_moderator_drained(&ring->moderator, batch->taken, ready & TIMER,
+				  batch->full || batch->stopped);
 	return ret;
 }
 
@@ -94,11 +98,13 @@ static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 			ring->progress(ring->timers_ctx);
 		if (ready & LOOK)
 			ring->look(ring->timers_ctx);
+		if (ready & DNS)
+			agentsh_deliver_unanswered(ring);
 		/* drain after a wake, too, so that no record is left in the ring */
 		ret = drain(ring, ready);
 		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
-		if (ready & RING)
+		if (ready & RING && !ring->batch->taken)
 			ret = let_writer_finish();
 		if (ret)
 			return ret;
@@ -122,7 +128,11 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 	if (atomic_flag_test_and_set_explicit(&ring->reading, memory_order_acquire))
 		return -EBUSY;
 	ring->batch = &batch;
+	agentsh_names_begin(&ring->names, agentsh_ring_consumed(ring));
+	agentsh_deliver_ready(ring);
 	/* first, because a ring that is never empty would leave no room for its events */
+	if (agentsh_look_timer_due(&ring->dns_timer))
+		agentsh_deliver_unanswered(ring);
 	if (agentsh_look_timer_due(&ring->look_timer))
 		ring->look(ring->timers_ctx);
 	if (agentsh_look_timer_due(&ring->progress_timer))

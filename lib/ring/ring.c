@@ -24,6 +24,7 @@ int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_trace
 	ring->fd = ring->epoll_fd = ring->wake_fd = ring->moderator.timer_fd = -1;
 	agentsh_look_timer_init(&ring->look_timer);
 	agentsh_look_timer_init(&ring->progress_timer);
+	agentsh_look_timer_init(&ring->dns_timer);
 	if (opts->mode != AGENTSH_EBPF_MODE_SYNTHETIC) {
 		if (opts->check_interval_ms != UINT32_MAX)
 			ring->look_timer.interval_ns = (uint64_t)opts->check_interval_ms * 1000000;
@@ -35,7 +36,11 @@ int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_trace
 	/* Half a quota, because one session's quota may be all that ever gets into the ring. */
 	ring->moderator.wakeup_watermark = ring->quota_bytes / 2;
 	atomic_flag_clear(&ring->reading);
-	ret = agentsh_slots_init(&ring->slots, opts->max_sessions);
+	ret = agentsh_names_init(&ring->names, opts);
+	if (ring->names.dns_events)
+		ring->dns_timer.interval_ns = ring->names.timeout_ns;
+	if (!ret)
+		ret = agentsh_slots_init(&ring->slots, opts->max_sessions);
 	return ret ? agentsh_fail(err, ret, AGENTSH_EBPF_STEP_MEMORY,
 				  "out of memory for %u sessions", opts->max_sessions)
 		   : 0;
@@ -69,9 +74,23 @@ int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err)
 		ret = agentsh_look_timer_open(&ring->look_timer, ring->epoll_fd);
 	if (!ret)
 		ret = agentsh_look_timer_open(&ring->progress_timer, ring->epoll_fd);
+	if (!ret)
+		ret = agentsh_look_timer_open(&ring->dns_timer, ring->epoll_fd);
 	return ret ? agentsh_fail_call(err, ret, AGENTSH_EBPF_STEP_EVENT_FD,
 				       "eventfd, epoll and timerfd")
 		   : 0;
+}
+
+uint64_t agentsh_ring_consumed(const struct agentsh_ring *ring)
+{
+	return ring->synthetic ? agentsh_synthetic_consumed(ring)
+			       : __atomic_load_n(ring->moderator.consumer_pos, __ATOMIC_ACQUIRE);
+}
+
+uint64_t agentsh_ring_produced(const struct agentsh_ring *ring)
+{
+	return ring->synthetic ? agentsh_synthetic_produced(ring)
+			       : __atomic_load_n(ring->moderator.producer_pos, __ATOMIC_ACQUIRE);
 }
 
 void agentsh_ring_close(struct agentsh_ring *ring)
@@ -83,9 +102,11 @@ void agentsh_ring_close(struct agentsh_ring *ring)
 	agentsh_moderator_close(&ring->moderator);
 	agentsh_look_timer_close(&ring->look_timer);
 	agentsh_look_timer_close(&ring->progress_timer);
+	agentsh_look_timer_close(&ring->dns_timer);
 	ring_buffer__free(ring->buffer);
 	if (ring->fd >= 0)
 		close(ring->fd);
 	agentsh_synthetic_close(ring);
 	agentsh_slots_free(&ring->slots);
+	agentsh_names_free(&ring->names);
 }

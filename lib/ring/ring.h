@@ -10,6 +10,7 @@
 
 #include <agentsh/ebpf.h>
 
+#include "names/names.h"
 #include "ring/look_timer.h"
 #include "ring/moderator.h"
 #include "ring/slots.h"
@@ -37,6 +38,8 @@ struct agentsh_ring {
 	struct agentsh_look_timer progress_timer;
 	void (*progress)(void *ctx); /* the same for progress_timer */
 	void *timers_ctx;
+	struct agentsh_look_timer dns_timer; /* when a question has had no answer in time */
+	struct agentsh_names names;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that is running */
 
@@ -50,6 +53,10 @@ int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_trace
 /* Makes the descriptors, once the ring buffer or its replacement is there. */
 int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
 void agentsh_ring_close(struct agentsh_ring *ring);
+
+/* Positions of the reader and of the programs in the ring; they have the size of a long. Any thread. */
+uint64_t agentsh_ring_consumed(const struct agentsh_ring *ring);
+uint64_t agentsh_ring_produced(const struct agentsh_ring *ring);
 
 /*
  * Waits at most timeout_ms milliseconds, then delivers up to n events to buf, or to the

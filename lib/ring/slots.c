@@ -46,6 +46,8 @@ int agentsh_slots_take(struct agentsh_slots *slots, struct agentsh_session_state
 	/* the quota of the new session does not include what the slot's last session left unread */
 	slot = &slots->counters[state->slot];
 	__atomic_store_n(&slot->consumed, agentsh_counter(&slot->produced), __ATOMIC_RELAXED);
+	__atomic_store_n(&slot->packets_consumed, agentsh_counter(&slot->packets_produced),
+			 __ATOMIC_RELAXED);
 	__atomic_store_n(&slot->sockets, 0,
 			 __ATOMIC_RELAXED); /* those of the last session are gone */
 	__atomic_store_n(&slot->generation, state->generation, __ATOMIC_RELAXED);

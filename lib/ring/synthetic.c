@@ -6,6 +6,7 @@
 #include "ring/synthetic.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -32,6 +33,8 @@ struct agentsh_synthetic {
 	uint32_t capacity;
 	uint32_t head;
 	uint32_t count;
+	_Atomic uint64_t consumed;
+	_Atomic uint64_t produced;
 	uint64_t held; /* bytes that the entries would take in the kernel's ring */
 	uint64_t ring_bytes;
 	uint64_t quota_bytes;
@@ -83,6 +86,16 @@ int agentsh_synthetic_fd(const struct agentsh_ring *ring)
 	return ring->synthetic->fd;
 }
 
+uint64_t agentsh_synthetic_consumed(const struct agentsh_ring *ring)
+{
+	return ring->synthetic->consumed;
+}
+
+uint64_t agentsh_synthetic_produced(const struct agentsh_ring *ring)
+{
+	return ring->synthetic->produced;
+}
+
 /* Follows ringbuf_reserve() in bpf/ringbuf.h and the kernel's bpf_ringbuf_reserve(). */
 static bool reserve(struct agentsh_synthetic *synthetic, struct agentsh_slot *slot, uint64_t bytes)
 {
@@ -100,6 +113,7 @@ static bool reserve(struct agentsh_synthetic *synthetic, struct agentsh_slot *sl
 	}
 	__atomic_fetch_add(&slot->produced, bytes, __ATOMIC_RELAXED);
 	synthetic->held += bytes;
+	synthetic->produced += bytes;
 	return true;
 }
 
@@ -143,6 +157,7 @@ static bool pop(struct agentsh_synthetic *synthetic, struct entry *entry)
 		*entry = synthetic->entries[synthetic->head];
 		synthetic->head = (synthetic->head + 1) % synthetic->capacity;
 		synthetic->held -= AGENTSH_RING_BYTES(entry->size);
+		synthetic->consumed += AGENTSH_RING_BYTES(entry->size);
 		/* like the kernel's ring, not readable once the last entry is removed */
 		if (!--synthetic->count)
 			(void)!read(synthetic->fd, &count, sizeof(count));

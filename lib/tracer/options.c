@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -22,6 +23,12 @@
 #define MAX_SOCKETS_MIN 16
 #define MAX_SOCKETS_MAX (1U << 22)
 #define CHECK_INTERVAL_DEFAULT 10000
+#define NAMES_MAX_DEFAULT 512
+#define NAMES_MAX_MIN 16
+#define NAMES_MAX_MAX 65536
+#define NAMES_BYTES_DEFAULT 65536
+#define NAMES_BYTES_MIN 4096
+#define NAMES_BYTES_MAX (1U << 26)
 #define INTERVAL_MIN 100
 #define INTERVAL_MAX 86400000
 #define DNS_TIMEOUT_DEFAULT 5000
@@ -238,6 +245,21 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 	return ret;
 }
 
+static int check_resolvers(const struct agentsh_ebpf_session_options *o,
+			   struct agentsh_ebpf_error *err)
+{
+	for (int i = 0; i < 4; i++) {
+		uint16_t family = o->trusted_resolvers[i].family;
+
+		if (family && family != AF_INET && family != AF_INET6)
+			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+					    "trusted_resolvers[%d].family is %u; it must be "
+					    "AF_INET (%d), AF_INET6 (%d) or 0",
+					    i, family, AF_INET, AF_INET6);
+	}
+	return 0;
+}
+
 int agentsh_session_options_check(const struct agentsh_ebpf_session_options *from,
 				  struct agentsh_ebpf_session_options *to,
 				  struct agentsh_ebpf_error *err)
@@ -246,5 +268,13 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 
 	if (!ret)
 		ret = check_bits(to->flags, AGENTSH_EBPF_ATTACH_DISPLACE, "flags", err);
-	return ret ? ret : check_bits(to->reserved, 0, "reserved", err);
+	if (!ret)
+		ret = check_bits(to->reserved, 0, "reserved", err);
+	if (!ret)
+		ret = check_range(&to->names_max, NAMES_MAX_DEFAULT, NAMES_MAX_MIN, NAMES_MAX_MAX,
+				  "names_max", err);
+	if (!ret)
+		ret = check_range(&to->names_bytes, NAMES_BYTES_DEFAULT, NAMES_BYTES_MIN,
+				  NAMES_BYTES_MAX, "names_bytes", err);
+	return ret ? ret : check_resolvers(to, err);
 }

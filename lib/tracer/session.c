@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
@@ -114,6 +115,30 @@ static int link_session(struct agentsh_session *s, int cgroup_fd, uint32_t flags
 	return agentsh_session_link(s, cgroup_fd, flags, err);
 }
 
+static int out_of_memory(struct agentsh_ebpf_error *err)
+{
+	return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a session");
+}
+
+static int prepare_names(struct agentsh_session *s)
+{
+	s->names.slot = s->state.slot;
+	s->names.generation = s->state.generation;
+	s->names.session_id = s->state.session_id;
+	s->names.lost_base = s->state.lost_base;
+	return agentsh_names_attach(&s->tracer->ring.names, &s->names);
+}
+
+/* Names stay as long as the session has unread records, which may need them. */
+static void end_names(struct agentsh_session *s)
+{
+	struct agentsh_ring *ring = &s->tracer->ring;
+	const struct agentsh_slot *slot = &ring->slots.counters[s->state.slot];
+	bool unread = agentsh_counter(&slot->produced) != agentsh_counter(&slot->consumed);
+
+	agentsh_names_detach(&ring->names, &s->names, unread, agentsh_ring_produced(ring));
+}
+
 /* Without a handle: another thread cannot find the session yet. */
 static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
 			  struct agentsh_ebpf_error *err)
@@ -131,12 +156,18 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t fla
 		return agentsh_fail(err, ret, AGENTSH_EBPF_STEP_SESSION_SLOT,
 				    "%u sessions are attached; detach one or raise max_sessions",
 				    t->opts.max_sessions);
-	agentsh_stats_add(&s->base, &t->ring.slots.counters[s->state.slot]);
+	agentsh_stats_add(&s->base, &t->ring, s->state.slot);
 	s->state.lost_base = s->base.lost;
-	if (!t->ring.synthetic)
+	ret = prepare_names(s);
+	if (ret)
+		out_of_memory(err);
+	else if (!t->ring.synthetic)
 		ret = link_session(s, cgroup_fd, flags, err);
 	if (ret) {
-		give_slot(s, agentsh_session_unlink(s));
+		bool silenced = agentsh_session_unlink(s);
+
+		end_names(s);
+		give_slot(s, silenced);
 		agentsh_look_end(t);
 		agentsh_progress_end(t);
 		return explain(ret, cgroup_fd, err);
@@ -149,11 +180,6 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t fla
 		bucket_add(s);
 	t->session_count++;
 	return 0;
-}
-
-static int out_of_memory(struct agentsh_ebpf_error *err)
-{
-	return agentsh_fail(err, -ENOMEM, AGENTSH_EBPF_STEP_MEMORY, "out of memory for a session");
 }
 
 static int attach_locked(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
@@ -192,6 +218,9 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	s->cgroup_id = cgroup_id;
 	s->cgroup_fd = -1;
 	s->state.session_id = o.session_id;
+	s->names.names_max = o.names_max;
+	s->names.names_bytes = o.names_bytes;
+	memcpy(s->names.trusted, o.trusted_resolvers, sizeof(s->names.trusted));
 	s->state.max_sockets = o.max_sockets ? o.max_sockets : t->opts.max_sockets / 4;
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++)
 		s->links[i] = -1;
@@ -254,6 +283,7 @@ static void detach_locked(struct agentsh_session *s, bool closing)
 
 	if (!closing)
 		agentsh_progress_at_detach(s);
+	end_names(s);
 	give_slot(s, silenced);
 	if (!closing)
 		agentsh_sockets_forget(s);

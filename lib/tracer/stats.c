@@ -6,13 +6,18 @@
 #include "base/result.h"
 #include "tracer/tracer.h"
 
-void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_slot *slot)
+void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_ring *ring,
+		       uint32_t number)
 {
+	const struct agentsh_slot *slot = &ring->slots.counters[number];
+
 	to->delivered += agentsh_counter(&slot->delivered);
 	to->lost += agentsh_counter(&slot->lost);
 	to->lost_quota += agentsh_counter(&slot->lost_quota);
 	to->deduplicated += agentsh_counter(&slot->deduplicated);
 	to->untracked += agentsh_counter(&slot->untracked);
+	to->packets_lost += agentsh_counter(&slot->packets_lost);
+	agentsh_names_stats(&ring->names, number, to);
 }
 
 int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_stats *out)
@@ -26,7 +31,7 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 		return -EINVAL;
 	used = t->ring.slots.used;
 	for (uint32_t i = 0; i < used; i++)
-		agentsh_stats_add(&stats, &t->ring.slots.counters[i]);
+		agentsh_stats_add(&stats, &t->ring, i);
 	stats.sessions = t->session_count;
 	/* the slots do not count an event that is delivered after its session was detached */
 	stats.delivered = atomic_load_explicit(&t->ring.delivered, memory_order_relaxed);
@@ -38,12 +43,18 @@ int agentsh_ebpf_tracer_stats(const struct agentsh_ebpf_tracer *t, struct agents
 
 static void session_stats(const struct agentsh_session *s, struct agentsh_ebpf_stats *stats)
 {
-	agentsh_stats_add(stats, &s->tracer->ring.slots.counters[s->state.slot]);
+	agentsh_stats_add(stats, &s->tracer->ring, s->state.slot);
 	stats->delivered -= s->base.delivered;
 	stats->lost -= s->base.lost;
 	stats->lost_quota -= s->base.lost_quota;
 	stats->deduplicated -= s->base.deduplicated;
 	stats->untracked -= s->base.untracked;
+	stats->packets_lost -= s->base.packets_lost;
+	stats->answers -= s->base.answers;
+	stats->answers_unasked -= s->base.answers_unasked;
+	stats->answers_untrusted -= s->base.answers_untrusted;
+	stats->answers_malformed -= s->base.answers_malformed;
+	stats->names_evicted -= s->base.names_evicted;
 }
 
 int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *handle,

@@ -26,6 +26,7 @@ struct agentsh_session {
 	struct agentsh_session *next_in_bucket;
 	struct agentsh_handle_block *block; /* of its handle */
 	struct agentsh_session_state state;
+	struct agentsh_names_session names;
 	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
 	uint64_t cgroup_id;
 	int cgroup_fd;			  /* a copy; -1 in synthetic mode */

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "names/dns.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "names/dns_message.h"
+#include "names/dns_stream.h"
+#include "names/flows.h"
+#include "names/names.h"
+#include "names/packet.h"
+#include "names/questions.h"
+
+#define HEADER_BYTES 12	   /* of a DNS message */
+#define DATAGRAMS_MAX 128 /* in one packet: UDP_MAX_SEGMENTS of kernel 6.9 */
+
+/* Where a message came from or went to. */
+struct context {
+	struct agentsh_names *names;
+	struct agentsh_name_table *table;
+	const struct agentsh_ebpf_event *event;
+	bool tcp;
+};
+
+static void count(const struct context *c, int counter)
+{
+	agentsh_names_count(c->names, c->table, counter, 1);
+}
+
+/* ---- questions --------------------------------------------------------------- */
+
+static void take_question(const struct context *c, const uint8_t *data, size_t captured,
+			  size_t length)
+{
+	struct agentsh_dns_message message;
+
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns) ||
+	    agentsh_dns_parse(data, captured, length, &message)) {
+		count(c, AGENTSH_NAMES_MALFORMED);
+		return;
+	}
+	if (message.response)
+		return;
+	if (!c->names->dns_events)
+		agentsh_questions_expire(c->table, c->event->timestamp_ns, c->names->timeout_ns);
+	agentsh_question_add(c->table, &c->names->questions, c->event, &message);
+}
+
+/* ---- answers ----------------------------------------------------------------- */
+
+static bool is_trusted(const struct context *c)
+{
+	const struct agentsh_ebpf_address *trusted = c->table->session.trusted;
+	bool any = false;
+
+	for (int i = 0; i < 4; i++) {
+		if (!trusted[i].family)
+			continue;
+		any = true;
+		if (trusted[i].family == c->event->family &&
+		    (!trusted[i].port || trusted[i].port == c->event->remote_port) &&
+		    !memcmp(trusted[i].addr, c->event->remote_addr,
+			    c->event->family == AF_INET ? 4 : 16))
+			return true;
+	}
+	return !any;
+}
+
+static struct agentsh_name_node *make_node(const struct context *c,
+					   const struct agentsh_dns_message *message,
+					   const struct agentsh_question *question)
+{
+	struct agentsh_ebpf_address resolver = {
+		.family = c->event->family,
+		.port = c->event->remote_port,
+	};
+	struct agentsh_name_fields fields = {
+		.source = c->tcp ? AGENTSH_EBPF_NAME_DNS_TCP : AGENTSH_EBPF_NAME_DNS,
+		.time_ns = c->event->timestamp_ns,
+		.ttl_ns = (uint64_t)message->ttl_s * 1000000000,
+		.resolver = &resolver,
+		.asked = message->asked,
+		.owner = message->owner,
+	};
+
+	memcpy(resolver.addr, c->event->remote_addr, sizeof(resolver.addr));
+	if (message->asked_cut || message->owner_cut)
+		fields.flags |= AGENTSH_EBPF_NAME_FLAG_CUT;
+	if (question)
+		fields.asker_tgid = question->tgid;
+	else
+		fields.flags |= AGENTSH_EBPF_NAME_FLAG_UNASKED;
+	return agentsh_node_new(&fields);
+}
+
+static struct agentsh_name_dns *make_dns(const struct context *c,
+					 const struct agentsh_dns_message *message, bool asked,
+					 bool trusted)
+{
+	struct agentsh_name_dns *dns =
+		calloc(1, sizeof(*dns) + message->count * sizeof(dns->addresses[0]));
+
+	if (!dns)
+		return NULL;
+	dns->about.type = message->type;
+	dns->about.rcode = message->rcode;
+	dns->about.addresses = message->count;
+	memcpy(dns->addresses, message->addresses, message->count * sizeof(dns->addresses[0]));
+	if (c->tcp)
+		dns->about.flags |= AGENTSH_EBPF_DNS_FLAG_TCP;
+	if (message->truncated)
+		dns->about.flags |= AGENTSH_EBPF_DNS_FLAG_TRUNCATED;
+	if (message->cut)
+		dns->about.flags |= AGENTSH_EBPF_DNS_FLAG_CUT;
+	if (!asked)
+		dns->about.flags |= AGENTSH_EBPF_DNS_FLAG_UNASKED;
+	if (!trusted)
+		dns->about.flags |= AGENTSH_EBPF_DNS_FLAG_UNTRUSTED;
+	return dns;
+}
+
+static void put_event(const struct context *c, struct agentsh_name_node *node,
+		      struct agentsh_name_dns *dns, const struct agentsh_question *question)
+{
+	struct agentsh_name_view view = {.node = agentsh_node_ref(node), .dns = dns};
+	struct agentsh_ebpf_event event = *c->event;
+
+	if (question && event.timestamp_ns > question->time_ns)
+		event.duration_ns = event.timestamp_ns - question->time_ns;
+	agentsh_view_date(&view, event.timestamp_ns, event.tgid);
+	agentsh_names_put(c->names, c->table, &event, &view);
+}
+
+static void take_names(const struct context *c, const struct agentsh_dns_message *message,
+		       struct agentsh_name_node *node)
+{
+	for (uint32_t i = 0; i < message->count; i++)
+		agentsh_table_add(c->table, message->addresses[i].family,
+				  message->addresses[i].addr, node);
+	agentsh_names_count_evicted(c->names, c->table);
+	if (message->count)
+		atomic_store_explicit(&c->names->active, true, memory_order_relaxed);
+}
+
+static void accept_answer(const struct context *c, const struct agentsh_dns_message *message,
+			  const struct agentsh_question *question)
+{
+	bool trusted = is_trusted(c);
+	struct agentsh_name_node *node = make_node(c, message, question);
+
+	count(c, trusted ? AGENTSH_NAMES_ANSWERS : AGENTSH_NAMES_UNTRUSTED);
+	if (!node)
+		return;
+	if (trusted)
+		take_names(c, message, node);
+	if (c->names->dns_events)
+		put_event(c, node, make_dns(c, message, question, trusted), question);
+	agentsh_node_unref(node);
+}
+
+/*
+ * The id is compared before the message is parsed, so that forged answers cost little, and do
+ * not use up what the session may have parsed.
+ */
+static void take_answer(const struct context *c, const uint8_t *data, size_t captured,
+			size_t length)
+{
+	uint16_t id = (uint16_t)(data[0] << 8 | data[1]);
+	bool has_state = !(c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	const uint64_t timeout_ns = c->names->timeout_ns;
+	const struct agentsh_question *question;
+	struct agentsh_dns_message message;
+
+	if (has_state && !agentsh_question_has_id(c->table, c->event, id, timeout_ns)) {
+		count(c, AGENTSH_NAMES_UNASKED);
+		return;
+	}
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns) ||
+	    agentsh_dns_parse(data, captured, length, &message) || !message.response) {
+		count(c, AGENTSH_NAMES_MALFORMED);
+		return;
+	}
+	question = agentsh_question_find(c->table, c->event, &message, timeout_ns);
+	if (!question && has_state) {
+		count(c, AGENTSH_NAMES_UNASKED);
+		return;
+	}
+	accept_answer(c, &message, question);
+	agentsh_question_answered(c->table, c->event, &message, timeout_ns);
+}
+
+/* ---- packets ------------------------------------------------------------------ */
+
+static void take_message(const struct context *c, const uint8_t *data, size_t captured,
+			 size_t length)
+{
+	if (captured < HEADER_BYTES)
+		count(c, AGENTSH_NAMES_MALFORMED);
+	else if (c->event->kind == AGENTSH_EBPF_EVENT_DNS_QUERY)
+		take_question(c, data, captured, length);
+	else
+		take_answer(c, data, captured, length);
+}
+
+static void take_datagrams(const struct context *c, const struct agentsh_packet *packet)
+{
+	uint32_t size = packet->segment ? packet->segment : packet->length, at = 0;
+
+	for (int i = 0; i < DATAGRAMS_MAX && (at < packet->captured || !i); i++) {
+		uint32_t length = packet->length - at, captured = packet->captured - at;
+
+		if (length > size)
+			length = size;
+		if (captured > length)
+			captured = length;
+		take_message(c, packet->data + at, captured, length);
+		at += length;
+	}
+}
+
+static void take_segment(const struct context *c, const struct agentsh_packet *packet)
+{
+	struct agentsh_flow *flow =
+		agentsh_flow_get(c->table, c->event->socket_cookie, c->event->kind);
+	const uint8_t *data;
+	size_t captured, length;
+	int ret;
+
+	if (!flow)
+		return;
+	ret = agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured);
+	while (!ret) {
+		ret = agentsh_dns_tcp_next(flow->stream, &data, &captured, &length);
+		if (!ret)
+			return;
+		if (ret < 0) {
+			count(c, AGENTSH_NAMES_MALFORMED);
+		} else {
+			take_message(c, data, captured, length);
+			ret = 0;
+		}
+	}
+	/* a next message is likely to begin with the next packet */
+	agentsh_flow_restart(flow);
+}
+
+void agentsh_dns_packet(struct agentsh_names *names, struct agentsh_name_table *table,
+			const struct agentsh_ebpf_event *event,
+			const struct agentsh_packet *packet)
+{
+	const struct context c = {
+		.names = names,
+		.table = table,
+		.event = event,
+		.tcp = event->protocol == IPPROTO_TCP,
+	};
+
+	if (c.tcp)
+		take_segment(&c, packet);
+	else
+		take_datagrams(&c, packet);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "names/questions.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "names/dns_message.h"
+#include "names/table.h"
+
+static struct agentsh_question *question_at(struct agentsh_list *at)
+{
+	return AGENTSH_CONTAINER(at, struct agentsh_question, in_table);
+}
+
+void agentsh_question_remove(struct agentsh_question *question)
+{
+	agentsh_list_remove(&question->in_table);
+	agentsh_list_remove(&question->in_all);
+	question->table->question_count--;
+	free(question);
+}
+
+void agentsh_questions_free(struct agentsh_name_table *table)
+{
+	while (!agentsh_list_is_empty(&table->questions))
+		agentsh_question_remove(question_at(table->questions.next));
+}
+
+void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
+			      uint64_t timeout_ns)
+{
+	while (!agentsh_list_is_empty(&table->questions) &&
+	       question_at(table->questions.next)->time_ns + timeout_ns < now_ns)
+		agentsh_question_remove(question_at(table->questions.next));
+}
+
+/* Forgets the oldest question of a socket, or of the session, that has too many. */
+static void make_room(const struct agentsh_name_table *table, uint64_t cookie)
+{
+	struct agentsh_question *oldest = NULL;
+	uint32_t of_socket = 0;
+
+	for (struct agentsh_list *at = table->questions.prev; at != &table->questions;
+	     at = at->prev) {
+		if (question_at(at)->cookie != cookie)
+			continue;
+		of_socket++;
+		oldest = question_at(at);
+	}
+	if (of_socket >= AGENTSH_QUESTIONS_PER_SOCKET)
+		agentsh_question_remove(oldest);
+	else if (table->question_count >= AGENTSH_QUESTIONS)
+		agentsh_question_remove(question_at(table->questions.next));
+}
+
+void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
+			  const struct agentsh_ebpf_event *event,
+			  const struct agentsh_dns_message *message)
+{
+	struct agentsh_question *question = calloc(1, sizeof(*question));
+
+	if (!question)
+		return;
+	make_room(table, event->socket_cookie);
+	question->table = table;
+	question->cookie = event->socket_cookie;
+	question->time_ns = event->timestamp_ns;
+	question->tgid = event->tgid;
+	question->id = message->id;
+	question->type = message->type;
+	question->server_family = event->family;
+	question->server_port = event->remote_port;
+	memcpy(question->server, event->remote_addr, sizeof(question->server));
+	question->tcp = event->protocol == IPPROTO_TCP;
+	question->cut = message->asked_cut;
+	strcpy(question->asked, message->asked);
+	question->event = *event;
+	agentsh_list_append(&table->questions, &question->in_table);
+	agentsh_list_append(all, &question->in_all);
+	table->question_count++;
+}
+
+/* Timestamps of different CPUs may run backwards, so an answer may seem older. */
+static bool in_time(const struct agentsh_question *question,
+		    const struct agentsh_ebpf_event *answer, uint64_t timeout_ns)
+{
+	return answer->timestamp_ns <= question->time_ns + timeout_ns;
+}
+
+/* Whether the answer came to the socket of the question, from where the question went. */
+static bool is_way_back(const struct agentsh_question *question,
+			const struct agentsh_ebpf_event *answer)
+{
+	return question->cookie == answer->socket_cookie &&
+	       question->server_family == answer->family &&
+	       question->server_port == answer->remote_port &&
+	       question->tcp == (answer->protocol == IPPROTO_TCP) &&
+	       !memcmp(question->server, answer->remote_addr, sizeof(question->server));
+}
+
+static bool is_answered(const struct agentsh_question *question,
+			const struct agentsh_ebpf_event *answer,
+			const struct agentsh_dns_message *message, uint64_t timeout_ns)
+{
+	return question->id == message->id && question->type == message->type &&
+	       is_way_back(question, answer) && in_time(question, answer, timeout_ns) &&
+	       !strcmp(question->asked, message->asked);
+}
+
+bool agentsh_question_has_id(const struct agentsh_name_table *table,
+			     const struct agentsh_ebpf_event *answer, uint16_t id,
+			     uint64_t timeout_ns)
+{
+	for (struct agentsh_list *at = table->questions.next; at != &table->questions;
+	     at = at->next) {
+		const struct agentsh_question *question = question_at(at);
+
+		if (question->id == id && is_way_back(question, answer) &&
+		    in_time(question, answer, timeout_ns))
+			return true;
+	}
+	return false;
+}
+
+struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *table,
+					       const struct agentsh_ebpf_event *answer,
+					       const struct agentsh_dns_message *message,
+					       uint64_t timeout_ns)
+{
+	for (struct agentsh_list *at = table->questions.next; at != &table->questions;
+	     at = at->next)
+		if (is_answered(question_at(at), answer, message, timeout_ns))
+			return question_at(at);
+	return NULL;
+}
+
+void agentsh_question_answered(struct agentsh_name_table *table,
+			       const struct agentsh_ebpf_event *answer,
+			       const struct agentsh_dns_message *message, uint64_t timeout_ns)
+{
+	struct agentsh_question *question;
+
+	while ((question = agentsh_question_find(table, answer, message, timeout_ns)))
+		agentsh_question_remove(question);
+}

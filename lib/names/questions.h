@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The DNS questions of a session that have no answer yet. */
+#ifndef AGENTSH_NAMES_QUESTIONS_H
+#define AGENTSH_NAMES_QUESTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <agentsh/ebpf.h>
+
+#include "names/list.h"
+
+struct agentsh_dns_message;
+struct agentsh_name_table;
+
+/* The most questions per session and per socket; then the oldest is forgotten. */
+#define AGENTSH_QUESTIONS 256
+#define AGENTSH_QUESTIONS_PER_SOCKET 16
+
+struct agentsh_question {
+	struct agentsh_list in_table;
+	struct agentsh_list in_all; /* of the tracer */
+	struct agentsh_name_table *table;
+	uint64_t cookie;
+	uint64_t time_ns;
+	uint32_t tgid;
+	uint16_t id;
+	uint16_t type;
+	uint16_t server_family;
+	uint16_t server_port;
+	uint8_t server[16];
+	bool tcp;
+	bool cut;
+	char asked[256];
+	struct agentsh_ebpf_event event; /* what DNS_QUERY says */
+};
+
+/*
+ * Remembers a question, of which event says when, by whom and to whom. all is the list of the
+ * tracer's questions. Does nothing if memory is short.
+ */
+void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
+			  const struct agentsh_ebpf_event *event,
+			  const struct agentsh_dns_message *message);
+/* Whether a question with this id went from the socket of an answer to its sender in time. */
+bool agentsh_question_has_id(const struct agentsh_name_table *table,
+			     const struct agentsh_ebpf_event *answer, uint16_t id,
+			     uint64_t timeout_ns);
+/* The oldest question that the answer answers in time, or NULL. */
+struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *table,
+					       const struct agentsh_ebpf_event *answer,
+					       const struct agentsh_dns_message *message,
+					       uint64_t timeout_ns);
+/* Forgets all questions that the answer answers in time; a question may be repeated. */
+void agentsh_question_answered(struct agentsh_name_table *table,
+			       const struct agentsh_ebpf_event *answer,
+			       const struct agentsh_dns_message *message, uint64_t timeout_ns);
+/* Forgets the questions that are too old for an answer. */
+void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
+			      uint64_t timeout_ns);
+void agentsh_question_remove(struct agentsh_question *question);
+void agentsh_questions_free(struct agentsh_name_table *table);
+
+#endif
