@@ -367,7 +367,7 @@ class Event(ctypes.Structure):
     # What read() has copied together with the event, so that it stays valid.
     _name: Optional[_Name] = None
     _dns: Optional[_Dns] = None
-    _addresses: Optional[ctypes.Array[_Address]] = None
+    _addresses: Tuple[_Address, ...] = ()
 
     @property
     def kind(self) -> Union[Kind, int]:
@@ -443,8 +443,9 @@ class Event(ctypes.Structure):
         """What a DNS_QUERY or DNS_ANSWER event is about; None for other kinds."""
         if self._dns is None:
             return None
-        return Dns(question_type=self._dns.question_type, rcode=self._dns.rcode, flags=DnsFlag(self._dns.flags), addresses=tuple(
-            DnsAddress(raw.ip, raw.ttl_s) for raw in self._addresses or ()))
+        addresses = tuple(DnsAddress(raw.ip, raw.ttl_s) for raw in self._addresses)
+        return Dns(question_type=self._dns.question_type, rcode=self._dns.rcode, flags=DnsFlag(self._dns.flags),
+                   addresses=addresses)
 
     @property
     def realtime_ns(self) -> int:
@@ -1144,7 +1145,7 @@ class Tracer:
             return
         addresses = (_Address * dns.addresses)()
         _check(self._library.agentsh_ebpf_event_addresses(pointer, event, addresses, len(addresses)))
-        event._dns, event._addresses = dns, addresses
+        event._dns, event._addresses = dns, tuple(addresses)
 
     def _take(self, maximum: int) -> List[Event]:
         taken: List[Event] = []

@@ -60,7 +60,7 @@ func (h *host) netConnect(command string, ev compat.ConnectEvent) {
 		ip = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, ev.DstIPv4)))
 	}
 	h.log("net_connect", command, time.Unix(0, int64(ev.TsNs)), map[string]any{
-		"domain": ev.Domain, "resolved_from": ev.DomainSource, "ip": ip, "port": ev.Dport, "pid": ev.PID,
+		"domain": ev.Domain, "domain_source": ev.DomainSource, "ip": ip, "port": ev.Dport, "pid": ev.PID,
 		"protocol": agentshebpf.Protocol(ev.Protocol).String(),
 		"policy":   map[string]string{"decision": "allow", "rule": "observe"},
 	})
