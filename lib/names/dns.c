@@ -12,7 +12,7 @@
 #include "names/packet.h"
 #include "names/questions.h"
 
-#define HEADER_BYTES 12	   /* of a DNS message */
+#define HEADER_BYTES 12	  /* of a DNS message */
 #define DATAGRAMS_MAX 128 /* in one packet: UDP_MAX_SEGMENTS of kernel 6.9 */
 
 /* Where a message came from or went to. */
@@ -246,8 +246,7 @@ static void take_segment(const struct context *c, const struct agentsh_packet *p
 }
 
 void agentsh_dns_packet(struct agentsh_names *names, struct agentsh_name_table *table,
-			const struct agentsh_ebpf_event *event,
-			const struct agentsh_packet *packet)
+			const struct agentsh_ebpf_event *event, const struct agentsh_packet *packet)
 {
 	const struct context c = {
 		.names = names,

@@ -12,8 +12,8 @@ void agentsh_hash_key_init(struct agentsh_hash_key *key)
 	if (getrandom(key->words, sizeof(key->words), GRND_NONBLOCK) == sizeof(key->words))
 		return;
 	key->words[0] = agentsh_clock_ns(CLOCK_MONOTONIC) * 0x9e3779b97f4a7c15;
-	key->words[1] = (uint64_t)(uintptr_t)key * 0xbf58476d1ce4e5b9 ^
-			agentsh_clock_ns(CLOCK_REALTIME);
+	key->words[1] =
+		(uint64_t)(uintptr_t)key * 0xbf58476d1ce4e5b9 ^ agentsh_clock_ns(CLOCK_REALTIME);
 }
 
 static uint64_t rotate(uint64_t word, int bits)

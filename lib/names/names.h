@@ -94,7 +94,8 @@ bool agentsh_names_next(struct agentsh_names *names, struct agentsh_ebpf_event *
 bool agentsh_names_has_next(struct agentsh_names *names);
 /* Takes the next question that had no answer in time, as an event with its name_id. */
 bool agentsh_names_unanswered(struct agentsh_names *names, uint64_t now_ns,
-			      struct agentsh_ebpf_event *event, struct agentsh_names_session *session);
+			      struct agentsh_ebpf_event *event,
+			      struct agentsh_names_session *session);
 /* CLOCK_BOOTTIME of the next question that has no answer in time; 0: there is no question. */
 uint64_t agentsh_names_deadline(struct agentsh_names *names);
 

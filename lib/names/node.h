@@ -22,11 +22,11 @@ struct agentsh_name_node {
 	uint16_t resolver_family;
 	uint16_t resolver_port;
 	uint8_t resolver[16];
-	uint16_t flags;	 /* AGENTSH_EBPF_NAME_FLAG_ */
-	uint8_t source;	 /* AGENTSH_EBPF_NAME_ */
-	uint8_t one;	 /* owner is asked */
+	uint16_t flags;	  /* AGENTSH_EBPF_NAME_FLAG_ */
+	uint8_t source;	  /* AGENTSH_EBPF_NAME_ */
+	uint8_t one;	  /* owner is asked */
 	uint8_t owner_at; /* in text */
-	char text[];	 /* asked and owner, with a NUL byte each */
+	char text[];	  /* asked and owner, with a NUL byte each */
 };
 
 /* What a node is made of. In the name of a server, asked is that name, and owner its ALPN. */

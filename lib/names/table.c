@@ -9,7 +9,7 @@
 #include "names/flows.h"
 #include "names/questions.h"
 
-#define PARSE_NS 500000		/* one message at 2,000 per second */
+#define PARSE_NS 500000		     /* one message at 2,000 per second */
 #define PARSE_BURST_NS 2000000000ULL /* 4,000 messages */
 
 struct agentsh_name_table *agentsh_table_new(const struct agentsh_names_session *session,
@@ -102,7 +102,8 @@ static bool evict_socket(struct agentsh_name_table *table, const struct agentsh_
 	return true;
 }
 
-/* Drops what was used longest ago; the item that was added last, which is also the newest, stays. */
+/* Drops what was used longest ago; the item that was added last, which is also the newest, stays.
+ */
 static void fit(struct agentsh_name_table *table, const struct agentsh_map_item *keep)
 {
 	while (table->addresses.count > table->session.names_max)
@@ -256,8 +257,7 @@ int agentsh_table_add(struct agentsh_name_table *table, uint16_t family, const v
 	return ret;
 }
 
-void agentsh_table_remove_seed(struct agentsh_name_table *table, uint16_t family,
-			       const void *addr)
+void agentsh_table_remove_seed(struct agentsh_name_table *table, uint16_t family, const void *addr)
 {
 	struct agentsh_name_address *address = agentsh_table_address(table, family, addr);
 	struct agentsh_name_link *link = address ? &address->newest : NULL;

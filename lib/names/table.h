@@ -53,10 +53,10 @@ struct agentsh_name_table {
 	struct agentsh_name_table *next_ended;
 	struct agentsh_names_session session;
 	const struct agentsh_hash_key *hash_key;
-	bool ended;	      /* the session was detached; its slot may be another session's */
-	uint64_t ended_at;    /* position in the ring behind the session's last record */
-	uint32_t bytes;	      /* of texts */
-	uint64_t evicted;     /* names that were dropped to make room */
+	bool ended;	   /* the session was detached; its slot may be another session's */
+	uint64_t ended_at; /* position in the ring behind the session's last record */
+	uint32_t bytes;	   /* of texts */
+	uint64_t evicted;  /* names that were dropped to make room */
 	struct agentsh_map addresses;
 	struct agentsh_map sockets;
 	struct agentsh_map flows;
@@ -78,8 +78,7 @@ struct agentsh_name_address *agentsh_table_address(const struct agentsh_name_tab
 /* Adds a name to an address; a seed replaces the earlier seed. Returns 0 or -ENOMEM. */
 int agentsh_table_add(struct agentsh_name_table *table, uint16_t family, const void *addr,
 		      struct agentsh_name_node *node);
-void agentsh_table_remove_seed(struct agentsh_name_table *table, uint16_t family,
-			       const void *addr);
+void agentsh_table_remove_seed(struct agentsh_name_table *table, uint16_t family, const void *addr);
 
 struct agentsh_name_socket *agentsh_table_socket(const struct agentsh_name_table *table,
 						 uint64_t cookie);

@@ -9,7 +9,8 @@
 
 /*
  * Writes a path, or an abstract name after "@". Backslashes and control characters become a
- * backslash with three decimal digits, and so does "@" as the first character of a path. Returns whether the text does not fit and is cut.
+ * backslash with three decimal digits, and so does "@" as the first character of a path. Returns
+ * whether the text does not fit and is cut.
  */
 bool agentsh_unix_path(const uint8_t *sun_path, size_t size, char out[256]);
 

@@ -54,7 +54,8 @@ int agentsh_ring_init(struct agentsh_ring *ring, const struct agentsh_ebpf_trace
 int agentsh_ring_open(struct agentsh_ring *ring, struct agentsh_ebpf_error *err);
 void agentsh_ring_close(struct agentsh_ring *ring);
 
-/* Positions of the reader and of the programs in the ring; they have the size of a long. Any thread. */
+/* Positions of the reader and of the programs in the ring; they have the size of a long. Any
+ * thread. */
 uint64_t agentsh_ring_consumed(const struct agentsh_ring *ring);
 uint64_t agentsh_ring_produced(const struct agentsh_ring *ring);
 

@@ -30,11 +30,16 @@ static const struct bad_options {
 	{{.simulate_missing = 1U << 28}, -EINVAL, "simulate_missing"},
 	{{.hooks = 4}, -EINVAL, "hooks,0x4,LIFECYCLE,CONNECT"},
 	{{.hooks = 16}, -EINVAL, "hooks,0x10,TRAFFIC,LIFECYCLE"},
-	{{.hooks = 32}, -EINVAL, "hooks,0x20,0x1f"},
+	{{.hooks = 32}, -EINVAL, "hooks,0x20,DNS,LIFECYCLE"},
+	{{.hooks = 64}, -EINVAL, "hooks,0x40,SERVER_NAME,LIFECYCLE"},
+	{{.hooks = 256}, -EINVAL, "hooks,0x100,0xff"},
+	{{.flags = 4}, -EINVAL, "flags,0x4,DNS_EVENTS,DNS"},
+	{{.hooks = 5, .dns_ports = {0, 5353}}, -EINVAL, "dns_ports[1],5353,DNS"},
+	{{.hooks = 37, .dns_timeout_ms = 99}, -ERANGE, "dns_timeout_ms,99,100"},
 	{{.progress_interval_ms = 1000}, -EINVAL, "progress_interval_ms,1000,TRAFFIC"},
 	{{.hooks = 21, .progress_interval_ms = 99}, -ERANGE, "progress_interval_ms,99,100"},
 	{{.hooks = 0x80000001}, -EINVAL, "hooks,0x80000001"},
-	{{.flags = 4}, -EINVAL, "flags,0x4,0x3"},
+	{{.flags = 8}, -EINVAL, "flags,0x8,0x7"},
 	{{.wakeup_delay_us = 49}, -ERANGE, "wakeup_delay_us,49,50"},
 };
 

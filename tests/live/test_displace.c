@@ -32,7 +32,8 @@ static struct agentsh_ebpf_tracer *tracer;
 static const struct agentsh_ebpf_tracer_options all_hooks = {
 	.size = sizeof(all_hooks),
 	.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
-		 AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC,
+		 AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+		 AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX,
 };
 
 static void setup(void)
@@ -336,6 +337,8 @@ static struct agentsh_ebpf_capabilities probe(void)
 	struct agentsh_ebpf_capabilities caps = {.size = sizeof(caps)};
 
 	LIVE_CHECK(!agentsh_ebpf_capability_probe(&caps), "probe");
+	if (!kernel_hooks_unix())
+		caps.hooks |= AGENTSH_EBPF_HOOK_UNIX;
 	LIVE_CHECK(caps.usable && caps.hooks == all_hooks.hooks, "%s", caps.reason);
 	return caps;
 }

@@ -150,6 +150,15 @@ static const struct option_case {
 	{AT(hooks), 31, 0},
 	{AT(hooks), 32, -EINVAL},
 	{AT(hooks), 33, -EINVAL},
+	{AT(hooks), 36, -EINVAL},
+	{AT(hooks), 37, 0},
+	{AT(hooks), 49, -EINVAL},
+	{AT(hooks), 64, -EINVAL},
+	{AT(hooks), 65, -EINVAL},
+	{AT(hooks), 69, 0},
+	{AT(hooks), 128, 0},
+	{AT(hooks), 255, 0},
+	{AT(hooks), 256, -EINVAL},
 	{AT(hooks), 0x80000001, -EINVAL},
 	{AT(required_hooks), 1, 0},
 	{AT(required_hooks), 4, -EINVAL},
@@ -169,10 +178,13 @@ static const struct option_case {
 	{AT(check_interval_ms), UINT32_MAX, 0},
 	{AT(progress_interval_ms), 1, -EINVAL},
 	{AT(progress_interval_ms), 100, -EINVAL},
-	{AT(reserved), 1, -EINVAL},
-	{AT(reserved), 0x80000000, -EINVAL},
-	{AT(simulate_missing), 1 << 25, 0},
-	{AT(simulate_missing), 1 << 26, -EINVAL},
+	{AT(dns_timeout_ms), 99, -ERANGE},
+	{AT(dns_timeout_ms), 100, 0},
+	{AT(dns_timeout_ms), 600000, 0},
+	{AT(dns_timeout_ms), 600001, -ERANGE},
+	{AT(dns_ports), 53, -EINVAL},
+	{AT(simulate_missing), 1 << 27, 0},
+	{AT(simulate_missing), 1 << 28, -EINVAL},
 	{AT(flags), 1, 0},
 	{AT(flags), 3, 0},
 	{AT(flags), 4, -EINVAL},
@@ -260,7 +272,8 @@ START_TEST(hooks_built)
 {
 	const uint32_t all = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
 			     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
-			     AGENTSH_EBPF_HOOK_TRAFFIC;
+			     AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+			     AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX;
 	const uint32_t built = agentsh_ebpf_hooks_built();
 	struct agentsh_ebpf_tracer_options o = {
 		.size = sizeof(o),

@@ -53,7 +53,7 @@ START_TEST(sizes)
 	for (size_t size = 0; size <= 400; size++) {
 		unsigned char *data = malloc(size ? size : 1);
 		struct agentsh_ebpf_event event, before;
-		struct agentsh_origin origin = {1, 2, 3};
+		struct agentsh_origin origin = {.slot = 1, .generation = 2, .ring_bytes = 3};
 		int ret;
 
 		ck_assert_ptr_nonnull(data);

@@ -210,7 +210,9 @@ START_TEST(defaults)
 		ck_assert_uint_eq(to.max_sockets, 65536);
 		ck_assert_uint_eq(to.check_interval_ms, 10000);
 		ck_assert_uint_eq(to.progress_interval_ms, 0);
-		ck_assert_uint_eq(to.reserved, 0);
+		ck_assert_uint_eq(to.dns_timeout_ms, 5000);
+		for (size_t k = 0; k < UNIT_COUNT(to.dns_ports); k++)
+			ck_assert_uint_eq(to.dns_ports[k], 0);
 		ck_assert(!to.on_event);
 		ck_assert_ptr_null(to.event_ctx);
 		ck_assert(!to.on_log);

@@ -191,7 +191,8 @@ void unit_expect_event(const struct agentsh_ebpf_event *got, const struct agents
 	want.session_lost = session_lost;
 	want.comm[sizeof(want.comm) - 1] = '\0';
 	want.process_comm[sizeof(want.process_comm) - 1] = '\0';
-	want.reserved0 = 0;
+	want.reserved0 = want.reserved1 = 0;
+	want.name_id = 0;
 	memset(want.reserved, 0, sizeof(want.reserved));
 	if (!memcmp(got, &want, sizeof(want))) /* an assertion per byte takes minutes */
 		return;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -271,6 +272,16 @@ const char *kernel_hides_tasks(void)
 	if (strstr(lockdown, "[confidentiality]"))
 		return "the kernel is locked down";
 	return access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : NULL;
+}
+
+bool kernel_hooks_unix(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	LIVE_CHECK(!uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2,
+		   "uname: %s", strerror(errno));
+	return major > 6 || (major == 6 && minor >= 7);
 }
 
 bool kernel_counts_memlock(void)

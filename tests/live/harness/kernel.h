@@ -61,6 +61,12 @@ const char *kernel_hides_tasks(void);
  */
 int kernel_refuse_at(int cgroup_fd, uint32_t attach_type);
 
+/*
+ * Whether the kernel has hooks for AF_UNIX sockets, by its version, so that a test does not
+ * leave out what should work.
+ */
+bool kernel_hooks_unix(void);
+
 /* Whether maps count against RLIMIT_MEMLOCK; tries to make a map that exceeds it. */
 bool kernel_counts_memlock(void);
 
