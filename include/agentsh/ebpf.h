@@ -36,7 +36,7 @@
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
  * sessions of the parent as they are; attach, check, poll, read, inject and
- * inject_name return -EPERM.
+ * the calls about names return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -169,8 +169,8 @@ enum {
 	/*
 	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a DNS question had no answer within
 	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for.
-	 * timestamp_ns is the time of the question, and the remote end is the name server. The
-	 * event does not come through the ring, and no counter counts it.
+	 * timestamp_ns is the time of the question, and the remote end is the name server, so
+	 * the event is older than events that were delivered before.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_QUERY = 11,
 	/*
@@ -1074,7 +1074,11 @@ struct agentsh_ebpf_name {
 	uint64_t ttl_ns;
 	/* The name server that answered; family 0 if there is none. */
 	struct agentsh_ebpf_address resolver;
-	/* What the process asked for, the first name of a chain of CNAME records; or the path. */
+	/*
+	 * What the process asked for, the first name of a chain of CNAME records. For an AF_UNIX
+	 * socket the path, or "@" and the abstract name, with special bytes as above; a path that
+	 * begins with "@" begins with "\064".
+	 */
 	char asked[256];
 	/* What had the address: the last name of the chain. */
 	char owner[256];
@@ -1144,7 +1148,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_trac
 
 /*
  * Copies a name that an address has in this session now. nth counts from 0, which is the
- * name that an event of no process in particular would get. family is AF_INET or AF_INET6,
+ * name that an event without a process would get. family is AF_INET or AF_INET6,
  * and addr is in network byte order, 4 or 16 bytes. Names are as of the last record that poll
  * or read has taken from the ring. Returns the number of names that the address has, or
  * -ENOENT if that is not more than nth; -EINVAL if the session was detached or family is
@@ -1156,13 +1160,15 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_sessio
 						      uint32_t nth, struct agentsh_ebpf_name *out);
 
 /*
- * Gives an address a name that the host knows, for example from hosts(5). The name holds for
- * events that poll or read delivers from now on, until ttl_s seconds have passed, or without
- * end if ttl_s is 0. A seed replaces the earlier seed of the address; name NULL only removes
- * that seed. Returns 0; -EINVAL if the session was detached, if family is another than
- * AF_INET and AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an
- * argument error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread,
- * the callback included.
+ * Gives an address a name that the host knows, for example from hosts(5). Events that
+ * poll or read delivers from now on have the name, with the flag EXPIRED once ttl_s
+ * seconds have passed; 0: without end. A name for which the event's own process has asked
+ * comes before a seed, and a seed before the names for which other processes have asked.
+ * A seed replaces the earlier seed of the address; name NULL only removes that seed.
+ * Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
+ * AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an argument
+ * error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread, the
+ * callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *session,
 						    uint16_t family, const void *addr,

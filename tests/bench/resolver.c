@@ -118,6 +118,8 @@ static void ask(int client, int server, const struct order *o, uint32_t number)
 	if (send(client, m.bytes, m.size, 0) != (ssize_t)m.size ||
 	    recvfrom(server, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &size) < 0)
 		die("question: %m");
+	if (o->kind == ANSWER_NONE)
+		return;
 	make_answer(&m, o, number);
 	if (sendto(server, m.bytes, m.size, 0, (struct sockaddr *)&from, size) != (ssize_t)m.size ||
 	    recv(client, bytes, sizeof(bytes), 0) != (ssize_t)m.size)

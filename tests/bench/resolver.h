@@ -12,6 +12,7 @@
 #include "cgroup.h"
 
 enum answer_kind {
+	ANSWER_NONE,
 	ANSWER_A,    /* one A record */
 	ANSWER_CHAIN /* one CNAME record and four A records of its target */
 };
@@ -31,7 +32,8 @@ void resolver_make(struct resolver *r);
 /* Starts the process in the cgroup, on this CPU. */
 void resolver_start(struct resolver *r, const struct cgroup *cg, int cpu);
 
-/* Asks for n names, the first of which has this number. Returns when all are answered. */
+/* Asks for n names, the first of which has this number. Returns when all are answered, or sent
+ * for ANSWER_NONE. */
 void resolver_ask(const struct resolver *r, enum answer_kind kind, uint32_t first, uint32_t n);
 
 /* The address of a name: for ANSWER_CHAIN the nth, for ANSWER_A nth is 0. */

@@ -56,6 +56,17 @@ static double added(const struct passes *ours, const struct passes *base)
 	return median(ns, PASSES);
 }
 
+/*
+ * What packet programs of the library add, in terms of what empty ones add: the median over the
+ * passes. NAN if the noise was larger than the cost.
+ */
+static double over(const struct passes *ours, const struct passes *all)
+{
+	double base = added(&all[EMPTY], &all[NONE]);
+
+	return base > 0 ? 1 + added(ours, &all[OURS_EMPTY]) / base : (double)NAN;
+}
+
 static void time_calls(const struct bench *b, const struct traffic *t, unsigned round)
 {
 	struct passes all[SUBJECTS] = {0};
@@ -69,6 +80,8 @@ static void time_calls(const struct bench *b, const struct traffic *t, unsigned 
 		     passes_ratio(all[DNS].ns, all[OURS_EMPTY].ns));
 	report_ratio(NAME, load, "time, m / f", (double)NAN,
 		     passes_ratio(all[BOTH].ns, all[OURS_EMPTY].ns));
+	report_ratio(NAME, load, "time added, n / e", (double)NAN, over(&all[DNS], all));
+	report_ratio(NAME, load, "time added, m / e", (double)NAN, over(&all[BOTH], all));
 	report_ratio(NAME, load, "ns added by (e) to (a)", (double)NAN,
 		     added(&all[EMPTY], &all[NONE]));
 	report_ratio(NAME, load, "ns added by (n) to (f)", (double)NAN,

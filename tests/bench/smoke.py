@@ -111,7 +111,10 @@ for load in NAMES_LOADS:
 for load in CONNECTS:
     WANTED["names", load] = [(["p50"], CONNECTORS)]
 WANTED["answers", "question and answer"] = [
-    (["new name", "known name"], ["one A", "a CNAME and 4 A"])
+    (
+        ["question alone", "with answer, new name", "with answer, known name"],
+        ["one A", "a CNAME and 4 A"],
+    )
 ]
 WANTED["answers", "memory"] = [(["heap"], ["1,000 names"])]
 WANTED["answers", "events"] = [
@@ -169,7 +172,7 @@ for load in CONNECTS:
     RATIOS |= {("names", load, f"p50, {text} / no names") for text in ("DNS", "both")}
 for answer in ("one A", "a CNAME and 4 A"):
     RATIOS |= {
-        ("answers", "question and answer", f"us, {answer}, {text} name")
+        ("answers", "question and answer", f"us of an answer, {answer}, {text} name")
         for text in ("new", "known")
     }
 RATIOS.add(("answers", "memory", "KiB of a session with 1,000 names"))
