@@ -93,7 +93,7 @@ class Plots:
         out = os.path.join(self.directory, name + ".svg")
         script = HEAD.format(out=out, title=title, x="", y=y, more="set yrange [0:*]\n"
                              "set style data histogram\nset style histogram errorbars gap 1\n"
-                             "set style fill solid 0.6 noborder\nset bars 0.5\n"
+                             "set style fill solid 0.6 noborder\nset errorbars 0.5 front lc rgb '#333333'\n"
                              "set key inside top left maxrows 4\nset bmargin 4")
         plots = []
         for i, (variant, by_load) in enumerate(values.items()):
