@@ -103,7 +103,7 @@ static struct agentsh_name_dns *make_dns(const struct context *c,
 
 	if (!dns)
 		return NULL;
-	dns->about.type = message->type;
+	dns->about.question_type = message->type;
 	dns->about.rcode = message->rcode;
 	dns->about.addresses = message->count;
 	memcpy(dns->addresses, message->addresses, message->count * sizeof(dns->addresses[0]));
