@@ -189,7 +189,7 @@ int agentsh_dns_parse(const uint8_t *bytes, size_t captured, size_t length,
 		      struct agentsh_dns_message *out)
 {
 	struct message m = {bytes, captured < length ? captured : length, NS_HFIXEDSZ};
-	struct agentsh_wire_name name;
+	struct agentsh_wire_name asked, owner;
 	uint16_t flags;
 
 	memset(out, 0, sizeof(*out));
@@ -201,12 +201,18 @@ int agentsh_dns_parse(const uint8_t *bytes, size_t captured, size_t length,
 	out->truncated = flags & TRUNCATED;
 	out->rcode = flags & RCODE;
 	out->cut = m.size < length;
-	if (flags & OPCODE || get16(bytes + 4) != 1 || read_question(&m, &name, out))
+	if (flags & OPCODE || get16(bytes + 4) != 1 || read_question(&m, &asked, out))
 		return -EBADMSG;
-	out->asked_cut = !agentsh_name_text(&name, out->asked);
+	out->asked_cut = !agentsh_name_text(&asked, out->asked);
+	owner = asked;
 	if (out->response &&
-	    read_answers(&m, get16(bytes + 6), out->cut || out->truncated, &name, out))
+	    read_answers(&m, get16(bytes + 6), out->cut || out->truncated, &owner, out))
 		return -EBADMSG;
-	out->owner_cut = !agentsh_name_text(&name, out->owner);
+	if (agentsh_wire_name_equal(&owner, &asked)) {
+		out->owner_cut = out->asked_cut;
+		memcpy(out->owner, out->asked, sizeof(out->owner));
+	} else {
+		out->owner_cut = !agentsh_name_text(&owner, out->owner);
+	}
 	return 0;
 }

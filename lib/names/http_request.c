@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include <agentsh/ebpf.h>
 
@@ -29,9 +28,20 @@ static struct slice skip(struct slice s, size_t n)
 	return (struct slice){s.at + n, s.len - n};
 }
 
-static bool equals(struct slice s, const char *text)
+static uint8_t lower(uint8_t byte)
 {
-	return s.len == strlen(text) && !strncasecmp((const char *)s.at, text, s.len);
+	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
+/* Whether both are equal in any case. Neither the locale nor a NUL byte matters. */
+static bool equals(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (lower(a.at[i]) != lower(b.at[i]))
+			return false;
+	return true;
 }
 
 static bool is_token(uint8_t byte)
@@ -67,8 +77,11 @@ static int take_authority(struct slice authority, struct agentsh_server_name *ou
 	struct slice host, port;
 	bool cut;
 
-	while ((host = before(authority, '@')).len < authority.len)
-		authority = skip(authority, host.len + 1);
+	for (size_t i = authority.len; i > 0; i--)
+		if (authority.at[i - 1] == '@') {
+			authority = skip(authority, i);
+			break;
+		}
 	host = before(authority, ':');
 	for (port = skip(authority, host.len); port.len > 1; port.len--)
 		if (port.at[port.len - 1] < '0' || port.at[port.len - 1] > '9')
@@ -127,23 +140,24 @@ static bool split_request_line(struct slice line, struct slice *method, struct s
 /* Returns as the parser. Lines that continue a field begin with white space: no name matches. */
 static int find_host(struct slice rest, struct agentsh_server_name *out)
 {
+	const struct slice field = {(const uint8_t *)"host", 4};
 	struct slice line, host = {NULL, 0};
+	bool ended = false;
 
-	while (take_line(&rest, &line)) {
+	while (!ended && take_line(&rest, &line)) {
 		struct slice name = before(line, ':'), value;
 
-		if (!line.len)
-			return host.at ? take_authority(host, out) : -EBADMSG;
-		if (name.len == line.len || !equals(name, "host"))
+		ended = !line.len;
+		if (name.len == line.len || !equals(name, field))
 			continue;
 		value = trim(skip(line, name.len + 1));
-		if (host.at &&
-		    (host.len != value.len ||
-		     strncasecmp((const char *)host.at, (const char *)value.at, host.len)))
+		if (host.at && !equals(host, value))
 			return -EBADMSG;
 		host = value;
 	}
-	return host.at ? take_authority(host, out) : 0;
+	if (host.at)
+		return take_authority(host, out);
+	return ended ? -EBADMSG : 0;
 }
 
 int agentsh_http_request_parse(const uint8_t *data, size_t size, struct agentsh_server_name *out)

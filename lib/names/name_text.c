@@ -24,18 +24,12 @@ size_t agentsh_name_escape(uint8_t byte, char out[4])
 	return 4;
 }
 
-/* Writes the text of one byte of a label; returns its length. */
-static size_t byte_text(uint8_t byte, char out[4])
+/* Size of the text of one byte of a label. */
+static size_t text_size(uint8_t byte)
 {
 	if (byte <= 0x20 || byte >= 0x7f)
-		return agentsh_name_escape(byte, out);
-	if (byte == '.' || byte == '\\') {
-		out[0] = '\\';
-		out[1] = (char)byte;
-		return 2;
-	}
-	out[0] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
-	return 1;
+		return 4;
+	return byte == '.' || byte == '\\' ? 2 : 1;
 }
 
 /*
@@ -44,14 +38,18 @@ static size_t byte_text(uint8_t byte, char out[4])
  */
 static bool append(char *out, size_t *len, bool dot, uint8_t byte)
 {
-	char text[4];
-	size_t n = byte_text(byte, text);
+	size_t n = text_size(byte);
 
 	if (*len + dot + n >= AGENTSH_NAME_TEXT)
 		return false;
 	if (dot)
 		out[(*len)++] = '.';
-	memcpy(out + *len, text, n);
+	if (n == 4)
+		agentsh_name_escape(byte, out + *len);
+	if (n == 2)
+		out[*len] = '\\';
+	if (n <= 2)
+		out[*len + n - 1] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
 	*len += n;
 	return true;
 }

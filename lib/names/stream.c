@@ -163,6 +163,8 @@ const uint8_t *agentsh_stream_data(const struct agentsh_stream *s, size_t *size)
 
 void agentsh_stream_consume(struct agentsh_stream *s, size_t size)
 {
-	s->consumed |= size > 0;
+	if (!s->started || !size)
+		return;
+	s->consumed = true;
 	s->start += size;
 }

@@ -33,7 +33,7 @@ const uint8_t *agentsh_stream_data(const struct agentsh_stream *stream, size_t *
 /*
  * Moves the start forward. size may exceed what has arrived; then the bytes up to the new start
  * are skipped when they come, and what has arrived behind it is visible after the next call of
- * add.
+ * add. Before the first segment the call does nothing.
  */
 void agentsh_stream_consume(struct agentsh_stream *stream, size_t size);
 

@@ -356,10 +356,12 @@ END_TEST
 START_TEST(zero_byte)
 {
 	static const char host[] = GET "Host: a\0b.example\r\n", method[] = "G\0T / HTTP/1.1\r\n";
+	static const char two[] = GET "Host: a\0b.example\r\nHost: a\0c.example\r\n";
 
 	ck_assert_int_eq(parse(host, sizeof(host) - 1), 1);
 	expect(AGENTSH_EBPF_NAME_HTTP, "a\\000b.example", "");
 	ck_assert_int_eq(parse(method, sizeof(method) - 1), -EBADMSG);
+	ck_assert_int_eq(parse(two, sizeof(two) - 1), -EBADMSG);
 }
 END_TEST
 
