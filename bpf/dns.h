@@ -67,14 +67,16 @@ static __always_inline int may_be_dns(struct __sk_buff *skb, struct bpf_sock *sk
 #endif
 }
 
-static __always_inline int payload_of_dns(struct payload *payload, const struct packet *p,
-					  struct __sk_buff *skb)
+static __always_inline void payload_of_dns(struct payload *payload, const struct packet *p,
+					   struct __sk_buff *skb)
 {
-	if (p->tcp)
-		return payload_of_tcp(payload, p, skb);
+	if (p->tcp) {
+		payload_of_tcp(payload, p, skb);
+		return;
+	}
+	payload_of_udp(payload, p, skb);
 	if (p->protocol != PROTOCOL_UDP || !is_name_server(packet_port(p, skb, p->sent ? 2 : 0)))
-		return 0;
-	return payload_of_udp(payload, p, skb);
+		payload->length = 0;
 }
 
 /* Copies a DNS message. A function of its own, because one stack frame has no room for it. */
@@ -85,7 +87,8 @@ static __noinline int dns_packet(struct __sk_buff *skb, struct packet *p,
 	struct agentsh_record rec;
 	struct payload payload;
 
-	if (!payload_of_dns(&payload, p, skb))
+	payload_of_dns(&payload, p, skb);
+	if (!payload.length)
 		return 0;
 	payload.captured =
 		payload.length < AGENTSH_PACKET_LARGE ? payload.length : AGENTSH_PACKET_LARGE;

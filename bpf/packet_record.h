@@ -119,29 +119,32 @@ struct tcp_start {
 	__u16 window;
 };
 
-#define TCP_FLAG_SYN 2
+#define TCP_WORDS_MIN 5 /* a TCP header without options, in 32-bit words */
 
 /*
- * Finds the payload of a TCP packet; a SYN takes one number of the sequence. Returns 0 if there
- * is none.
+ * Both functions set the length to 0 if there is no payload. They return nothing, because
+ * without CAP_PERFMON the verifier also follows the branch for success after a failure, and all
+ * members must be set there.
  */
-static __always_inline int payload_of_tcp(struct payload *payload, const struct packet *p,
-					  struct __sk_buff *skb)
+
+/* Finds the payload of a TCP packet; a SYN takes one number of the sequence. */
+static __always_inline void payload_of_tcp(struct payload *payload, const struct packet *p,
+					   struct __sk_buff *skb)
 {
 	struct tcp_start tcp = {};
+	__u32 words;
 
-	if (bpf_skb_load_bytes(skb, p->header, &tcp, sizeof(tcp)))
-		return 0;
-	payload->offset = p->header + (tcp.offset >> 4) * 4;
+	bpf_skb_load_bytes(skb, p->header, &tcp, sizeof(tcp));
+	words = tcp.offset >> 4;
+	payload->offset = p->header + (words > TCP_WORDS_MIN ? words : TCP_WORDS_MIN) * 4;
 	payload->length = skb->len > payload->offset ? skb->len - payload->offset : 0;
 	payload->sequence = bpf_ntohl(tcp.sequence) + (tcp.flags >> 1 & 1);
 	payload->segment = 0;
-	return payload->length != 0;
 }
 
-/* Finds the payload of a UDP packet. Returns 0 if there is none. */
-static __always_inline int payload_of_udp(struct payload *payload, const struct packet *p,
-					  struct __sk_buff *skb)
+/* Finds the payload of a UDP packet. */
+static __always_inline void payload_of_udp(struct payload *payload, const struct packet *p,
+					   struct __sk_buff *skb)
 {
 	__u32 room = skb->len > p->header + UDP_HEADER ? skb->len - p->header - UDP_HEADER : 0;
 	__u16 length = 0;
@@ -154,7 +157,6 @@ static __always_inline int payload_of_udp(struct payload *payload, const struct 
 		payload->length = room;
 	payload->sequence = 0;
 	payload->segment = skb->gso_size;
-	return payload->length != 0;
 }
 
 #endif

@@ -90,7 +90,8 @@ static __noinline int first_data(struct __sk_buff *skb, struct packet *p,
 
 	if (!sock) /* for the verifier */
 		return 0;
-	if (!payload_of_tcp(&payload, p, skb))
+	payload_of_tcp(&payload, p, skb);
+	if (!payload.length)
 		return 0;
 	payload.captured = first_data_take(sock, skb, &payload);
 	if (!payload.captured || !packet_record_fits(slot, payload.captured))

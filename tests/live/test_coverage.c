@@ -29,7 +29,23 @@ static const uint32_t hook_sets[] = {
 	AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_TRAFFIC,
 	AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
 		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC,
+	AGENTSH_EBPF_HOOK_UNIX,
+	AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
+		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX,
 };
+
+/* The paths of sockets. Those behind them are about names: tests/live/test_names_*.c. */
+#define SOCKET_PATHS (AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION + 1)
+
+/* Whether the kernel lacks a hook of the set. */
+static bool is_left_out(uint32_t hooks)
+{
+	if (!(hooks & AGENTSH_EBPF_HOOK_UNIX) || kernel_hooks_unix())
+		return false;
+	printf("left out: hooks 0x%x: the kernel is older than 6.7\n", hooks);
+	return true;
+}
 
 static struct agentsh_ebpf_coverage coverage_of(const struct agentsh_ebpf_tracer *tracer)
 {
@@ -75,6 +91,9 @@ static void expect_absent(const struct egress_path *w, const struct egress_attem
 static bool matches(const struct agentsh_ebpf_event *e, const struct egress_path *w,
 		    const struct egress_attempt *t)
 {
+	if (w->domain == AF_UNIX)
+		return e->session_id == SESSION_ID && e->family == AF_UNIX &&
+		       e->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT && e->socket_cookie == t->cookie;
 	return e->session_id == SESSION_ID && e->family == t->family && e->remote_port == t->port &&
 	       !memcmp(e->remote_addr, t->addr, sizeof(t->addr)) &&
 	       (w->flags & EGRESS_NO_COOKIE || e->socket_cookie == t->cookie);
@@ -90,7 +109,8 @@ static bool is_inbound(const struct agentsh_ebpf_event *e)
 static bool is_attempt(uint32_t kind)
 {
 	return kind == AGENTSH_EBPF_EVENT_CONNECT || kind == AGENTSH_EBPF_EVENT_UDP_SEND ||
-	       kind == AGENTSH_EBPF_EVENT_FIRST_DATA || kind == AGENTSH_EBPF_EVENT_UNANNOUNCED;
+	       kind == AGENTSH_EBPF_EVENT_FIRST_DATA || kind == AGENTSH_EBPF_EVENT_UNANNOUNCED ||
+	       kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT;
 }
 
 /* Whether the row is about this event: about the attempt or about its outcome. */
@@ -204,9 +224,9 @@ static void try_all(uint32_t hooks)
 			absent++;
 	}
 	printf("hooks 0x%x: %u rows tried, %u not\n", hooks, egress_path_count - absent, absent);
-	/* each path that coverage knows has a row */
-	ck_assert_uint_eq(rows, BIT(c.count) - 1);
-	for (uint32_t i = 0; i < c.count; i++)
+	/* each path of a socket that coverage knows has a row */
+	ck_assert_uint_eq(rows, BIT(SOCKET_PATHS) - 1);
+	for (uint32_t i = 0; i < SOCKET_PATHS; i++)
 		if (!(tried & BIT(i)))
 			printf("no row of %s could be tried\n", agentsh_ebpf_coverage_name(i));
 	ck_assert_uint_eq(live_tracer_stats(tracer).lost, 0);
@@ -214,7 +234,8 @@ static void try_all(uint32_t hooks)
 
 START_TEST(as_claimed)
 {
-	try_all(hook_sets[_i]);
+	if (!is_left_out(hook_sets[_i]))
+		try_all(hook_sets[_i]);
 }
 END_TEST
 
@@ -222,11 +243,15 @@ END_TEST
 START_TEST(masks)
 {
 	const struct agentsh_ebpf_tracer_options options = {.hooks = hook_sets[_i]};
-	struct agentsh_ebpf_tracer *tracer = live_open(&options);
-	const struct agentsh_ebpf_coverage c = coverage_of(tracer);
+	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_coverage c;
 	unsigned char bytes[64];
 
-	ck_assert_uint_eq(c.count, AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION + 1);
+	if (is_left_out(hook_sets[_i]))
+		return;
+	tracer = live_open(&options);
+	c = coverage_of(tracer);
+	ck_assert_uint_eq(c.count, AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME + 1);
 	ck_assert_uint_eq(c.seen | c.implied | c.unseen, BIT(c.count) - 1);
 	ck_assert_uint_eq(c.seen & c.implied, 0);
 	ck_assert_uint_eq(c.seen & c.unseen, 0);

@@ -213,18 +213,18 @@ END_TEST
 /* Cut at every byte: the records that are whole count. */
 START_TEST(cut)
 {
-	size_t question, first, second;
+	size_t asked_end, first, second;
 
 	dns_begin(&b, 7, (uint16_t)(DNS_ANSWER | (_i ? DNS_TRUNCATED : 0)), "a.test", DNS_TYPE_A);
-	question = b.size;
+	asked_end = b.size;
 	first = dns_cname(&b, "@12", 60, "b.test");
 	second = dns_a(&b, "b.test", 50, 1);
 	dns_a(&b, "b.test", 50, 2);
-	ck_assert_uint_eq(first, question);
+	ck_assert_uint_eq(first, asked_end);
 	for (size_t n = 0; n < b.size; n++) {
 		int ret = parse_part(n, _i ? n : b.size);
 
-		ck_assert_int_eq(ret, n < question ? -EBADMSG : 0);
+		ck_assert_int_eq(ret, n < asked_end ? -EBADMSG : 0);
 		if (ret)
 			continue;
 		ck_assert(out.cut);

@@ -231,14 +231,16 @@ START_TEST(largest)
 		.max_sessions = 65536,
 		.udp_dedup_entries = 1 << 24,
 		.wakeup_delay_us = 1000000,
-		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
+		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_DNS_EVENTS,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE |
-			 AGENTSH_EBPF_HOOK_TRAFFIC,
+			 AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS,
 		.required_hooks = AGENTSH_EBPF_HOOK_CONNECT,
 		.simulate_missing = 1 << AGENTSH_EBPF_CHECK_INET_EGRESS,
 		.max_sockets = 1 << 22,
 		.check_interval_ms = UINT32_MAX,
 		.progress_interval_ms = 86400000,
+		.dns_timeout_ms = 600000,
+		.dns_ports = {1, 65535, 53, 5353},
 	};
 	struct agentsh_ebpf_tracer_options to;
 

@@ -22,6 +22,10 @@ static const struct named kinds[] = {
 	{AGENTSH_EBPF_EVENT_FIRST_DATA, "first_data"},
 	{AGENTSH_EBPF_EVENT_PROGRESS, "progress"},
 	{AGENTSH_EBPF_EVENT_UNANNOUNCED, "unannounced"},
+	{AGENTSH_EBPF_EVENT_DNS_QUERY, "dns_query"},
+	{AGENTSH_EBPF_EVENT_DNS_ANSWER, "dns_answer"},
+	{AGENTSH_EBPF_EVENT_SERVER_NAME, "server_name"},
+	{AGENTSH_EBPF_EVENT_UNIX_CONNECT, "unix_connect"},
 };
 
 static const struct named protocols[] = {
@@ -32,9 +36,10 @@ static const struct named protocols[] = {
 };
 
 static const struct named hooks[] = {
-	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},	    {AGENTSH_EBPF_HOOK_UDP, "udp"},
-	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"}, {AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
-	{AGENTSH_EBPF_HOOK_TRAFFIC, "traffic"},
+	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},		{AGENTSH_EBPF_HOOK_UDP, "udp"},
+	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
+	{AGENTSH_EBPF_HOOK_TRAFFIC, "traffic"},		{AGENTSH_EBPF_HOOK_DNS, "dns"},
+	{AGENTSH_EBPF_HOOK_SERVER_NAME, "server_name"}, {AGENTSH_EBPF_HOOK_UNIX, "unix"},
 };
 
 static const struct named steps[] = {

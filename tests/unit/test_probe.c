@@ -8,6 +8,7 @@
 #include "unit.h"
 
 #define CHECKS 28
+#define COVERAGE_LAST AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME
 #define BIT(check) (1ULL << (check))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
 #define UDP_HOOK AGENTSH_EBPF_HOOK_UDP
@@ -225,9 +226,9 @@ END_TEST
 
 START_TEST(hooks_simulated_together)
 {
-	const uint64_t all = 0x3ffULL << 16;
+	const uint64_t all = 0xfffULL << 16;
 
-	for (uint64_t some = 1; some < 1024; some += some < 16 ? 1 : 15) {
+	for (uint64_t some = 1; some < 4096; some += some < 16 ? 1 : 61) {
 		struct agentsh_ebpf_capabilities c = probe(some << 16);
 
 		expect_coherent(&c);
@@ -239,7 +240,11 @@ START_TEST(hooks_simulated_together)
 		if (some & (16 | 64 | 128))
 			ck_assert(!(c.hooks & ACCEPT_HOOK));
 		if (some & 0x333) /* TRAFFIC requires LIFECYCLE, which requires CONNECT */
-			ck_assert(!(c.hooks & TRAFFIC_HOOK));
+			ck_assert(!(c.hooks & (TRAFFIC_HOOK | DNS_HOOK)));
+		if (some & 0x233)
+			ck_assert(!(c.hooks & NAME_HOOK));
+		if (some & 0xc00)
+			ck_assert(!(c.hooks & UNIX_HOOK));
 	}
 }
 END_TEST
@@ -303,7 +308,7 @@ END_TEST
 
 START_TEST(names_and_hints)
 {
-	static const uint32_t beyond[] = {31, 32, 255, 256, 65536, UINT32_MAX};
+	static const uint32_t beyond[] = {42, 63, 64, 255, 256, 65536, UINT32_MAX};
 	static const char *const statuses[] = {"unknown", "available", "missing", "forbidden",
 					       "simulated"};
 
@@ -321,12 +326,11 @@ START_TEST(names_and_hints)
 		ck_assert_str_eq(agentsh_ebpf_coverage_note(beyond[i]), "");
 	}
 	ck_assert_str_eq(agentsh_ebpf_check_name(CHECKS), "unknown");
-	ck_assert_str_eq(agentsh_ebpf_coverage_name(AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION + 1),
-			 "unknown");
+	ck_assert_str_eq(agentsh_ebpf_coverage_name(COVERAGE_LAST + 1), "unknown");
 	for (uint32_t i = 0; i < UNIT_COUNT(statuses); i++)
 		ck_assert_str_eq(agentsh_ebpf_status_name(i), statuses[i]);
 	ck_assert_str_eq(agentsh_ebpf_status_name(5), "unknown");
-	for (uint32_t i = 0; i <= AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION; i++) {
+	for (uint32_t i = 0; i <= COVERAGE_LAST; i++) {
 		ck_assert_str_ne(agentsh_ebpf_coverage_name(i), "unknown");
 		ck_assert_str_ne(agentsh_ebpf_coverage_note(i), "");
 		for (uint32_t k = 0; k < i; k++)
