@@ -728,8 +728,10 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t progress_interval_ms;
 	/*
-	 * Time in milliseconds, 100 to 600000, after which a DNS question without an answer is
-	 * reported (AGENTSH_EBPF_EVENT_DNS_QUERY); default 5000.
+	 * Time in milliseconds, 100 to 600000, for which a DNS question waits for its answer;
+	 * default 5000. A later answer counts in answers_unasked. With
+	 * AGENTSH_EBPF_OPEN_DNS_EVENTS the question is then reported
+	 * (AGENTSH_EBPF_EVENT_DNS_QUERY).
 	 */
 	uint32_t dns_timeout_ms;
 	/*
@@ -1226,7 +1228,10 @@ struct agentsh_ebpf_stats {
 	uint64_t answers_unasked;
 	/* DNS answers of name servers that are not trusted (trusted_resolvers). */
 	uint64_t answers_untrusted;
-	/* DNS messages that are malformed, or are more than the limit per session and second. */
+	/*
+	 * DNS messages that are malformed, and DNS messages and first data of connections that
+	 * are more than 2,000 per session and second.
+	 */
 	uint64_t answers_malformed;
 	/* Names that were dropped to make room for others (names_max, names_bytes). */
 	uint64_t names_evicted;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the plots of docs/PERFORMANCE.md from a report of run.sh --json.
 
-Usage: plots.py REPORT DIRECTORY. Needs gnuplot.
+Usage: plots.py REPORT DIRECTORY. Needs gnuplot. A plot is left as it is if the report does not
+have its scenario.
 """
 import json
 import os
@@ -64,7 +65,8 @@ class Plots:
 
     def draw(self, name, title, x, y, lines, more):
         if not lines:
-            sys.exit(f"plots: nothing to draw {name} from: run all scenarios")
+            print(f"plots: nothing to draw {name} from", file=sys.stderr)
+            return
         out = os.path.join(self.directory, name + ".svg")
         script = HEAD.format(out=out, title=title, x=x, y=y, more=more)
         plots = []
@@ -86,16 +88,19 @@ class Plots:
                 loads += [load] if load not in loads else []
                 values.setdefault(s["variant"], {})[load] = (s["median"], s["min"], s["max"])
         if not loads:
-            sys.exit(f"plots: nothing to draw {name} from: run all scenarios")
+            print(f"plots: nothing to draw {name} from", file=sys.stderr)
+            return
         out = os.path.join(self.directory, name + ".svg")
         script = HEAD.format(out=out, title=title, x="", y=y, more="set yrange [0:*]\n"
                              "set style data histogram\nset style histogram errorbars gap 1\n"
-                             "set style fill solid 0.6\nset bars 0.5")
+                             "set style fill solid 0.6 noborder\nset errorbars 0.5 front lc rgb '#333333'\n"
+                             "set key inside top left maxrows 4\nset bmargin 4")
         plots = []
         for i, (variant, by_load) in enumerate(values.items()):
             script += f"$data{i} << END\n"
             for load in loads:
-                script += " ".join(map(str, by_load[load])) + f" '{load}'\n"
+                label = load.replace(", ", ",\\n")
+                script += " ".join(map(str, by_load[load])) + f' "{label}"\n'
             script += "END\n"
             style = next((n for name, n in STYLES.items() if variant.startswith(name)), OURS)
             plots.append(f"$data{i} using 1:2:3:xtic(4) ls {style} title '{variant}'")
@@ -129,7 +134,7 @@ class Plots:
         self.draw("packets", "A datagram from send() to recv(): median", "bytes of payload",
                   "nanoseconds", self.lines("packets", "time per call", r"UDP, (\d+) bytes"),
                   "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
-        self.bars("names", "A packet: the kernel's run time of the programs", "nanoseconds",
+        self.bars("names", "Run time of the packet programs, as the kernel measures it", "nanoseconds",
                   "names", "BPF time per run", ", kernel's run time")
 
 
