@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The name server, the server and the clients of names.sh.
 
-names_traffic.py serve PORTS         a name server and a TCP server on 127.0.0.1, which accepts and closes;
-                                     writes their two ports to the file PORTS
+names_traffic.py serve PORTS [PORT]  a name server on 127.0.0.1, on PORT if it is given, and a TCP server,
+                                     which reads and closes; writes their two ports to the file PORTS
 names_traffic.py client DNS TCP STEP...  the steps one after the other:
     ask=NAME[,TYPE]       asks the name server, and prints nothing
     connect=IP[,HEX]      connects to the TCP server at the address, and sends these bytes
@@ -63,9 +63,9 @@ def answer(query):
     return query[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + question + b"".join(records)
 
 
-def serve(ports):
+def serve(ports, port="0"):
     dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    dns.bind(("127.0.0.1", 0))
+    dns.bind(("127.0.0.1", int(port)))
     tcp = socket.create_server(("0.0.0.0", 0))
     with open(ports + ".new", "w") as file:
         file.write(f"{dns.getsockname()[1]} {tcp.getsockname()[1]}\n")
