@@ -119,7 +119,7 @@ struct tcp_start {
 	__u16 window;
 };
 
-#define TCP_FLAG_SYN 2
+#define TCP_WORDS_MIN 5 /* a TCP header without options, in 32-bit words */
 
 /*
  * Both functions set the length to 0 if there is no payload. They return nothing, because
@@ -132,10 +132,11 @@ static __always_inline void payload_of_tcp(struct payload *payload, const struct
 					   struct __sk_buff *skb)
 {
 	struct tcp_start tcp = {};
+	__u32 words;
 
-	/* if the header is not there, there is no data behind it either */
 	bpf_skb_load_bytes(skb, p->header, &tcp, sizeof(tcp));
-	payload->offset = p->header + (tcp.offset >> 4) * 4;
+	words = tcp.offset >> 4;
+	payload->offset = p->header + (words > TCP_WORDS_MIN ? words : TCP_WORDS_MIN) * 4;
 	payload->length = skb->len > payload->offset ? skb->len - payload->offset : 0;
 	payload->sequence = bpf_ntohl(tcp.sequence) + (tcp.flags >> 1 & 1);
 	payload->segment = 0;

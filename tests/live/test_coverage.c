@@ -91,6 +91,9 @@ static void expect_absent(const struct egress_path *w, const struct egress_attem
 static bool matches(const struct agentsh_ebpf_event *e, const struct egress_path *w,
 		    const struct egress_attempt *t)
 {
+	if (w->domain == AF_UNIX)
+		return e->session_id == SESSION_ID && e->family == AF_UNIX &&
+		       e->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT && e->socket_cookie == t->cookie;
 	return e->session_id == SESSION_ID && e->family == t->family && e->remote_port == t->port &&
 	       !memcmp(e->remote_addr, t->addr, sizeof(t->addr)) &&
 	       (w->flags & EGRESS_NO_COOKIE || e->socket_cookie == t->cookie);

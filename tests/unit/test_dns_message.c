@@ -51,7 +51,7 @@ static void expect_a(uint32_t nth, uint32_t address, uint32_t ttl_s)
 	ck_assert_mem_eq(out.addresses[nth].addr, bytes, 16);
 }
 
-START_TEST(question)
+START_TEST(one_question)
 {
 	dns_begin(&b, 0x1234, DNS_QUERY, "wWw.Example.ORG", DNS_TYPE_AAAA);
 	ck_assert(!parse());
@@ -213,18 +213,18 @@ END_TEST
 /* Cut at every byte: the records that are whole count. */
 START_TEST(cut)
 {
-	size_t question, first, second;
+	size_t asked_end, first, second;
 
 	dns_begin(&b, 7, (uint16_t)(DNS_ANSWER | (_i ? DNS_TRUNCATED : 0)), "a.test", DNS_TYPE_A);
-	question = b.size;
+	asked_end = b.size;
 	first = dns_cname(&b, "@12", 60, "b.test");
 	second = dns_a(&b, "b.test", 50, 1);
 	dns_a(&b, "b.test", 50, 2);
-	ck_assert_uint_eq(first, question);
+	ck_assert_uint_eq(first, asked_end);
 	for (size_t n = 0; n < b.size; n++) {
 		int ret = parse_part(n, _i ? n : b.size);
 
-		ck_assert_int_eq(ret, n < question ? -EBADMSG : 0);
+		ck_assert_int_eq(ret, n < asked_end ? -EBADMSG : 0);
 		if (ret)
 			continue;
 		ck_assert(out.cut);
@@ -317,7 +317,7 @@ int main(void)
 	Suite *suite = suite_create("dns_message");
 	TCase *tcase = unit_case(suite, "dns_message");
 
-	tcase_add_test(tcase, question);
+	tcase_add_test(tcase, one_question);
 	tcase_add_test(tcase, edns);
 	tcase_add_test(tcase, addresses);
 	tcase_add_loop_test(tcase, chain, 0, 4);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Traces real programs with real resolvers; see names.sh.
+"""Traces real programs with real resolvers; see resolvers.sh.
 
-names.py CONNECTION-LINES WORK BIN   runs in network and mount namespaces of its own
+resolvers.py CONNECTION-LINES WORK BIN   runs in network and mount namespaces of its own
 """
 
 import json
@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-import names_servers
-from names_servers import PORT, TLS_PORT
+import resolvers_servers
+from resolvers_servers import PORT, TLS_PORT
 
 LINES, WORK, BIN = sys.argv[1:4]
 
@@ -182,7 +182,7 @@ with socket.create_connection(("tls.test", {TLS_PORT})) as s:
 
 
 def main():
-    servers = names_servers.Servers(WORK, [name for name, _, _ in programs()])
+    servers = resolvers_servers.Servers(WORK, [name for name, _, _ in programs()])
     try:
         for resolver in servers.resolvers():
             for name, program, command in programs():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The servers of names.py: dnsmasq and unbound with a zone of their own, HTTP, and TLS.
+"""The servers of resolvers.py: dnsmasq and unbound with a zone of their own, HTTP, and TLS.
 
 The files in /etc that the C libraries read are replaced in a mount namespace.
 """

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the clients of names.py that need a compiler; says which are left out.
-# Usage: names_programs.sh DIRECTORY BUILD-DIRECTORY
+# Builds the clients of resolvers.py that need a compiler; says which are left out.
+# Usage: resolvers_clients.sh DIRECTORY BUILD-DIRECTORY
 set -euo pipefail
 
 bin=$1
