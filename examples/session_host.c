@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A host that runs one command in a session of its own; docs/INTEGRATION.md explains it. Usage:
- * session_host [--metrics[=FILE]] [--proxy=URL] COMMAND [ARGUMENT]...
+ * session_host [--metrics[=FILE]] [--names] [--proxy=URL] COMMAND [ARGUMENT]...
  *
- * The host writes JSON lines to stderr. It writes the counters in Prometheus' text format to FILE
+ * The host writes JSON lines to stderr. With --names they have the name that the process asked
+ * for before it connected. It writes the counters in Prometheus' text format to FILE
  * every second and at the end, or without FILE to stdout at the end. A command that is not traced
  * gets URL in http_proxy and https_proxy. AGENTSH_EBPF=off, auto or required selects the mode.
  */
@@ -31,6 +32,7 @@ struct host {
 	int cgroup_fd;
 	const char *proxy;
 	const char *metrics; /* NULL: none; "": to stdout */
+	uint32_t hooks;	     /* 0: the library's default */
 	struct host_counters counters;
 	struct agentsh_ebpf_stats of_session;
 };
@@ -45,8 +47,9 @@ static void stop(int signal)
 
 static int on_event(void *ctx, const struct agentsh_ebpf_event *event)
 {
-	(void)ctx;
-	write_event(event);
+	const struct host *host = ctx;
+
+	write_event(host->tracer, event);
 	return 0;
 }
 
@@ -68,7 +71,8 @@ static int make_cgroup(struct host *host)
 /* Returns 0 if the command may run, traced or not. */
 static int attach(struct host *host)
 {
-	struct agentsh_ebpf_tracer_options opts = {.size = sizeof(opts), .on_event = on_event};
+	struct agentsh_ebpf_tracer_options opts = {
+		.size = sizeof(opts), .hooks = host->hooks, .on_event = on_event, .event_ctx = host};
 	const struct agentsh_ebpf_session_options session = {.size = sizeof(session),
 							     .session_id = host->session_id};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
@@ -221,11 +225,14 @@ int main(int argc, char **argv)
 	for (argv++; *argv && !strncmp(*argv, "--", 2); argv++) {
 		if (!strncmp(*argv, "--metrics", 9))
 			host.metrics = (*argv)[9] ? *argv + 10 : "";
+		else if (!strcmp(*argv, "--names")) /* where the kernel cannot, without names */
+			host.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
+				     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_DNS;
 		else if (!strncmp(*argv, "--proxy=", 8))
 			host.proxy = *argv + 8;
 	}
 	if (argc < 2 || !*argv) {
-		fprintf(stderr, "usage: session_host [--metrics[=FILE]] [--proxy=URL] "
+		fprintf(stderr, "usage: session_host [--metrics[=FILE]] [--names] [--proxy=URL] "
 				"COMMAND [ARGUMENT]...\n");
 		return 2;
 	}

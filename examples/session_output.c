@@ -21,12 +21,8 @@ static void begin(uint64_t session_id, const char *type, uint64_t unix_ns)
 		type, date, (unsigned long)(unix_ns % 1000000000), (unsigned long long)session_id);
 }
 
-void write_line(uint64_t session_id, const char *type, const char *member, const char *text)
+static void write_member(const char *member, const char *text)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	begin(session_id, type, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
 	fprintf(stderr, ",\"%s\":\"", member);
 	for (; *text; text++) {
 		if (*text == '"' || *text == '\\' || (unsigned char)*text < 0x20)
@@ -34,7 +30,17 @@ void write_line(uint64_t session_id, const char *type, const char *member, const
 		else
 			fputc(*text, stderr);
 	}
-	fprintf(stderr, "\"}\n");
+	fprintf(stderr, "\"");
+}
+
+void write_line(uint64_t session_id, const char *type, const char *member, const char *text)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	begin(session_id, type, (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec);
+	write_member(member, text);
+	fprintf(stderr, "}\n");
 }
 
 /* The call was made already, so the decision is only for the log. */
@@ -48,7 +54,19 @@ static const char *policy(const struct agentsh_ebpf_event *event)
 		     : "{\"decision\":\"audit\",\"rule\":\"default\"}";
 }
 
-void write_event(const struct agentsh_ebpf_event *event)
+/* The process may have chosen the name: it is for the log, not for the policy. */
+static void write_domain(const struct agentsh_ebpf_tracer *tracer,
+			 const struct agentsh_ebpf_event *event)
+{
+	struct agentsh_ebpf_name name = {.size = sizeof(name)};
+
+	if (agentsh_ebpf_event_name(tracer, event, &name) || !name.source)
+		return;
+	write_member("domain", name.asked);
+	write_member("domain_source", agentsh_ebpf_name_source_name(name.source));
+}
+
+void write_event(const struct agentsh_ebpf_tracer *tracer, const struct agentsh_ebpf_event *event)
 {
 	const char *type, *open = "", *close = "";
 	char ip[INET6_ADDRSTRLEN];
@@ -71,11 +89,12 @@ void write_event(const struct agentsh_ebpf_event *event)
 		open = "[", close = "]";
 	inet_ntop(event->family, event->remote_addr, ip, sizeof(ip));
 	begin(event->session_id, type, agentsh_ebpf_event_realtime_ns(event));
-	fprintf(stderr,
-		",\"pid\":%u,\"remote\":\"%s%s%s:%u\",\"ip\":\"%s\",\"port\":%u,"
-		"\"protocol\":\"%s\",\"policy\":%s,\"lost\":%llu}\n",
+	fprintf(stderr, ",\"pid\":%u,\"remote\":\"%s%s%s:%u\",\"ip\":\"%s\",\"port\":%u",
 		event->ns_tgid ? event->ns_tgid : event->tgid, open, ip, close, event->remote_port,
-		ip, event->remote_port, agentsh_ebpf_protocol_name(event->protocol), policy(event),
+		ip, event->remote_port);
+	write_domain(tracer, event);
+	fprintf(stderr, ",\"protocol\":\"%s\",\"policy\":%s,\"lost\":%llu}\n",
+		agentsh_ebpf_protocol_name(event->protocol), policy(event),
 		(unsigned long long)event->session_lost);
 }
 
@@ -94,11 +113,17 @@ static const struct counter {
 	COUNTER(lost_quota, "Lost events that exceeded the quota of a session."),
 	COUNTER(deduplicated, "Datagrams to known destinations, without an event."),
 	COUNTER(untracked, "How often a socket found no room in the table of sockets."),
+	COUNTER(packets_lost, "Packets with names that did not fit into the ring or the quota."),
+	COUNTER(answers, "DNS answers whose names were taken."),
+	COUNTER(answers_unasked, "DNS answers that no question of the session explains."),
+	COUNTER(answers_untrusted, "DNS answers of name servers that are not trusted."),
+	COUNTER(answers_malformed, "DNS messages that are malformed, or more than the limit."),
+	COUNTER(names_evicted, "Names that were dropped to make room for others."),
 	/* always 0 for a session: */
 	COUNTER(attach_failures, "Failed calls to attach."),
 	COUNTER(malformed, "Records that could not be decoded."),
 };
-enum { OF_SESSION = 5, OF_TRACER = 7 };
+enum { OF_SESSION = 11, OF_TRACER = 13 };
 
 static void print_head(FILE *out, const char *name, const char *type, const char *help)
 {

@@ -16,8 +16,8 @@ struct host_counters {
 /* Writes a JSON line with one additional member to stderr. The text is UTF-8. */
 void write_line(uint64_t session_id, const char *type, const char *member, const char *text);
 
-/* Writes the JSON line of an event to stderr. */
-void write_event(const struct agentsh_ebpf_event *event);
+/* Writes the JSON line of an event to stderr. Call it before the next poll or read. */
+void write_event(const struct agentsh_ebpf_tracer *tracer, const struct agentsh_ebpf_event *event);
 
 /* Writes the counters in Prometheus' text format; without a tracer, only the host's counters. */
 void write_counters(FILE *out, const struct host_counters *host,

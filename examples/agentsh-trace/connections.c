@@ -50,12 +50,26 @@ struct connection *connections_add(struct connections *c, const struct agentsh_e
 	struct connection **bucket = bucket_of(c, event->socket_cookie);
 
 	drop(c, new);
-	*new = (struct connection){.first = *event, .time_ns = time_ns, .used = true};
+	/* Not the name, which is large. */
+	new->first = *event;
+	new->named = false;
+	new->time_ns = time_ns;
+	new->progress = (struct format_text_progress){0};
+	new->row = 0;
+	new->due_ms = 0;
+	new->used = true;
+	new->newer = NULL;
 	new->older = *bucket;
 	if (new->older)
 		new->older->newer = new;
 	*bucket = new;
 	return new;
+}
+
+void connections_name(struct connection *connection, const struct agentsh_ebpf_name *name)
+{
+	connection->named = true;
+	connection->name = *name;
 }
 
 static bool has_destination(const struct connection *connection,

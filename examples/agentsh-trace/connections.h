@@ -15,6 +15,8 @@
 
 struct connection {
 	struct agentsh_ebpf_event first;
+	bool named;
+	struct agentsh_ebpf_name name;
 	uint64_t time_ns; /* Unix time of the first event */
 	struct format_text_progress progress;
 	uint64_t row;	/* number of its row on the terminal */
@@ -37,6 +39,9 @@ struct connection *connections_oldest(struct connections *c);
 
 struct connection *connections_add(struct connections *c, const struct agentsh_ebpf_event *event,
 				   uint64_t time_ns);
+
+/* Keeps a copy of the name, which replaces an earlier one. */
+void connections_name(struct connection *connection, const struct agentsh_ebpf_name *name);
 
 /*
  * The newest connection of the event's socket. A datagram socket has one connection per

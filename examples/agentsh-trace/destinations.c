@@ -41,6 +41,10 @@ bool destinations_named_by(const struct agentsh_ebpf_event *event, uint32_t hook
 
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_SESSION_BLIND:
+	case AGENTSH_EBPF_EVENT_DNS_QUERY: /* the socket has events of its own */
+	case AGENTSH_EBPF_EVENT_DNS_ANSWER:
+	case AGENTSH_EBPF_EVENT_SERVER_NAME:
+	case AGENTSH_EBPF_EVENT_UNIX_CONNECT: /* no network */
 		return false;
 	case AGENTSH_EBPF_EVENT_CONNECT:
 		return !counted;
@@ -81,28 +85,61 @@ static uint64_t destination_of(const struct destinations *d, const struct agents
 	return hash_bytes(&key, sizeof(key), d->seed);
 }
 
-/* The number of the row for the event's process and destination. */
-static uint32_t row_of(struct destinations *d, const struct agentsh_ebpf_event *event)
+static bool row_is(const struct destination_row *row, const struct destination_key *key,
+		   const char *name)
 {
-	const struct destination_key key = key_of(event);
-	uint64_t slot = hash_bytes(&key, sizeof(key), d->seed);
-	struct destination_row *row;
+	return !memcmp(&row->key, key, sizeof(*key)) && !strcmp(row->name, name);
+}
 
+/* The row of a name says at which address, unless there are several. */
+static void note_address(struct destination_row *row, const struct agentsh_ebpf_event *event)
+{
+	if (row->at.family != event->family || row->at.ifindex != event->ifindex ||
+	    memcmp(row->at.address, event->remote_addr, sizeof(row->at.address)) != 0)
+		row->at.family = 0;
+}
+
+static uint32_t add_row(struct destinations *d, const struct destination_key *key, const char *name,
+			const struct agentsh_ebpf_event *event)
+{
+	struct destination_row *row = &d->table[d->rows];
+
+	row->key = *key;
+	memcpy(row->name, name, strlen(name));
+	row->at.family = event->family;
+	row->at.ifindex = event->ifindex;
+	memcpy(row->at.address, event->remote_addr, sizeof(row->at.address));
+	row->netns_cookie = event->netns_cookie;
+	return d->rows++;
+}
+
+/* The number of the row for the event's process and destination. */
+static uint32_t row_of(struct destinations *d, const struct agentsh_ebpf_event *event,
+		       const char *name)
+{
+	struct destination_key key = key_of(event);
+	uint16_t *number;
+	uint64_t slot;
+
+	if (*name) {
+		key.family = DESTINATION_NAMED;
+		key.ifindex = 0;
+		memset(key.address, 0, sizeof(key.address));
+	}
+	slot = hash_bytes(&key, sizeof(key), hash_bytes(name, strlen(name), d->seed));
 	for (;; slot++) {
-		uint16_t number = d->slots[slot & (DESTINATIONS_SLOTS - 1)];
-
-		if (!number)
+		number = &d->slots[slot & (DESTINATIONS_SLOTS - 1)];
+		if (!*number)
 			break;
-		if (!memcmp(&d->table[number - 1].key, &key, sizeof(key)))
-			return number - 1U;
+		if (row_is(&d->table[*number - 1], &key, name)) {
+			note_address(&d->table[*number - 1], event);
+			return *number - 1U;
+		}
 	}
 	if (d->rows == DESTINATIONS_MAX)
 		return DESTINATIONS_MAX;
-	row = &d->table[d->rows];
-	row->key = key;
-	row->netns_cookie = event->netns_cookie;
-	d->slots[slot & (DESTINATIONS_SLOTS - 1)] = (uint16_t)(d->rows + 1);
-	return d->rows++;
+	*number = (uint16_t)(d->rows + 1);
+	return add_row(d, &key, name, event);
 }
 
 /* Without these hooks nothing tells when a socket has ended. */
@@ -128,9 +165,9 @@ static bool becomes_known(const struct destinations *d, const struct open_socket
 
 /* Moves what the socket has contributed to the row of its process. */
 static void adopt(struct destinations *d, struct open_socket *socket,
-		  const struct agentsh_ebpf_event *event)
+		  const struct agentsh_ebpf_event *event, const char *name)
 {
-	const uint32_t number = row_of(d, event);
+	const uint32_t number = row_of(d, event, name);
 	struct destination_row *from = &d->table[socket->row], *to = &d->table[number];
 
 	if (from->connections) {
@@ -147,7 +184,7 @@ static void adopt(struct destinations *d, struct open_socket *socket,
 
 /* The row of the event's destination; counts a connection unless the socket has it already. */
 static uint32_t begin(struct destinations *d, struct open_socket *socket,
-		      const struct agentsh_ebpf_event *event)
+		      const struct agentsh_ebpf_event *event, const char *name)
 {
 	const uint64_t destination = destination_of(d, event);
 	struct destination_row *row;
@@ -156,7 +193,7 @@ static uint32_t begin(struct destinations *d, struct open_socket *socket,
 	if (socket && event->kind != AGENTSH_EBPF_EVENT_CONNECT &&
 	    socket->destination == destination)
 		return socket->row;
-	number = row_of(d, event);
+	number = row_of(d, event, name);
 	row = &d->table[number];
 	/* With --udp-no-dedup, a socket may return to an earlier destination. */
 	if (event->kind == AGENTSH_EBPF_EVENT_CONNECT || number == DESTINATIONS_MAX ||
@@ -186,14 +223,16 @@ static void take_bytes(struct destinations *d, uint32_t row, struct open_socket 
 	socket->duration_ns = event->duration_ns;
 }
 
-void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *event)
+void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *event,
+		      const char *known)
 {
+	const char *name = known && strlen(known) < DESTINATION_NAME_MAX ? known : "";
 	struct open_socket *socket = open_sockets_find(&d->sockets, event->socket_cookie);
 	const bool named = destinations_named_by(event, d->hooks);
 	uint32_t row;
 
 	if (socket && becomes_known(d, socket, event))
-		adopt(d, socket, event);
+		adopt(d, socket, event, name);
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECT:
 	case AGENTSH_EBPF_EVENT_UDP_SEND:
@@ -201,7 +240,7 @@ void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *e
 	case AGENTSH_EBPF_EVENT_FIRST_DATA:
 	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
 		if (named)
-			begin(d, socket, event);
+			begin(d, socket, event, name);
 		return;
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
@@ -216,7 +255,7 @@ void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *e
 	if (socket) {
 		row = socket->row;
 	} else { /* its first event was lost */
-		row = begin(d, NULL, event);
+		row = begin(d, NULL, event, name);
 		socket = open_sockets_find(&d->sockets, event->socket_cookie);
 	}
 	if (event->kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED)
@@ -262,7 +301,9 @@ static int compare_rows(const void *first, const void *second)
 					b->bytes_sent + b->bytes_received);
 	if (!order)
 		order = compare_numbers(a->connections, b->connections);
-	return order ? order : memcmp(&a->key, &b->key, sizeof(a->key));
+	if (!order)
+		order = memcmp(&a->key, &b->key, sizeof(a->key));
+	return order ? order : strcmp(a->name, b->name);
 }
 
 size_t destinations_sorted(const struct destinations *d,

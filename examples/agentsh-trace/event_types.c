@@ -14,7 +14,13 @@
 /* The library provides TRAFFIC only together with LIFECYCLE. */
 #define TRAFFIC (OUTCOME | AGENTSH_EBPF_HOOK_TRAFFIC)
 
-#define BLIND (UINT32_C(1) << AGENTSH_EBPF_EVENT_SESSION_BLIND)
+/* The library provides these only together with LIFECYCLE, too. */
+#define DNS (OUTCOME | AGENTSH_EBPF_HOOK_DNS)
+#define SERVER_NAME (OUTCOME | AGENTSH_EBPF_HOOK_SERVER_NAME)
+
+#define BIT(kind) (UINT32_C(1) << AGENTSH_EBPF_EVENT_##kind)
+
+#define BLIND BIT(SESSION_BLIND)
 
 /* The hooks that report each kind; 0: the library reports it with any hooks, or not a kind. */
 static const uint32_t hooks_of[] = {
@@ -28,6 +34,19 @@ static const uint32_t hooks_of[] = {
 	[AGENTSH_EBPF_EVENT_FIRST_DATA] = TRAFFIC,
 	[AGENTSH_EBPF_EVENT_PROGRESS] = TRAFFIC,
 	[AGENTSH_EBPF_EVENT_UNANNOUNCED] = TRAFFIC,
+	[AGENTSH_EBPF_EVENT_DNS_QUERY] = DNS,
+	[AGENTSH_EBPF_EVENT_DNS_ANSWER] = DNS,
+	[AGENTSH_EBPF_EVENT_SERVER_NAME] = SERVER_NAME,
+	[AGENTSH_EBPF_EVENT_UNIX_CONNECT] = AGENTSH_EBPF_HOOK_UNIX,
+};
+
+/* Names of sets. */
+static const struct {
+	const char *name;
+	uint32_t types;
+} sets[] = {
+	{"dns", BIT(DNS_QUERY) | BIT(DNS_ANSWER)},
+	{"unix", BIT(UNIX_CONNECT)},
 };
 
 bool event_types_have(uint32_t types, uint32_t kind)
@@ -53,9 +72,8 @@ static uint32_t all(void)
 
 uint32_t event_types_default(void)
 {
-	return all() & ~(UINT32_C(1) << AGENTSH_EBPF_EVENT_ACCEPTED |
-			 UINT32_C(1) << AGENTSH_EBPF_EVENT_FIRST_DATA |
-			 UINT32_C(1) << AGENTSH_EBPF_EVENT_PROGRESS);
+	return all() & ~(BIT(ACCEPTED) | BIT(FIRST_DATA) | BIT(PROGRESS) | BIT(DNS_QUERY) |
+			 BIT(DNS_ANSWER) | BIT(SERVER_NAME) | BIT(UNIX_CONNECT));
 }
 
 /* The set that one name stands for; 0: the name is unknown. */
@@ -63,6 +81,9 @@ static uint32_t types_named(const char *name, size_t length)
 {
 	if (length == 3 && !memcmp(name, "all", 3))
 		return all();
+	for (size_t i = 0; i < COUNT(sets); i++)
+		if (strlen(sets[i].name) == length && !memcmp(sets[i].name, name, length))
+			return sets[i].types;
 	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++) {
 		const char *known = agentsh_ebpf_kind_name(kind);
 
@@ -126,11 +147,27 @@ static bool all_need(uint32_t types, uint32_t hook)
 
 uint32_t event_types_required_hooks(uint32_t types)
 {
+	static const uint32_t needs[] = {TRAFFIC, DNS, SERVER_NAME};
+
 	types &= ~BLIND;
-	if (all_need(types, AGENTSH_EBPF_HOOK_TRAFFIC))
-		return TRAFFIC;
+	for (size_t i = 0; i < COUNT(needs); i++)
+		if (all_need(types, needs[i] & ~(uint32_t)OUTCOME))
+			return needs[i];
+	if (types == BIT(UNIX_CONNECT))
+		return AGENTSH_EBPF_HOOK_UNIX;
 	/* With outcomes alone chosen, the hook CONNECT without LIFECYCLE shows nothing. */
 	return all_need(types, AGENTSH_EBPF_HOOK_LIFECYCLE) ? OUTCOME : 0;
+}
+
+uint32_t event_types_name_hooks(uint32_t types)
+{
+	types &= ~(BLIND | BIT(ACCEPTED) | BIT(UNIX_CONNECT));
+	return types ? DNS | SERVER_NAME : 0;
+}
+
+bool event_types_reported(uint32_t kind, uint32_t hooks)
+{
+	return kind < COUNT(hooks_of) && !(hooks_of[kind] & ~hooks);
 }
 
 uint32_t event_types_without(uint32_t types, uint32_t hooks)
@@ -138,7 +175,7 @@ uint32_t event_types_without(uint32_t types, uint32_t hooks)
 	uint32_t without = 0;
 
 	for (uint32_t kind = 0; kind < COUNT(hooks_of); kind++)
-		if (event_types_have(types, kind) && hooks_of[kind] & ~hooks)
+		if (event_types_have(types, kind) && !event_types_reported(kind, hooks))
 			without |= UINT32_C(1) << kind;
 	return without;
 }

@@ -14,7 +14,7 @@ bool event_types_have(uint32_t types, uint32_t kind);
 /* Whether this program can show events of this kind. */
 bool event_types_known(uint32_t kind);
 
-/* Every type except inbound connections, first data and progress. */
+/* Every type except inbound connections, first data, progress, names and AF_UNIX sockets. */
 uint32_t event_types_default(void);
 
 /*
@@ -25,6 +25,12 @@ bool event_types_parse(const char *list, uint32_t *types, const char **bad, int 
 
 /* Appends the names of all members, separated by ", ". */
 void event_types_names(struct text *t, uint32_t types);
+
+/* Whether events of this kind are reported with these hooks. */
+bool event_types_reported(uint32_t kind, uint32_t hooks);
+
+/* AGENTSH_EBPF_HOOK_ bits that give these types names; 0: their events have none. */
+uint32_t event_types_name_hooks(uint32_t types);
 
 /* AGENTSH_EBPF_HOOK_ bits to load for these types. */
 uint32_t event_types_hooks(uint32_t types);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <agentsh/ebpf.h>
 
@@ -15,52 +14,18 @@
 #include "destinations.h"
 #include "errno_names.h"
 #include "event_types.h"
+#include "format_json_names.h"
+#include "json.h"
 #include "summary.h"
 #include "unavailable.h"
-
-static void begin(struct text *t, const char *type, uint64_t time_ns, uint64_t session_id)
-{
-	time_t seconds = (time_t)(time_ns / 1000000000);
-	struct tm utc;
-
-	gmtime_r(&seconds, &utc);
-	text_format(t, "{\"type\":\"%s\",\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%09uZ\"", type,
-		    utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-		    utc.tm_sec, (unsigned)(time_ns % 1000000000));
-	text_format(t, ",\"session_id\":%" PRIu64, session_id);
-}
-
-static void append_number(struct text *t, const char *name, uint64_t value)
-{
-	text_format(t, ",\"%s\":%" PRIu64, name, value);
-}
-
-static void append_string(struct text *t, const char *name, const char *value, size_t n)
-{
-	text_format(t, ",\"%s\":", name);
-	text_json(t, value, n);
-}
-
-static void append_boolean(struct text *t, const char *name, bool value)
-{
-	text_format(t, ",\"%s\":%s", name, value ? "true" : "false");
-}
-
-/* value contains nothing to escape; NULL becomes null. */
-static void append_word(struct text *t, const char *name, const char *value)
-{
-	const char *quote = value ? "\"" : "";
-
-	text_format(t, ",\"%s\":%s%s%s", name, quote, value ? value : "null", quote);
-}
 
 static void append_error(struct text *t, const struct agentsh_ebpf_event *event)
 {
 	if (event->flags & AGENTSH_EBPF_FLAG_NO_ERROR)
-		append_word(t, "error", NULL);
+		json_word(t, "error", NULL);
 	else
 		text_format(t, ",\"error\":%" PRId32, event->error);
-	append_word(t, "error_name", errno_symbol(event->error));
+	json_word(t, "error_name", errno_symbol(event->error));
 }
 
 /* SCTP has sockets of the type SOCK_STREAM, too. */
@@ -72,15 +37,15 @@ static bool is_tcp(const struct agentsh_ebpf_event *event)
 static void append_traffic(struct text *t, const struct agentsh_ebpf_event *event)
 {
 	if (is_tcp(event)) {
-		append_number(t, "rtt_us", event->rtt_us);
+		json_number(t, "rtt_us", event->rtt_us);
 	} else {
-		append_number(t, "sent", event->packets_sent);
-		append_number(t, "received", event->packets_received);
+		json_number(t, "sent", event->packets_sent);
+		json_number(t, "received", event->packets_received);
 	}
-	append_number(t, "bytes_sent", event->bytes_sent);
-	append_number(t, "bytes_received", event->bytes_received);
+	json_number(t, "bytes_sent", event->bytes_sent);
+	json_number(t, "bytes_received", event->bytes_received);
 	if (is_tcp(event))
-		append_number(t, "retransmits", event->retransmits);
+		json_number(t, "retransmits", event->retransmits);
 }
 
 static void append_end(struct text *t, const struct agentsh_ebpf_event *event)
@@ -88,10 +53,10 @@ static void append_end(struct text *t, const struct agentsh_ebpf_event *event)
 	if (!is_tcp(event))
 		return;
 	append_error(t, event);
-	append_word(t, "closed_by",
-		    event->flags & AGENTSH_EBPF_FLAG_LOCAL_CLOSED    ? "local"
-		    : event->flags & AGENTSH_EBPF_FLAG_REMOTE_CLOSED ? "remote"
-								     : NULL);
+	json_word(t, "closed_by",
+		  event->flags & AGENTSH_EBPF_FLAG_LOCAL_CLOSED	   ? "local"
+		  : event->flags & AGENTSH_EBPF_FLAG_REMOTE_CLOSED ? "remote"
+								   : NULL);
 }
 
 /* Appends the members that not all kinds of event have. */
@@ -99,26 +64,29 @@ static void append_outcome(struct text *t, const struct agentsh_ebpf_event *even
 {
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECTED:
-		append_number(t, "duration_ns", event->duration_ns);
-		append_number(t, "rtt_us", event->rtt_us);
-		append_number(t, "retransmits", event->retransmits);
+		json_number(t, "duration_ns", event->duration_ns);
+		json_number(t, "rtt_us", event->rtt_us);
+		json_number(t, "retransmits", event->retransmits);
 		break;
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
-		append_number(t, "duration_ns", event->duration_ns);
+		json_number(t, "duration_ns", event->duration_ns);
 		append_error(t, event);
-		append_number(t, "retransmits", event->retransmits);
+		json_number(t, "retransmits", event->retransmits);
 		break;
 	case AGENTSH_EBPF_EVENT_CLOSED:
-		append_number(t, "duration_ns", event->duration_ns);
+		json_number(t, "duration_ns", event->duration_ns);
 		append_end(t, event);
 		append_traffic(t, event);
 		break;
 	case AGENTSH_EBPF_EVENT_PROGRESS:
-		append_number(t, "duration_ns", event->duration_ns);
+		json_number(t, "duration_ns", event->duration_ns);
 		append_traffic(t, event);
 		break;
 	case AGENTSH_EBPF_EVENT_ACCEPTED:
-		append_number(t, "rtt_us", event->rtt_us);
+		json_number(t, "rtt_us", event->rtt_us);
+		break;
+	case AGENTSH_EBPF_EVENT_DNS_ANSWER:
+		json_number(t, "duration_ns", event->duration_ns);
 		break;
 	default:
 		break;
@@ -127,16 +95,16 @@ static void append_outcome(struct text *t, const struct agentsh_ebpf_event *even
 
 static void append_blind(struct text *t, const struct agentsh_ebpf_event *event)
 {
-	append_number(t, "cgroup_id", event->cgroup_id);
-	append_number(t, "session_lost", event->session_lost);
+	json_number(t, "cgroup_id", event->cgroup_id);
+	json_number(t, "session_lost", event->session_lost);
 	text_format(t, ",\"error\":%" PRId32, event->error);
-	append_word(t, "reason", blind_reason(event->error));
+	json_word(t, "reason", blind_reason(event->error));
 }
 
 /* A process chooses these names, so they may contain any bytes. */
 static void append_comm(struct text *t, const char *name, const char comm[16])
 {
-	append_string(t, name, comm, strnlen(comm, 16));
+	json_string(t, name, comm, strnlen(comm, 16));
 }
 
 static void append_args(struct text *t, const struct format_json_process *process)
@@ -144,7 +112,7 @@ static void append_args(struct text *t, const struct format_json_process *proces
 	const char *at = process->args, *separator = "", *end;
 
 	if (!at) {
-		append_word(t, "args", NULL);
+		json_word(t, "args", NULL);
 		return;
 	}
 	end = at + process->args_size;
@@ -163,37 +131,37 @@ static void append_args(struct text *t, const struct format_json_process *proces
 static void append_program(struct text *t, const struct format_json_process *process)
 {
 	if (process->exe)
-		append_string(t, "exe", process->exe, process->exe_size);
+		json_string(t, "exe", process->exe, process->exe_size);
 	else
-		append_word(t, "exe", NULL);
+		json_word(t, "exe", NULL);
 	append_args(t, process);
-	append_boolean(t, "args_cut", process->args_cut);
+	json_boolean(t, "args_cut", process->args_cut);
 }
 
 static void append_process(struct text *t, const struct agentsh_ebpf_event *event,
 			   const struct format_json_details *details)
 {
-	append_number(t, "pid", event->pid);
-	append_number(t, "tgid", event->tgid);
-	append_number(t, "ppid", event->ppid);
-	append_number(t, "ns_pid", event->ns_pid);
-	append_number(t, "ns_tgid", event->ns_tgid);
-	append_number(t, "container_pid", event->container_pid);
-	append_number(t, "container_tgid", event->container_tgid);
-	append_number(t, "uid", event->uid);
-	append_number(t, "gid", event->gid);
+	json_number(t, "pid", event->pid);
+	json_number(t, "tgid", event->tgid);
+	json_number(t, "ppid", event->ppid);
+	json_number(t, "ns_pid", event->ns_pid);
+	json_number(t, "ns_tgid", event->ns_tgid);
+	json_number(t, "container_pid", event->container_pid);
+	json_number(t, "container_tgid", event->container_tgid);
+	json_number(t, "uid", event->uid);
+	json_number(t, "gid", event->gid);
 	append_comm(t, "comm", event->comm);
 	append_comm(t, "process_comm", event->process_comm);
-	append_number(t, "process_start_ns", event->process_start_ns);
-	append_number(t, "exe_inode", event->exe_inode);
-	append_number(t, "exe_device", event->exe_device);
+	json_number(t, "process_start_ns", event->process_start_ns);
+	json_number(t, "exe_inode", event->exe_inode);
+	json_number(t, "exe_device", event->exe_device);
 	if (details->process)
 		append_program(t, details->process);
-	append_number(t, "cgroup_id", event->cgroup_id);
+	json_number(t, "cgroup_id", event->cgroup_id);
 	if (details->cgroup)
-		append_string(t, "cgroup", details->cgroup, strlen(details->cgroup));
+		json_string(t, "cgroup", details->cgroup, strlen(details->cgroup));
 	else
-		append_word(t, "cgroup", NULL);
+		json_word(t, "cgroup", NULL);
 }
 
 static const char *socket_type_name(uint16_t type)
@@ -218,26 +186,27 @@ static void append_socket(struct text *t, const struct agentsh_ebpf_event *event
 {
 	char ip[ADDRESS_MAX];
 
-	append_number(t, "socket_cookie", event->socket_cookie);
-	append_number(t, "netns_cookie", event->netns_cookie);
-	append_word(t, "family",
-		    event->family == AF_INET	? "ipv4"
-		    : event->family == AF_INET6 ? "ipv6"
-						: "unknown");
-	append_boolean(t, "v4_mapped", event->flags & AGENTSH_EBPF_FLAG_V4_MAPPED);
-	append_word(t, "proto", agentsh_ebpf_protocol_name(event->protocol));
-	append_number(t, "protocol", event->protocol);
-	append_word(t, "socket_type", socket_type_name(event->socket_type));
-	append_word(t, "dst_ip", address_text(event->family, event->remote_addr, ip));
-	append_number(t, "dst_port", event->remote_port);
-	append_word(t, "src_ip", address_text(event->family, event->local_addr, ip));
-	append_number(t, "src_port", event->local_port);
-	append_number(t, "ifindex", event->ifindex);
-	append_boolean(t, "source_routed", event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
-	append_boolean(t, "unspecified", event->flags & AGENTSH_EBPF_FLAG_UNSPECIFIED);
-	append_boolean(t, "untracked", event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
-	append_boolean(t, "inbound", event->flags & AGENTSH_EBPF_FLAG_INBOUND);
-	append_boolean(t, "attributed", !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED));
+	json_number(t, "socket_cookie", event->socket_cookie);
+	json_number(t, "netns_cookie", event->netns_cookie);
+	json_word(t, "family",
+		  event->family == AF_INET    ? "ipv4"
+		  : event->family == AF_INET6 ? "ipv6"
+		  : event->family == AF_UNIX  ? "unix"
+					      : "unknown");
+	json_boolean(t, "v4_mapped", event->flags & AGENTSH_EBPF_FLAG_V4_MAPPED);
+	json_word(t, "proto", agentsh_ebpf_protocol_name(event->protocol));
+	json_number(t, "protocol", event->protocol);
+	json_word(t, "socket_type", socket_type_name(event->socket_type));
+	json_word(t, "dst_ip", address_text(event->family, event->remote_addr, ip));
+	json_number(t, "dst_port", event->remote_port);
+	json_word(t, "src_ip", address_text(event->family, event->local_addr, ip));
+	json_number(t, "src_port", event->local_port);
+	json_number(t, "ifindex", event->ifindex);
+	json_boolean(t, "source_routed", event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
+	json_boolean(t, "unspecified", event->flags & AGENTSH_EBPF_FLAG_UNSPECIFIED);
+	json_boolean(t, "untracked", event->flags & AGENTSH_EBPF_FLAG_UNTRACKED);
+	json_boolean(t, "inbound", event->flags & AGENTSH_EBPF_FLAG_INBOUND);
+	json_boolean(t, "attributed", !(event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED));
 }
 
 void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns,
@@ -248,14 +217,15 @@ void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, u
 	if (!event_types_known(event->kind))
 		return;
 	snprintf(type, sizeof(type), "net_%s", agentsh_ebpf_kind_name(event->kind));
-	begin(t, type, time_ns, event->session_id);
-	append_number(t, "timestamp_ns", event->timestamp_ns);
+	json_begin(t, type, time_ns, event->session_id);
+	json_number(t, "timestamp_ns", event->timestamp_ns);
 	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) {
 		append_blind(t, event);
 	} else {
 		append_process(t, event, details);
 		append_socket(t, event);
-		append_number(t, "session_lost", event->session_lost);
+		format_json_names(t, event, details->names);
+		json_number(t, "session_lost", event->session_lost);
 		append_outcome(t, event);
 	}
 	text_string(t, "}\n");
@@ -278,37 +248,34 @@ static void append_hooks(struct text *t, uint32_t hooks)
 void format_json_attached(struct text *t, const struct format_json_session *session,
 			  uint64_t time_ns)
 {
-	begin(t, "ebpf_attached", time_ns, session->session_id);
-	append_number(t, "cgroup_id", session->cgroup_id);
-	append_string(t, "cgroup", session->cgroup_path, strlen(session->cgroup_path));
-	append_word(t, "version", agentsh_ebpf_version());
+	json_begin(t, "ebpf_attached", time_ns, session->session_id);
+	json_number(t, "cgroup_id", session->cgroup_id);
+	json_string(t, "cgroup", session->cgroup_path, strlen(session->cgroup_path));
+	json_word(t, "version", agentsh_ebpf_version());
 	append_hooks(t, session->hooks);
 	text_string(t, "}\n");
 }
 
-/* What is not counted becomes null. */
-static void append_if_known(struct text *t, const char *name, uint64_t value, bool known)
+static void append_destination(struct text *t, const struct destination_row *row)
 {
-	if (known)
-		append_number(t, name, value);
-	else
-		append_word(t, name, NULL);
-}
-
-static void append_destination(struct text *t, const struct destination_key *key)
-{
+	const struct destination_key *key = &row->key;
 	char ip[ADDRESS_MAX];
 
 	if (key->unattributed || !key->family)
-		append_word(t, "process", NULL);
+		json_word(t, "process", NULL);
 	else
-		append_string(t, "process", key->process,
-			      strnlen(key->process, sizeof(key->process)));
-	append_word(t, "dst_ip", key->family ? address_text(key->family, key->address, ip) : NULL);
-	append_if_known(t, "dst_port", key->port, key->family && !key->inbound);
-	append_word(t, "proto", key->family ? agentsh_ebpf_protocol_name(key->protocol) : NULL);
-	append_number(t, "ifindex", key->ifindex);
-	append_boolean(t, "inbound", key->inbound);
+		json_string(t, "process", key->process,
+			    strnlen(key->process, sizeof(key->process)));
+	if (*row->name)
+		json_string(t, "dst_name", row->name, strlen(row->name));
+	else
+		json_word(t, "dst_name", NULL);
+	json_word(t, "dst_ip",
+		  row->at.family ? address_text(row->at.family, row->at.address, ip) : NULL);
+	json_if_known(t, "dst_port", key->port, key->family && !key->inbound);
+	json_word(t, "proto", key->family ? agentsh_ebpf_protocol_name(key->protocol) : NULL);
+	json_number(t, "ifindex", row->at.family ? row->at.ifindex : 0);
+	json_boolean(t, "inbound", key->inbound);
 }
 
 void format_json_destination(struct text *t, const struct destination_row *row, uint32_t hooks,
@@ -317,14 +284,14 @@ void format_json_destination(struct text *t, const struct destination_row *row, 
 	const bool bytes = !row->key.family || destinations_count_bytes(row->key.protocol, hooks);
 	const bool ended = row->durations.count;
 
-	begin(t, "net_summary", time_ns, session_id);
-	append_destination(t, &row->key);
-	append_number(t, "connections", row->connections);
-	append_if_known(t, "failed", row->failed, hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
-	append_if_known(t, "bytes_sent", row->bytes_sent, bytes);
-	append_if_known(t, "bytes_received", row->bytes_received, bytes);
-	append_if_known(t, "p50_ns", durations_median(&row->durations), ended);
-	append_if_known(t, "longest_ns", row->durations.longest_ns, ended);
+	json_begin(t, "net_summary", time_ns, session_id);
+	append_destination(t, row);
+	json_number(t, "connections", row->connections);
+	json_if_known(t, "failed", row->failed, hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
+	json_if_known(t, "bytes_sent", row->bytes_sent, bytes);
+	json_if_known(t, "bytes_received", row->bytes_received, bytes);
+	json_if_known(t, "p50_ns", durations_median(&row->durations), ended);
+	json_if_known(t, "longest_ns", row->durations.longest_ns, ended);
 	text_string(t, "}\n");
 }
 
@@ -332,23 +299,29 @@ void format_json_detached(struct text *t, const struct format_json_session *sess
 			  const struct agentsh_ebpf_stats *stats, const struct summary *summary,
 			  uint64_t time_ns)
 {
-	begin(t, "ebpf_detached", time_ns, session->session_id);
-	append_number(t, "cgroup_id", session->cgroup_id);
-	append_number(t, "delivered", summary->shown);
-	append_number(t, "unchosen", summary->unchosen);
-	append_number(t, "lost", stats->lost);
-	append_number(t, "lost_quota", stats->lost_quota);
-	append_number(t, "deduplicated", stats->deduplicated);
-	append_number(t, "malformed", stats->malformed);
-	append_number(t, "untracked", stats->untracked);
+	json_begin(t, "ebpf_detached", time_ns, session->session_id);
+	json_number(t, "cgroup_id", session->cgroup_id);
+	json_number(t, "delivered", summary->shown);
+	json_number(t, "unchosen", summary->unchosen);
+	json_number(t, "lost", stats->lost);
+	json_number(t, "lost_quota", stats->lost_quota);
+	json_number(t, "deduplicated", stats->deduplicated);
+	json_number(t, "malformed", stats->malformed);
+	json_number(t, "untracked", stats->untracked);
+	json_number(t, "packets_lost", stats->packets_lost);
+	json_number(t, "answers", stats->answers);
+	json_number(t, "answers_unasked", stats->answers_unasked);
+	json_number(t, "answers_untrusted", stats->answers_untrusted);
+	json_number(t, "answers_malformed", stats->answers_malformed);
+	json_number(t, "names_evicted", stats->names_evicted);
 	text_string(t, "}\n");
 }
 
 void format_json_unavailable(struct text *t, const struct unavailable *why, uint64_t session_id,
 			     uint64_t time_ns)
 {
-	begin(t, "ebpf_unavailable", time_ns, session_id);
-	append_string(t, "reason", why->reason, strlen(why->reason));
-	append_string(t, "step", why->step, strlen(why->step));
+	json_begin(t, "ebpf_unavailable", time_ns, session_id);
+	json_string(t, "reason", why->reason, strlen(why->reason));
+	json_string(t, "step", why->step, strlen(why->step));
 	text_format(t, ",\"code\":%d}\n", why->code);
 }

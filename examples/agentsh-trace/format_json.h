@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format_json_names.h"
+#include "names.h"
 #include "proc_read.h"
 #include "text.h"
 
@@ -37,10 +39,13 @@ struct format_json_process {
 struct format_json_details {
 	const struct format_json_process *process; /* NULL: left out */
 	const char *cgroup;			   /* path of event->cgroup_id; NULL: unknown */
+	const struct names
+		*names; /* NULL: members about the name of the destination are left out */
 };
 
 /* Most bytes of the line of an event: each byte of a path or an argument can take six. */
-#define FORMAT_JSON_EVENT_MAX (6 * (PROC_EXE_MAX + PROC_ARGS_MAX + PATH_MAX) + 4096)
+#define FORMAT_JSON_EVENT_MAX                                                                      \
+	(6 * (PROC_EXE_MAX + PROC_ARGS_MAX + PATH_MAX) + FORMAT_JSON_NAMES_MAX + 4096)
 
 /* Times are Unix time in nanoseconds. An event of an unknown kind produces no line. */
 void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns,

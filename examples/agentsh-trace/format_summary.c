@@ -9,10 +9,13 @@
 #include "colour.h"
 #include "destinations.h"
 #include "endpoint.h"
+#include "format_names.h"
 #include "summary.h"
 #include "units.h"
 
 #define NUMBER_WIDTH 9
+/* Each byte of a name can take four characters. */
+#define DESTINATION_TEXT_MAX (4 * DESTINATION_NAME_MAX + 256)
 
 static void append_connections(struct text *t, const struct format_text_style *style,
 			       const struct summary *summary, uint32_t hooks)
@@ -33,6 +36,17 @@ static void append_connections(struct text *t, const struct format_text_style *s
 		text_format(t, ", %" PRIu64 " still open", summary_open(summary));
 }
 
+/* Names that were in these packets are missing. */
+static void append_packets_lost(struct text *t, const struct format_text_style *style, uint64_t n)
+{
+	if (!n)
+		return;
+	text_string(t, ", ");
+	colour(t, style, RED);
+	text_format(t, "%" PRIu64 " packet%s with names lost", n, plural(n));
+	colour(t, style, PLAIN);
+}
+
 void format_summary(struct text *t, const struct format_text_style *style,
 		    const struct agentsh_ebpf_stats *stats, const struct summary *summary,
 		    uint32_t hooks)
@@ -45,6 +59,7 @@ void format_summary(struct text *t, const struct format_text_style *style,
 	text_format(t, "%" PRIu64 " lost", stats->lost);
 	if (stats->lost)
 		colour(t, style, PLAIN);
+	append_packets_lost(t, style, stats->packets_lost);
 	if (stats->deduplicated)
 		text_format(t, ", %" PRIu64 " more datagram%s to the same destinations",
 			    stats->deduplicated, plural(stats->deduplicated));
@@ -84,9 +99,9 @@ static void append_destination(struct text *t, const struct format_text_style *s
 {
 	const struct destination_key *key = &row->key;
 	struct agentsh_ebpf_event event = {
-		.family = key->family,
+		.family = row->at.family,
 		.remote_port = key->port,
-		.ifindex = key->ifindex,
+		.ifindex = row->at.ifindex,
 		.netns_cookie = row->netns_cookie,
 	};
 
@@ -94,11 +109,15 @@ static void append_destination(struct text *t, const struct format_text_style *s
 		text_string(t, "(other destinations)");
 		return;
 	}
-	memcpy(event.remote_addr, key->address, sizeof(event.remote_addr));
-	if (key->inbound)
+	memcpy(event.remote_addr, row->at.address, sizeof(event.remote_addr));
+	if (*row->name) {
+		format_name(t, style, row->name);
+		text_format(t, ":%u", key->port);
+	} else if (key->inbound) {
 		endpoint_remote_host(t, style, &event);
-	else
+	} else {
 		endpoint_remote(t, style, &event);
+	}
 	text_format(t, "/%s%s", agentsh_ebpf_protocol_name(key->protocol),
 		    key->inbound ? " (inbound)" : "");
 }
@@ -118,7 +137,7 @@ struct format_summary_widths format_summary_widths(const struct format_text_styl
 						   size_t n)
 {
 	struct format_summary_widths widths = {strlen("PROCESS"), strlen("DESTINATION")};
-	char buf[256];
+	char buf[DESTINATION_TEXT_MAX];
 
 	for (size_t i = 0; i < n; i++) {
 		struct text process = {.buf = buf, .cap = sizeof(buf)}, destination = process;
@@ -173,7 +192,7 @@ void format_summary_row(struct text *t, const struct format_text_style *style,
 {
 	const bool bytes = !row->key.family || destinations_count_bytes(row->key.protocol, hooks);
 	const bool ended = row->durations.count;
-	char buf[256];
+	char buf[DESTINATION_TEXT_MAX];
 	struct text destination = {.buf = buf, .cap = sizeof(buf)};
 
 	pad(t, append_process(t, style, &row->key), widths.process);

@@ -13,6 +13,8 @@
 #include "endpoint.h"
 #include "errno_names.h"
 #include "event_types.h"
+#include "format_names.h"
+#include "names.h"
 #include "units.h"
 
 #define COMMAND_WIDTH 15
@@ -25,6 +27,12 @@ enum format_text_columns format_text_columns_for(unsigned width)
 	return width >= 115   ? FORMAT_TEXT_NO_TIME
 	       : width >= 106 ? FORMAT_TEXT_NO_PID
 			      : FORMAT_TEXT_NARROW;
+}
+
+/* As much more as a usual name and the address take. */
+bool format_text_addresses_for(unsigned width)
+{
+	return !width || width >= 160;
 }
 
 static int event_width(const struct format_text_style *style)
@@ -109,7 +117,9 @@ static const char *kind_colour(uint32_t kind)
 	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
 		return YELLOW;
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
+	case AGENTSH_EBPF_EVENT_DNS_QUERY:
 		return RED;
+	case AGENTSH_EBPF_EVENT_SERVER_NAME:
 	case AGENTSH_EBPF_EVENT_CLOSED:
 	case AGENTSH_EBPF_EVENT_PROGRESS:
 		return DIM;
@@ -118,15 +128,38 @@ static const char *kind_colour(uint32_t kind)
 	}
 }
 
+/* "api.example.org:443", with the address if there is room; without a name, the address. */
+static void append_remote(struct text *t, const struct format_text_style *style,
+			  const struct agentsh_ebpf_event *event,
+			  const struct agentsh_ebpf_name *name, bool dim)
+{
+	const char *asked = names_asked(event, name);
+
+	colour(t, style, dim ? DIM : BOLD);
+	if (asked) {
+		format_name(t, style, asked);
+		text_format(t, ":%u", event->remote_port);
+	} else {
+		endpoint_remote(t, style, event);
+	}
+	colour(t, style, PLAIN);
+	if (!asked || !style->addresses)
+		return;
+	colour(t, style, DIM);
+	text_string(t, " ");
+	endpoint_remote_host(t, style, event);
+	colour(t, style, PLAIN);
+}
+
 static void append_destination(struct text *t, const struct format_text_style *style,
-			       const struct agentsh_ebpf_event *event, bool dim)
+			       const struct agentsh_ebpf_event *event,
+			       const struct agentsh_ebpf_name *name, bool dim)
 {
 	const bool inbound = event->flags & AGENTSH_EBPF_FLAG_INBOUND;
 	const bool accepted = event->kind == AGENTSH_EBPF_EVENT_ACCEPTED;
 
-	colour(t, style, dim ? DIM : BOLD);
-	endpoint_remote(t, style, event);
-	colour(t, style, PLAIN);
+	append_remote(t, style, event, name, dim);
+	format_names_notes(t, style, event, name);
 	if (event->flags & ENDPOINT_NOTED) {
 		colour(t, style, YELLOW);
 		endpoint_notes(t, event);
@@ -155,7 +188,7 @@ static struct row_name name_of_kind(uint32_t kind)
 	return (struct row_name){agentsh_ebpf_kind_name(kind), kind_colour(kind), false};
 }
 
-/* Appends the columns from the time to the destination. */
+/* Appends the columns from the time to the protocol. */
 static void append_columns(struct text *t, const struct format_text_style *style,
 			   const struct agentsh_ebpf_event *event, uint64_t time_ns,
 			   struct row_name name)
@@ -171,8 +204,8 @@ static void append_columns(struct text *t, const struct format_text_style *style
 	text_format(t, "%-*s", event_width(style), name.text);
 	colour(t, style, PLAIN);
 	text_format(t, "%s%-*s%s", column_gap(style), protocol_width(style),
-		    agentsh_ebpf_protocol_name(event->protocol), column_gap(style));
-	append_destination(t, style, event, name.dim);
+		    event->family == AF_UNIX ? "unix" : agentsh_ebpf_protocol_name(event->protocol),
+		    column_gap(style));
 }
 
 static bool is_broken(const struct agentsh_ebpf_event *event)
@@ -225,16 +258,18 @@ static void append_blind(struct text *t, const struct format_text_style *style, 
 	text_string(t, "\n");
 }
 
-void format_text_event(struct text *t, const struct format_text_style *style,
-		       const struct agentsh_ebpf_event *event, uint64_t time_ns)
+/* Appends what follows the protocol. */
+static void append_rest(struct text *t, const struct format_text_style *style,
+			const struct agentsh_ebpf_event *event, const struct names *names)
 {
-	if (!event_types_known(event->kind))
-		return;
-	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) {
-		append_blind(t, style, event->error);
-		return;
-	}
-	append_columns(t, style, event, time_ns, name_of_kind(event->kind));
+	const struct agentsh_ebpf_name *name = names && names->named ? &names->name : NULL;
+
+	if (names_of_dns(event))
+		format_names_question(t, style, event, names);
+	else if (event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT)
+		format_names_path(t, style, name);
+	else
+		append_destination(t, style, event, name, false);
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
@@ -247,9 +282,31 @@ void format_text_event(struct text *t, const struct format_text_style *style,
 		}
 		append_totals(t, style, event);
 		break;
+	case AGENTSH_EBPF_EVENT_DNS_QUERY:
+	case AGENTSH_EBPF_EVENT_DNS_ANSWER:
+		text_string(t, "  ");
+		format_names_answer(t, style, event, names);
+		break;
+	case AGENTSH_EBPF_EVENT_SERVER_NAME:
+		format_names_server(t, style, name);
+		break;
 	default:
 		break;
 	}
+}
+
+void format_text_event(struct text *t, const struct format_text_style *style,
+		       const struct agentsh_ebpf_event *event, const struct names *names,
+		       uint64_t time_ns)
+{
+	if (!event_types_known(event->kind))
+		return;
+	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) {
+		append_blind(t, style, event->error);
+		return;
+	}
+	append_columns(t, style, event, time_ns, name_of_kind(event->kind));
+	append_rest(t, style, event, names);
 	text_string(t, "\n");
 }
 
@@ -273,7 +330,8 @@ static void append_end(struct text *t, const struct format_text_style *style,
 }
 
 void format_text_connection(struct text *t, const struct format_text_style *style,
-			    const struct agentsh_ebpf_event *first, uint64_t time_ns,
+			    const struct agentsh_ebpf_event *first,
+			    const struct agentsh_ebpf_name *known, uint64_t time_ns,
 			    const struct format_text_progress *progress)
 {
 	struct row_name name = name_of_kind(first->kind);
@@ -289,6 +347,7 @@ void format_text_connection(struct text *t, const struct format_text_style *styl
 		name.dim = true;
 	}
 	append_columns(t, style, first, time_ns, name);
+	append_destination(t, style, first, known, name.dim);
 	if (progress->connected) {
 		append_arrow(t, style);
 		if (progress->connected_ns)

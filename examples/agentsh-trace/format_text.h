@@ -9,7 +9,9 @@
 #include "text.h"
 
 struct agentsh_ebpf_event;
+struct agentsh_ebpf_name;
 struct interfaces;
+struct names;
 
 /* The columns to show. */
 enum format_text_columns {
@@ -24,6 +26,7 @@ struct format_text_style {
 	bool utf8;
 	bool traffic;	  /* the packets of datagram sockets are counted */
 	bool shared_rows; /* connected and connect_failed never have a row to themselves */
+	bool addresses;	  /* also of destinations that have a name */
 	enum format_text_columns columns;
 	const struct interfaces *interfaces; /* NULL: numbers instead of names */
 };
@@ -31,11 +34,18 @@ struct format_text_style {
 /* The columns with which a connection's row fits this many characters; 0: unlimited. */
 enum format_text_columns format_text_columns_for(unsigned width);
 
+/* Whether names and addresses fit; 0: unlimited. */
+bool format_text_addresses_for(unsigned width);
+
 void format_text_header(struct text *t, const struct format_text_style *style);
 
-/* Appends the row of one event; nothing for an unknown kind. time_ns is Unix time. */
+/*
+ * Appends the row of one event; nothing for an unknown kind. names NULL: none. time_ns is Unix
+ * time.
+ */
 void format_text_event(struct text *t, const struct format_text_style *style,
-		       const struct agentsh_ebpf_event *event, uint64_t time_ns);
+		       const struct agentsh_ebpf_event *event, const struct names *names,
+		       uint64_t time_ns);
 
 /* What has happened to a connection since its first event. */
 struct format_text_progress {
@@ -47,9 +57,10 @@ struct format_text_progress {
 	const struct agentsh_ebpf_event *end;	 /* CONNECT_FAILED or CLOSED; NULL: still open */
 };
 
-/* Appends the row of a connection: its first event, and its progress. */
+/* Appends the row of a connection: its first event, and its progress. name NULL: none. */
 void format_text_connection(struct text *t, const struct format_text_style *style,
-			    const struct agentsh_ebpf_event *first, uint64_t time_ns,
+			    const struct agentsh_ebpf_event *first,
+			    const struct agentsh_ebpf_name *name, uint64_t time_ns,
 			    const struct format_text_progress *progress);
 
 /* Appends a row that stands for lost events. */

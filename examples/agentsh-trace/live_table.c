@@ -1,161 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "live_table.h"
 
-#include <langinfo.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "live_rows.h"
+#include "names.h"
 
 /* How long an attempt waits for its result: long for a handshake, short for a reader. */
 #define HOLD_MS 300
 
-/* A row before it is written; colours and escaped names make it longer than it looks. */
-struct line {
-	char buf[LIVE_TABLE_EVENT_MAX / 6];
-	struct text text;
+/* An event and what is known of it. */
+struct news {
+	const struct agentsh_ebpf_event *event;
+	const struct names *names;
+	uint64_t time_ns; /* Unix time */
 };
 
-static struct text *line_begin(struct line *line)
+static void add_event(struct live_table *table, const struct news *news)
 {
-	line->text = (struct text){.buf = line->buf, .cap = sizeof(line->buf)};
-	return &line->text;
-}
+	struct live_row row;
 
-static bool wants_colour(void)
-{
-	const char *no_colour = getenv("NO_COLOR");
-
-	return !(no_colour && *no_colour);
-}
-
-void live_table_init(struct live_table *table, struct output *output, bool owned)
-{
-	table->output = output;
-	interfaces_open(&table->interfaces);
-	table->style.interfaces = &table->interfaces;
-	table->style.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	if (!terminal_usable(output->fd))
-		return;
-	table->style.colour = wants_colour();
-	table->mode = LIVE_TABLE_PAIRING;
-	table->style.shared_rows = true;
-	if (!terminal_open(&table->terminal, output->fd))
-		return;
-	table->style.columns = format_text_columns_for(table->terminal.width);
-	if (owned || !terminal_is_shared(output->fd))
-		table->mode = LIVE_TABLE_UPDATING;
-}
-
-/* Returns the number of the new row. */
-static uint64_t add_row(struct live_table *table, const struct text *line)
-{
-	struct text out = output_begin(table->output);
-	uint64_t row = 0;
-
-	if (table->mode == LIVE_TABLE_UPDATING)
-		row = terminal_add(&table->terminal, &out, line);
-	else
-		text_bytes(&out, line->buf, line->len);
-	output_end(table->output, &out);
-	return row;
-}
-
-static bool replace_row(struct live_table *table, uint64_t row, const struct text *line)
-{
-	struct text out = output_begin(table->output);
-	bool done = terminal_replace(&table->terminal, &out, row, line);
-
-	output_end(table->output, &out);
-	return done;
-}
-
-static void add_header(struct live_table *table)
-{
-	struct line line;
-
-	format_text_header(line_begin(&line), &table->style);
-	add_row(table, &line.text);
-}
-
-void live_table_begin(struct live_table *table, bool outcomes, bool traffic)
-{
-	table->outcomes = outcomes;
-	table->style.traffic = traffic;
-	add_header(table);
-}
-
-/* Chooses the columns that fit the current width of the terminal. */
-static void fit_columns(struct live_table *table)
-{
-	enum format_text_columns columns;
-
-	if (table->mode != LIVE_TABLE_UPDATING)
-		return;
-	terminal_refresh(&table->terminal);
-	columns = format_text_columns_for(table->terminal.width);
-	if (columns == table->style.columns)
-		return;
-	table->style.columns = columns;
-	add_header(table);
-}
-
-void live_table_gap(struct live_table *table, uint64_t lost)
-{
-	struct line line;
-
-	format_text_gap(line_begin(&line), &table->style, lost);
-	add_row(table, &line.text);
-}
-
-static void add_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		      uint64_t time_ns)
-{
-	struct line line;
-
-	format_text_event(line_begin(&line), &table->style, event, time_ns);
-	add_row(table, &line.text);
+	format_text_event(live_row_begin(&row), &table->style, news->event, news->names,
+			  news->time_ns);
+	live_rows_add(table, &row);
 }
 
 static void format_connection(const struct live_table *table, const struct connection *c,
-			      struct line *line)
+			      struct live_row *row)
 {
 	struct format_text_progress progress = c->progress;
 
 	/* A row that cannot be updated must not look like a probe before it is one. */
 	progress.silent = c->progress.silent && table->mode == LIVE_TABLE_UPDATING;
-	format_text_connection(line_begin(line), &table->style, &c->first, c->time_ns, &progress);
+	format_text_connection(live_row_begin(row), &table->style, &c->first,
+			       c->named ? &c->name : NULL, c->time_ns, &progress);
 }
 
 static void add_connection(struct live_table *table, struct connection *c)
 {
-	struct line line;
+	struct live_row row;
 
 	c->held = false;
-	format_connection(table, c, &line);
-	c->row = add_row(table, &line.text);
+	format_connection(table, c, &row);
+	c->row = live_rows_add(table, &row);
 }
 
 /* Rewrites the row of the connection, or adds a new one if that row has left the screen. */
 static void update_connection(struct live_table *table, struct connection *c)
 {
-	struct line line;
+	struct live_row row;
 
-	format_connection(table, c, &line);
-	if (!replace_row(table, c->row, &line.text))
-		c->row = add_row(table, &line.text);
+	format_connection(table, c, &row);
+	if (!live_rows_replace(table, c->row, &row))
+		c->row = live_rows_add(table, &row);
 }
 
 /* Starts the record of a connection, or of one destination of a datagram socket. */
-static struct connection *begin_connection(struct live_table *table,
-					   const struct agentsh_ebpf_event *event, uint64_t time_ns)
+static struct connection *begin_connection(struct live_table *table, const struct news *news)
 {
-	struct connection *oldest = connections_oldest(&table->connections);
+	struct connection *oldest = connections_oldest(&table->connections), *c;
 
 	if (oldest && oldest->held)
 		add_connection(table, oldest);
-	return connections_add(&table->connections, event, time_ns);
+	c = connections_add(&table->connections, news->event, news->time_ns);
+	if (news->names && news->names->named)
+		connections_name(c, &news->names->name);
+	return c;
 }
 
 static void hold(struct connection *c)
@@ -175,8 +87,13 @@ static bool is_end(const struct agentsh_ebpf_event *event)
 	       event->kind == AGENTSH_EBPF_EVENT_CONNECT_FAILED;
 }
 
-static void record_result(struct connection *c, const struct agentsh_ebpf_event *event)
+static void record_result(struct connection *c, const struct news *news)
 {
+	const struct agentsh_ebpf_event *event = news->event;
+
+	/* Later events may know the server name, too. */
+	if (is_stream(event) && news->names && news->names->named)
+		connections_name(c, &news->names->name);
 	/* A source route that was set after the attempt changes where the packets go. */
 	if (is_stream(event) && event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED) {
 		c->first.flags |= AGENTSH_EBPF_FLAG_SOURCE_ROUTED;
@@ -215,25 +132,24 @@ static void end_socket(struct live_table *table, const struct agentsh_ebpf_event
 	connections_end(&table->connections, event);
 }
 
-static void plain_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-			uint64_t time_ns)
+static void plain_event(struct live_table *table, const struct news *news)
 {
 	struct connection *c;
 
-	if (may_be_probe(table, event)) {
-		c = begin_connection(table, event, time_ns);
+	if (may_be_probe(table, news->event)) {
+		c = begin_connection(table, news);
 		c->progress.silent = true;
 		hold(c);
 		return;
 	}
-	if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
-		end_socket(table, event);
-	add_event(table, event, time_ns);
+	if (news->event->kind == AGENTSH_EBPF_EVENT_CLOSED)
+		end_socket(table, news->event);
+	add_event(table, news);
 }
 
-static void pair_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		       uint64_t time_ns)
+static void pair_event(struct live_table *table, const struct news *news)
 {
+	const struct agentsh_ebpf_event *event = news->event;
 	struct connection *c = connections_find(&table->connections, event);
 
 	switch (event->kind) {
@@ -242,25 +158,25 @@ static void pair_event(struct live_table *table, const struct agentsh_ebpf_event
 			add_connection(table, c); /* the earlier attempt failed before its SYN */
 		if (!table->outcomes || !is_stream(event))
 			break;
-		hold(begin_connection(table, event, time_ns));
+		hold(begin_connection(table, news));
 		return;
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
 		if (!c)
-			c = begin_connection(table, event, time_ns);
-		record_result(c, event);
+			c = begin_connection(table, news);
+		record_result(c, news);
 		add_connection(table, c);
 		connections_end(&table->connections, event);
 		return;
 	default:
 		break;
 	}
-	plain_event(table, event, time_ns);
+	plain_event(table, news);
 }
 
-static void update_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-			 uint64_t time_ns)
+static void update_event(struct live_table *table, const struct news *news)
 {
+	const struct agentsh_ebpf_event *event = news->event;
 	struct connection *c;
 
 	switch (event->kind) {
@@ -269,13 +185,13 @@ static void update_event(struct live_table *table, const struct agentsh_ebpf_eve
 	case AGENTSH_EBPF_EVENT_CLOSED:
 		c = connections_find(&table->connections, event);
 		if (c) {
-			record_result(c, event);
+			record_result(c, news);
 			update_connection(table, c);
 		} else if (event->kind == AGENTSH_EBPF_EVENT_CLOSED) {
-			add_event(table, event, time_ns);
+			add_event(table, news);
 		} else {
-			c = begin_connection(table, event, time_ns);
-			record_result(c, event);
+			c = begin_connection(table, news);
+			record_result(c, news);
 			add_connection(table, c);
 		}
 		if (is_end(event))
@@ -283,11 +199,12 @@ static void update_event(struct live_table *table, const struct agentsh_ebpf_eve
 		break;
 	case AGENTSH_EBPF_EVENT_FIRST_DATA:
 	case AGENTSH_EBPF_EVENT_PROGRESS: /* changes a row, if there is one */
+	case AGENTSH_EBPF_EVENT_SERVER_NAME:
 		if (!connections_find(&table->connections, event))
-			add_event(table, event, time_ns);
+			add_event(table, news);
 		break;
 	default:
-		c = begin_connection(table, event, time_ns);
+		c = begin_connection(table, news);
 		c->progress.silent = may_be_probe(table, event);
 		add_connection(table, c);
 		break;
@@ -306,43 +223,68 @@ static void update_progress(struct live_table *table, const struct agentsh_ebpf_
 	c->progress.so_far = NULL;
 }
 
-void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		      uint64_t time_ns, bool shown)
+/* The row of an open connection shows the server name, whether SERVER_NAME is shown or not. */
+static void update_name(struct live_table *table, const struct news *news)
 {
+	struct connection *c = connections_find(&table->connections, news->event);
+
+	if (!c || !news->names || !news->names->named)
+		return;
+	connections_name(c, &news->names->name);
+	if (table->mode == LIVE_TABLE_UPDATING)
+		update_connection(table, c);
+}
+
+/* Whether the event has nothing to do with the row of a connection. */
+static bool stands_alone(const struct agentsh_ebpf_event *event)
+{
+	return event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND ||
+	       event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT || names_of_dns(event);
+}
+
+static void show_event(struct live_table *table, const struct news *news)
+{
+	switch (table->mode) {
+	case LIVE_TABLE_PLAIN:
+		plain_event(table, news);
+		break;
+	case LIVE_TABLE_PAIRING:
+		pair_event(table, news);
+		break;
+	case LIVE_TABLE_UPDATING:
+		update_event(table, news);
+		break;
+	}
+}
+
+void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
+		      const struct names *names, uint64_t time_ns, bool shown)
+{
+	const struct news news = {event, names, time_ns};
 	struct connection *settled;
 
-	fit_columns(table);
-	if (event->kind == AGENTSH_EBPF_EVENT_SESSION_BLIND) { /* of no connection */
+	live_rows_fit(table);
+	if (stands_alone(event)) {
 		if (shown)
-			add_event(table, event, time_ns);
+			add_event(table, &news);
 		return;
 	}
 	if (event->kind == AGENTSH_EBPF_EVENT_PROGRESS)
 		update_progress(table, event);
+	if (event->kind == AGENTSH_EBPF_EVENT_SERVER_NAME)
+		update_name(table, &news);
 	settled = connections_settle(&table->connections, event);
 	if (settled && event->kind == AGENTSH_EBPF_EVENT_CLOSED && shown && settled->held &&
 	    table->mode == LIVE_TABLE_PAIRING) { /* one row for both */
-		record_result(settled, event);
+		record_result(settled, &news);
 		shown = false;
 	}
 	if (settled)
 		show_settled(table, settled);
-	if (!shown) {
-		if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
-			end_socket(table, event);
-		return;
-	}
-	switch (table->mode) {
-	case LIVE_TABLE_PLAIN:
-		plain_event(table, event, time_ns);
-		break;
-	case LIVE_TABLE_PAIRING:
-		pair_event(table, event, time_ns);
-		break;
-	case LIVE_TABLE_UPDATING:
-		update_event(table, event, time_ns);
-		break;
-	}
+	if (shown)
+		show_event(table, &news);
+	else if (event->kind == AGENTSH_EBPF_EVENT_CLOSED)
+		end_socket(table, event);
 }
 
 int live_table_wait_ms(struct live_table *table)

@@ -18,11 +18,12 @@
 #include "connections.h"
 #include "format_text.h"
 #include "interfaces.h"
+#include "names.h"
 #include "output.h"
 #include "terminal.h"
 
 /* Most bytes of output that one event causes. */
-#define LIVE_TABLE_EVENT_MAX 3072
+#define LIVE_TABLE_EVENT_MAX (6 * 3072)
 
 enum live_table_mode {
 	LIVE_TABLE_PLAIN,    /* one row per event */
@@ -51,7 +52,7 @@ void live_table_begin(struct live_table *table, bool outcomes, bool traffic);
 
 /* An event that is not to be shown may still change the rows of others. */
 void live_table_event(struct live_table *table, const struct agentsh_ebpf_event *event,
-		      uint64_t time_ns, bool shown);
+		      const struct names *names, uint64_t time_ns, bool shown);
 
 /* Writes a row that says how many events were lost. */
 void live_table_gap(struct live_table *table, uint64_t lost);

@@ -12,6 +12,7 @@
 #include "warn.h"
 #include "decimal.h"
 #include "event_types.h"
+#include "options_names.h"
 #include "text.h"
 
 #define TEXT(number) TEXT_(number)
@@ -31,14 +32,22 @@ static const char help[] =
 	"      --cgroup-parent PATH  create the cgroup of COMMAND below this one\n"
 	"      --displace            trace even if an eBPF program of somebody else then no\n"
 	"                            longer runs in the cgroup\n"
+	"      --dns-port NUMBER     take names from DNS messages on this port, too, not\n"
+	"                            only 53; up to 4 times\n"
 	"      --ebpf=WHEN           if tracing is impossible, auto runs COMMAND\n"
 	"                            untraced, and required fails; off never traces\n"
 	"                            (default: auto)\n"
 	"      --events=LIST         show these events: connect, udp_send, connected,\n"
 	"                            connect_failed, closed, accepted, session_blind,\n"
-	"                            first_data, progress, unannounced, or all (default:\n"
-	"                            all except accepted, first_data and progress)\n"
+	"                            first_data, progress, unannounced, dns_query,\n"
+	"                            dns_answer, server_name, unix_connect, or all; dns\n"
+	"                            means both of DNS, unix means unix_connect (default:\n"
+	"                            connect, udp_send, connected, connect_failed,\n"
+	"                            closed, session_blind, unannounced)\n"
 	"      --json                write one JSON object per line instead of columns\n"
+	"      --names=WHEN          on shows the name that a process asked DNS for before\n"
+	"                            it connected, and the name that it sent to the\n"
+	"                            server; off shows addresses only (default: on)\n"
 	"      --no-proc             leave exe and args, which are read from /proc and may\n"
 	"                            contain secrets, out of the JSON output\n"
 	"      --probe               report what can be traced on this machine\n"
@@ -46,6 +55,9 @@ static const char help[] =
 	"      --session-id NUMBER   set session_id in the JSON output (default: 0)\n"
 	"      --summary             show no events, only a summary by destination at the\n"
 	"                            end\n"
+	"      --trusted-resolver ADDRESS[:PORT]\n"
+	"                            take names only from answers of this name server; up\n"
+	"                            to 4 times (default: all name servers)\n"
 	"      --udp-no-dedup        show every datagram, not only the first one per\n"
 	"                            socket and destination\n"
 	"  -h, --help                show this help and exit\n"
@@ -63,13 +75,16 @@ enum {
 	OPT_CGROUP = 256,
 	OPT_CGROUP_PARENT,
 	OPT_DISPLACE,
+	OPT_DNS_PORT,
 	OPT_EBPF,
 	OPT_EVENTS,
 	OPT_JSON,
+	OPT_NAMES,
 	OPT_NO_PROC,
 	OPT_PROBE,
 	OPT_SESSION_ID,
 	OPT_SUMMARY,
+	OPT_TRUSTED_RESOLVER,
 	OPT_UDP_NO_DEDUP,
 };
 
@@ -77,14 +92,17 @@ static const struct option long_options[] = {
 	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
 	{"displace", no_argument, NULL, OPT_DISPLACE},
+	{"dns-port", required_argument, NULL, OPT_DNS_PORT},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
 	{"events", required_argument, NULL, OPT_EVENTS},
 	{"json", no_argument, NULL, OPT_JSON},
+	{"names", required_argument, NULL, OPT_NAMES},
 	{"no-proc", no_argument, NULL, OPT_NO_PROC},
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
 	{"summary", no_argument, NULL, OPT_SUMMARY},
+	{"trusted-resolver", required_argument, NULL, OPT_TRUSTED_RESOLVER},
 	{"udp-no-dedup", no_argument, NULL, OPT_UDP_NO_DEDUP},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -118,7 +136,7 @@ static bool parse_session_id(const char *text, uint64_t *id)
 
 static bool parse_events(const char *list, uint32_t *types)
 {
-	char known[192];
+	char known[256];
 	struct text t = {.buf = known, .cap = sizeof(known) - 1};
 	const char *bad;
 	int length;
@@ -127,7 +145,8 @@ static bool parse_events(const char *list, uint32_t *types)
 		return true;
 	event_types_names(&t, UINT32_MAX);
 	known[t.len] = '\0';
-	warn_user("--events contains '%.*s'; it must be a list of %s, or all", length, bad, known);
+	warn_user("--events contains '%.*s'; it must be a list of %s, dns, unix, or all", length,
+		  bad, known);
 	return false;
 }
 
@@ -143,11 +162,15 @@ static bool parse_one(struct options *o, int option)
 	case OPT_DISPLACE:
 		o->displace = true;
 		return true;
+	case OPT_DNS_PORT:
+		return options_dns_port_parse(o, optarg);
 	case OPT_EBPF:
 		o->ebpf_given = true;
 		return parse_ebpf(optarg, &o->ebpf);
 	case OPT_EVENTS:
 		return parse_events(optarg, &o->event_types);
+	case OPT_NAMES:
+		return options_names_parse(o, optarg);
 	case OPT_NO_PROC:
 		o->no_proc = true;
 		return true;
@@ -165,6 +188,8 @@ static bool parse_one(struct options *o, int option)
 	case OPT_SUMMARY:
 		o->summary = true;
 		return true;
+	case OPT_TRUSTED_RESOLVER:
+		return options_resolver_parse(o, optarg);
 	case OPT_UDP_NO_DEDUP:
 		o->udp_no_dedup = true;
 		return true;
@@ -254,7 +279,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 {
 	int option;
 
-	*o = (struct options){.ebpf = EBPF_AUTO, .event_types = event_types_default()};
+	*o = (struct options){
+		.ebpf = EBPF_AUTO, .event_types = event_types_default(), .names = true};
 	opterr = 0;
 	/* "+" leaves the options after COMMAND alone; ":" reports a missing value as ':'. */
 	while ((option = getopt_long(argc, argv, "+:o:hV", long_options, NULL)) != -1) {
@@ -270,7 +296,7 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 			goto usage;
 	}
 	o->command = argv + optind;
-	if (check_consistency(o) && apply_environment(o))
+	if (check_consistency(o) && options_names_check(o) && apply_environment(o))
 		return true;
 usage:
 	warn_user("see agentsh-trace --help");

@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <agentsh/ebpf.h>
+
+/* As many as the library takes. */
+#define OPTIONS_DNS_PORTS_MAX 4
+#define OPTIONS_RESOLVERS_MAX 4
+
 enum ebpf_mode { EBPF_OFF, EBPF_AUTO, EBPF_REQUIRED };
 
 struct options {
@@ -17,6 +23,11 @@ struct options {
 	bool no_proc; /* leave out what only /proc shows */
 	bool udp_no_dedup;
 	bool displace;	      /* attach even if another program no longer runs then */
+	bool names;	      /* show the names of destinations */
+	uint32_t names_hooks; /* AGENTSH_EBPF_HOOK_ bits for names, which may be missing */
+	uint32_t dns_ports_given, resolvers_given;
+	uint16_t dns_ports[OPTIONS_DNS_PORTS_MAX];
+	struct agentsh_ebpf_address resolvers[OPTIONS_RESOLVERS_MAX];
 	uint32_t event_types; /* the set to show, see event_types.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */

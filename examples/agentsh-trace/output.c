@@ -10,6 +10,8 @@
 
 #include "warn.h"
 
+#define FILE_CHUNK (1024 * 1024)
+
 bool output_open(struct output *o, const char *path)
 {
 	struct stat st;
@@ -21,7 +23,7 @@ bool output_open(struct output *o, const char *path)
 		return false;
 	/* A pipe that poll(2) reports as writable takes PIPE_BUF bytes without blocking, pipe(7).
 	 */
-	o->chunk = !fstat(o->fd, &st) && S_ISREG(st.st_mode) ? OUTPUT_SIZE : PIPE_BUF;
+	o->chunk = !fstat(o->fd, &st) && S_ISREG(st.st_mode) ? FILE_CHUNK : PIPE_BUF;
 	return true;
 }
 

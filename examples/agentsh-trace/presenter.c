@@ -30,7 +30,7 @@ static struct format_json_session json_session(const struct presenter *p, const 
 		.session_id = p->options->session_id,
 		.cgroup_id = trace->cgroup.id,
 		.cgroup_path = trace->cgroup.path,
-		.hooks = p->hooks,
+		.hooks = p->active,
 	};
 }
 
@@ -51,16 +51,20 @@ void presenter_unavailable(struct presenter *p, const struct unavailable *why)
 	warn_user("%s: %s", why->fatal ? "cannot trace" : "running untraced", why->reason);
 }
 
-/* Names the chosen event types that no hook reports. In JSON, the member hooks shows this. */
+/* Says what no hook reports although it was chosen. In JSON, the member hooks shows this. */
 static void warn_of_missing(const struct presenter *p)
 {
-	uint32_t missing = event_types_without(p->options->event_types, p->hooks);
-	char names[192];
+	uint32_t missing = event_types_without(p->options->event_types, p->active);
+	uint32_t lacking = p->options->names_hooks & ~p->active;
+	char names[256];
 	struct text t = {.buf = names, .cap = sizeof(names) - 1};
 
-	if (!missing)
-		return;
 	event_types_names(&t, missing);
+	if (lacking)
+		text_format(&t, "%s%s", t.len ? ", " : "",
+			    lacking & AGENTSH_EBPF_HOOK_DNS ? "names" : "server names");
+	if (!t.len)
+		return;
 	names[t.len] = '\0';
 	warn_user("cannot be shown here: %s; agentsh-trace --probe says why", names);
 }
@@ -72,7 +76,11 @@ void presenter_attached(struct presenter *p, const struct trace *trace)
 	struct format_json_session session;
 	struct text line;
 
-	p->hooks = p->destinations.hooks = agentsh_ebpf_tracer_hooks(trace->tracer);
+	p->tracer = trace->tracer;
+	p->active = agentsh_ebpf_tracer_hooks(trace->tracer);
+	/* Names need hooks whose own events then are not counted. */
+	p->hooks = p->active & event_types_hooks(p->options->event_types);
+	p->destinations.hooks = p->hooks;
 	if (!p->options->json) {
 		warn_of_missing(p);
 		if (!p->options->summary)
@@ -96,7 +104,8 @@ static void show_text(struct presenter *p, const struct agentsh_ebpf_event *even
 			live_table_gap(&p->table, event->session_lost - p->lost);
 		p->lost = event->session_lost;
 	}
-	live_table_event(&p->table, event, agentsh_ebpf_event_realtime_ns(event), chosen);
+	live_table_event(&p->table, event, &p->names, agentsh_ebpf_event_realtime_ns(event),
+			 chosen);
 }
 
 static void find_process(struct presenter *p, const struct agentsh_ebpf_event *event,
@@ -121,6 +130,7 @@ static void show_json(struct presenter *p, const struct agentsh_ebpf_event *even
 	const struct format_json_details details = {
 		.process = p->options->no_proc ? NULL : &process,
 		.cgroup = cgroup_names_find(&p->cgroups, event->cgroup_id),
+		.names = p->options->names || names_are_subject(event) ? &p->names : NULL,
 	};
 	struct text line;
 
@@ -140,10 +150,16 @@ static void count(struct presenter *p, const struct agentsh_ebpf_event *event, b
 	const bool inbound = event->flags & AGENTSH_EBPF_FLAG_INBOUND &&
 			     event->kind != AGENTSH_EBPF_EVENT_UDP_SEND;
 
+	/* Only the names needed the hook that has reported it. */
+	if (!chosen && !event_types_reported(event->kind, p->hooks)) {
+		p->summary.unchosen++;
+		return;
+	}
 	summary_add(&p->summary, event, chosen);
 	if ((chosen || begun) && !inbound && destinations_named_by(event, p->hooks))
 		summary_add_destination(&p->summary, event);
-	destinations_add(&p->destinations, event);
+	destinations_add(&p->destinations, event,
+			 names_asked(event, p->names.named ? &p->names.name : NULL));
 }
 
 void presenter_event(struct presenter *p, const struct agentsh_ebpf_event *event)
@@ -152,6 +168,7 @@ void presenter_event(struct presenter *p, const struct agentsh_ebpf_event *event
 	const bool chosen = event_types_have(p->options->event_types, event->kind) &&
 			    event_types_known(event->kind);
 
+	names_read(&p->names, p->tracer, event, p->options->names);
 	if (!blind) /* it tells of no process, so it is not one of the events that are counted */
 		count(p, event, chosen);
 	if (p->options->summary && !blind)

@@ -12,6 +12,7 @@
 #include "destinations.h"
 #include "format_json.h"
 #include "live_table.h"
+#include "names.h"
 #include "options.h"
 #include "output.h"
 #include "proc_cache.h"
@@ -27,8 +28,11 @@
 struct presenter {
 	struct output *output;
 	const struct options *options;
-	uint64_t lost;	/* session_lost of the latest event */
-	uint32_t hooks; /* active AGENTSH_EBPF_HOOK_ bits */
+	uint64_t lost;				  /* session_lost of the latest event */
+	const struct agentsh_ebpf_tracer *tracer; /* NULL: not attached */
+	uint32_t active;			  /* AGENTSH_EBPF_HOOK_ bits */
+	uint32_t hooks;				  /* those of the chosen events among them */
+	struct names names;			  /* of the event that is being shown */
 	struct summary summary;
 	struct destinations destinations;
 	struct live_table table; /* unused with --json */

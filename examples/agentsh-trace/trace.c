@@ -35,11 +35,14 @@ static bool explain_library(struct unavailable *why, const struct agentsh_ebpf_e
 	return explain(why, agentsh_ebpf_step_name(err->step), err->code, "%s", err->message);
 }
 
-static bool open_tracer(struct trace *trace, const struct options *options, struct unavailable *why)
+/* names: hooks for names. */
+static bool open_tracer(struct trace *trace, const struct options *options, uint32_t names,
+			struct unavailable *why)
 {
-	const struct agentsh_ebpf_tracer_options opts = {
+	const uint32_t hooks = event_types_hooks(options->event_types) | names;
+	struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
-		.hooks = event_types_hooks(options->event_types),
+		.hooks = hooks,
 		.required_hooks = event_types_required_hooks(options->event_types),
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
@@ -50,6 +53,11 @@ static bool open_tracer(struct trace *trace, const struct options *options, stru
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
+	if (event_types_have(options->event_types, AGENTSH_EBPF_EVENT_DNS_QUERY) ||
+	    event_types_have(options->event_types, AGENTSH_EBPF_EVENT_DNS_ANSWER))
+		opts.flags |= AGENTSH_EBPF_OPEN_DNS_EVENTS;
+	if (hooks & AGENTSH_EBPF_HOOK_DNS)
+		memcpy(opts.dns_ports, options->dns_ports, sizeof(opts.dns_ports));
 	if (agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err))
 		return explain_library(why, &err);
 	if (event_types_without(options->event_types, agentsh_ebpf_tracer_hooks(trace->tracer)) ==
@@ -91,7 +99,7 @@ bool trace_open_cgroup(struct trace *trace, const struct options *options, struc
 
 static bool attach(struct trace *trace, const struct options *options, struct unavailable *why)
 {
-	const struct agentsh_ebpf_session_options opts = {
+	struct agentsh_ebpf_session_options opts = {
 		.size = sizeof(opts),
 		.session_id = options->session_id,
 		.max_sockets = SOCKETS_MAX, /* all of the table, for the same reason */
@@ -100,6 +108,7 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	int ret;
 
+	memcpy(opts.trusted_resolvers, options->resolvers, sizeof(opts.trusted_resolvers));
 	trace->start_ns = clock_realtime_ns();
 	ret = agentsh_ebpf_session_attach(trace->tracer, trace->cgroup.fd, &opts, &trace->session,
 					  &err);
@@ -114,20 +123,33 @@ void trace_init(struct trace *trace)
 	*trace = (struct trace){.cgroup = {.fd = -1, .parent_fd = -1}};
 }
 
+static bool open_and_attach(struct trace *trace, const struct options *options, uint32_t names,
+			    struct unavailable *why)
+{
+	return open_tracer(trace, options, names, why) &&
+	       (trace->cgroup.fd >= 0 || trace_open_cgroup(trace, options, why)) &&
+	       attach(trace, options, why);
+}
+
 bool trace_start(struct trace *trace, const struct options *options, struct unavailable *why)
 {
 	/* First, because without this cgroup COMMAND does not run, traced or not. */
 	if (options->cgroup_parent && !trace_open_cgroup(trace, options, why))
 		return false;
-	return open_tracer(trace, options, why) &&
-	       (options->cgroup_parent || trace_open_cgroup(trace, options, why)) &&
-	       attach(trace, options, why);
+	if (open_and_attach(trace, options, options->names_hooks, why))
+		return true;
+	/* The programs for names must not make a trace fail that works without them. */
+	if (!(options->names_hooks & ~event_types_hooks(options->event_types)) || why->fatal)
+		return false;
+	agentsh_ebpf_tracer_close(trace->tracer);
+	trace->tracer = NULL;
+	return open_and_attach(trace, options, 0, why);
 }
 
 void trace_warn_blind(const struct trace *trace)
 {
 	struct agentsh_ebpf_session_check check = {.size = sizeof(check)};
-	char names[64] = "none";
+	char names[128] = "none";
 	int length = 0;
 
 	if (!trace->session || agentsh_ebpf_session_check(trace->session, &check) || !check.error)

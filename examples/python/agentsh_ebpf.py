@@ -63,6 +63,10 @@ class Kind(enum.IntEnum):
     FIRST_DATA = 8
     PROGRESS = 9
     UNANNOUNCED = 10
+    DNS_QUERY = 11
+    DNS_ANSWER = 12
+    SERVER_NAME = 13
+    UNIX_CONNECT = 14
 
 
 class Flag(enum.IntFlag):
@@ -113,6 +117,9 @@ class Hook(enum.IntFlag):
     LIFECYCLE = 4
     ACCEPT = 8
     TRAFFIC = 16
+    DNS = 32
+    SERVER_NAME = 64
+    UNIX = 128
 
 
 class Open(enum.IntFlag):
@@ -120,6 +127,7 @@ class Open(enum.IntFlag):
 
     UDP_NO_DEDUP = 1
     NO_MODERATION = 2
+    DNS_EVENTS = 4
 
 
 class LogLevel(enum.IntEnum):
@@ -165,6 +173,8 @@ class Check(enum.IntEnum):
     BIND6 = 23
     INET_INGRESS = 24
     INET_EGRESS = 25
+    CONNECT_UNIX = 26
+    SENDMSG_UNIX = 27
 
     @property
     def mask(self) -> int:
@@ -223,11 +233,56 @@ class Path(enum.IntEnum):
     RXRPC = 28
     OTHER_FAMILY = 29
     EARLIER_CONNECTION = 30
+    DNS_UDP = 31
+    DNS_TCP = 32
+    DNS_TLS = 33
+    DNS_HTTPS = 34
+    LOCAL_RESOLVER = 35
+    HOSTS_FILE = 36
+    EARLIER_ANSWER = 37
+    TLS_SERVER_NAME = 38
+    TLS_ENCRYPTED_NAME = 39
+    HTTP_HOST = 40
+    QUIC_SERVER_NAME = 41
 
     @property
     def note(self) -> str:
         """How the path is reported, or why it is not."""
         return _text(_library().agentsh_ebpf_coverage_note(self.value))
+
+
+class NameSource(enum.IntEnum):
+    """AGENTSH_EBPF_NAME_: where a name is from."""
+
+    NONE = 0
+    DNS = 1
+    DNS_TCP = 2
+    TLS = 3
+    HTTP = 4
+    SEED = 5
+    UNIX = 6
+
+
+class NameFlag(enum.IntFlag):
+    """AGENTSH_EBPF_NAME_FLAG_: bits of Name.flags."""
+
+    SHARED = 1
+    EXPIRED = 2
+    OTHER_PROCESS = 4
+    UNASKED = 8
+    CUT = 16
+    OUTER = 32
+    DIFFERS = 64
+
+
+class DnsFlag(enum.IntFlag):
+    """AGENTSH_EBPF_DNS_FLAG_: bits of Dns.flags."""
+
+    TCP = 1
+    TRUNCATED = 2
+    CUT = 4
+    UNASKED = 8
+    UNTRUSTED = 16
 
 
 CHECKS_MAX = 32
@@ -274,7 +329,7 @@ class Event(ctypes.Structure):
         ("retransmits", c_uint32), ("packets_sent", c_uint32), ("ifindex", c_uint32),
         ("exe_device", c_uint32), ("exe_inode", c_uint64), ("_process_comm", c_char * 16),
         ("container_pid", c_uint32), ("container_tgid", c_uint32), ("packets_received", c_uint32),
-        ("reserved", c_uint8 * 20),
+        ("reserved1", c_uint32), ("name_id", c_uint64), ("reserved", c_uint8 * 8),
     ]
     timestamp_ns: int
     session_id: int
@@ -308,6 +363,11 @@ class Event(ctypes.Structure):
     container_pid: int
     container_tgid: int
     packets_received: int
+    name_id: int
+    # What read() has copied together with the event, so that it stays valid.
+    _name: Optional[_Name] = None
+    _dns: Optional[_Dns] = None
+    _addresses: Tuple[_Address, ...] = ()
 
     @property
     def kind(self) -> Union[Kind, int]:
@@ -370,6 +430,24 @@ class Event(ctypes.Structure):
         return bytes(self._process_comm)
 
     @property
+    def name(self) -> Optional[Name]:
+        """The name of the destination, and where it is from; None if no name is known.
+
+        The watched process can choose the name: never take it for a permission. Event.from_buffer_copy()
+        and agentsh_ebpf_inject() do not copy the name.
+        """
+        return None if self._name is None else Name._from(self._name)
+
+    @property
+    def dns(self) -> Optional[Dns]:
+        """What a DNS_QUERY or DNS_ANSWER event is about; None for other kinds."""
+        if self._dns is None:
+            return None
+        addresses = tuple(DnsAddress(raw.ip, raw.ttl_s) for raw in self._addresses)
+        return Dns(question_type=self._dns.question_type, rcode=self._dns.rcode, flags=DnsFlag(self._dns.flags),
+                   addresses=addresses)
+
+    @property
     def realtime_ns(self) -> int:
         """Unix time in nanoseconds. Read it soon after the event: agentsh_ebpf_event_realtime_ns(3)."""
         return int(_library().agentsh_ebpf_event_realtime_ns(self))
@@ -409,6 +487,39 @@ def _packed(value: Union[Address, str]) -> Any:
     return (c_uint8 * 16)(*packed)
 
 
+def _family(ip: Address) -> int:
+    return socket.AF_INET if ip.version == 4 else socket.AF_INET6
+
+
+class _Address(ctypes.Structure):
+    c_name = "agentsh_ebpf_address"
+    _fields_ = [("family", c_uint16), ("port", c_uint16), ("ttl_s", c_uint32), ("addr", c_uint8 * 16)]
+
+    @property
+    def ip(self) -> Address:
+        packed = bytes(self.addr)
+        return ipaddress.ip_address(packed[:4] if self.family == socket.AF_INET else packed)
+
+    @classmethod
+    def of(cls, value: Union[Address, str], port: int = 0) -> _Address:
+        ip = ipaddress.ip_address(value)
+        return cls(family=_family(ip), port=port, addr=_packed(ip))
+
+
+class _Name(ctypes.Structure):
+    c_name = "agentsh_ebpf_name"
+    _fields_ = [("size", c_uint32), ("source", c_uint32), ("server_name_source", c_uint32), ("flags", c_uint32),
+                ("others", c_uint32), ("asker_tgid", c_uint32), ("age_ns", c_uint64), ("ttl_ns", c_uint64),
+                ("resolver", _Address), ("asked", c_char * 256), ("owner", c_char * 256),
+                ("server_name", c_char * 256), ("alpn", c_char * 64)]
+
+
+class _Dns(ctypes.Structure):
+    c_name = "agentsh_ebpf_dns"
+    _fields_ = [("size", c_uint32), ("question_type", c_uint16), ("rcode", c_uint16), ("flags", c_uint32),
+                ("addresses", c_uint32)]
+
+
 class _Error(ctypes.Structure):
     c_name = "agentsh_ebpf_error"
     _fields_ = [("size", c_uint32), ("code", c_int32), ("step", c_uint32), ("reserved", c_uint32),
@@ -426,13 +537,15 @@ class _TracerOptions(ctypes.Structure):
                 ("udp_dedup_entries", c_uint32), ("on_event", _EVENT_FN), ("event_ctx", c_void_p),
                 ("on_log", _LOG_FN), ("log_ctx", c_void_p), ("simulate_missing", c_uint64),
                 ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32), ("max_sockets", c_uint32),
-                ("check_interval_ms", c_uint32), ("progress_interval_ms", c_uint32), ("reserved", c_uint32)]
+                ("check_interval_ms", c_uint32), ("progress_interval_ms", c_uint32), ("dns_timeout_ms", c_uint32),
+                ("dns_ports", c_uint16 * 4)]
 
 
 class _SessionOptions(ctypes.Structure):
     c_name = "agentsh_ebpf_session_options"
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("session_id", c_uint64),
-                ("max_sockets", c_uint32), ("reserved", c_uint32)]
+                ("max_sockets", c_uint32), ("names_max", c_uint32), ("names_bytes", c_uint32),
+                ("reserved", c_uint32), ("trusted_resolvers", _Address * 4)]
 
 
 class _SessionCheck(ctypes.Structure):
@@ -445,7 +558,9 @@ class _Stats(ctypes.Structure):
     c_name = "agentsh_ebpf_stats"
     _fields_ = [("size", c_uint32), ("sessions", c_uint32), ("delivered", c_uint64), ("lost", c_uint64),
                 ("lost_quota", c_uint64), ("deduplicated", c_uint64), ("attach_failures", c_uint64),
-                ("malformed", c_uint64), ("untracked", c_uint64)]
+                ("malformed", c_uint64), ("untracked", c_uint64), ("packets_lost", c_uint64),
+                ("answers", c_uint64), ("answers_unasked", c_uint64), ("answers_untrusted", c_uint64),
+                ("answers_malformed", c_uint64), ("names_evicted", c_uint64)]
 
 
 class _Check(ctypes.Structure):
@@ -470,6 +585,14 @@ class _Coverage(ctypes.Structure):
 
 
 _Struct = TypeVar("_Struct", bound=ctypes.Structure)
+
+
+def _array(kind: Any, values: Iterable[Any], most: int) -> Any:
+    """An array whose further elements are 0."""
+    values = list(values)
+    if len(values) > most:
+        raise ValueError(f"there are {len(values)} values; at most {most} are possible")
+    return (kind * most)(*values)
 
 
 def _sized(struct: Type[_Struct], **members: Any) -> _Struct:
@@ -499,6 +622,12 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "agentsh_ebpf_read": (c_int, [c_void_p, POINTER(Event), c_size_t, c_int]),
     "agentsh_ebpf_fd": (c_int, [c_void_p]),
     "agentsh_ebpf_wake": (c_int, [c_void_p]),
+    "agentsh_ebpf_event_name": (c_int, [c_void_p, POINTER(Event), POINTER(_Name)]),
+    "agentsh_ebpf_event_dns": (c_int, [c_void_p, POINTER(Event), POINTER(_Dns)]),
+    "agentsh_ebpf_event_addresses": (c_int, [c_void_p, POINTER(Event), POINTER(_Address), c_size_t]),
+    "agentsh_ebpf_session_name_lookup": (c_int, [c_void_p, c_uint16, c_void_p, c_uint32, POINTER(_Name)]),
+    "agentsh_ebpf_session_name_seed": (c_int, [c_void_p, c_uint16, c_void_p, c_char_p, c_uint32]),
+    "agentsh_ebpf_name_source_name": (c_char_p, [c_uint32]),
     "agentsh_ebpf_tracer_stats": (c_int, [c_void_p, POINTER(_Stats)]),
     "agentsh_ebpf_session_stats": (c_int, [c_void_p, POINTER(_Stats)]),
     "agentsh_ebpf_capability_probe": (c_int, [POINTER(_Capabilities)]),
@@ -512,6 +641,7 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "agentsh_ebpf_coverage_name": (c_char_p, [c_uint32]),
     "agentsh_ebpf_coverage_note": (c_char_p, [c_uint32]),
     "agentsh_ebpf_inject": (c_int, [c_void_p, POINTER(Event)]),
+    "agentsh_ebpf_inject_name": (c_int, [c_void_p, c_uint16, c_void_p, POINTER(_Name)]),
 }
 
 _loaded: Optional[ctypes.CDLL] = None
@@ -580,12 +710,111 @@ class Stats:
     attach_failures: int
     malformed: int
     untracked: int
+    packets_lost: int
+    answers: int
+    answers_unasked: int
+    answers_untrusted: int
+    answers_malformed: int
+    names_evicted: int
 
 
 def _stats(function: Any, handle: c_void_p) -> Stats:
     raw = _sized(_Stats)
     _check(function(handle, raw))
     return Stats(*(getattr(raw, field.name) for field in dataclasses.fields(Stats)))
+
+
+class Resolver(NamedTuple):
+    """The address of a name server; port 0 means any port."""
+
+    address: Address
+    port: int = 0
+
+
+class DnsAddress(NamedTuple):
+    """An address in a DNS answer, and its time to live in seconds."""
+
+    address: Address
+    ttl_s: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Dns:
+    """struct agentsh_ebpf_dns: what a DNS_QUERY or DNS_ANSWER event is about, RFC 1035.
+
+    question_type is 1 for A and 28 for AAAA; rcode is 0 for NOERROR, 2 for SERVFAIL and 3 for NXDOMAIN.
+    """
+
+    question_type: int
+    rcode: int
+    flags: DnsFlag
+    addresses: Tuple[DnsAddress, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Name:
+    """struct agentsh_ebpf_name: the name of a destination, and where it is from.
+
+    The watched process can choose all of it: never take a name for a permission. resolver tells who
+    answered. ttl_ns is None if the time to live has no end. A path of an AF_UNIX socket may contain
+    control characters, and bytes that are not UTF-8 appear as \\xNN.
+    """
+
+    asked: str = ""
+    owner: str = ""
+    source: Union[NameSource, int] = NameSource.NONE
+    server_name: str = ""
+    server_name_source: Union[NameSource, int] = NameSource.NONE
+    alpn: str = ""
+    flags: NameFlag = NameFlag(0)
+    others: int = 0
+    asker_tgid: int = 0
+    age_ns: int = 0
+    ttl_ns: Optional[int] = None
+    resolver: Optional[Resolver] = None
+
+    @property
+    def host(self) -> str:
+        """What the process asked for, or else the server that it named; "" for a path of an AF_UNIX socket."""
+        if self.source == NameSource.UNIX:
+            return ""
+        return self.asked or self.server_name
+
+    @property
+    def source_name(self) -> str:
+        """"dns", "dns_tcp", "seed", ..."""
+        return _text(_library().agentsh_ebpf_name_source_name(self.source))
+
+    @property
+    def server_name_source_name(self) -> str:
+        """"tls" or "http"; "none" if server_name is empty."""
+        return _text(_library().agentsh_ebpf_name_source_name(self.server_name_source))
+
+    @staticmethod
+    def _from(raw: _Name) -> Name:
+        return Name(
+            asked=_text(raw.asked), owner=_text(raw.owner), source=_known(NameSource, raw.source),
+            server_name=_text(raw.server_name), server_name_source=_known(NameSource, raw.server_name_source),
+            alpn=_text(raw.alpn), flags=NameFlag(raw.flags), others=raw.others, asker_tgid=raw.asker_tgid,
+            age_ns=raw.age_ns, ttl_ns=None if raw.ttl_ns == _NO_END else raw.ttl_ns,
+            resolver=Resolver(raw.resolver.ip, raw.resolver.port) if raw.resolver.family else None)
+
+    def _raw(self) -> _Name:
+        raw = _sized(
+            _Name, source=self.source, server_name_source=self.server_name_source, flags=self.flags,
+            others=self.others, asker_tgid=self.asker_tgid, age_ns=self.age_ns,
+            ttl_ns=_NO_END if self.ttl_ns is None else self.ttl_ns)
+        for member in ("asked", "owner", "server_name", "alpn"):
+            text = getattr(self, member).encode()
+            if len(text) >= getattr(_Name, member).size:
+                raise ValueError(f"{member} is too long")
+            setattr(raw, member, text)
+        if self.resolver is not None:
+            raw.resolver = _Address.of(*self.resolver)
+        return raw
+
+
+_NO_END = 2**64 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -718,6 +947,7 @@ def mode_from_env(mode: Mode = Mode.AUTO, simulate_missing: int = 0) -> Environm
 # ---- Tracer -------------------------------------------------------------------------------------
 
 _BATCH = 256  # events per call of the library
+_DNS_KINDS = (Kind.DNS_QUERY, Kind.DNS_ANSWER)
 _tracers: weakref.WeakSet[Tracer] = weakref.WeakSet()
 
 
@@ -726,6 +956,7 @@ class Tracer:
 
     The options are those of struct agentsh_ebpf_tracer_options; 0 selects the default of an option.
     log is called with a LogLevel and a text for each message while the tracer is being opened.
+    dns_ports are ports of name servers besides 53, at most four.
 
     Iteration yields the events of all sessions until the tracer is closed. Events that have been read
     but not yet yielded stay in the tracer when a loop is left, for the next loop or read().
@@ -734,7 +965,8 @@ class Tracer:
     def __init__(self, *, mode: Mode = Mode.AUTO, hooks: Hook = Hook(0), required_hooks: Hook = Hook(0),
                  flags: Open = Open(0), ring_size: int = 0, ring_quota: int = 0, max_sessions: int = 0,
                  max_sockets: int = 0, udp_dedup_entries: int = 0, wakeup_delay_us: int = 0,
-                 check_interval_ms: int = 0, progress_interval_ms: int = 0,
+                 check_interval_ms: int = 0, progress_interval_ms: int = 0, dns_timeout_ms: int = 0,
+                 dns_ports: Iterable[int] = (),
                  simulate_missing: Union[int, Iterable[Check]] = 0, log: Optional[LogFunction] = None) -> None:
         self._closing = True  # until it is open
         self._pointer: Optional[c_void_p] = None
@@ -748,6 +980,7 @@ class Tracer:
             ring_quota=ring_quota, max_sessions=max_sessions, max_sockets=max_sockets,
             udp_dedup_entries=udp_dedup_entries, wakeup_delay_us=wakeup_delay_us,
             check_interval_ms=check_interval_ms, progress_interval_ms=progress_interval_ms,
+            dns_timeout_ms=dns_timeout_ms, dns_ports=_array(c_uint16, dns_ports, 4),
             simulate_missing=_mask(simulate_missing))
         raised: List[BaseException] = []
         if log is not None:
@@ -848,13 +1081,18 @@ class Tracer:
             return Hook(self._library.agentsh_ebpf_tracer_hooks(pointer))
 
     def attach(self, cgroup: Union[int, str, bytes, os.PathLike[Any], Any], *, session_id: int = 0,
-               flags: Attach = Attach(0), max_sockets: int = 0) -> Session:
+               flags: Attach = Attach(0), max_sockets: int = 0, names_max: int = 0, names_bytes: int = 0,
+               trusted_resolvers: Iterable[Union[Address, str, Tuple[Union[Address, str], int]]] = ()) -> Session:
         """Traces a cgroup v2 and its descendants; agentsh_ebpf_session_attach(3).
 
-        cgroup is the path of its directory, a descriptor, or an object with fileno().
+        cgroup is the path of its directory, a descriptor, or an object with fileno(). trusted_resolvers
+        are at most four name servers: an address, or an address and a port. Only their answers then give
+        names to events.
         """
-        options, out, err = _sized(_SessionOptions, session_id=session_id, flags=flags,
-                                   max_sockets=max_sockets), c_void_p(), _sized(_Error)
+        resolvers = [_Address.of(*(server if isinstance(server, tuple) else (server,))) for server in trusted_resolvers]
+        options, out, err = _sized(_SessionOptions, session_id=session_id, flags=flags, max_sockets=max_sockets,
+                                   names_max=names_max, names_bytes=names_bytes,
+                                   trusted_resolvers=_array(_Address, resolvers, 4)), c_void_p(), _sized(_Error)
         with contextlib.ExitStack() as stack:
             if isinstance(cgroup, (str, bytes, os.PathLike)):
                 fd = os.open(cgroup, os.O_RDONLY | os.O_DIRECTORY)
@@ -884,10 +1122,30 @@ class Tracer:
                 # here Python runs the handler of a signal that has interrupted the wait
             if self._closing:
                 return
-            for number in range(_check(count)):
-                self._pending.append(Event.from_buffer_copy(self._buffer, number * ctypes.sizeof(Event)))
+            with _until_closed(self), self._open() as pointer:
+                # The names are gone after the next read, so they are copied here.
+                for number in range(_check(count)):
+                    event = Event.from_buffer_copy(self._buffer, number * ctypes.sizeof(Event))
+                    if event.name_id:
+                        self._copy_name(pointer, event)
+                    if event._kind in _DNS_KINDS:
+                        self._copy_dns(pointer, event)
+                    self._pending.append(event)
         finally:
             reading.release()
+
+    def _copy_name(self, pointer: c_void_p, event: Event) -> None:
+        name = _sized(_Name)
+        if not self._library.agentsh_ebpf_event_name(pointer, event, name):
+            event._name = name
+
+    def _copy_dns(self, pointer: c_void_p, event: Event) -> None:
+        dns = _sized(_Dns)
+        if self._library.agentsh_ebpf_event_dns(pointer, event, dns):
+            return
+        addresses = (_Address * dns.addresses)()
+        _check(self._library.agentsh_ebpf_event_addresses(pointer, event, addresses, len(addresses)))
+        event._dns, event._addresses = dns, tuple(addresses)
 
     def _take(self, maximum: int) -> List[Event]:
         taken: List[Event] = []
@@ -1074,3 +1332,36 @@ class Session:
         """Puts a copy of the event into a tracer of Mode.SYNTHETIC; agentsh_ebpf_inject(3)."""
         with self.tracer._open():
             _check(self.tracer._library.agentsh_ebpf_inject(self._pointer, event))
+
+    def inject_name(self, address: Union[Address, str], name: Name) -> None:
+        """Gives an address a name in a tracer of Mode.SYNTHETIC, as if a packet had done so; for the
+        events that are injected afterwards. agentsh_ebpf_inject_name(3) says which members are used."""
+        ip = ipaddress.ip_address(address)
+        with self.tracer._open():
+            _check(self.tracer._library.agentsh_ebpf_inject_name(self._pointer, _family(ip), ip.packed, name._raw()))
+
+    def name_seed(self, address: Union[Address, str], name: Optional[str], ttl_s: int = 0) -> None:
+        """Gives an address a name that the host knows, for ttl_s seconds, or without end if ttl_s is 0.
+        The name None removes the earlier seed. agentsh_ebpf_session_name_seed(3)"""
+        ip = ipaddress.ip_address(address)
+        text = None if name is None else name.encode()
+        if text is not None and b"\0" in text:
+            raise ValueError("the name contains a NUL byte")
+        with self.tracer._open():
+            _check(self.tracer._library.agentsh_ebpf_session_name_seed(self._pointer, _family(ip), ip.packed, text,
+                                                                       ttl_s))
+
+    def name_lookup(self, address: Union[Address, str]) -> List[Name]:
+        """The names that an address has in this session now. The first is the name that an event of no
+        process in particular would get. agentsh_ebpf_session_name_lookup(3)"""
+        ip = ipaddress.ip_address(address)
+        names: List[Name] = []
+        with self.tracer._open():
+            while True:
+                raw = _sized(_Name)
+                count = self.tracer._library.agentsh_ebpf_session_name_lookup(self._pointer, _family(ip), ip.packed,
+                                                                              len(names), raw)
+                if count == -errno.ENOENT:
+                    return names
+                _check(count)
+                names.append(Name._from(raw))

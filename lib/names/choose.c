@@ -27,6 +27,10 @@ static uint32_t list_names(const struct agentsh_name_address *address,
 	const struct agentsh_name_link *link;
 	uint32_t count = 0;
 
+	if (address->count == 1) {
+		list[0] = address->newest.node;
+		return 1;
+	}
 	for (link = &address->newest; link; link = link->next)
 		if (link->node->source == AGENTSH_EBPF_NAME_SEED)
 			list[count++] = link->node;

@@ -103,7 +103,7 @@ static struct agentsh_name_dns *make_dns(const struct context *c,
 
 	if (!dns)
 		return NULL;
-	dns->about.type = message->type;
+	dns->about.question_type = message->type;
 	dns->about.rcode = message->rcode;
 	dns->about.addresses = message->count;
 	memcpy(dns->addresses, message->addresses, message->count * sizeof(dns->addresses[0]));
@@ -160,19 +160,32 @@ static void accept_answer(const struct context *c, const struct agentsh_dns_mess
 }
 
 /*
- * The id is compared before the message is parsed, so that forged answers cost little, and do
- * not use up what the session may have parsed.
+ * Whether the question may be one that was sent before the session was attached: all later
+ * questions are seen. A socket without a state whose question was seen has no such excuse.
+ */
+static bool may_be_unseen(const struct context *c)
+{
+	const uint64_t timeout_ns = c->names->timeout_ns;
+
+	return c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED &&
+	       c->event->timestamp_ns <= c->table->session.attached_ns + timeout_ns &&
+	       !agentsh_question_of_socket(c->table, c->event, timeout_ns);
+}
+
+/*
+ * The id is compared before the message is parsed, so that forged answers cost little, and do not
+ * use up what the session may have parsed.
  */
 static void take_answer(const struct context *c, const uint8_t *data, size_t captured,
 			size_t length)
 {
 	uint16_t id = (uint16_t)(data[0] << 8 | data[1]);
-	bool has_state = !(c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED);
 	const uint64_t timeout_ns = c->names->timeout_ns;
+	bool must_match = !may_be_unseen(c);
 	const struct agentsh_question *question;
 	struct agentsh_dns_message message;
 
-	if (has_state && !agentsh_question_has_id(c->table, c->event, id, timeout_ns)) {
+	if (must_match && !agentsh_question_has_id(c->table, c->event, id, timeout_ns)) {
 		count(c, AGENTSH_NAMES_UNASKED);
 		return;
 	}
@@ -182,7 +195,7 @@ static void take_answer(const struct context *c, const uint8_t *data, size_t cap
 		return;
 	}
 	question = agentsh_question_find(c->table, c->event, &message, timeout_ns);
-	if (!question && has_state) {
+	if (!question && must_match) {
 		count(c, AGENTSH_NAMES_UNASKED);
 		return;
 	}

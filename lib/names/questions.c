@@ -123,6 +123,17 @@ bool agentsh_question_has_id(const struct agentsh_name_table *table,
 	return false;
 }
 
+bool agentsh_question_of_socket(const struct agentsh_name_table *table,
+				const struct agentsh_ebpf_event *answer, uint64_t timeout_ns)
+{
+	for (struct agentsh_list *at = table->questions.next; at != &table->questions;
+	     at = at->next)
+		if (question_at(at)->cookie == answer->socket_cookie &&
+		    in_time(question_at(at), answer, timeout_ns))
+			return true;
+	return false;
+}
+
 struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *table,
 					       const struct agentsh_ebpf_event *answer,
 					       const struct agentsh_dns_message *message,

@@ -46,6 +46,9 @@ void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list 
 bool agentsh_question_has_id(const struct agentsh_name_table *table,
 			     const struct agentsh_ebpf_event *answer, uint16_t id,
 			     uint64_t timeout_ns);
+/* Whether a socket has any question that could still be answered. */
+bool agentsh_question_of_socket(const struct agentsh_name_table *table,
+				const struct agentsh_ebpf_event *answer, uint64_t timeout_ns);
 /* The oldest question that the answer answers in time, or NULL. */
 struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *table,
 					       const struct agentsh_ebpf_event *answer,

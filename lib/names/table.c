@@ -194,17 +194,45 @@ static bool replaces(const struct agentsh_name_node *node, const struct agentsh_
 		!strcmp(agentsh_node_asked(node), agentsh_node_asked(old)));
 }
 
-/* Removes the old link that the newest one replaces, or else the oldest of too many. */
+/* Makes a link the newest one. */
+static void move_to_front(struct agentsh_name_address *address, struct agentsh_name_link *link)
+{
+	struct agentsh_name_link *before = &address->newest;
+	struct agentsh_name_node *node = link->node;
+
+	if (link == before)
+		return;
+	while (before->next != link)
+		before = before->next;
+	before->next = link->next;
+	*link = address->newest;
+	address->newest = (struct agentsh_name_link){.next = link, .node = node};
+}
+
+/* Most answers repeat a name that the address has. */
+static bool replace_name(struct agentsh_name_table *table, struct agentsh_name_address *address,
+			 struct agentsh_name_node *node)
+{
+	struct agentsh_name_link *link = &address->newest;
+	struct agentsh_name_node *old;
+
+	while (link && !replaces(node, link->node))
+		link = link->next;
+	if (!link)
+		return false;
+	old = link->node;
+	link->node = hold(table, node);
+	drop(table, old);
+	move_to_front(address, link);
+	return true;
+}
+
 static void remove_surplus(struct agentsh_name_table *table, struct agentsh_name_address *address)
 {
 	struct agentsh_name_link *oldest = NULL;
 	uint32_t names = 0;
 
 	for (struct agentsh_name_link *link = &address->newest; link; link = link->next) {
-		if (link != &address->newest && replaces(address->newest.node, link->node)) {
-			remove_link(table, address, link);
-			return;
-		}
 		if (link->node->source == AGENTSH_EBPF_NAME_SEED)
 			continue;
 		names++;
@@ -219,8 +247,12 @@ static void remove_surplus(struct agentsh_name_table *table, struct agentsh_name
 static int add_link(struct agentsh_name_table *table, struct agentsh_name_address *address,
 		    struct agentsh_name_node *node)
 {
-	struct agentsh_name_link *older = malloc(sizeof(*older));
+	struct agentsh_name_link *older;
 
+	agentsh_map_touch(&table->addresses, &address->item);
+	if (replace_name(table, address, node))
+		return 0;
+	older = malloc(sizeof(*older));
 	if (!older)
 		return -ENOMEM;
 	*older = address->newest;
@@ -228,7 +260,6 @@ static int add_link(struct agentsh_name_table *table, struct agentsh_name_addres
 	address->newest.node = hold(table, node);
 	address->count++;
 	remove_surplus(table, address);
-	agentsh_map_touch(&table->addresses, &address->item);
 	return 0;
 }
 

@@ -24,6 +24,7 @@ struct agentsh_names_session {
 	uint32_t generation;
 	uint64_t session_id;
 	uint64_t lost_base;
+	uint64_t attached_ns;
 	uint32_t names_max;
 	uint32_t names_bytes;
 	struct agentsh_ebpf_address trusted[4];

@@ -31,7 +31,7 @@ static void make_view(const struct agentsh_question *question, struct agentsh_na
 		view->flags = view->node->flags;
 	if (!view->dns)
 		return;
-	view->dns->about.type = question->type;
+	view->dns->about.question_type = question->type;
 	view->dns->about.flags = question->tcp ? AGENTSH_EBPF_DNS_FLAG_TCP : 0;
 }
 

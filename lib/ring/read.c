@@ -8,6 +8,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "record.h"
 #include "ring/deliver.h"
 #include "ring/moderator.h"
 #include "ring/ring.h"
@@ -82,6 +83,20 @@ static int drain(struct agentsh_ring *ring, int ready)
 	return ret;
 }
 
+/*
+ * Drains until the host has an event or the ring is empty. Packets may keep coming, so the number
+ * of drains has a limit: a full ring of them.
+ */
+static int drain_for_event(struct agentsh_ring *ring, int ready)
+{
+	uint64_t left = ring->size / sizeof(struct agentsh_record_packet) / AGENTSH_RECORDS_MAX + 1;
+	int ret = drain(ring, ready);
+
+	while (!ret && ring->batch->stopped && !ring->batch->count && left--)
+		ret = drain(ring, 0);
+	return ret;
+}
+
 static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 {
 	int64_t end = timeout_ms > 0
@@ -101,7 +116,7 @@ static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 		if (ready & DNS)
 			agentsh_deliver_unanswered(ring);
 		/* drain after a wake, too, so that no record is left in the ring */
-		ret = drain(ring, ready);
+		ret = drain_for_event(ring, ready);
 		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
 		if (ready & RING && !ring->batch->taken)
@@ -139,9 +154,12 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 		ring->progress(ring->timers_ctx);
 	/* while polling the ring has records nearly always; the timer says when to drain it */
 	if (!batch.full && !agentsh_moderator_wait_for_timer(&ring->moderator))
-		ret = drain(ring, 0);
+		ret = drain_for_event(ring, 0);
 	if (!ret && !batch.count)
 		ret = wait_and_drain(ring, timeout_ms);
+	/* a host that waits for an edge of the descriptor does not come back without one */
+	if (!ret && batch.stopped && !batch.count)
+		agentsh_ring_wake(ring);
 	ring->batch = NULL;
 	atomic_flag_clear_explicit(&ring->reading, memory_order_release);
 	return batch.count ? batch.count : ret;

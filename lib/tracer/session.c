@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "checks/diagnose.h"
 #include "tracer/links.h"
@@ -126,6 +127,7 @@ static int prepare_names(struct agentsh_session *s)
 	s->names.generation = s->state.generation;
 	s->names.session_id = s->state.session_id;
 	s->names.lost_base = s->state.lost_base;
+	s->names.attached_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
 	return agentsh_names_attach(&s->tracer->ring.names, &s->names);
 }
 

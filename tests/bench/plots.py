@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws the plots of docs/PERFORMANCE.md from a report of run.sh --json.
 
-Usage: plots.py REPORT DIRECTORY. Needs gnuplot.
+Usage: plots.py REPORT DIRECTORY. Needs gnuplot. A plot is left as it is if the report does not
+have its scenario.
 """
 import json
 import os
@@ -16,6 +17,8 @@ STYLES = {
     "(q)": 3,
     "(c)": 2,
     "(e)": 3,
+    "(n)": 1,
+    "(m)": 4,
     "(x)": 2,
     "(o)": 4,
     "bare, one storage": 3,
@@ -62,7 +65,8 @@ class Plots:
 
     def draw(self, name, title, x, y, lines, more):
         if not lines:
-            sys.exit(f"plots: nothing to draw {name} from: run all scenarios")
+            print(f"plots: nothing to draw {name} from", file=sys.stderr)
+            return
         out = os.path.join(self.directory, name + ".svg")
         script = HEAD.format(out=out, title=title, x=x, y=y, more=more)
         plots = []
@@ -72,6 +76,34 @@ class Plots:
             script += "END\n"
             style = next((n for name, n in STYLES.items() if variant.startswith(name)), OURS)
             plots.append(f"$data{i} using 1:2:3:4 with yerrorlines ls {style} title '{variant}'")
+        script += "plot " + ", ".join(plots) + "\n"
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+    def bars(self, name, title, y, scenario, figure, suffix):
+        """One group of bars per load, with the lowest and the highest value."""
+        loads, values = [], {}
+        for s in self.series:
+            if s["scenario"] == scenario and s["figure"] == figure and s["load"].endswith(suffix):
+                load = s["load"][:-len(suffix)]
+                loads += [load] if load not in loads else []
+                values.setdefault(s["variant"], {})[load] = (s["median"], s["min"], s["max"])
+        if not loads:
+            print(f"plots: nothing to draw {name} from", file=sys.stderr)
+            return
+        out = os.path.join(self.directory, name + ".svg")
+        script = HEAD.format(out=out, title=title, x="", y=y, more="set yrange [0:*]\n"
+                             "set style data histogram\nset style histogram errorbars gap 1\n"
+                             "set style fill solid 0.6 noborder\nset errorbars 0.5 front lc rgb '#333333'\n"
+                             "set key inside top left maxrows 4\nset bmargin 4")
+        plots = []
+        for i, (variant, by_load) in enumerate(values.items()):
+            script += f"$data{i} << END\n"
+            for load in loads:
+                label = load.replace(", ", ",\\n")
+                script += " ".join(map(str, by_load[load])) + f' "{label}"\n'
+            script += "END\n"
+            style = next((n for name, n in STYLES.items() if variant.startswith(name)), OURS)
+            plots.append(f"$data{i} using 1:2:3:xtic(4) ls {style} title '{variant}'")
         script += "plot " + ", ".join(plots) + "\n"
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
@@ -102,6 +134,8 @@ class Plots:
         self.draw("packets", "A datagram from send() to recv(): median", "bytes of payload",
                   "nanoseconds", self.lines("packets", "time per call", r"UDP, (\d+) bytes"),
                   "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
+        self.bars("names", "Run time of the packet programs, as the kernel measures it", "nanoseconds",
+                  "names", "BPF time per run", ", kernel's run time")
 
 
 os.makedirs(sys.argv[2], exist_ok=True)

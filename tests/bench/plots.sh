@@ -16,6 +16,6 @@ if [ -z "$report" ]; then
 	trap 'rm -rf "$scratch"' EXIT
 	report=$scratch/report.json
 	"$here/run.sh" --scenario paced --scenario attach --scenario loss \
-		--scenario packets --json "$report"
+		--scenario packets --scenario names --json "$report"
 fi
 python3 "$here/plots.py" "$report" "$top/docs/performance"

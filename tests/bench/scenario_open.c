@@ -38,8 +38,12 @@ static const struct {
 	{"agentsh_release", "agentsh_state_release", AGENTSH_EBPF_HOOK_LIFECYCLE},
 	{"agentsh_bind4", "agentsh_state_bind4", AGENTSH_EBPF_HOOK_ACCEPT},
 	{"agentsh_bind6", "agentsh_state_bind6", AGENTSH_EBPF_HOOK_ACCEPT},
-	{"agentsh_ingress", "agentsh_state_ingress", AGENTSH_EBPF_HOOK_TRAFFIC},
-	{"agentsh_egress", "agentsh_state_egress", AGENTSH_EBPF_HOOK_TRAFFIC},
+	{"agentsh_ingress", "agentsh_state_ingress",
+	 AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS},
+	{"agentsh_egress", "agentsh_state_egress",
+	 AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS | AGENTSH_EBPF_HOOK_SERVER_NAME},
+	{"agentsh_connect_unix", "agentsh_state_connect_unix", AGENTSH_EBPF_HOOK_UNIX},
+	{"agentsh_sendmsg_unix", "agentsh_state_sendmsg_unix", AGENTSH_EBPF_HOOK_UNIX},
 };
 
 enum { PROGRAMS = sizeof(programs) / sizeof(*programs) };
@@ -47,7 +51,11 @@ enum { PROGRAMS = sizeof(programs) / sizeof(*programs) };
 #define DEFAULT_HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP)
 #define ALL_HOOKS                                                                                  \
 	(DEFAULT_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |                  \
-	 AGENTSH_EBPF_HOOK_TRAFFIC)
+	 AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS | AGENTSH_EBPF_HOOK_SERVER_NAME |       \
+	 AGENTSH_EBPF_HOOK_UNIX)
+
+/* enum bpf_attach_type of kernel 6.7, which older headers lack */
+enum { UNIX_CONNECT = 49, UNIX_SENDMSG = 50, DNS_PORT = 53 };
 
 static const struct {
 	const char *name;
@@ -84,6 +92,9 @@ static void set_settings(struct bpf_map *map, uint32_t hooks)
 		.lifecycle = (hooks & AGENTSH_EBPF_HOOK_LIFECYCLE) != 0,
 		.accept = (hooks & AGENTSH_EBPF_HOOK_ACCEPT) != 0,
 		.traffic = (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0,
+		.dns = (hooks & AGENTSH_EBPF_HOOK_DNS) != 0,
+		.server_name = (hooks & AGENTSH_EBPF_HOOK_SERVER_NAME) != 0,
+		.unix_sockets = (hooks & AGENTSH_EBPF_HOOK_UNIX) != 0,
 	};
 	struct agentsh_settings copies[8];
 	struct stat ns;
@@ -93,10 +104,22 @@ static void set_settings(struct bpf_map *map, uint32_t hooks)
 	    size > sizeof(copies))
 		die("settings of the bare skeleton");
 	settings.pidns_inode = (uint32_t)ns.st_ino;
+	for (size_t i = 0; i < AGENTSH_DNS_PORTS; i++)
+		settings.dns_ports[i] = DNS_PORT;
 	for (size_t i = 0; i < size / sizeof(settings); i++)
 		copies[i] = settings;
 	if (bpf_map__set_initial_value(map, copies, size))
 		die("settings of the bare skeleton: %m");
+}
+
+/* libbpf before 1.3 does not know the sections of these programs. */
+static void set_type(struct bpf_object *obj, const char *name, int attach_type)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	if (bpf_program__set_type(prog, BPF_PROG_TYPE_CGROUP_SOCK_ADDR) ||
+	    bpf_program__set_expected_attach_type(prog, (enum bpf_attach_type)attach_type))
+		die("%s of the bare skeleton: %m", name);
 }
 
 /* Selects the programs of these hooks, with one storage for all of them. */
@@ -112,6 +135,14 @@ static void set_programs(struct bpf_object *obj, uint32_t hooks, int storage)
 		if (wanted && bpf_map__reuse_fd(map, storage))
 			die("storage of the bare skeleton: %m");
 	}
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_udp_seen"),
+				(hooks & AGENTSH_EBPF_HOOK_UDP) != 0);
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_tcp_seen"),
+				(hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0);
+	bpf_map__set_autocreate(bpf_object__find_map_by_name(obj, "agentsh_unix_seen"),
+				(hooks & AGENTSH_EBPF_HOOK_UNIX) != 0);
+	set_type(obj, "agentsh_connect_unix", UNIX_CONNECT);
+	set_type(obj, "agentsh_sendmsg_unix", UNIX_SENDMSG);
 	bpf_program__set_autoload(bpf_object__find_program_by_name(obj, "agentsh_progress"),
 				  (hooks & AGENTSH_EBPF_HOOK_TRAFFIC) != 0);
 }

@@ -3,34 +3,31 @@
  * What the programs that see each packet cost, compared with empty ones at the same places, and
  * with programs that see none of the packets, because they belong to another cgroup.
  */
-#include <linux/bpf.h>
 #include <math.h>
 #include <stdio.h>
-#include <unistd.h>
 
-#include "progs.h"
+#include "passes.h"
 #include "report.h"
-#include "traffic.h"
 #include "util.h"
-#include "variant.h"
 
 static const char NAME[] = "packets";
 
 enum { NONE, EMPTY, OURS, OURS_TRAFFIC, EMPTY_ELSEWHERE, TRAFFIC_ELSEWHERE, VARIANTS };
-enum { EGRESS, INGRESS, ENDS };
-enum { PASSES = 3 };
 
-static const struct {
-	const char *name;
-	const struct variant *variant;
-	bool elsewhere; /* attached to a cgroup without sockets */
-} variants[VARIANTS] = {
-	[NONE] = {"(a) no program", &variant_none, false},
-	[EMPTY] = {"(e) empty packet programs", &variant_packets, false},
-	[OURS] = {"(d) agentsh-ebpf, no TRAFFIC", &variant_ours_tracked, false},
-	[OURS_TRAFFIC] = {"(t) agentsh-ebpf, TRAFFIC", &variant_ours_traffic, false},
-	[EMPTY_ELSEWHERE] = {"(x) as (e), another cgroup", &variant_packets, true},
-	[TRAFFIC_ELSEWHERE] = {"(o) as (t), another cgroup", &variant_ours_traffic, true},
+static const struct subject variants[VARIANTS] = {
+	[NONE] = {.name = "(a) no program", .variant = &variant_none},
+	[EMPTY] = {.name = "(e) empty packet programs", .variant = &variant_packets, .timed = true},
+	[OURS] = {.name = "(d) agentsh-ebpf, no TRAFFIC", .variant = &variant_ours_tracked},
+	[OURS_TRAFFIC] = {.name = "(t) agentsh-ebpf, TRAFFIC",
+			  .variant = &variant_ours_traffic,
+			  .timed = true},
+	[EMPTY_ELSEWHERE] = {.name = "(x) as (e), another cgroup",
+			     .variant = &variant_packets,
+			     .elsewhere = true},
+	[TRAFFIC_ELSEWHERE] = {.name = "(o) as (t), another cgroup",
+			       .variant = &variant_ours_traffic,
+			       .elsewhere = true,
+			       .timed = true},
 };
 
 static const struct {
@@ -55,97 +52,17 @@ static const struct {
 	 (double)NAN},
 };
 
-/* The results of all passes of one round, for one variant. */
-struct passes {
-	double ns[PASSES], cpu_ns[PASSES];
-	double run_ns[ENDS][PASSES]; /* per program run */
-	double both_ns[PASSES];	     /* per program run, of either program */
-	double calls, runs[ENDS];
-};
-
-static const enum bpf_attach_type ends[ENDS] = {BPF_CGROUP_INET_EGRESS, BPF_CGROUP_INET_INGRESS};
-
-static void add_run_time(const struct cgroup *cg, unsigned pass, struct passes *p)
-{
-	double ns = 0, runs = 0;
-
-	for (int end = 0; end < ENDS; end++) {
-		struct prog_time time = progs_time(cg->fd, ends[end]);
-
-		p->run_ns[end][pass] = (double)time.run_ns / (double)time.runs;
-		p->runs[end] += (double)time.runs;
-		ns += (double)time.run_ns;
-		runs += (double)time.runs;
-	}
-	p->both_ns[pass] = ns / runs;
-}
-
-static void run_one(const struct bench *b, unsigned at, const struct traffic *t, bool timing,
-		    unsigned pass, struct passes *p)
-{
-	const struct variant *v = variants[at].variant;
-	struct cgroup cg, other;
-	struct traffic_times times;
-	void *state = NULL;
-	int stats = -1;
-
-	cgroup_make(&cg, b->cgroup, NAME, 0);
-	cgroup_make(&other, b->cgroup, NAME, 1);
-	if (v->open) {
-		state = v->open(b->ring_size);
-		v->attach(state, variants[at].elsewhere ? other.fd : cg.fd);
-	}
-	if (timing)
-		stats = progs_timing_on();
-	traffic_run(b, &cg, t, &times);
-	p->ns[pass] = times.ns;
-	p->cpu_ns[pass] = times.cpu_ns;
-	p->calls += times.calls;
-	if (timing) {
-		add_run_time(variants[at].elsewhere ? &other : &cg, pass, p);
-		close(stats);
-	}
-	if (state)
-		v->close(state);
-	cgroup_remove(&cg);
-	cgroup_remove(&other);
-}
-
-/* Whether the variant has packet programs, which the kernel can time. */
-static bool is_timed(unsigned at)
-{
-	return at == EMPTY || at == OURS_TRAFFIC || at == TRAFFIC_ELSEWHERE;
-}
-
-/* Runs all variants in turn, several times, so that a slow change of speed affects all alike. */
-static void run_passes(const struct bench *b, const struct traffic *t, unsigned round, bool timing,
-		       struct passes all[VARIANTS])
-{
-	for (unsigned pass = 0; pass < PASSES; pass++)
-		for (unsigned i = 0; i < VARIANTS; i++) {
-			unsigned at = (i + round + pass) % VARIANTS;
-
-			if (!timing || is_timed(at))
-				run_one(b, at, t, timing, pass, &all[at]);
-		}
-}
-
-/* The median over the passes, whose runs were next to each other. */
 static void add_ratio(const char *load, const char *text, double target, const double *ours,
 		      const double *base)
 {
-	double ratios[PASSES];
-
-	for (unsigned i = 0; i < PASSES; i++)
-		ratios[i] = ours[i] / base[i];
-	report_ratio(NAME, load, text, target, median(ratios, PASSES));
+	report_ratio(NAME, load, text, target, passes_ratio(ours, base));
 }
 
 static void time_calls(const struct bench *b, const struct traffic *t, unsigned round)
 {
 	struct passes all[VARIANTS] = {0};
 
-	run_passes(b, t, round, false, all);
+	passes_run(b, NAME, variants, VARIANTS, t, round, false, all);
 	/* before median(), which sorts */
 	add_ratio(t->name, "time, e / a", (double)NAN, all[EMPTY].ns, all[NONE].ns);
 	add_ratio(t->name, "time, d / a", (double)NAN, all[OURS].ns, all[NONE].ns);
@@ -184,7 +101,7 @@ static void time_programs(const struct bench *b, const struct traffic *t, const 
 	struct passes all[VARIANTS] = {0};
 	struct passes *ours = &all[OURS_TRAFFIC], *empty = &all[EMPTY];
 
-	run_passes(b, t, round, true, all);
+	passes_run(b, NAME, variants, VARIANTS, t, round, true, all);
 	check_runs(t, all);
 	add_ratio(name, "BPF time, t / e", target, ours->both_ns, empty->both_ns);
 	for (int end = 0; end < ENDS; end++)

@@ -26,6 +26,12 @@ PACKETS = ["(a) no program", "(e) empty packet programs", "(d) agentsh-ebpf, no 
            "(t) agentsh-ebpf, TRAFFIC", "(x) as (e), another cgroup", "(o) as (t), another cgroup"]
 TRAFFIC = ["TCP, writes of 128 KiB", "TCP, turns of 64 bytes", "UDP, 64 bytes", "UDP, 1024 bytes",
            "UDP, 16384 bytes"]
+NAMES = ["(a) no program", "(e) empty packet programs", "(f) agentsh-ebpf, no names, and (e)",
+         "(n) agentsh-ebpf, DNS", "(m) agentsh-ebpf, DNS and SERVER_NAME"]
+NAMES_LOADS = ["TCP, writes of 128 KiB", "UDP, 64 bytes", "HTTP, one connection",
+               "HTTP, a connection per request"]
+CONNECTORS = ["(d) agentsh-ebpf, no names", *NAMES[3:]]
+CONNECTS = ["connect(), read afterwards", "TCP, connect() to close()"]
 PEERS = {
     "nothing": None,
     "agentsh-ebpf, all defaults": None,
@@ -97,6 +103,27 @@ for load in TRAFFIC:
     WANTED["packets", load + ", kernel's run time"] = [
         (["BPF time per run", "egress per run", "ingress per run"], [PACKETS[1], PACKETS[3]])
     ]
+for load in NAMES_LOADS:
+    WANTED["names", load] = [(["time per call", "CPU per packet or request"], NAMES)]
+    WANTED["names", load + ", kernel's run time"] = [
+        (["BPF time per run", "egress per run", "ingress per run"], [NAMES[1], *NAMES[3:]])
+    ]
+for load in CONNECTS:
+    WANTED["names", load] = [(["p50"], CONNECTORS)]
+WANTED["answers", "question and answer"] = [
+    (
+        ["question alone", "with answer, new name", "with answer, known name"],
+        ["one A", "a CNAME and 4 A"],
+    )
+]
+WANTED["answers", "memory"] = [(["heap"], ["1,000 names"])]
+WANTED["answers", "events"] = [
+    (
+        ["reader CPU per event"],
+        ["without the hook DNS", "no event has a name", "each event has a name",
+         "the host copies each name"],
+    )
+]
 WANTED["loss", "burst that fills the ring"] = [(["calls/s", "made", "lost"], [MINIMAL, OURS])]
 
 RATIOS = {
@@ -136,6 +163,19 @@ for load in TRAFFIC:
         ("packets", load + ", kernel's run time", "BPF time, t / e"),
         ("packets", load + ", kernel's run time", "program runs of (o)"),
     }
+for load in NAMES_LOADS:
+    RATIOS |= {("names", load, "time, " + text) for text in ("e / a", "n / f", "m / f")}
+    RATIOS |= {
+        ("names", load + ", kernel's run time", f"BPF time, {text} / e") for text in ("n", "m")
+    }
+for load in CONNECTS:
+    RATIOS |= {("names", load, f"p50, {text} / no names") for text in ("DNS", "both")}
+for answer in ("one A", "a CNAME and 4 A"):
+    RATIOS |= {
+        ("answers", "question and answer", f"us of an answer, {answer}, {text} name")
+        for text in ("new", "known")
+    }
+RATIOS.add(("answers", "memory", "KiB of a session with 1,000 names"))
 
 wrong = []
 
@@ -182,7 +222,7 @@ def check_report(report, table):
             check(s["min"] > 0, f"{key}: nothing")
         if key[3] == "lost" and key[0] != "loss":
             check(s["max"] == 0, f"{key}: {s['max']}")
-        if key[0] == "packets":
+        if key[0] in ("packets", "names", "answers"):
             check(s["min"] > 0, f"{key}: {s['min']}")
         if key[3] == "threads per session":
             check(s["min"] == s["max"] == 0, f"{key}: {s}")

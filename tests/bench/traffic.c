@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "http.h"
 #include "traffic.h"
 #include "util.h"
 
@@ -25,6 +26,7 @@ struct result {
 
 struct ends {
 	int near, far;
+	struct sockaddr_in at; /* of the listener */
 };
 
 static char bytes[128 << 10];
@@ -48,8 +50,8 @@ static void connect_to(int fd, const struct sockaddr_in *to)
 
 static struct ends datagram_ends(void)
 {
-	struct ends e = {socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
-			 socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+	struct ends e = {.near = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+			 .far = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
 	struct sockaddr_in near, far;
 
 	bind_loopback(e.near, &near);
@@ -59,17 +61,24 @@ static struct ends datagram_ends(void)
 	return e;
 }
 
+/* The far end is the listener. */
+static struct ends listener_ends(void)
+{
+	struct ends e = {.near = -1, .far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+
+	bind_loopback(e.far, &e.at);
+	if (listen(e.far, 1))
+		die("listen: %m");
+	return e;
+}
+
 static struct ends stream_ends(void)
 {
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-	struct sockaddr_in at;
-	struct ends e;
+	struct ends e = listener_ends();
+	int listener = e.far, on = 1;
 
-	bind_loopback(listener, &at);
-	if (listen(listener, 1))
-		die("listen: %m");
 	e.near = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	connect_to(e.near, &at);
+	connect_to(e.near, &e.at);
 	e.far = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (e.far < 0 || setsockopt(e.near, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
 	    setsockopt(e.far, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)))
@@ -104,13 +113,32 @@ static _Noreturn void receive_until_end(const struct ends *e, int cpu, size_t si
 	_exit(got < 0);
 }
 
+static struct ends make_ends(enum traffic_kind kind)
+{
+	if (kind == TRAFFIC_DATAGRAMS)
+		return datagram_ends();
+	return kind == TRAFFIC_CONNECTIONS ? listener_ends() : stream_ends();
+}
+
 static void one(const struct traffic *t, const struct ends *e)
 {
-	send_all(e->near, t->size);
-	if (t->kind == TRAFFIC_BULK)
+	switch (t->kind) {
+	case TRAFFIC_REQUESTS:
+		http_exchange(e->near, e->far);
 		return;
-	receive_all(e->far, t->size);
-	if (t->kind == TRAFFIC_TURNS) {
+	case TRAFFIC_CONNECTIONS:
+		http_connection(e->far, &e->at);
+		return;
+	case TRAFFIC_BULK:
+		send_all(e->near, t->size);
+		return;
+	case TRAFFIC_DATAGRAMS:
+		send_all(e->near, t->size);
+		receive_all(e->far, t->size);
+		return;
+	case TRAFFIC_TURNS:
+		send_all(e->near, t->size);
+		receive_all(e->far, t->size);
 		send_all(e->far, t->size);
 		receive_all(e->near, t->size);
 	}
@@ -159,7 +187,7 @@ static void work(const struct bench *b, const struct cgroup *cg, const struct tr
 	pin(b->cpu_worker);
 	/* first, because a socket belongs for ever to the cgroup it was made in */
 	cgroup_enter(cg);
-	e = t->kind == TRAFFIC_DATAGRAMS ? datagram_ends() : stream_ends();
+	e = make_ends(t->kind);
 	if (t->kind == TRAFFIC_BULK) {
 		reader = fork();
 		if (reader < 0)
@@ -171,8 +199,9 @@ static void work(const struct bench *b, const struct cgroup *cg, const struct tr
 	if (reader &&
 	    (shutdown(e.near, SHUT_WR) || waitpid(reader, &status, 0) != reader || status))
 		die("the reader of the packets failed");
-	r->packets = t->kind == TRAFFIC_DATAGRAMS ? (WARM + t->batches) * t->batch
-						  : segments(e.near) + segments(e.far);
+	r->packets = t->kind == TRAFFIC_BULK || t->kind == TRAFFIC_TURNS
+			     ? segments(e.near) + segments(e.far)
+			     : (WARM + t->batches) * t->batch;
 	r->cpu_ns = used_ns(RUSAGE_SELF) + used_ns(RUSAGE_CHILDREN);
 }
 

@@ -7,9 +7,11 @@
 #include "cgroup.h"
 
 enum traffic_kind {
-	TRAFFIC_BULK,	  /* one TCP connection: writes, and a second process that reads */
-	TRAFFIC_TURNS,	  /* one TCP connection: a request and its response */
-	TRAFFIC_DATAGRAMS /* UDP: send() and recv() of connected sockets */
+	TRAFFIC_BULK,	    /* one TCP connection: writes, and a second process that reads */
+	TRAFFIC_TURNS,	    /* one TCP connection: a request and its response */
+	TRAFFIC_DATAGRAMS,  /* UDP: send() and recv() of connected sockets */
+	TRAFFIC_REQUESTS,   /* HTTP requests over one connection; size is not used */
+	TRAFFIC_CONNECTIONS /* the same with a connection for each request */
 };
 
 struct traffic {
@@ -22,7 +24,7 @@ struct traffic {
 
 struct traffic_times {
 	double ns;     /* of a call: the median of the batches */
-	double cpu_ns; /* CPU time of the whole process, per packet */
+	double cpu_ns; /* CPU time of the whole process, per packet; HTTP: per request */
 	double calls;  /* all calls, those before the first batch included */
 };
 

@@ -35,6 +35,8 @@ extern const struct variant variant_ours_default;    /* ring_quota of 25, the de
 extern const struct variant variant_ours_lifecycle;  /* CONNECT and LIFECYCLE */
 extern const struct variant variant_ours_tracked;    /* and UDP, all with the table of sockets */
 extern const struct variant variant_ours_traffic;    /* and TRAFFIC */
+extern const struct variant variant_ours_dns;	     /* as tracked, and DNS */
+extern const struct variant variant_ours_names;	     /* and SERVER_NAME */
 
 /* Receives the delays from event to reader; NULL: delays are not recorded. */
 struct delays {

@@ -71,6 +71,8 @@ static void *open_hooks(size_t ring_size, uint32_t hooks)
 #define LIFECYCLE (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE)
 #define TRACKED (LIFECYCLE | AGENTSH_EBPF_HOOK_UDP)
 #define TRAFFIC (TRACKED | AGENTSH_EBPF_HOOK_TRAFFIC)
+#define DNS (TRACKED | AGENTSH_EBPF_HOOK_DNS)
+#define NAMES (DNS | AGENTSH_EBPF_HOOK_SERVER_NAME)
 
 static void *ours_lifecycle_open(size_t ring_size)
 {
@@ -85,6 +87,16 @@ static void *ours_tracked_open(size_t ring_size)
 static void *ours_traffic_open(size_t ring_size)
 {
 	return open_hooks(ring_size, TRAFFIC);
+}
+
+static void *ours_dns_open(size_t ring_size)
+{
+	return open_hooks(ring_size, DNS);
+}
+
+static void *ours_names_open(size_t ring_size)
+{
+	return open_hooks(ring_size, NAMES);
 }
 
 static void ours_attach(void *state, int cgroup_fd)
@@ -161,3 +173,5 @@ OURS(variant_ours_default, "(d) agentsh-ebpf, ring_quota 25", ours_default_open,
 OURS(variant_ours_lifecycle, "(d) agentsh-ebpf, LIFECYCLE", ours_lifecycle_open, ours_consume);
 OURS(variant_ours_tracked, "(d) agentsh-ebpf, no TRAFFIC", ours_tracked_open, ours_consume);
 OURS(variant_ours_traffic, "(t) agentsh-ebpf, TRAFFIC", ours_traffic_open, ours_consume);
+OURS(variant_ours_dns, "(n) agentsh-ebpf, DNS", ours_dns_open, ours_consume);
+OURS(variant_ours_names, "(m) agentsh-ebpf, DNS and SERVER_NAME", ours_names_open, ours_consume);

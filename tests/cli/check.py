@@ -31,14 +31,22 @@ from traffic import NAMES
 NULL = type(None)
 COMMON = {"type": str, "ts": str, "session_id": int}
 PROGRAM = {"exe": (str, NULL), "args": (list, NULL), "args_cut": bool}  # not with --no-proc
-EVENT = dict(
+# Of a name that was asked for, and of a server name; only where they are known
+ORIGIN = {"dst_name_source": str, "dst_name_owner": (str, NULL), "dst_name_shared": int,
+          "dst_name_tgid": int, "dst_name_age_ns": int, "dst_name_ttl_s": (int, NULL),
+          "dst_name_resolver": (str, NULL)}
+SERVER = {"server_name_source": str, "alpn": (str, NULL)}
+NAME = dict(dst_name=(str, NULL), **ORIGIN, server_name=(str, NULL), **SERVER, dst_name_flags=list)
+BASE = dict(
     COMMON, timestamp_ns=int, pid=int, tgid=int, ppid=int, ns_pid=int, ns_tgid=int,
     container_pid=int, container_tgid=int, uid=int, gid=int, comm=str, process_comm=str,
     process_start_ns=int, exe_inode=int, exe_device=int, **PROGRAM,
     cgroup_id=int, cgroup=(str, NULL), socket_cookie=int, netns_cookie=int, family=str,
     v4_mapped=bool, proto=str, protocol=int, socket_type=str, dst_ip=str, dst_port=int,
     src_ip=str, src_port=int, ifindex=int, source_routed=bool, unspecified=bool, untracked=bool,
-    inbound=bool, attributed=bool, session_lost=int)
+    inbound=bool, attributed=bool)
+EVENT = dict(BASE, **NAME, session_lost=int)
+DNS = dict(BASE, dns_name=(str, NULL), dns_type=(str, NULL), dns_flags=list)
 BYTES = {"bytes_sent": int, "bytes_received": int}
 TCP = dict(rtt_us=int, **BYTES, retransmits=int)
 PACKETS = dict(sent=int, received=int, **BYTES)
@@ -53,15 +61,22 @@ SHAPES = {
     "net_first_data": EVENT,
     "net_progress": dict(EVENT, duration_ns=int, **TCP),
     "net_unannounced": EVENT,
+    "net_dns_query": dict(DNS, session_lost=int),
+    "net_dns_answer": dict(DNS, dns_rcode=(str, NULL), dns_owner=(str, NULL), dns_ttl_s=(int, NULL),
+                           dns_addresses=(list, NULL), session_lost=int, duration_ns=int),
+    "net_server_name": EVENT,
+    "net_unix_connect": dict(BASE, dst_path=(str, NULL), session_lost=int),
     "net_session_blind": dict(COMMON, timestamp_ns=int, cgroup_id=int, session_lost=int, error=int,
                               reason=str),
-    "net_summary": dict(COMMON, process=(str, NULL), dst_ip=(str, NULL), dst_port=(int, NULL),
+    "net_summary": dict(COMMON, process=(str, NULL), dst_name=(str, NULL), dst_ip=(str, NULL), dst_port=(int, NULL),
                         proto=(str, NULL), ifindex=int, inbound=bool, connections=int,
                         failed=(int, NULL), bytes_sent=(int, NULL), bytes_received=(int, NULL),
                         p50_ns=(int, NULL), longest_ns=(int, NULL)),
     "ebpf_attached": dict(COMMON, cgroup_id=int, cgroup=str, version=str, hooks=list),
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
-                          deduplicated=int, malformed=int, untracked=int),
+                          deduplicated=int, malformed=int, untracked=int, packets_lost=int, answers=int,
+                          answers_unasked=int, answers_untrusted=int, answers_malformed=int,
+                          names_evicted=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
 # net_closed and net_progress of a socket that is not TCP
@@ -72,7 +87,7 @@ NAMES_OF = {
     "local_addr": ["src_ip"], "local_port": ["src_port"],
     "remote_addr": ["dst_ip"], "remote_port": ["dst_port"],
     "packets_sent": ["sent"], "packets_received": ["received"], "error": ["error", "error_name"],
-    "exe_inode": ["exe_inode", "exe", "args", "args_cut"], "cgroup_id": ["cgroup_id", "cgroup"],
+    "name_id": [*NAME], "exe_inode": ["exe_inode", "exe", "args", "args_cut"], "cgroup_id": ["cgroup_id", "cgroup"],
 }
 # AGENTSH_EBPF_FLAG_
 FLAGS = {
@@ -95,6 +110,25 @@ def no_duplicates(pairs):
     return dict(pairs)
 
 
+def shape_of(obj):
+    """The members that an object of this type has, in their order."""
+    shape = SHAPES.get(obj.get("type"))
+    need(shape, "unknown type:", obj)
+    left_out = set()
+    if obj["type"] in ("net_closed", "net_progress") and obj["proto"] not in ("tcp", "mptcp"):
+        shape = PACKET_SOCKET
+    if "exe" not in obj:  # --no-proc
+        left_out |= {*PROGRAM}
+    if "server_name" in shape:
+        if "server_name" not in obj:  # --names=off
+            left_out |= {*NAME}
+        asked, named = obj.get("dst_name") is not None, obj.get("server_name") is not None
+        left_out |= (set() if asked else {*ORIGIN}) | (set() if named else {*SERVER})
+        if not asked and not named:
+            left_out.add("dst_name_flags")
+    return {key: kind for key, kind in shape.items() if key not in left_out}
+
+
 def load(path):
     raw = open(path, "rb").read()
     need(raw.endswith(b"\n") or not raw, "the last line is incomplete:", raw[-100:])
@@ -102,12 +136,7 @@ def load(path):
     for line in raw.split(b"\n")[:-1]:
         need(not re.search(rb"[\x00-\x1f\x7f]", line), "a control byte in", line)
         obj = json.loads(line.decode("utf-8"), object_pairs_hook=no_duplicates)
-        shape = SHAPES.get(obj.get("type"))
-        need(shape, "unknown type:", line)
-        if obj["type"] in ("net_closed", "net_progress") and obj["proto"] not in ("tcp", "mptcp"):
-            shape = PACKET_SOCKET
-        if "exe" in shape and "exe" not in obj:
-            shape = {key: kind for key, kind in shape.items() if key not in PROGRAM}
+        shape = shape_of(obj)
         need(list(obj) == list(shape), "keys", list(obj), "not", list(shape))
         for key, kind in shape.items():
             kinds = kind if type(kind) is tuple else (kind,)
@@ -126,8 +155,11 @@ def load_stream(path):
     events = lines[1:-1]
     for obj in events:
         need(obj["type"].startswith("net_"), "not an event:", obj)
-    for before, after in zip(lines, lines[1:]):
+    # A question that has no answer is reported later.
+    timely = [obj for obj in lines if obj["type"] != "net_dns_query"]
+    for before, after in zip(timely, timely[1:]):
         need(before["ts"] <= after["ts"], "ts decreases:", before, after)
+    for before, after in zip(lines, lines[1:]):
         need(before["session_id"] == after["session_id"], "session_id:", after)
     need(end["cgroup_id"] == lines[0]["cgroup_id"], "cgroup_id:", end)
     need(end["delivered"] == len(events), "delivered:", end, "but lines:", len(events))

@@ -66,6 +66,56 @@ matches '^process [0-9]+: 127\.0\.0\.2 port 9$' "$work/out"
 expect 1 "$programs/minimal"
 says cgroup_fd
 
+# A name server that answers questions for www.example.org, and says of other names that they do not exist.
+cat >"$work/name_server.py" <<'PYTHON'
+import socket
+import struct
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+    server.bind(("127.0.0.1", 0))
+    print(server.getsockname()[1], flush=True)
+    while True:
+        message, peer = server.recvfrom(512)
+        found = b"\3www" in message
+        answer = message[:2] + struct.pack(">5H", 0x8180 if found else 0x8183, 1, int(found), 0, 0) + message[12:]
+        if found:
+            answer += struct.pack(">HHHIH4B", 0xC00C, 1, 1, 300, 4, 127, 0, 0, 1)
+        server.sendto(answer, peer)
+PYTHON
+cat >"$work/resolve.py" <<'PYTHON'
+import contextlib
+import socket
+import struct
+import sys
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    sock.connect(("127.0.0.1", int(sys.argv[1])))
+    for label in b"nowhere", b"www":
+        name = bytes([len(label)]) + label + b"\7example\3org\0"
+        sock.send(struct.pack(">6H", 1, 0x100, 1, 0, 0, 0) + name + struct.pack(">2H", 1, 1))
+        answer = sock.recv(512)
+with socket.socket() as sock, contextlib.suppress(ConnectionRefusedError):
+    sock.connect((socket.inet_ntoa(answer[-4:]), 9))
+PYTHON
+
+begin "names: the name of each connection, and look-ups that failed"
+python3 "$work/name_server.py" >"$work/dns_port" 8<&- &
+server=$!
+started+=("$server")
+wait_for test -s "$work/dns_port"
+dns_port=$(cat "$work/dns_port")
+background names "$cgroup" 127.0.0.1 "$dns_port"
+inside python3 "$work/resolve.py" "$dns_port"
+wait_for grep -q ' www\.example\.org ' "$work/out"
+kill "$server" "$pid"
+ends 143
+matches '^process [0-9]+: nowhere\.example\.org \(dns\): no address, response code 3$' "$work/out"
+matches '^process [0-9]+: 127\.0\.0\.1 port 9 www\.example\.org \(dns\)$' "$work/out"
+matches "^process [0-9]+: 127\.0\.0\.1 port $dns_port without a name\$" "$work/out"
+expect 1 "$programs/names" /proc
+says names
+expect 2 "$programs/names"
+
 begin "epoll_loop: events and the end of the input"
 background epoll_loop "$cgroup"
 client inside

@@ -20,6 +20,8 @@ import tempfile
 
 AGENTSH = {"agentsh_net_ebpf_unavailable_total", "agentsh_net_ebpf_attach_fail_total",
            "agentsh_net_ebpf_dropped_events_total"}
+# Counters that increase when all is well.
+QUIET = {"agentsh_ebpf_deduplicated_total", "agentsh_ebpf_answers_total"}
 METRIC = re.compile(r"\bagentsh_(?:net_)?ebpf_[a-z_]+")
 
 
@@ -102,7 +104,7 @@ def is_part(guide, text, pattern):
 
 
 def check_blocks(guide, compiler):
-    patterns = {"c": "**/*.[ch]", "go": "go/**/*.go", "ini": "collect/*.service", "conf": "collect/*.conf"}
+    patterns = {"c": "**/*.[ch]", "go": "go/**/*.go", "python": "python/*.py", "rust": "rust/**/*.rs", "ini": "collect/*.service", "conf": "collect/*.conf"}
     quoted = set()
     for language, text in guide.blocks():
         title = f"the block '{language}' that begins with {text.splitlines()[0]!r}"
@@ -124,7 +126,9 @@ def check_blocks(guide, compiler):
                 yield f"{title} is not in alerts.yml: {rules}"
         elif language not in ("json", "sh"):
             yield f"{title} is in a language that this test does not know"
-    for name in ("session_host.c", "host_test.c", "collect/agentsh-trace.service"):
+    for name in ("session_host.c", "host_test.c", "names.c", "python/names.py", "rust/agentsh-ebpf/examples/trace.rs",
+                 "go/cmd/agentsh-trace-go/main.go", "go/cmd/agentsh-session-go/main.go",
+                 "collect/agentsh-trace.service"):
         if guide.root / "examples" / name not in quoted:
             yield f"the guide quotes nothing of {name}"
     alerts = guide.alerts.count("expr:")
@@ -152,7 +156,7 @@ def check_metrics(guide):
             if name not in known and (name.endswith("_total") or place == "alerts.yml"):
                 yield f"the {place} has the unknown metric {name}"
     for of_tracer, _ in wanted.values():
-        if of_tracer != "agentsh_ebpf_deduplicated_total" and of_tracer not in guide.alerts:
+        if of_tracer not in QUIET and of_tracer not in guide.alerts:
             yield f"alerts.yml has no alert for {of_tracer}"
 
 

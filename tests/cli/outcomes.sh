@@ -29,7 +29,7 @@ port=$(cat "$work/port")
 begin "the events of each socket come in order, with the numbers that the server counted"
 client
 check lifecycle "$work/json" "$work/says" "$work/served"
-check hooks "$work/json" connect udp lifecycle traffic
+check hooks "$work/json" connect udp lifecycle traffic dns server_name
 
 begin "a real program: curl"
 if command -v curl >/dev/null; then
@@ -52,25 +52,34 @@ expect 0 "${t[@]}" -- "${traffic[@]}" abandon "$port"
 says "1 still open"
 
 begin "inbound connections, with --events=all"
+unix=() # kernel 6.7
+! grep -q '"connect_unix","status":"available"' <("$trace" --probe --json) || unix=(unix)
 expect 0 "${t[@]}" --json -o "$work/json" --events=all -- "${traffic[@]}" both
 check both "$work/json"
-check hooks "$work/json" connect udp lifecycle accept traffic
+check hooks "$work/json" connect udp lifecycle accept traffic dns server_name "${unix[@]}"
 
 begin "--events: only the chosen events, and only the hooks that they need"
-client --events=closed
+client --names=off --events=closed
 check lifecycle "$work/json" "$work/says" "$work/served" net_closed
 check hooks "$work/json" connect lifecycle traffic
-client --events=connect_failed
+client --names=off --events=connect_failed
 check lifecycle "$work/json" "$work/says" "$work/served" net_connect_failed
 check hooks "$work/json" connect lifecycle
 client --events=connected,connect_failed
 check lifecycle "$work/json" "$work/says" "$work/served" net_connected net_connect_failed
-client --events=connect,udp_send
+client --names=off --events=connect,udp_send
 check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
-client --events=udp_send
+client --names=off --events=udp_send
 check lifecycle "$work/json" "$work/says" "$work/served" net_udp_send
 check hooks "$work/json" udp
+begin "--events: only the chosen events, with the hooks that names need"
+for events in closed connect_failed connect,udp_send udp_send; do
+	client --events=$events
+	IFS=, read -r -a kinds <<<"$events"
+	check lifecycle "$work/json" "$work/says" "$work/served" "${kinds[@]/#/net_}"
+done
+check hooks "$work/json" connect udp lifecycle dns server_name
 expect 0 "${t[@]}" --json -o "$work/json" --events=accepted -- "${traffic[@]}" both
 check hooks "$work/json" accept
 [ "$(grep -c net_accepted "$work/json")" -eq 1 ] || fail "$(cat "$work/json")"
@@ -79,7 +88,7 @@ check hooks "$work/json" accept
 begin "--events with unknown names"
 for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, first_data, progress, unannounced, or all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, first_data, progress, unannounced, dns_query, dns_answer, server_name, unix_connect, dns, unix, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
 says "--events contains '\\x1B[31mx'"
@@ -91,17 +100,20 @@ client
 check lifecycle "$work/json" "$work/says" "$work/served" net_connect net_udp_send
 check hooks "$work/json" connect udp
 expect 0 "${t[@]}" -- true
-says "agentsh-trace: cannot be shown here: connected, connect_failed, closed, unannounced; "
-expect 0 "${t[@]}" --events=connect -- true
+says "agentsh-trace: cannot be shown here: connected, connect_failed, closed, unannounced, names; "
+expect 0 "${t[@]}" --events=connect --names=off -- true
 grep -q "cannot be shown" "$work/err" && fail "$(cat "$work/err")"
 begin "the same if it lacks the programs that count packets; then no connect() is called a probe"
 for check in inet_ingress inet_egress; do
 	export AGENTSH_EBPF_SIMULATE_MISSING=$check
 	client
-	check hooks "$work/json" connect udp lifecycle
+	case $check in
+	inet_ingress) check hooks "$work/json" connect udp lifecycle server_name ;;
+	inet_egress) check hooks "$work/json" connect udp lifecycle ;;
+	esac
 	rm -f "$work/says"
 	expect 0 "${t[@]}" -- "${traffic[@]}" client "$port" "$work/served" "$work/says"
-	says "agentsh-trace: cannot be shown here: unannounced; "
+	says "agentsh-trace: cannot be shown here: unannounced, names; "
 	says "connect         udp       [::1]:9"
 	! grep -qE "probe +udp|no traffic| sent, " "$work/err" || fail "$(cat "$work/err")"
 	says "18 events, 4 destinations, 0 lost"

@@ -111,6 +111,8 @@ checked check clean "$work/text" no || fail "$(cat "$work/checked")"
 begin "hooks that are missing or not chosen: unknown numbers are null"
 traced --summary --json --events=connect -o "$work/json" -- client "$tcp" "$udp"
 check json "$work/json" "$says" failed=null bytes_sent=null bytes_received=null
+traced --summary --json --names=off --events=connect -o "$work/json" -- client "$tcp" "$udp"
+check json "$work/json" "$says" failed=null bytes_sent=null bytes_received=null
 checked outcomes_check hooks "$work/json" connect || fail "$(cat "$work/checked")"
 AGENTSH_EBPF_SIMULATE_MISSING=inet_egress traced --summary -- client "$tcp" "$udp"
 grep -qE "^python3 +127\.0\.0\.1:$udp/udp +2 +0 +- +- +[0-9]" "$work/err" || fail "$(cat "$work/err")"

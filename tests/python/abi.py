@@ -22,7 +22,8 @@ from header import Header  # noqa: E402
 ENUMS = {
     "EVENT": ebpf.Kind, "FLAG": ebpf.Flag, "STEP": ebpf.Step, "MODE": ebpf.Mode, "HOOK": ebpf.Hook, "OPEN": ebpf.Open,
     "LOG": ebpf.LogLevel, "ATTACH": ebpf.Attach, "CHECK": ebpf.Check, "STATUS": ebpf.Status,
-    "CGROUP": ebpf.CgroupMode, "COVERAGE": ebpf.Path,
+    "CGROUP": ebpf.CgroupMode, "COVERAGE": ebpf.Path, "NAME": ebpf.NameSource,
+    "NAME_FLAG": ebpf.NameFlag, "DNS_FLAG": ebpf.DnsFlag,
 }
 SCALARS = {
     "int": ctypes.c_int, "size_t": ctypes.c_size_t, "uint8_t": ctypes.c_uint8, "uint16_t": ctypes.c_uint16,
@@ -72,8 +73,8 @@ def type_of(words, module):
         return ctypes.c_void_p if stars == 1 else ctypes.POINTER(ctypes.c_void_p)  # opaque
     if name == "char" and stars == 1:
         return ctypes.c_char_p
-    if name == "void" and not stars:
-        return None
+    if name == "void":
+        return ctypes.c_void_p if stars else None
     return ctypes.POINTER(SCALARS[name]) if stars == 1 else SCALARS[name]
 
 
@@ -115,7 +116,7 @@ def self_test(text, path):
     for old, new in (("agentsh_ebpf_event pid 64 4", "agentsh_ebpf_event pid 68 4"),
                      ("agentsh_ebpf_event pid 64 4\n", ""),
                      ("agentsh_ebpf_event - 256 0", "agentsh_ebpf_event - 264 0"),
-                     ("agentsh_ebpf_stats - 64 0", "agentsh_ebpf_stats more 64 8\nagentsh_ebpf_stats - 64 0")):
+                     ("agentsh_ebpf_stats - 112 0", "agentsh_ebpf_stats more 112 8\nagentsh_ebpf_stats - 112 0")):
         changed.write_text(lines.replace(old, new))
         if lines.count(old) != 1 or len(list(differences(text, changed, ebpf))) != 1:
             yield f"self-test: not found in the layout: {new or 'removal of ' + old}"

@@ -4,6 +4,9 @@
 calls.py ways TCP4 TCP6 CLOSED   each way once, to these ports of the loopback addresses
 calls.py listen                  accepts one connection and ends it
 calls.py flood COUNT             sends COUNT datagrams, each to another port
+calls.py resolve DNS HTTP        asks the name server at the port DNS of 127.0.0.1, connects to the port HTTP
+                                 of the address, names another host there, and calls connect() with an
+                                 abstract AF_UNIX address
 """
 import contextlib
 import json
@@ -79,8 +82,26 @@ def flood(count):
             sock.sendto(b"x", ("127.0.0.1", 1000 + number % 60000))
 
 
+def question(name, identifier):
+    """A DNS question for addresses, RFC 1035."""
+    labels = b"".join(bytes([len(label)]) + label for label in name.encode().split(b"."))
+    return struct.pack(">6H", identifier, 0x0100, 1, 0, 0, 0) + labels + struct.pack(">B2H", 0, 1, 1)
+
+
+def resolve(dns, http):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", dns))
+        sock.send(question("silent.example.org", 1))  # gets no answer
+        sock.send(question("www.example.org", 2))
+        address = socket.inet_ntoa(sock.recv(512)[-4:])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock, contextlib.suppress(ConnectionRefusedError):
+        sock.connect("\0agentsh-test")
+    return way("tcp4", socket.AF_INET, socket.SOCK_STREAM, (address, http),
+               b"GET / HTTP/1.1\r\nHost: api.example.org\r\n\r\n")
+
+
 def main():
-    function = {"ways": ways, "listen": listen, "flood": flood}[sys.argv[1]]
+    function = {"ways": ways, "listen": listen, "flood": flood, "resolve": resolve}[sys.argv[1]]
     print(json.dumps(function(*map(int, sys.argv[2:]))))
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ if os.geteuid():
     sys.exit(77)
 
 CALLS = pathlib.Path(__file__).with_name("calls.py")
+EXAMPLE = pathlib.Path(ebpf.__file__).with_name("names.py")
 CGROUPS = ebpf.probe().cgroup2_path
 ALL = ebpf.Hook.CONNECT | ebpf.Hook.UDP | ebpf.Hook.LIFECYCLE
 
@@ -285,6 +287,85 @@ class Live(Case):
         with open(cgroup / "cgroup.procs") as file, self.fails(errno.ENOTDIR):
             tracer.attach(file)
         self.assertEqual(descriptors(), before)
+
+    def name_server(self):
+        """The port of a name server outside the cgroup, which answers questions whose id is 2."""
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+
+        def serve():
+            # www.example.org is an alias of cdn.example.net, which has the address 127.0.0.1
+            records = (b"\xc0\x0c" + struct.pack(">2HIH", 5, 1, 60, 17) + b"\3cdn\7example\3net\0" +
+                       b"\3cdn\7example\3net\0" + struct.pack(">2HIH", 1, 1, 300, 4) + bytes([127, 0, 0, 1]))
+            while True:
+                message, peer = server.recvfrom(512)
+                if not message:
+                    return
+                if message[:2] == b"\0\2":
+                    server.sendto(b"\0\2" + struct.pack(">5H", 0x8180, 1, 2, 0, 0) + message[12:] + records, peer)
+
+        thread = Thread(serve)
+        self.addCleanup(thread.join)
+        self.addCleanup(server.sendto, b"", server.getsockname())  # cleanups run in reverse order
+        return server.getsockname()[1]
+
+    def test_names(self):
+        hooks = ALL | ebpf.Hook.DNS | ebpf.Hook.SERVER_NAME
+        unix = ebpf.Hook.UNIX & ebpf.probe().hooks  # kernel 6.7
+        dns, http = self.name_server(), self.server(socket.AF_INET, "127.0.0.1")
+        cgroup = self.cgroup()
+        tracer = self.open(hooks=hooks | unix, required_hooks=hooks, flags=ebpf.Open.DNS_EVENTS, dns_ports=[dns],
+                           dns_timeout_ms=100)
+        resolver = ebpf.Resolver(ipaddress.ip_address("127.0.0.1"), dns)
+        with tracer.attach(cgroup, trusted_resolvers=[resolver]) as session:
+            said = ends(start(cgroup, "resolve", dns, http))
+            events = {}
+            wanted = {ebpf.Kind.DNS_QUERY, ebpf.Kind.DNS_ANSWER, ebpf.Kind.SERVER_NAME, ebpf.Kind.CLOSED}
+            while not wanted <= events.keys():
+                for event in tracer.read():
+                    if event.remote_port == http or event.kind >= ebpf.Kind.DNS_QUERY:
+                        events.setdefault(event.kind, event)
+            names = session.name_lookup("127.0.0.1")
+            stats = session.stats()
+        query, answer = events[ebpf.Kind.DNS_QUERY], events[ebpf.Kind.DNS_ANSWER]
+        self.assertEqual((query.name.asked, query.dns), ("silent.example.org", ebpf.Dns(1, 0, ebpf.DnsFlag(0), ())))
+        address = ebpf.DnsAddress(ipaddress.ip_address("127.0.0.1"), 300)
+        self.assertEqual(answer.dns, ebpf.Dns(1, 0, ebpf.DnsFlag(0), (address,)))
+        for event in query, answer:
+            self.assertEqual((event.remote_addr, event.remote_port, event.tgid), (*resolver, said["tgid"]))
+        for kind in (ebpf.Kind.CONNECT, ebpf.Kind.CONNECTED, ebpf.Kind.SERVER_NAME, ebpf.Kind.CLOSED):
+            name = events[kind].name
+            self.assertEqual((name.asked, name.owner, name.source, name.asker_tgid, name.resolver),
+                             ("www.example.org", "cdn.example.net", ebpf.NameSource.DNS, said["tgid"], resolver), kind)
+        for kind in (ebpf.Kind.SERVER_NAME, ebpf.Kind.CLOSED):
+            name = events[kind].name
+            self.assertEqual((name.server_name, name.server_name_source, name.flags),
+                             ("api.example.org", ebpf.NameSource.HTTP, ebpf.NameFlag.DIFFERS), kind)
+        self.assertEqual(events[ebpf.Kind.CONNECT].name.server_name, "")
+        self.assertEqual([name.asked for name in names], ["www.example.org"])
+        self.assertEqual((stats.answers, stats.answers_untrusted, stats.answers_unasked), (1, 0, 0))
+        if unix:
+            self.assertEqual((events[ebpf.Kind.UNIX_CONNECT].name.asked, events[ebpf.Kind.UNIX_CONNECT].name.source),
+                             ("@agentsh-test", ebpf.NameSource.UNIX))
+
+    def test_example_of_names(self):
+        dns, http, cgroup = self.name_server(), self.server(socket.AF_INET, "127.0.0.1"), self.cgroup()
+        example = subprocess.Popen(
+            [sys.executable, EXAMPLE, cgroup, "127.0.0.1", str(dns)], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "AGENTSH_EBPF_LIBRARY": os.environ["AGENTSH_EBPF_TEST_LIBRARY"]})
+        lines = []
+        reader = Thread(lambda: [lines.append(line) for line in example.stdout])
+        for cleanup in (example.stdout.close, example.wait, reader.join, example.kill):  # in reverse order
+            self.addCleanup(cleanup)
+        wanted = set()
+        while not wanted & set(lines):  # the first processes may end before the session is attached
+            self.assertIsNone(example.poll())
+            tgid = ends(start(cgroup, "resolve", dns, http))["tgid"]
+            wanted.add(f"process {tgid}: 127.0.0.1 port {http} 'www.example.org' (dns)\n")
+        said = f"127.0.0.1 port {http} 'www.example.org' (dns) says 'api.example.org' (http)\n"
+        while not any(line.endswith(said) for line in lines):
+            self.assertIsNone(example.poll())
 
     def test_probe_and_coverage(self):
         caps = ebpf.probe()

@@ -48,7 +48,7 @@ static void add(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port
 {
 	struct agentsh_ebpf_event event = event_of(kind, protocol, cookie, port);
 
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 }
 
 static void add_numbers(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port,
@@ -61,7 +61,7 @@ static void add_numbers(uint32_t kind, uint16_t protocol, uint64_t cookie, uint1
 	event.duration_ns = ns;
 	event.packets_sent = protocol == IPPROTO_UDP && sent;
 	event.packets_received = protocol == IPPROTO_UDP && received;
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 }
 
 static void check_row(size_t i, uint16_t port, uint64_t connections, uint64_t failed, uint64_t sent,
@@ -197,22 +197,22 @@ START_TEST(adopted_socket)
 	event.flags = AGENTSH_EBPF_FLAG_UNATTRIBUTED | AGENTSH_EBPF_FLAG_INBOUND;
 	memset(event.comm, 0, sizeof(event.comm));
 	memset(event.process_comm, 0, sizeof(event.process_comm));
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	event.socket_cookie = 2; /* nobody answers on this socket */
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	event.socket_cookie = 1;
 	event.kind = AGENTSH_EBPF_EVENT_PROGRESS;
 	event.bytes_received = 50;
 	event.packets_received = 1;
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	event = event_of(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 4001);
 	event.flags = AGENTSH_EBPF_FLAG_INBOUND;
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	event.kind = AGENTSH_EBPF_EVENT_CLOSED;
 	event.bytes_sent = 70;
 	event.bytes_received = 60;
 	event.packets_sent = 1;
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	end();
 	ck_assert_uint_eq(count, 2);
 	check_row(0, 0, 1, 0, 70, 60);
@@ -228,15 +228,15 @@ START_TEST(names_of_processes)
 	struct agentsh_ebpf_event event = event_of(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
 
 	begin(ALL_HOOKS);
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	memcpy(event.comm, "other\0garbage", 14); /* the same process */
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	memset(event.process_comm, 0, sizeof(event.process_comm));
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	memcpy(event.comm, "other\0rubbish", 14);
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	memset(event.comm, 'x', sizeof(event.comm)); /* without NUL */
-	destinations_add(&destinations, &event);
+	destinations_add(&destinations, &event, NULL);
 	end();
 	ck_assert_uint_eq(count, 3);
 	ck_assert_uint_eq(rows[0]->connections, 2);

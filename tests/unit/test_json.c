@@ -50,7 +50,12 @@ static bool is_reserved(size_t byte)
 	const size_t first = offsetof(struct agentsh_ebpf_event, reserved0);
 	const size_t rest = offsetof(struct agentsh_ebpf_event, reserved);
 
+	const size_t id = offsetof(struct agentsh_ebpf_event, name_id);
+	const size_t between = offsetof(struct agentsh_ebpf_event, reserved1);
+
 	return (byte >= first && byte < first + sizeof(event->reserved0)) ||
+	       (byte >= between && byte < between + sizeof(event->reserved1)) ||
+	       (byte >= id && byte < id + sizeof(event->name_id)) || /* only finds the name */
 	       (byte >= rest && byte < rest + sizeof(event->reserved));
 }
 
@@ -147,7 +152,9 @@ START_TEST(longest_line)
 						    .args = args,
 						    .args_size = sizeof(args),
 						    .args_cut = true};
-	const struct format_json_details details = {.process = &process, .cgroup = path};
+	static struct names names = {.named = true, .has_dns = true, .listed = NAMES_ADDRESSES_MAX};
+	const struct format_json_details details = {
+		.process = &process, .cgroup = path, .names = &names};
 	struct agentsh_ebpf_event event;
 
 	memset(&event, 0xff, sizeof(event));
@@ -161,6 +168,17 @@ START_TEST(longest_line)
 	event.socket_type = SOCK_STREAM;
 	format(&event, &details);
 	memset(args, 0, sizeof(args)); /* as many arguments as possible */
+	format(&event, &details);
+	memset(&names.name, 1, sizeof(names.name));
+	names.name.flags = UINT32_MAX;
+	names.name.resolver.family = AF_INET6;
+	format(&event, &details);
+	memset(names.list, 0xff, sizeof(names.list));
+	for (size_t i = 0; i < NAMES_ADDRESSES_MAX; i++)
+		names.list[i].family = AF_INET6;
+	memset(&names.dns, 0xff, sizeof(names.dns));
+	event.kind = AGENTSH_EBPF_EVENT_DNS_ANSWER;
+	memset(args, 1, sizeof(args));
 	format(&event, &details);
 }
 END_TEST

@@ -51,7 +51,7 @@ static const char *destination(const struct agentsh_ebpf_event *event,
 	struct text t = begin();
 	const char *protocol;
 
-	format_text_event(&t, &style, event, 0);
+	format_text_event(&t, &style, event, NULL, 0);
 	protocol = strstr(end(&t), "tcp       ");
 	ck_assert_ptr_nonnull(protocol);
 	return protocol + strlen("tcp       ");
@@ -125,11 +125,11 @@ START_TEST(name_of_the_process)
 	struct text t = begin();
 
 	strcpy(event.comm, "a thread");
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  a thread         connect "));
 	memcpy(event.process_comm, "0123456789abcdef", 16);
 	t = begin();
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  0123456789abcdef  connect "));
 }
 END_TEST
@@ -162,20 +162,30 @@ START_TEST(statistics)
 {
 	const struct format_json_session session = {.cgroup_path = ""};
 	const struct format_text_style style = {0};
-	struct agentsh_ebpf_stats stats = {.untracked = 5};
+	struct agentsh_ebpf_stats stats = {
+		.untracked = 5,
+		.packets_lost = 7,
+		.answers = 1,
+		.answers_unasked = 2,
+		.answers_untrusted = 3,
+		.answers_malformed = 4,
+		.names_evicted = 6,
+	};
 	static struct summary summary;
 	struct text t = begin();
 
 	format_json_detached(&t, &session, &stats, &summary, 0);
-	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5}\n"));
+	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5,\"packets_lost\":7,\"answers\":1,"
+					      "\"answers_unasked\":2,\"answers_untrusted\":3,"
+					      "\"answers_malformed\":4,\"names_evicted\":6}\n"));
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(
 		end(&t),
-		"0 events, 0 destinations, 0 lost, 5 untracked\n"
+		"0 events, 0 destinations, 0 lost, 7 packets with names lost, 5 untracked\n"
 		"\"untracked\" is how often a socket found no room in the table of sockets; "
 		"later events of such a socket may be missing\n");
-	stats.untracked = 0;
+	stats.untracked = stats.packets_lost = 0;
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(end(&t), "0 events, 0 destinations, 0 lost\n");
@@ -193,11 +203,11 @@ START_TEST(ends_of_datagram_sockets)
 	event.protocol = IPPROTO_UDP;
 	event.socket_type = SOCK_DGRAM;
 	event.duration_ns = 1400000;
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80  no traffic 1.4 ms\n"));
 	style.traffic = false;
 	t = begin();
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80  1.4 ms\n"));
 	event.packets_sent = 3;
 	event.packets_received = 5;
@@ -205,7 +215,7 @@ START_TEST(ends_of_datagram_sockets)
 	event.bytes_received = 3400;
 	event.flags = AGENTSH_EBPF_FLAG_INBOUND;
 	t = begin();
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  192.0.2.1:80 (inbound)  3 sent, 5 received, "
 					      "1.2 kB/3.4 kB 1.4 ms\n"));
 }
@@ -221,7 +231,7 @@ START_TEST(unannounced_inbound)
 	event.kind = AGENTSH_EBPF_EVENT_UNANNOUNCED;
 	ck_assert_int_eq(inet_pton(AF_INET, "192.0.2.9", event.local_addr), 1);
 	event.local_port = 53;
-	format_text_event(&t, &style, &event, 0);
+	format_text_event(&t, &style, &event, NULL, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), "  -                unannounced     tcp       "
 					      "192.0.2.1:80 (inbound) at 192.0.2.9:53\n"));
 }
@@ -237,17 +247,17 @@ START_TEST(probes)
 
 	event.protocol = IPPROTO_UDP;
 	event.socket_type = SOCK_DGRAM;
-	format_text_connection(&t, &style, &event, 0, &progress);
+	format_text_connection(&t, &style, &event, NULL, 0, &progress);
 	ck_assert_ptr_nonnull(strstr(end(&t), "\033[2mconnect  "));
 	ck_assert_ptr_nonnull(strstr(line, "\033[2m192.0.2.1:80\033[0m\n"));
 	progress = (struct format_text_progress){.probe = true};
 	t = begin();
-	format_text_connection(&t, &style, &event, 0, &progress);
+	format_text_connection(&t, &style, &event, NULL, 0, &progress);
 	ck_assert_ptr_nonnull(strstr(end(&t), "\033[2mprobe  "));
 	ck_assert_ptr_nonnull(strstr(line, "\033[2m192.0.2.1:80\033[0m\n"));
 	progress = (struct format_text_progress){0};
 	t = begin();
-	format_text_connection(&t, &style, &event, 0, &progress);
+	format_text_connection(&t, &style, &event, NULL, 0, &progress);
 	ck_assert_ptr_nonnull(strstr(end(&t), "\033[36mconnect  "));
 	ck_assert_ptr_nonnull(strstr(line, "\033[1m192.0.2.1:80\033[0m\n"));
 }
@@ -264,6 +274,7 @@ START_TEST(rows_of_destinations)
 			.port = 80,
 			.protocol = IPPROTO_UDP,
 			.family = AF_INET},
+		.at = {.address = {192, 0, 2, 1}, .family = AF_INET},
 		.connections = 3,
 		.failed = 1,
 		.bytes_sent = 1200,
@@ -284,12 +295,14 @@ START_TEST(rows_of_destinations)
 	ck_assert_ptr_nonnull(strstr(end(&t), " 3          1          -          -     2.0 ms"));
 	t = begin();
 	format_json_destination(&t, &row, AGENTSH_EBPF_HOOK_CONNECT, 0, 0);
-	ck_assert_ptr_nonnull(strstr(end(&t), "\"process\":\"\\u001b[2J\",\"dst_ip\":\"192.0.2.1\","
+	ck_assert_ptr_nonnull(strstr(end(&t), "\"process\":\"\\u001b[2J\",\"dst_name\":null,"
+					      "\"dst_ip\":\"192.0.2.1\","
 					      "\"dst_port\":80,\"proto\":\"udp\",\"ifindex\":0,"
 					      "\"inbound\":false,\"connections\":3,\"failed\":null,"
 					      "\"bytes_sent\":null,\"bytes_received\":null,"
 					      "\"p50_ns\":2000000,\"longest_ns\":2000000}\n"));
 	row.key = (struct destination_key){0};
+	row.at.family = 0;
 	t = begin();
 	format_summary_row(&t, &style, widths, &row, all);
 	ck_assert_ptr_nonnull(strstr(end(&t), "-        (other destinations)"));

@@ -6,6 +6,8 @@ package agentshebpf
 
 import (
 	"context"
+	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -73,5 +75,32 @@ func BenchmarkEvents(b *testing.B) {
 			}
 		}
 		done += seen
+	}
+}
+
+// What a reader adds for each event to have its name: the names of 200 addresses, in turn.
+func BenchmarkCopyName(b *testing.B) {
+	const addresses = 200
+	tracer := openSynthetic(b, Options{RingQuota: 100})
+	session := attachSynthetic(b, tracer, 1)
+	for i := range addresses {
+		addr := netip.AddrFrom4([4]byte{192, 0, 2, byte(i)})
+		text := fmt.Sprintf("host-%d.service.example.org", i)
+		must(b, session.InjectName(addr, &Name{Asked: text, Owner: text, Source: NameDNS}))
+		e := eventTo(addr)
+		must(b, session.Inject(&e))
+	}
+	events := make([]Event, addresses)
+	n, err := tracer.Read(context.Background(), events)
+	if n != addresses || err != nil {
+		b.Fatal(n, err)
+	}
+	var name Name
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := range b.N {
+		if err := tracer.CopyName(&events[i%addresses], &name); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

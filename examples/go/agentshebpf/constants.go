@@ -32,6 +32,14 @@ const (
 	KindProgress Kind = 9
 	// KindUnannounced is a packet of a socket that had no event before (HookTraffic).
 	KindUnannounced Kind = 10
+	// KindDNSQuery means that a DNS question had no answer in time (OpenDNSEvents).
+	KindDNSQuery Kind = 11
+	// KindDNSAnswer means that a name server answered a question (OpenDNSEvents).
+	KindDNSAnswer Kind = 12
+	// KindServerName means that the first data of a connection named a server (HookServerName).
+	KindServerName Kind = 13
+	// KindUnixConnect means that an AF_UNIX socket was connected or sent to (HookUnix).
+	KindUnixConnect Kind = 14
 )
 
 var kindNames = [...]string{
@@ -45,6 +53,10 @@ var kindNames = [...]string{
 	KindFirstData:     "first_data",
 	KindProgress:      "progress",
 	KindUnannounced:   "unannounced",
+	KindDNSQuery:      "dns_query",
+	KindDNSAnswer:     "dns_answer",
+	KindServerName:    "server_name",
+	KindUnixConnect:   "unix_connect",
 }
 
 // String returns the name that the library has for the kind ("connect"), or Kind(N).
@@ -115,9 +127,17 @@ const (
 	HookAccept Hooks = 8
 	// HookTraffic reports what sockets send and receive; it requires HookLifecycle.
 	HookTraffic Hooks = 16
+	// HookDNS reads DNS messages, which gives names to events; it requires HookLifecycle.
+	HookDNS Hooks = 32
+	// HookServerName reads the server name in the first data of connections; it requires
+	// HookLifecycle.
+	HookServerName Hooks = 64
+	// HookUnix reports calls on AF_UNIX sockets.
+	HookUnix Hooks = 128
 )
 
-var hookNames = [...]string{"connect", "udp", "lifecycle", "accept", "traffic"}
+var hookNames = [...]string{"connect", "udp", "lifecycle", "accept", "traffic", "dns", "server_name",
+	"unix"}
 
 // String returns the names of the hooks, separated by commas; "" for no hook.
 func (h Hooks) String() string { return bitNames(hookNames[:], uint64(h)) }
@@ -130,6 +150,8 @@ const (
 	OpenUDPNoDedup OpenFlags = 1
 	// OpenNoModeration wakes the reader for every record that arrives while it is idle.
 	OpenNoModeration OpenFlags = 2
+	// OpenDNSEvents delivers KindDNSQuery and KindDNSAnswer; it requires HookDNS.
+	OpenDNSEvents OpenFlags = 4
 )
 
 // AttachFlags are [SessionOptions].Flags.
@@ -254,12 +276,15 @@ const (
 	CheckBind6         Check = 23
 	CheckInetIngress   Check = 24
 	CheckInetEgress    Check = 25
+	CheckConnectUnix   Check = 26
+	CheckSendmsgUnix   Check = 27
 )
 
 var checkNames = [...]string{"kernel", "bpf", "userns", "cap_bpf", "cap_net_admin", "cap_perfmon",
 	"lockdown", "btf", "cgroup2", "ringbuf", "array_mmap", "cgroup_storage", "cgroup_link",
 	"memlock", "nofile", "jit", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_ops",
-	"sock_release", "bind4", "bind6", "inet_ingress", "inet_egress"}
+	"sock_release", "bind4", "bind6", "inet_ingress", "inet_egress",
+	"connect_unix", "sendmsg_unix"}
 
 // String returns the name that the library has for the check ("cap_bpf"), or Check(N).
 func (c Check) String() string { return nameOf(checkNames[:], uint32(c), "Check") }
@@ -341,6 +366,17 @@ const (
 	PathRXRPC             Path = 28
 	PathOtherFamily       Path = 29
 	PathEarlierConnection Path = 30
+	PathDNSUDP            Path = 31
+	PathDNSTCP            Path = 32
+	PathDNSTLS            Path = 33
+	PathDNSHTTPS          Path = 34
+	PathLocalResolver     Path = 35
+	PathHostsFile         Path = 36
+	PathEarlierAnswer     Path = 37
+	PathTLSServerName     Path = 38
+	PathTLSEncryptedName  Path = 39
+	PathHTTPHost          Path = 40
+	PathQUICServerName    Path = 41
 )
 
 var pathNames = [...]string{"tcp_connect", "tcp_fastopen", "mptcp_connect", "udp_connect",
@@ -348,7 +384,9 @@ var pathNames = [...]string{"tcp_connect", "tcp_fastopen", "mptcp_connect", "udp
 	"ping_send", "sctp", "raw", "packet", "io_uring_connect", "io_uring_send", "unix", "vsock",
 	"earlier_socket", "passed_socket", "left_socket", "tcp_outcome", "datagram_close",
 	"tcp_accept", "dccp", "l2tp_ip", "smc_connect", "rds", "xdp", "rxrpc", "other_family",
-	"earlier_connection"}
+	"earlier_connection", "dns_udp", "dns_tcp", "dns_tls", "dns_https", "local_resolver",
+	"hosts_file", "earlier_answer", "tls_server_name", "tls_encrypted_name", "http_host",
+	"quic_server_name"}
 
 // String returns the name that the library has for the path ("tcp_connect"), or Path(N).
 func (p Path) String() string { return nameOf(pathNames[:], uint32(p), "Path") }
@@ -364,6 +402,71 @@ func (s PathSet) Has(p Path) bool { return s&p.Set() != 0 }
 
 // String returns the names of the paths, separated by commas; "" for an empty set.
 func (s PathSet) String() string { return bitNames(pathNames[:], uint64(s)) }
+
+// NameSource tells where a name is from.
+type NameSource uint32
+
+const (
+	NameNone   NameSource = 0 // There is no name.
+	NameDNS    NameSource = 1 // DNS answer over UDP
+	NameDNSTCP NameSource = 2 // DNS answer over TCP
+	NameTLS    NameSource = 3 // server_name of a TLS ClientHello
+	NameHTTP   NameSource = 4 // Host of an HTTP/1 request
+	NameSeed   NameSource = 5 // [Session.SeedName]
+	NameUnix   NameSource = 6 // path of an AF_UNIX socket
+)
+
+var sourceNames = [...]string{"none", "dns", "dns_tcp", "tls", "http", "seed", "unix"}
+
+// String returns the name that the library has for the source ("dns"), or NameSource(N).
+func (s NameSource) String() string { return nameOf(sourceNames[:], uint32(s), "NameSource") }
+
+// NameFlags are properties of a [Name].
+type NameFlags uint32
+
+const (
+	// NameShared: other names gave the same address, too; Name.Others has their number.
+	NameShared NameFlags = 1
+	// NameExpired: the time to live had ended when the event happened.
+	NameExpired NameFlags = 2
+	// NameOtherProcess: another process of the session asked for the name.
+	NameOtherProcess NameFlags = 4
+	// NameUnasked: the question was not seen, because its socket is older than the session.
+	NameUnasked NameFlags = 8
+	// NameCut: a text did not fit, and is cut.
+	NameCut NameFlags = 16
+	// NameOuter: the ClientHello has an encrypted inner name (ECH).
+	NameOuter NameFlags = 32
+	// NameDiffers: ServerName is neither Asked nor Owner.
+	NameDiffers NameFlags = 64
+)
+
+var nameFlagNames = [...]string{"shared", "expired", "other_process", "unasked", "cut", "outer",
+	"differs"}
+
+// String returns the names of the flags, separated by commas; "" for no flag.
+func (f NameFlags) String() string { return bitNames(nameFlagNames[:], uint64(f)) }
+
+// DNSFlags are properties of a [DNS] message.
+type DNSFlags uint32
+
+const (
+	// DNSOverTCP: the message came over TCP.
+	DNSOverTCP DNSFlags = 1
+	// DNSTruncated: the name server has truncated the answer (TC).
+	DNSTruncated DNSFlags = 2
+	// DNSCut: the library has not looked at the whole answer.
+	DNSCut DNSFlags = 4
+	// DNSUnasked: as NameUnasked.
+	DNSUnasked DNSFlags = 8
+	// DNSUntrusted: the name server is not one of SessionOptions.TrustedResolvers.
+	DNSUntrusted DNSFlags = 16
+)
+
+var dnsFlagNames = [...]string{"tcp", "truncated", "cut", "unasked", "untrusted"}
+
+// String returns the names of the flags, separated by commas; "" for no flag.
+func (f DNSFlags) String() string { return bitNames(dnsFlagNames[:], uint64(f)) }
 
 func nameOf(names []string, value uint32, typ string) string {
 	if uint64(value) < uint64(len(names)) && names[value] != "" {

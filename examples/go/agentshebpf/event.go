@@ -76,7 +76,10 @@ type Event struct {
 	ContainerPID    uint32
 	ContainerTGID   uint32
 	PacketsReceived uint32
-	_               [20]byte
+	_               uint32
+	// NameID is 0 if no name is known; see [Tracer.Name].
+	NameID uint64
+	_      [8]byte
 }
 
 // Local returns the local address and port. Both are zero if the kernel has not chosen them yet.

@@ -25,7 +25,8 @@ import (
 const childVariable = "AGENTSHEBPF_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	children := map[string]func() error{"calls": childCalls, "turns": childTurns, "burst": childBurst}
+	children := map[string]func() error{"calls": childCalls, "turns": childTurns, "burst": childBurst,
+		"names": childNames}
 	if name := os.Getenv(childVariable); name != "" {
 		if err := children[name](); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -7,6 +7,7 @@ package agentshebpf
 import (
 	"context"
 	"iter"
+	"net/netip"
 	"os"
 	"time"
 )
@@ -65,6 +66,26 @@ func (s *Session) Check() (SessionCheck, error) { return SessionCheck{}, ErrUnsu
 
 // Inject returns ErrUnsupported in this build.
 func (s *Session) Inject(event *Event) error { return ErrUnsupported }
+
+// Name returns ErrUnsupported in this build.
+func (t *Tracer) Name(event *Event) (*Name, error) { return nil, ErrUnsupported }
+
+// CopyName returns ErrUnsupported in this build.
+func (t *Tracer) CopyName(event *Event, to *Name) error { return ErrUnsupported }
+
+// DNS returns ErrUnsupported in this build.
+func (t *Tracer) DNS(event *Event) (*DNS, error) { return nil, ErrUnsupported }
+
+// LookupName returns ErrUnsupported in this build.
+func (s *Session) LookupName(addr netip.Addr) ([]Name, error) { return nil, ErrUnsupported }
+
+// SeedName returns ErrUnsupported in this build.
+func (s *Session) SeedName(addr netip.Addr, name string, ttl time.Duration) error {
+	return ErrUnsupported
+}
+
+// InjectName returns ErrUnsupported in this build.
+func (s *Session) InjectName(addr netip.Addr, name *Name) error { return ErrUnsupported }
 
 // Probe returns ErrUnsupported in this build.
 func Probe(simulateMissing CheckSet) (Capabilities, error) { return Capabilities{}, ErrUnsupported }

@@ -7,6 +7,7 @@ package agentshebpf
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"testing"
 )
 
@@ -30,6 +31,12 @@ func TestStub(t *testing.T) {
 		"SessionStat": func() error { _, err := session.Stats(); return err },
 		"Check":       func() error { _, err := session.Check(); return err },
 		"Inject":      func() error { return session.Inject(&events[0]) },
+		"Name":        func() error { _, err := tracer.Name(&events[0]); return err },
+		"CopyName":    func() error { return tracer.CopyName(&events[0], new(Name)) },
+		"DNS":         func() error { _, err := tracer.DNS(&events[0]); return err },
+		"LookupName":  func() error { _, err := session.LookupName(netip.Addr{}); return err },
+		"SeedName":    func() error { return session.SeedName(netip.Addr{}, "", 0) },
+		"InjectName":  func() error { return session.InjectName(netip.Addr{}, new(Name)) },
 		"Probe":       func() error { _, err := Probe(0); return err },
 		"ParseChecks": func() error { _, err := ParseChecks("btf"); return err },
 		"CgroupPath":  func() error { _, err := CgroupPath(); return err },

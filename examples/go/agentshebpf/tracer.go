@@ -40,6 +40,7 @@ import "C"
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"sync"
@@ -60,6 +61,7 @@ type Tracer struct {
 	closed atomic.Bool
 	woken  atomic.Bool
 	reader reader
+	names  names
 }
 
 // Session is one attached cgroup, including its descendants.
@@ -81,6 +83,9 @@ func Open(opts Options) (*Tracer, error) {
 	defer C.free(unsafe.Pointer(log))
 	defer func() { C.free(unsafe.Pointer(log.text)) }()
 
+	if err := atMost("open", "DNSPorts", len(opts.DNSPorts), 4); err != nil {
+		return nil, err
+	}
 	c := opts.toC()
 	if opts.OnLog != nil {
 		C.log_to(&c, log)
@@ -121,6 +126,10 @@ func (o *Options) toC() C.struct_agentsh_ebpf_tracer_options {
 		max_sockets:          C.uint32_t(o.MaxSockets),
 		check_interval_ms:    units(o.CheckInterval, time.Millisecond),
 		progress_interval_ms: units(o.ProgressInterval, time.Millisecond),
+		dns_timeout_ms:       units(o.DNSTimeout, time.Millisecond),
+	}
+	for i, port := range o.DNSPorts {
+		c.dns_ports[i] = C.uint16_t(port)
 	}
 	if o.CheckInterval < 0 {
 		c.check_interval_ms = math.MaxUint32
@@ -198,6 +207,18 @@ func (t *Tracer) Attach(cgroup *os.File, opts SessionOptions) (*Session, error) 
 		flags:       C.uint32_t(opts.Flags),
 		session_id:  C.uint64_t(opts.ID),
 		max_sockets: C.uint32_t(opts.MaxSockets),
+		names_max:   C.uint32_t(opts.NamesMax),
+		names_bytes: C.uint32_t(opts.NamesBytes),
+	}
+	if err := atMost("attach", "TrustedResolvers", len(opts.TrustedResolvers), len(c.trusted_resolvers)); err != nil {
+		return nil, err
+	}
+	for i, server := range opts.TrustedResolvers {
+		if !server.Addr().IsValid() { // would be an unused element, and so trust every name server
+			return nil, &Error{Op: "attach", Errno: syscall.EINVAL, Step: StepOptions,
+				Message: "an element of TrustedResolvers is no address"}
+		}
+		c.trusted_resolvers[i] = toAddress(server)
 	}
 	s := &Session{tracer: t, id: opts.ID}
 	cerr := newError()
@@ -291,6 +312,13 @@ func toStats(c *C.struct_agentsh_ebpf_stats) Stats {
 		AttachFailures: uint64(c.attach_failures),
 		Malformed:      uint64(c.malformed),
 		Untracked:      uint64(c.untracked),
+
+		PacketsLost:      uint64(c.packets_lost),
+		Answers:          uint64(c.answers),
+		AnswersUnasked:   uint64(c.answers_unasked),
+		AnswersUntrusted: uint64(c.answers_untrusted),
+		AnswersMalformed: uint64(c.answers_malformed),
+		NamesEvicted:     uint64(c.names_evicted),
 	}
 }
 
@@ -311,6 +339,15 @@ func (t *Tracer) Coverage() (Coverage, error) {
 		Implied: PathSet(c.implied),
 		Unseen:  PathSet(c.unseen),
 	}, nil
+}
+
+// atMost returns an error if an option has more elements than the library takes.
+func atMost(op, option string, n, most int) error {
+	if n <= most {
+		return nil
+	}
+	return &Error{Op: op, Errno: syscall.EINVAL, Step: StepOptions,
+		Message: fmt.Sprintf("%s has %d elements; at most %d are possible", option, n, most)}
 }
 
 func newError() C.struct_agentsh_ebpf_error {

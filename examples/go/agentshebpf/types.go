@@ -2,7 +2,10 @@
 
 package agentshebpf
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Options are the options of [Open]. The zero value of a member selects its default.
 type Options struct {
@@ -32,6 +35,11 @@ type Options struct {
 	CheckInterval time.Duration
 	// ProgressInterval is the interval of KindProgress; default: only at detach.
 	ProgressInterval time.Duration
+	// DNSTimeout is the time after which a question without an answer is reported (KindDNSQuery);
+	// default 5 s.
+	DNSTimeout time.Duration
+	// DNSPorts are ports of name servers besides 53, at most four.
+	DNSPorts []uint16
 	// SimulateMissing is a set of checks to treat as missing, for tests.
 	SimulateMissing CheckSet
 	// OnLog receives the messages of libbpf and of the library. Open calls it before it returns,
@@ -46,7 +54,15 @@ type SessionOptions struct {
 	// MaxSockets is the number of sockets of this session whose state is kept; default a quarter
 	// of Options.MaxSockets.
 	MaxSockets uint32
-	Flags      AttachFlags
+	// NamesMax is the number of addresses and sockets whose names are kept; default 512.
+	NamesMax uint32
+	// NamesBytes is the size of the texts of these names in bytes; default 64 KiB.
+	NamesBytes uint32
+	// TrustedResolvers are name servers whose answers give names to events, at most four; port 0
+	// means any port. If there is none, every name server is trusted, which a watched process may run
+	// itself.
+	TrustedResolvers []netip.AddrPort
+	Flags            AttachFlags
 }
 
 // Stats are the counters of a tracer since it was opened, or of a session since it was attached.
@@ -67,10 +83,23 @@ type Stats struct {
 	Malformed uint64
 	// Untracked is the number of times that a socket found no room in the table of sockets.
 	Untracked uint64
+	// PacketsLost is the number of packets with DNS messages or first data that were dropped. They
+	// are no events, so Lost does not count them; names may be missing.
+	PacketsLost uint64
+	// Answers is the number of DNS answers whose names were taken.
+	Answers uint64
+	// AnswersUnasked is the number of answers that no question explains: forged, or too late.
+	AnswersUnasked uint64
+	// AnswersUntrusted is the number of answers of name servers that are not trusted.
+	AnswersUntrusted uint64
+	// AnswersMalformed is the number of DNS messages that are malformed, or exceed the rate limit.
+	AnswersMalformed uint64
+	// NamesEvicted is the number of names that were dropped to make room for others.
+	NamesEvicted uint64
 }
 
 // SessionCheck is the result of [Session.Check]. The sets contain the checks CheckConnect4 to
-// CheckInetEgress, one per program.
+// CheckSendmsgUnix, one per program.
 type SessionCheck struct {
 	// Hooks are the hooks of the tracer that work fully in this session.
 	Hooks Hooks

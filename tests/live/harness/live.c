@@ -200,16 +200,13 @@ void live_close(struct agentsh_ebpf_tracer *tracer)
 	agentsh_ebpf_tracer_close(tracer);
 }
 
-struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
-					 const struct live_cgroup *cgroup, uint64_t session_id)
+struct agentsh_ebpf_session *live_attach_with(struct agentsh_ebpf_tracer *tracer,
+					      const struct live_cgroup *cgroup,
+					      const struct agentsh_ebpf_session_options *options)
 {
-	const struct agentsh_ebpf_session_options options = {
-		.size = sizeof(options),
-		.session_id = session_id,
-	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_session *session = NULL;
-	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, &options, &session, &err), i = 0;
+	int ret = agentsh_ebpf_session_attach(tracer, cgroup->fd, options, &session, &err), i = 0;
 
 	LIVE_CHECK(ret == 0 && session, "attach: %d, step %s: %s", ret,
 		   agentsh_ebpf_step_name(err.step), err.message);
@@ -220,6 +217,17 @@ struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
 		kept_sessions[i] = session;
 	}
 	return session;
+}
+
+struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
+					 const struct live_cgroup *cgroup, uint64_t session_id)
+{
+	const struct agentsh_ebpf_session_options options = {
+		.size = sizeof(options),
+		.session_id = session_id,
+	};
+
+	return live_attach_with(tracer, cgroup, &options);
 }
 
 void live_detach(struct agentsh_ebpf_session *session)

@@ -136,6 +136,9 @@ struct agentsh_ebpf_tracer *live_open(const struct agentsh_ebpf_tracer_options *
 struct agentsh_ebpf_tracer *live_open_kept(const struct agentsh_ebpf_tracer_options *options);
 struct agentsh_ebpf_session *live_attach(struct agentsh_ebpf_tracer *tracer,
 					 const struct live_cgroup *cgroup, uint64_t session_id);
+struct agentsh_ebpf_session *live_attach_with(struct agentsh_ebpf_tracer *tracer,
+					      const struct live_cgroup *cgroup,
+					      const struct agentsh_ebpf_session_options *options);
 /* Detaches a session of a kept tracer, so that the fixture does not detach it again. */
 void live_detach(struct agentsh_ebpf_session *session);
 /* The fixture closes what a failed test leaves open, so that no program stays behind. */

@@ -89,7 +89,7 @@ func (c *Collection) detach() error {
 }
 
 // deliver passes an event on without blocking.
-func (c *Collection) deliver(e *agentshebpf.Event, unixNs int64) {
+func (c *Collection) deliver(e *agentshebpf.Event, name *agentshebpf.Name, unixNs int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.addLost(e.SessionLost)
@@ -99,13 +99,13 @@ func (c *Collection) deliver(e *agentshebpf.Event, unixNs int64) {
 	switch {
 	case c.collector != nil:
 		select {
-		case c.collector.events <- convert(e, unixNs):
+		case c.collector.events <- convert(e, name, unixNs):
 		default:
 			c.drop(1)
 		}
 	case c.started || !c.attached:
 	case len(c.early) < earlyMax:
-		c.early = append(c.early, convert(e, unixNs))
+		c.early = append(c.early, convert(e, name, unixNs))
 	default:
 		c.drop(1)
 	}

@@ -37,6 +37,8 @@
 //   - A second session for a cgroup that has a session is an error (EEXIST). So is a session
 //     that would displace an eBPF program of another owner (EBUSY).
 //   - cgroup v2 may be mounted anywhere. BTF is not required.
+//   - Domain and DomainSource have the name that the process asked for, if the host has called
+//     SetOptions(NameOptions()). A host can make agentsh's events with a domain of them.
 //   - Blocked is always 0: this package traces and enforces nothing.
 //
 // # Environment

@@ -32,6 +32,11 @@ type ConnectEvent struct {
 	DstIPv6 [16]byte
 	// Blocked is always 0.
 	Blocked uint8
+	// Domain is the name that the process asked for; empty if no name is known, and always without
+	// the options of NameOptions. The watched process can choose it: never take it for a permission.
+	Domain string
+	// DomainSource tells where Domain is from: "dns", "dns_tcp", "seed", "tls" or "http".
+	DomainSource string
 }
 
 const (
@@ -46,8 +51,9 @@ func reported(kind agentshebpf.Kind) bool {
 	return kind == agentshebpf.KindConnect || kind == agentshebpf.KindUDPSend
 }
 
-// convert makes a ConnectEvent. unixNs is the difference between Unix time and the clock of events.
-func convert(e *agentshebpf.Event, unixNs int64) ConnectEvent {
+// convert makes a ConnectEvent. name is nil if the event has none, and unixNs is the difference between
+// Unix time and the clock of events.
+func convert(e *agentshebpf.Event, name *agentshebpf.Name, unixNs int64) ConnectEvent {
 	ev := ConnectEvent{
 		TsNs:     uint64(int64(e.TimestampNs) + unixNs),
 		Cookie:   e.SocketCookie,
@@ -65,6 +71,11 @@ func convert(e *agentshebpf.Event, unixNs int64) ConnectEvent {
 		ev.DstIPv4 = binary.BigEndian.Uint32(e.RemoteAddr[:v4Size])
 	} else {
 		ev.DstIPv6 = e.RemoteAddr
+	}
+	if name != nil {
+		if ev.Domain = name.Host(); ev.Domain != "" {
+			ev.DomainSource = name.HostSource().String()
+		}
 	}
 	return ev
 }

@@ -28,7 +28,8 @@ type reader struct {
 	stopping bool
 	stopped  bool
 
-	lost uint64 // losses of all sessions when countLost last looked; only for the goroutine
+	name agentshebpf.Name // of the event in work; only for the goroutine
+	lost uint64           // losses of all sessions when countLost last looked; only for the goroutine
 }
 
 func newReader(opts agentshebpf.Options) (*reader, error) {
@@ -167,9 +168,18 @@ func (r *reader) distribute(events []agentshebpf.Event) {
 			c = r.session(e.SessionID)
 		}
 		if c != nil {
-			c.deliver(&events[i], unixNs)
+			c.deliver(&events[i], r.nameOf(&events[i]), unixNs)
 		}
 	}
+}
+
+// nameOf returns the name of an event that becomes a ConnectEvent, or nil. It is valid until the next call,
+// and the library has it only until the next read.
+func (r *reader) nameOf(e *agentshebpf.Event) *agentshebpf.Name {
+	if e.NameID == 0 || !reported(e.Kind) || r.tracer.CopyName(e, &r.name) != nil {
+		return nil
+	}
+	return &r.name
 }
 
 func (r *reader) session(id uint64) *Collection {

@@ -44,6 +44,8 @@ var want = map[agentshebpf.Check]struct {
 	agentshebpf.CheckBind6:         {true, ""},
 	agentshebpf.CheckInetIngress:   {true, ""},
 	agentshebpf.CheckInetEgress:    {true, ""},
+	agentshebpf.CheckConnectUnix:   {true, ""},
+	agentshebpf.CheckSendmsgUnix:   {true, ""},
 }
 
 // probed is the result of a probe of a machine that lacks nothing but the check.

@@ -46,8 +46,17 @@ func DefaultOptions() agentshebpf.Options {
 	}
 }
 
-// SetOptions sets the options with which the tracer is opened the next time, for example the mode
-// agentshebpf.ModeSynthetic in tests. Start with DefaultOptions. It returns an error while the
+// NameOptions returns DefaultOptions, and the hooks that give Domain to a ConnectEvent if the machine has
+// them: LIFECYCLE and DNS. Their programs run for each packet, and the ring also carries the DNS messages and
+// the outcomes of connections, so they are no default.
+func NameOptions() agentshebpf.Options {
+	opts := DefaultOptions()
+	opts.Hooks |= agentshebpf.HookLifecycle | agentshebpf.HookDNS
+	return opts
+}
+
+// SetOptions sets the options with which the tracer is opened the next time, for example NameOptions, or the
+// mode agentshebpf.ModeSynthetic in tests. Start with DefaultOptions. It returns an error while the
 // tracer is open.
 func SetOptions(opts agentshebpf.Options) error {
 	process.mu.Lock()

@@ -51,15 +51,16 @@ func (h *host) log(typ, command string, at time.Time, fields map[string]any) {
 	}
 }
 
-// netConnect writes an event of the tracer as net_connect. The domain is empty, because connect(2)
-// knows addresses only. The policy is that of a host that observes and denies nothing.
+// netConnect writes an event of the tracer as net_connect. The domain is empty if no name is known. The
+// process can choose the name, so a policy that permits something must not use it. The policy here is that of
+// a host that observes and denies nothing.
 func (h *host) netConnect(command string, ev compat.ConnectEvent) {
 	ip := netip.AddrFrom16(ev.DstIPv6)
 	if ev.Family == syscall.AF_INET {
 		ip = netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, ev.DstIPv4)))
 	}
 	h.log("net_connect", command, time.Unix(0, int64(ev.TsNs)), map[string]any{
-		"domain": "", "ip": ip, "port": ev.Dport, "pid": ev.PID,
+		"domain": ev.Domain, "domain_source": ev.DomainSource, "ip": ip, "port": ev.Dport, "pid": ev.PID,
 		"protocol": agentshebpf.Protocol(ev.Protocol).String(),
 		"policy":   map[string]string{"decision": "allow", "rule": "observe"},
 	})
@@ -217,6 +218,9 @@ func main() {
 	if h.mode != "enabled" && h.mode != "required" && h.mode != "off" || flag.NArg() == 0 {
 		flag.Usage()
 		os.Exit(2)
+	}
+	if err := compat.SetOptions(compat.NameOptions()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 	}
 	os.Exit(h.serve(flag.Args(), *kill))
 }

@@ -21,6 +21,9 @@ import (
 	"github.com/canyonroad/libagentsh-ebpf/examples/go/agentshebpf"
 )
 
+const hooks = agentshebpf.HookConnect | agentshebpf.HookUDP | agentshebpf.HookLifecycle |
+	agentshebpf.HookDNS | agentshebpf.HookServerName
+
 // statusFailed is the exit status if the command was not run.
 const statusFailed = 125
 
@@ -44,7 +47,7 @@ func trace(command []string) (status int, err error) {
 	tracer, err := agentshebpf.Open(agentshebpf.Options{
 		Mode:            mode,
 		SimulateMissing: missing,
-		Hooks:           agentshebpf.HookConnect | agentshebpf.HookUDP | agentshebpf.HookLifecycle,
+		Hooks:           hooks & agentshebpf.HooksBuilt(),
 	})
 	if err != nil {
 		return statusFailed, err
@@ -123,7 +126,7 @@ func printEvents(ctx context.Context, tracer *agentshebpf.Tracer) error {
 		if err != nil {
 			return err
 		}
-		printEvent(&event)
+		printEvent(tracer, &event)
 	}
 	events := make([]agentshebpf.Event, 256)
 	for {
@@ -132,13 +135,19 @@ func printEvents(ctx context.Context, tracer *agentshebpf.Tracer) error {
 			return err
 		}
 		for i := range events[:n] {
-			printEvent(&events[i])
+			printEvent(tracer, &events[i])
 		}
 	}
 }
 
-func printEvent(event *agentshebpf.Event) {
-	fmt.Fprintf(os.Stderr, "%s %s[%d] %v\n", event.Time().Format(time.StampMilli), safe(event.Comm()), event.TGID, event)
+func printEvent(tracer *agentshebpf.Tracer, event *agentshebpf.Event) {
+	suffix := ""
+	// The name is there until the tracer is read again.
+	if name, err := tracer.Name(event); err == nil {
+		suffix = fmt.Sprintf(" (%s, %v)", safe(name.Host()), name.HostSource())
+	}
+	fmt.Fprintf(os.Stderr, "%s %s[%d] %v%s\n", event.Time().Format(time.StampMilli), safe(event.Comm()), event.TGID,
+		event, suffix)
 }
 
 // remove removes the cgroup. The kernel counts a process for a moment after its end.
@@ -152,7 +161,7 @@ func remove(path string) (err error) {
 	return err
 }
 
-// safe replaces bytes in the name of a process that a terminal could interpret.
+// safe replaces bytes in a name that a terminal could interpret.
 func safe(name string) string {
 	quoted := fmt.Sprintf("%q", name)
 	return quoted[1 : len(quoted)-1]

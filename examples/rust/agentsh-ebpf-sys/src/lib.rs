@@ -33,6 +33,10 @@ pub const AGENTSH_EBPF_EVENT_SESSION_BLIND: u32 = 7;
 pub const AGENTSH_EBPF_EVENT_FIRST_DATA: u32 = 8;
 pub const AGENTSH_EBPF_EVENT_PROGRESS: u32 = 9;
 pub const AGENTSH_EBPF_EVENT_UNANNOUNCED: u32 = 10;
+pub const AGENTSH_EBPF_EVENT_DNS_QUERY: u32 = 11;
+pub const AGENTSH_EBPF_EVENT_DNS_ANSWER: u32 = 12;
+pub const AGENTSH_EBPF_EVENT_SERVER_NAME: u32 = 13;
+pub const AGENTSH_EBPF_EVENT_UNIX_CONNECT: u32 = 14;
 
 pub const AGENTSH_EBPF_FLAG_V4_MAPPED: u32 = 1;
 pub const AGENTSH_EBPF_FLAG_UNATTRIBUTED: u32 = 2;
@@ -67,9 +71,13 @@ pub const AGENTSH_EBPF_HOOK_UDP: u32 = 2;
 pub const AGENTSH_EBPF_HOOK_LIFECYCLE: u32 = 4;
 pub const AGENTSH_EBPF_HOOK_ACCEPT: u32 = 8;
 pub const AGENTSH_EBPF_HOOK_TRAFFIC: u32 = 16;
+pub const AGENTSH_EBPF_HOOK_DNS: u32 = 32;
+pub const AGENTSH_EBPF_HOOK_SERVER_NAME: u32 = 64;
+pub const AGENTSH_EBPF_HOOK_UNIX: u32 = 128;
 
 pub const AGENTSH_EBPF_OPEN_UDP_NO_DEDUP: u32 = 1;
 pub const AGENTSH_EBPF_OPEN_NO_MODERATION: u32 = 2;
+pub const AGENTSH_EBPF_OPEN_DNS_EVENTS: u32 = 4;
 
 pub const AGENTSH_EBPF_LOG_WARN: c_int = 0;
 pub const AGENTSH_EBPF_LOG_INFO: c_int = 1;
@@ -103,6 +111,8 @@ pub const AGENTSH_EBPF_CHECK_BIND4: u32 = 22;
 pub const AGENTSH_EBPF_CHECK_BIND6: u32 = 23;
 pub const AGENTSH_EBPF_CHECK_INET_INGRESS: u32 = 24;
 pub const AGENTSH_EBPF_CHECK_INET_EGRESS: u32 = 25;
+pub const AGENTSH_EBPF_CHECK_CONNECT_UNIX: u32 = 26;
+pub const AGENTSH_EBPF_CHECK_SENDMSG_UNIX: u32 = 27;
 
 pub const AGENTSH_EBPF_STATUS_UNKNOWN: u32 = 0;
 pub const AGENTSH_EBPF_STATUS_AVAILABLE: u32 = 1;
@@ -147,6 +157,39 @@ pub const AGENTSH_EBPF_COVERAGE_XDP: u32 = 27;
 pub const AGENTSH_EBPF_COVERAGE_RXRPC: u32 = 28;
 pub const AGENTSH_EBPF_COVERAGE_OTHER_FAMILY: u32 = 29;
 pub const AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION: u32 = 30;
+pub const AGENTSH_EBPF_COVERAGE_DNS_UDP: u32 = 31;
+pub const AGENTSH_EBPF_COVERAGE_DNS_TCP: u32 = 32;
+pub const AGENTSH_EBPF_COVERAGE_DNS_TLS: u32 = 33;
+pub const AGENTSH_EBPF_COVERAGE_DNS_HTTPS: u32 = 34;
+pub const AGENTSH_EBPF_COVERAGE_LOCAL_RESOLVER: u32 = 35;
+pub const AGENTSH_EBPF_COVERAGE_HOSTS_FILE: u32 = 36;
+pub const AGENTSH_EBPF_COVERAGE_EARLIER_ANSWER: u32 = 37;
+pub const AGENTSH_EBPF_COVERAGE_TLS_SERVER_NAME: u32 = 38;
+pub const AGENTSH_EBPF_COVERAGE_TLS_ENCRYPTED_NAME: u32 = 39;
+pub const AGENTSH_EBPF_COVERAGE_HTTP_HOST: u32 = 40;
+pub const AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME: u32 = 41;
+
+pub const AGENTSH_EBPF_NAME_NONE: u32 = 0;
+pub const AGENTSH_EBPF_NAME_DNS: u32 = 1;
+pub const AGENTSH_EBPF_NAME_DNS_TCP: u32 = 2;
+pub const AGENTSH_EBPF_NAME_TLS: u32 = 3;
+pub const AGENTSH_EBPF_NAME_HTTP: u32 = 4;
+pub const AGENTSH_EBPF_NAME_SEED: u32 = 5;
+pub const AGENTSH_EBPF_NAME_UNIX: u32 = 6;
+
+pub const AGENTSH_EBPF_NAME_FLAG_SHARED: u32 = 1;
+pub const AGENTSH_EBPF_NAME_FLAG_EXPIRED: u32 = 2;
+pub const AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS: u32 = 4;
+pub const AGENTSH_EBPF_NAME_FLAG_UNASKED: u32 = 8;
+pub const AGENTSH_EBPF_NAME_FLAG_CUT: u32 = 16;
+pub const AGENTSH_EBPF_NAME_FLAG_OUTER: u32 = 32;
+pub const AGENTSH_EBPF_NAME_FLAG_DIFFERS: u32 = 64;
+
+pub const AGENTSH_EBPF_DNS_FLAG_TCP: u32 = 1;
+pub const AGENTSH_EBPF_DNS_FLAG_TRUNCATED: u32 = 2;
+pub const AGENTSH_EBPF_DNS_FLAG_CUT: u32 = 4;
+pub const AGENTSH_EBPF_DNS_FLAG_UNASKED: u32 = 8;
+pub const AGENTSH_EBPF_DNS_FLAG_UNTRUSTED: u32 = 16;
 
 pub type agentsh_ebpf_event_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const agentsh_ebpf_event) -> c_int>;
@@ -195,7 +238,9 @@ pub struct agentsh_ebpf_event {
     pub container_pid: u32,
     pub container_tgid: u32,
     pub packets_received: u32,
-    pub reserved: [u8; 20],
+    pub reserved1: u32,
+    pub name_id: u64,
+    pub reserved: [u8; 8],
 }
 
 #[repr(C)]
@@ -229,7 +274,17 @@ pub struct agentsh_ebpf_tracer_options {
     pub max_sockets: u32,
     pub check_interval_ms: u32,
     pub progress_interval_ms: u32,
-    pub reserved: u32,
+    pub dns_timeout_ms: u32,
+    pub dns_ports: [u16; 4],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_address {
+    pub family: u16,
+    pub port: u16,
+    pub ttl_s: u32,
+    pub addr: [u8; 16],
 }
 
 #[repr(C)]
@@ -239,7 +294,10 @@ pub struct agentsh_ebpf_session_options {
     pub flags: u32,
     pub session_id: u64,
     pub max_sockets: u32,
+    pub names_max: u32,
+    pub names_bytes: u32,
     pub reserved: u32,
+    pub trusted_resolvers: [agentsh_ebpf_address; 4],
 }
 
 #[repr(C)]
@@ -256,6 +314,34 @@ pub struct agentsh_ebpf_session_check {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
+pub struct agentsh_ebpf_name {
+    pub size: u32,
+    pub source: u32,
+    pub server_name_source: u32,
+    pub flags: u32,
+    pub others: u32,
+    pub asker_tgid: u32,
+    pub age_ns: u64,
+    pub ttl_ns: u64,
+    pub resolver: agentsh_ebpf_address,
+    pub asked: [c_char; 256],
+    pub owner: [c_char; 256],
+    pub server_name: [c_char; 256],
+    pub alpn: [c_char; 64],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_dns {
+    pub size: u32,
+    pub question_type: u16,
+    pub rcode: u16,
+    pub flags: u32,
+    pub addresses: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct agentsh_ebpf_stats {
     pub size: u32,
     pub sessions: u32,
@@ -266,6 +352,12 @@ pub struct agentsh_ebpf_stats {
     pub attach_failures: u64,
     pub malformed: u64,
     pub untracked: u64,
+    pub packets_lost: u64,
+    pub answers: u64,
+    pub answers_unasked: u64,
+    pub answers_untrusted: u64,
+    pub answers_malformed: u64,
+    pub names_evicted: u64,
 }
 
 #[repr(C)]
@@ -346,6 +438,37 @@ extern "C" {
     ) -> c_int;
     pub fn agentsh_ebpf_fd(tracer: *const agentsh_ebpf_tracer) -> c_int;
     pub fn agentsh_ebpf_wake(tracer: *mut agentsh_ebpf_tracer) -> c_int;
+    pub fn agentsh_ebpf_event_name(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        out: *mut agentsh_ebpf_name,
+    ) -> c_int;
+    pub fn agentsh_ebpf_event_dns(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        out: *mut agentsh_ebpf_dns,
+    ) -> c_int;
+    pub fn agentsh_ebpf_event_addresses(
+        tracer: *const agentsh_ebpf_tracer,
+        event: *const agentsh_ebpf_event,
+        list: *mut agentsh_ebpf_address,
+        n: usize,
+    ) -> c_int;
+    pub fn agentsh_ebpf_session_name_lookup(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        nth: u32,
+        out: *mut agentsh_ebpf_name,
+    ) -> c_int;
+    pub fn agentsh_ebpf_session_name_seed(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        name: *const c_char,
+        ttl_s: u32,
+    ) -> c_int;
+    pub fn agentsh_ebpf_name_source_name(source: u32) -> *const c_char;
     pub fn agentsh_ebpf_tracer_stats(
         tracer: *const agentsh_ebpf_tracer,
         out: *mut agentsh_ebpf_stats,
@@ -378,5 +501,11 @@ extern "C" {
     pub fn agentsh_ebpf_inject(
         session: *mut agentsh_ebpf_session,
         event: *const agentsh_ebpf_event,
+    ) -> c_int;
+    pub fn agentsh_ebpf_inject_name(
+        session: *mut agentsh_ebpf_session,
+        family: u16,
+        addr: *const c_void,
+        name: *const agentsh_ebpf_name,
     ) -> c_int;
 }

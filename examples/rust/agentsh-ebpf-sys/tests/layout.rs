@@ -46,7 +46,7 @@ structs! {
         process_start_ns pid tgid ppid uid gid ns_pid ns_tgid family protocol socket_type
         local_port remote_port reserved0 error rtt_us duration_ns bytes_sent bytes_received
         local_addr remote_addr comm retransmits packets_sent ifindex exe_device exe_inode
-        process_comm container_pid container_tgid packets_received reserved
+        process_comm container_pid container_tgid packets_received reserved1 name_id reserved
     }
     agentsh_ebpf_error {
         size code step reserved message
@@ -54,16 +54,27 @@ structs! {
     agentsh_ebpf_tracer_options {
         size mode hooks flags ring_size ring_quota max_sessions udp_dedup_entries on_event
         event_ctx on_log log_ctx simulate_missing wakeup_delay_us required_hooks max_sockets
-        check_interval_ms progress_interval_ms reserved
+        check_interval_ms progress_interval_ms dns_timeout_ms dns_ports
     }
     agentsh_ebpf_session_options {
-        size flags session_id max_sockets reserved
+        size flags session_id max_sockets names_max names_bytes reserved trusted_resolvers
+    }
+    agentsh_ebpf_address {
+        family port ttl_s addr
+    }
+    agentsh_ebpf_name {
+        size source server_name_source flags others asker_tgid age_ns ttl_ns resolver asked owner
+        server_name alpn
+    }
+    agentsh_ebpf_dns {
+        size question_type rcode flags addresses
     }
     agentsh_ebpf_session_check {
         size hooks error reserved wanted attached effective
     }
     agentsh_ebpf_stats {
         size sessions delivered lost lost_quota deduplicated attach_failures malformed untracked
+        packets_lost answers answers_unasked answers_untrusted answers_malformed names_evicted
     }
     agentsh_ebpf_check {
         status error required reserved value detail

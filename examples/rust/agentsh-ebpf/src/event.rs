@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use agentsh_ebpf_sys as sys;
 
 use crate::error::{bytes, static_text};
+use crate::name::octets;
 use crate::{Flags, Kind};
 
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub(crate) const AF_INET: u16 = 2;
+pub(crate) const AF_INET6: u16 = 10;
 
 /// One event, of 256 bytes.
 ///
@@ -70,6 +71,8 @@ members! {
     container_pid: u32,
     container_tgid: u32,
     packets_received: u32,
+    /// 0 if no name is known; see [`Tracer::event_name`](crate::Tracer::event_name).
+    name_id: u64,
 }
 
 impl Event {
@@ -162,16 +165,7 @@ impl Event {
         event.0.kind = kind.raw();
         event.0.protocol = protocol;
         event.0.remote_port = remote.port();
-        match remote.ip() {
-            IpAddr::V4(address) => {
-                event.0.family = AF_INET;
-                event.0.remote_addr[..4].copy_from_slice(&address.octets());
-            }
-            IpAddr::V6(address) => {
-                event.0.family = AF_INET6;
-                event.0.remote_addr = address.octets();
-            }
-        }
+        (event.0.family, event.0.remote_addr) = octets(remote.ip());
         event
     }
 }

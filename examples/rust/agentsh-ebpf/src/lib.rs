@@ -34,6 +34,7 @@
 
 mod error;
 mod event;
+mod name;
 mod numbers;
 mod probe;
 mod read;
@@ -42,9 +43,10 @@ mod tracer;
 pub use agentsh_ebpf_sys as sys;
 pub use error::{Error, Result};
 pub use event::Event;
+pub use name::{Dns, Name};
 pub use numbers::{
-    AttachFlags, CgroupMode, Check, Flags, Hooks, Kind, LogLevel, Mode, OpenFlags, Path, Status,
-    Step,
+    AttachFlags, CgroupMode, Check, DnsFlags, Flags, Hooks, Kind, LogLevel, Mode, NameFlags,
+    NameSource, OpenFlags, Path, Status, Step,
 };
 pub use probe::{
     cgroup_path, checks_parse, hooks_built, mode_from_env, probe, Capabilities, CheckResult,

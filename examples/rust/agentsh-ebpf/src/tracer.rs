@@ -5,6 +5,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::os::raw::{c_char, c_int, c_void};
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
@@ -16,6 +17,7 @@ use std::{fmt, mem};
 use agentsh_ebpf_sys as sys;
 
 use crate::error::{call, check};
+use crate::name::address;
 use crate::{AttachFlags, Coverage, Event, Hooks, LogLevel, Mode, OpenFlags, Result};
 
 /// A struct whose first member is its size, as the library expects; all other members are 0.
@@ -81,6 +83,9 @@ impl Tracer {
         raw.session_id = options.session_id;
         raw.flags = options.flags.bits();
         raw.max_sockets = options.max_sockets;
+        raw.names_max = options.names_max;
+        raw.names_bytes = options.names_bytes;
+        raw.trusted_resolvers = options.trusted_resolvers.map(address);
         let fd = cgroup.as_fd().as_raw_fd();
         let mut out = ptr::null_mut();
         // SAFETY: the tracer is open, and the pointers are valid during the call.
@@ -191,6 +196,9 @@ impl<'a> TracerOptions<'a> {
         wakeup_delay_us: u32 => wakeup_delay_us,
         check_interval_ms: u32 => check_interval_ms,
         progress_interval_ms: u32 => progress_interval_ms,
+        dns_timeout_ms: u32 => dns_timeout_ms,
+        /// Ports of name servers besides 53; 0 marks an unused element.
+        dns_ports: [u16; 4] => dns_ports,
         /// For tests: a mask of [`Check::mask`](crate::Check::mask).
         simulate_missing: u64 => simulate_missing,
     }
@@ -251,6 +259,13 @@ pub struct SessionOptions {
     pub flags: AttachFlags,
     /// 0 selects the default.
     pub max_sockets: u32,
+    /// The number of addresses and sockets whose names are kept; 0 selects the default.
+    pub names_max: u32,
+    /// The bytes of text of these names; 0 selects the default.
+    pub names_bytes: u32,
+    /// Name servers whose answers give names; port 0 means any port. If there is none, every name server
+    /// is trusted, which a watched process may run itself.
+    pub trusted_resolvers: [Option<SocketAddr>; 4],
 }
 
 impl From<u64> for SessionOptions {
@@ -264,7 +279,7 @@ impl From<u64> for SessionOptions {
 
 /// One attached cgroup. Dropping the session detaches it; its unread events are still delivered.
 pub struct Session {
-    pointer: NonNull<sys::agentsh_ebpf_session>,
+    pub(crate) pointer: NonNull<sys::agentsh_ebpf_session>,
     handle: Arc<Handle>,
     session_id: u64,
 }
@@ -365,6 +380,12 @@ pub struct Stats {
     pub attach_failures: u64,
     pub malformed: u64,
     pub untracked: u64,
+    pub packets_lost: u64,
+    pub answers: u64,
+    pub answers_unasked: u64,
+    pub answers_untrusted: u64,
+    pub answers_malformed: u64,
+    pub names_evicted: u64,
 }
 
 impl Stats {
@@ -378,6 +399,12 @@ impl Stats {
             attach_failures: raw.attach_failures,
             malformed: raw.malformed,
             untracked: raw.untracked,
+            packets_lost: raw.packets_lost,
+            answers: raw.answers,
+            answers_unasked: raw.answers_unasked,
+            answers_untrusted: raw.answers_untrusted,
+            answers_malformed: raw.answers_malformed,
+            names_evicted: raw.names_evicted,
         }
     }
 }

@@ -58,4 +58,5 @@ func HookName(v uint32) string     { return C.GoString(C.agentsh_ebpf_hook_name(
 func StepName(v uint32) string     { return C.GoString(C.agentsh_ebpf_step_name(C.uint32_t(v))) }
 func CheckName(v uint32) string    { return C.GoString(C.agentsh_ebpf_check_name(C.uint32_t(v))) }
 func StatusName(v uint32) string   { return C.GoString(C.agentsh_ebpf_status_name(C.uint32_t(v))) }
+func SourceName(v uint32) string   { return C.GoString(C.agentsh_ebpf_name_source_name(C.uint32_t(v))) }
 func CoverageName(v uint32) string { return C.GoString(C.agentsh_ebpf_coverage_name(C.uint32_t(v))) }

@@ -20,10 +20,10 @@
  *   -ERANGE  A number is out of range.
  *
  * Threads: only one thread at a time may poll or read a tracer; a second thread
- * gets -EBUSY. Attach, detach, check, inject, wake and both stats calls may be made from
- * any thread at any time, the callback included. A call with a session that was detached
- * returns -EINVAL. No call may use a tracer whose close has begun, or a session of such a
- * tracer. Tracers are independent of each other.
+ * gets -EBUSY. Attach, detach, check, inject, wake, both stats calls and the calls about
+ * names may be made from any thread at any time, the callback included. A call with a
+ * session that was detached returns -EINVAL. No call may use a tracer whose close has
+ * begun, or a session of such a tracer. Tracers are independent of each other.
  *
  * Process: the library creates no threads, installs no signal handlers and writes
  * nothing to stdout or stderr. Only agentsh_ebpf_mode_from_env() reads the
@@ -35,7 +35,8 @@
  *
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
- * sessions of the parent as they are; attach, check, poll, read and inject return -EPERM.
+ * sessions of the parent as they are; attach, check, poll, read, inject and
+ * the calls about names return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -164,7 +165,36 @@ enum {
 	 * attached has neither PROGRESS nor CLOSED, and sockets that the kernel makes for
 	 * itself in a network namespace of the cgroup have the event, too.
 	 */
-	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10
+	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10,
+	/*
+	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a DNS question had no answer within
+	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for.
+	 * timestamp_ns is the time of the question, and the remote end is the name server, so
+	 * the event is older than events that were delivered before.
+	 */
+	AGENTSH_EBPF_EVENT_DNS_QUERY = 11,
+	/*
+	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a name server answered a question of the session.
+	 * agentsh_ebpf_event_name() has the name that was asked for, agentsh_ebpf_event_dns()
+	 * the type and the response code, and agentsh_ebpf_event_addresses() the addresses. The
+	 * remote end is the name server, and duration_ns is the time since the question. The
+	 * process may not have read the answer.
+	 */
+	AGENTSH_EBPF_EVENT_DNS_ANSWER = 12,
+	/*
+	 * With AGENTSH_EBPF_HOOK_SERVER_NAME: the first data that the process sent over an
+	 * outbound TCP connection names a server: the server_name extension (SNI, RFC 6066) of a
+	 * TLS ClientHello, or the Host of an HTTP/1 request. A connection has at most one
+	 * event; agentsh_ebpf_event_name() has the name.
+	 */
+	AGENTSH_EBPF_EVENT_SERVER_NAME = 13,
+	/*
+	 * With AGENTSH_EBPF_HOOK_UNIX: connect(2) was called on an AF_UNIX socket, unix(7), or a
+	 * datagram was sent to an explicit AF_UNIX address. family is AF_UNIX (1).
+	 * agentsh_ebpf_event_name() has the path; if BTF or CAP_PERFMON is missing, name_id is
+	 * 0. A datagram that repeats a known socket and path has no event.
+	 */
+	AGENTSH_EBPF_EVENT_UNIX_CONNECT = 14
 };
 
 /* agentsh_ebpf_event.flags */
@@ -417,7 +447,16 @@ struct agentsh_ebpf_event {
 	 * UDP_ENCAP.
 	 */
 	uint32_t packets_received;
-	uint8_t reserved[20];
+	uint32_t reserved1;
+	/*
+	 * The name of the destination, as known when the event happened, for
+	 * agentsh_ebpf_event_name(); 0 if no name is known. In DNS_QUERY and DNS_ANSWER the name
+	 * that was asked for. A tracer uses each number once, so two events have different
+	 * numbers even if they have the same name. The watched process can choose the name, so
+	 * it is never a permission.
+	 */
+	uint64_t name_id;
+	uint8_t reserved[8];
 };
 
 /*
@@ -549,7 +588,25 @@ enum {
 	 * 4.10. TRAFFIC requires LIFECYCLE, and thus kernel 5.10. The programs run for every
 	 * packet of the session's sockets.
 	 */
-	AGENTSH_EBPF_HOOK_TRAFFIC = 16
+	AGENTSH_EBPF_HOOK_TRAFFIC = 16,
+	/*
+	 * The names that processes ask for: DNS over UDP and TCP, with cgroup_skb/egress and
+	 * cgroup_skb/ingress. Later events of the session have the name that belongs to their
+	 * remote address (name_id). DNS requires LIFECYCLE. The programs run for every packet
+	 * of the session's sockets.
+	 */
+	AGENTSH_EBPF_HOOK_DNS = 32,
+	/*
+	 * The server that a process names in the first data of a connection
+	 * (AGENTSH_EBPF_EVENT_SERVER_NAME), with cgroup_skb/egress. SERVER_NAME requires
+	 * LIFECYCLE. The program runs for every packet that the session's sockets send.
+	 */
+	AGENTSH_EBPF_HOOK_SERVER_NAME = 64,
+	/*
+	 * AF_UNIX sockets (AGENTSH_EBPF_EVENT_UNIX_CONNECT): cgroup/connect_unix and
+	 * cgroup/sendmsg_unix, kernel 6.7.
+	 */
+	AGENTSH_EBPF_HOOK_UNIX = 128
 };
 
 /* agentsh_ebpf_tracer_options.flags */
@@ -560,7 +617,12 @@ enum {
 	 * Wake the reader for every record that arrives while it is idle (the kernel's
 	 * default). wakeup_delay_us is ignored.
 	 */
-	AGENTSH_EBPF_OPEN_NO_MODERATION = 2
+	AGENTSH_EBPF_OPEN_NO_MODERATION = 2,
+	/*
+	 * Deliver DNS_QUERY and DNS_ANSWER; requires AGENTSH_EBPF_HOOK_DNS. Without this flag
+	 * DNS messages only give names to other events.
+	 */
+	AGENTSH_EBPF_OPEN_DNS_EVENTS = 4
 };
 
 /* The level argument of agentsh_ebpf_log_fn. */
@@ -644,7 +706,8 @@ struct agentsh_ebpf_tracer_options {
 	uint32_t required_hooks;
 	/*
 	 * Size of the table of sockets: the number of sockets whose state the hooks LIFECYCLE,
-	 * ACCEPT and TRAFFIC keep, in all sessions together, 16 to 4194304; default 65536.
+	 * ACCEPT, TRAFFIC, DNS and SERVER_NAME keep, in all sessions together, 16 to 4194304;
+	 * default 65536.
 	 */
 	uint32_t max_sockets;
 	/*
@@ -664,8 +727,18 @@ struct agentsh_ebpf_tracer_options {
 	 * kernel 5.19 PROGRESS requires CAP_BPF.
 	 */
 	uint32_t progress_interval_ms;
-	/* must be 0 */
-	uint32_t reserved;
+	/*
+	 * Time in milliseconds, 100 to 600000, for which a DNS question waits for its answer;
+	 * default 5000. A later answer counts in answers_unasked. With
+	 * AGENTSH_EBPF_OPEN_DNS_EVENTS the question is then reported
+	 * (AGENTSH_EBPF_EVENT_DNS_QUERY).
+	 */
+	uint32_t dns_timeout_ms;
+	/*
+	 * Ports of name servers besides 53, in host byte order; 0 marks an unused element.
+	 * Requires AGENTSH_EBPF_HOOK_DNS.
+	 */
+	uint16_t dns_ports[4];
 };
 
 /*
@@ -718,8 +791,9 @@ AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tr
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /*
- * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept", "traffic".
- * Never NULL; any other value gives "unknown". Static storage, any thread.
+ * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept", "traffic",
+ * "dns", "server_name", "unix". Never NULL; any other value gives "unknown". Static storage, any
+ * thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
@@ -735,6 +809,18 @@ enum {
 	AGENTSH_EBPF_ATTACH_DISPLACE = 1
 };
 
+/* An address, with what belongs to it. The caller owns the struct. */
+struct agentsh_ebpf_address {
+	/* AF_INET or AF_INET6; 0 if there is no address */
+	uint16_t family;
+	/* Host byte order; 0 if there is none. */
+	uint16_t port;
+	/* Time to live of a DNS record in seconds; otherwise 0. */
+	uint32_t ttl_s;
+	/* Network byte order; IPv4 in the first four bytes. */
+	uint8_t addr[16];
+};
+
 /*
  * Options of agentsh_ebpf_session_attach(). The caller owns the struct, which is
  * not used after the call.
@@ -747,13 +833,33 @@ struct agentsh_ebpf_session_options {
 	/* A number that the host chooses, repeated in every event; need not be unique. */
 	uint64_t session_id;
 	/*
-	 * Number of sockets of this session whose state the hooks LIFECYCLE, ACCEPT and
-	 * TRAFFIC keep at a time; default a quarter of the tracer's max_sockets. All sessions
-	 * together cannot keep more than the tracer's max_sockets, whatever this value is.
+	 * Number of sockets of this session whose state the hooks LIFECYCLE, ACCEPT, TRAFFIC,
+	 * DNS and SERVER_NAME keep at a time; default a quarter of the tracer's max_sockets. All
+	 * sessions together cannot keep more than the tracer's max_sockets, whatever this value
+	 * is.
 	 */
 	uint32_t max_sockets;
+	/*
+	 * Number of addresses, and number of sockets, of this session whose names the library
+	 * keeps, 16 to 65536; default 512. The names of the addresses that were used longest ago
+	 * are dropped first.
+	 */
+	uint32_t names_max;
+	/*
+	 * Bytes of text of these names, 4096 to 64 MiB; default 64 KiB. Names are dropped as
+	 * for names_max.
+	 */
+	uint32_t names_bytes;
 	/* must be 0 */
 	uint32_t reserved;
+	/*
+	 * Name servers whose answers give names to the events of this session; family 0 marks an
+	 * unused element, and port 0 means any port. If all elements are unused, every name
+	 * server is trusted, also one that a watched process runs. Answers of other name servers
+	 * give no names, count in answers_untrusted, and still have DNS_ANSWER. A process that
+	 * controls its network namespace can give itself the address of a trusted name server.
+	 */
+	struct agentsh_ebpf_address trusted_resolvers[4];
 };
 
 /*
@@ -776,8 +882,10 @@ struct agentsh_ebpf_session_options {
  * (BPF_PROG_QUERY), and returns -EBUSY with a message that names the attach type and the
  * program. If the cgroups above are not visible to this process, attach compares the
  * programs in effect before and after it attaches. If a program is missing then, attach
- * detaches its own programs at once and returns -EBUSY; the other program did not run in
- * the meantime. Attach cannot notice a program that is attached above at a later time.
+ * detaches its own program at once, and tries again, because the owner of the other program
+ * may have detached it at that moment. If a program is missing at each of four tries, attach
+ * returns -EBUSY; the other program did not run while a program of the session was attached. Attach
+ * cannot notice a program that is attached above at a later time.
  *
  * Attaching requires CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN. On some kernels (5.10
  * is one) CAP_SYS_ADMIN alone is sufficient only with AGENTSH_EBPF_ATTACH_DISPLACE,
@@ -813,7 +921,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *se
 
 /*
  * The result of agentsh_ebpf_session_check(). A mask has one bit per program:
- * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_INET_EGRESS. The caller owns the
+ * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_SENDMSG_UNIX. The caller owns the
  * struct.
  */
 struct agentsh_ebpf_session_check {
@@ -896,6 +1004,185 @@ AGENTSH_EBPF_API int agentsh_ebpf_fd(const struct agentsh_ebpf_tracer *tracer);
  */
 AGENTSH_EBPF_API int agentsh_ebpf_wake(struct agentsh_ebpf_tracer *tracer);
 
+/* ---- Names ---------------------------------------------------------------- */
+
+/* agentsh_ebpf_name.source and server_name_source: where a name is from. */
+enum {
+	/* There is no name. */
+	AGENTSH_EBPF_NAME_NONE = 0,
+	/* DNS answer over UDP */
+	AGENTSH_EBPF_NAME_DNS = 1,
+	/* DNS answer over TCP */
+	AGENTSH_EBPF_NAME_DNS_TCP = 2,
+	/* server_name extension of a TLS ClientHello, RFC 6066 */
+	AGENTSH_EBPF_NAME_TLS = 3,
+	/* Host of an HTTP/1 request, or target of CONNECT, RFC 9110 */
+	AGENTSH_EBPF_NAME_HTTP = 4,
+	/* agentsh_ebpf_session_name_seed() */
+	AGENTSH_EBPF_NAME_SEED = 5,
+	/* Path of an AF_UNIX socket, or its abstract name after "@" */
+	AGENTSH_EBPF_NAME_UNIX = 6
+};
+
+/* agentsh_ebpf_name.flags */
+enum {
+	/* Other names gave the same address, too; others has their number. */
+	AGENTSH_EBPF_NAME_FLAG_SHARED = 1,
+	/* The time to live had ended when the event happened. */
+	AGENTSH_EBPF_NAME_FLAG_EXPIRED = 2,
+	/* Another process of the session asked for the name. */
+	AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS = 4,
+	/*
+	 * The question was not seen, because its socket was there before the session was
+	 * attached.
+	 */
+	AGENTSH_EBPF_NAME_FLAG_UNASKED = 8,
+	/* A text did not fit, and is cut. */
+	AGENTSH_EBPF_NAME_FLAG_CUT = 16,
+	/*
+	 * The TLS ClientHello has an encrypted_client_hello extension (ECH). server_name is its
+	 * public name; the name of the server may be another.
+	 */
+	AGENTSH_EBPF_NAME_FLAG_OUTER = 32,
+	/* server_name is neither asked nor owner. */
+	AGENTSH_EBPF_NAME_FLAG_DIFFERS = 64
+};
+
+/*
+ * The name of a destination, and where it is from. It is what the packets of the session
+ * said. A process that runs its own name server, or writes its own ClientHello, chooses the
+ * name: never take a name for a permission. resolver tells who answered.
+ *
+ * Texts are NUL-terminated. Domain names are in lower case, without a final dot, with
+ * special bytes as in RFC 4343 ("\." for a dot in a label, "\000" for a NUL byte), and
+ * international names as in the packet (Punycode). The caller owns the struct.
+ */
+struct agentsh_ebpf_name {
+	/* in: sizeof(struct agentsh_ebpf_name) */
+	uint32_t size;
+	/* AGENTSH_EBPF_NAME_ value, of asked and owner */
+	uint32_t source;
+	/* AGENTSH_EBPF_NAME_ value, of server_name: TLS or HTTP */
+	uint32_t server_name_source;
+	/* AGENTSH_EBPF_NAME_FLAG_ bits */
+	uint32_t flags;
+	/* Number of further names that gave the address. */
+	uint32_t others;
+	/* Process that asked, as tgid in the event; 0 if unknown. */
+	uint32_t asker_tgid;
+	/* Nanoseconds from the answer or the seed to the event. */
+	uint64_t age_ns;
+	/* Time to live of the answer or the seed in nanoseconds; UINT64_MAX: without end. */
+	uint64_t ttl_ns;
+	/* The name server that answered; family 0 if there is none. */
+	struct agentsh_ebpf_address resolver;
+	/*
+	 * What the process asked for, the first name of a chain of CNAME records. For an AF_UNIX
+	 * socket the path, or "@" and the abstract name, with special bytes as above; a path that
+	 * begins with "@" begins with "\064".
+	 */
+	char asked[256];
+	/* What had the address: the last name of the chain. */
+	char owner[256];
+	/* What the process named in the first data of the connection. */
+	char server_name[256];
+	/* ALPN protocols of the ClientHello, RFC 7301, separated by commas: "h2,http/1.1". */
+	char alpn[64];
+};
+
+/* agentsh_ebpf_dns.flags */
+enum {
+	/* The message came over TCP. */
+	AGENTSH_EBPF_DNS_FLAG_TCP = 1,
+	/* The name server has truncated the answer (TC). */
+	AGENTSH_EBPF_DNS_FLAG_TRUNCATED = 2,
+	/* The library has not looked at the whole answer: more than 4,096 bytes or 32 records. */
+	AGENTSH_EBPF_DNS_FLAG_CUT = 4,
+	/* As AGENTSH_EBPF_NAME_FLAG_UNASKED. */
+	AGENTSH_EBPF_DNS_FLAG_UNASKED = 8,
+	/* The name server is not one of trusted_resolvers. */
+	AGENTSH_EBPF_DNS_FLAG_UNTRUSTED = 16
+};
+
+/* What a DNS_QUERY or DNS_ANSWER event is about, RFC 1035. The caller owns the struct. */
+struct agentsh_ebpf_dns {
+	/* in: sizeof(struct agentsh_ebpf_dns) */
+	uint32_t size;
+	/* Type of the question: 1 A, 28 AAAA, 65 HTTPS, ... */
+	uint16_t question_type;
+	/* Response code: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY */
+	uint16_t rcode;
+	/* AGENTSH_EBPF_DNS_FLAG_ bits */
+	uint32_t flags;
+	/* Number of addresses in the answer, for agentsh_ebpf_event_addresses(). */
+	uint32_t addresses;
+};
+
+/*
+ * Copies the name of an event that this tracer has delivered. Names are kept at least until
+ * the reader's next call to poll or read; after that the call may return -ENOENT. Returns 0,
+ * -ENOENT if the event has no name or the name is no longer kept, or an argument error. Any
+ * thread, the callback included. The watched process can choose the name: never take it for
+ * a permission.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_event_name(const struct agentsh_ebpf_tracer *tracer,
+					     const struct agentsh_ebpf_event *event,
+					     struct agentsh_ebpf_name *out);
+
+/*
+ * Copies what a DNS_QUERY or DNS_ANSWER event is about, kept as long as the event's name.
+ * Returns 0, -ENOENT if the event is of another kind or is no longer kept, or an argument
+ * error. Any thread, the callback included.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_event_dns(const struct agentsh_ebpf_tracer *tracer,
+					    const struct agentsh_ebpf_event *event,
+					    struct agentsh_ebpf_dns *out);
+
+/*
+ * Copies up to n addresses of a DNS_ANSWER event to list, which the caller owns; list may
+ * be NULL if n is 0. Returns the number of addresses that the event has, which may exceed
+ * n; -ENOENT as agentsh_ebpf_event_dns(); or an argument error. Any thread, the callback
+ * included.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_tracer *tracer,
+						  const struct agentsh_ebpf_event *event,
+						  struct agentsh_ebpf_address *list, size_t n);
+
+/*
+ * Copies a name that an address has in this session now. nth counts from 0, which is the
+ * name that an event without a process would get. family is AF_INET or AF_INET6,
+ * and addr is in network byte order, 4 or 16 bytes. Names are as of the last record that poll
+ * or read has taken from the ring. Returns the number of names that the address has, or
+ * -ENOENT if that is not more than nth; -EINVAL if the session was detached or family is
+ * another; or an argument error. Any thread, the callback included. The watched process can
+ * choose the name: never take it for a permission.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_session *session,
+						      uint16_t family, const void *addr,
+						      uint32_t nth, struct agentsh_ebpf_name *out);
+
+/*
+ * Gives an address a name that the host knows, for example from hosts(5). Events that
+ * poll or read delivers from now on have the name, with the flag EXPIRED once ttl_s
+ * seconds have passed; 0: without end. A name for which the event's own process has asked
+ * comes before a seed, and a seed before the names for which other processes have asked.
+ * A seed replaces the earlier seed of the address; name NULL only removes that seed.
+ * Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
+ * AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an argument
+ * error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread, the
+ * callback included.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *session,
+						    uint16_t family, const void *addr,
+						    const char *name, uint32_t ttl_s);
+
+/*
+ * Name of an AGENTSH_EBPF_NAME_ source: "dns", "dns_tcp", "tls", "http", "seed", "unix".
+ * Never NULL; AGENTSH_EBPF_NAME_NONE gives "none", and any other value "unknown". Static
+ * storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_name_source_name(uint32_t source);
+
 /* ---- Statistics --------------------------------------------------------- */
 
 /*
@@ -929,6 +1216,25 @@ struct agentsh_ebpf_stats {
 	 * again if there is none.
 	 */
 	uint64_t untracked;
+	/*
+	 * Packets with DNS messages or first data of connections that were dropped because they
+	 * did not fit into the ring, or into half of the session's quota. Names, DNS_ANSWER and
+	 * SERVER_NAME may be missing. Packets are not events, so lost does not count them.
+	 */
+	uint64_t packets_lost;
+	/* DNS answers whose names were taken. */
+	uint64_t answers;
+	/* DNS answers that no question of the session explains: forged, or too late. */
+	uint64_t answers_unasked;
+	/* DNS answers of name servers that are not trusted (trusted_resolvers). */
+	uint64_t answers_untrusted;
+	/*
+	 * DNS messages that are malformed, and DNS messages and first data of connections that
+	 * are more than 2,000 per session and second.
+	 */
+	uint64_t answers_malformed;
+	/* Names that were dropped to make room for others (names_max, names_bytes). */
+	uint64_t names_evicted;
 };
 
 /*
@@ -998,7 +1304,10 @@ enum {
 	AGENTSH_EBPF_CHECK_BIND4 = 22,
 	AGENTSH_EBPF_CHECK_BIND6 = 23,
 	AGENTSH_EBPF_CHECK_INET_INGRESS = 24,
-	AGENTSH_EBPF_CHECK_INET_EGRESS = 25
+	AGENTSH_EBPF_CHECK_INET_EGRESS = 25,
+	/* kernel 6.7 (859051dd165e) */
+	AGENTSH_EBPF_CHECK_CONNECT_UNIX = 26,
+	AGENTSH_EBPF_CHECK_SENDMSG_UNIX = 27
 };
 
 /* agentsh_ebpf_check.status */
@@ -1217,7 +1526,29 @@ enum {
 	 * A connection that was made before the session was attached, on a socket that was
 	 * created in the cgroup.
 	 */
-	AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION = 30
+	AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION = 30,
+	/* Names in DNS messages over UDP, RFC 1035 */
+	AGENTSH_EBPF_COVERAGE_DNS_UDP = 31,
+	/* Names in DNS messages over TCP */
+	AGENTSH_EBPF_COVERAGE_DNS_TCP = 32,
+	/* DNS over TLS, RFC 7858 */
+	AGENTSH_EBPF_COVERAGE_DNS_TLS = 33,
+	/* DNS over HTTPS, RFC 8484 */
+	AGENTSH_EBPF_COVERAGE_DNS_HTTPS = 34,
+	/* Names from a resolver behind an AF_UNIX socket: nscd, systemd-resolved */
+	AGENTSH_EBPF_COVERAGE_LOCAL_RESOLVER = 35,
+	/* Names from a file, hosts(5) */
+	AGENTSH_EBPF_COVERAGE_HOSTS_FILE = 36,
+	/* A DNS answer that arrived before the session was attached. */
+	AGENTSH_EBPF_COVERAGE_EARLIER_ANSWER = 37,
+	/* SNI in a TLS ClientHello over TCP */
+	AGENTSH_EBPF_COVERAGE_TLS_SERVER_NAME = 38,
+	/* The inner name of an encrypted ClientHello (ECH, RFC 9849) */
+	AGENTSH_EBPF_COVERAGE_TLS_ENCRYPTED_NAME = 39,
+	/* Host of an HTTP/1 request without TLS */
+	AGENTSH_EBPF_COVERAGE_HTTP_HOST = 40,
+	/* SNI in QUIC, RFC 9001 */
+	AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME = 41
 };
 
 /*
@@ -1257,7 +1588,7 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
 
 /*
  * Puts a copy of an event into a tracer of AGENTSH_EBPF_MODE_SYNTHETIC, which
- * delivers it like a real one. The library sets session_id and session_lost, and
+ * delivers it like a real one. The library sets session_id, session_lost and name_id, and
  * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT; -EINVAL
  * if the session was detached; -ENOBUFS if the event did not fit and was counted as
  * lost, which lets a test fill the ring; -EOPNOTSUPP for any other tracer; -EPERM in a
@@ -1266,6 +1597,18 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
  */
 AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
 					 const struct agentsh_ebpf_event *event);
+
+/*
+ * Gives an address a name in a session of a tracer of AGENTSH_EBPF_MODE_SYNTHETIC, as if a
+ * packet had done so: source, flags, ttl_ns, asker_tgid, resolver, asked, owner, server_name,
+ * server_name_source and alpn come back from agentsh_ebpf_event_name() of the events that are
+ * injected afterwards. If a process of another tgid than asker_tgid has the event, OTHER_PROCESS
+ * is added. Returns 0, -EOPNOTSUPP for any other tracer, -EPERM as agentsh_ebpf_inject(), or an
+ * error as agentsh_ebpf_session_name_seed(). Any thread, the callback included.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_inject_name(struct agentsh_ebpf_session *session, uint16_t family,
+					      const void *addr,
+					      const struct agentsh_ebpf_name *name);
 
 #ifdef __cplusplus
 }
