@@ -1034,7 +1034,7 @@ enum {
 	AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS = 4,
 	/*
 	 * The question was not seen, because its socket was there before the session was
-	 * attached.
+	 * attached, or has sent nothing yet. Anybody may have sent such an answer.
 	 */
 	AGENTSH_EBPF_NAME_FLAG_UNASKED = 8,
 	/* A text did not fit, and is cut. */
