@@ -8,6 +8,7 @@
 #include "control.h"
 #include "session_state.h"
 #include "settings.h"
+#include "words.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -49,7 +50,7 @@ const volatile struct agentsh_settings agentsh_settings SEC(".rodata.settings") 
 static __always_inline struct agentsh_slot *
 session_slot(const struct agentsh_session_state *session)
 {
-	__u32 slot = session->slot;
+	__u64 slot = word_of(session->slot, 0); /* the first half is the key: see words.h */
 
 	return session->generation ? bpf_map_lookup_elem(&agentsh_slots, &slot) : NULL;
 }

@@ -23,8 +23,9 @@ struct {
 static __always_inline __u64 *tcp_seen_place(__u64 cookie, __u32 generation)
 {
 	__u32 place = ((__u32)cookie + generation * 61) & ((1 << TCP_SEEN_BITS) - 1);
+	__u64 key = word_of(place, 0); /* the first half is the key: see words.h */
 
-	return bpf_map_lookup_elem(&agentsh_tcp_seen, &place);
+	return bpf_map_lookup_elem(&agentsh_tcp_seen, &key);
 }
 
 /* Names one socket of one session, together with the place; cookies are below 2^44. */

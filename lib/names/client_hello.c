@@ -44,11 +44,11 @@ static int take(struct vector *v, size_t n, const uint8_t **bytes)
 /* Reads a big-endian number of n bytes. */
 static int take_number(struct vector *v, size_t n, size_t *number)
 {
-	const uint8_t *bytes;
+	const uint8_t *bytes = NULL;
 	int ret = take(v, n, &bytes);
 
 	*number = 0;
-	for (size_t i = 0; ret > 0 && i < n; i++)
+	for (size_t i = 0; bytes && i < n; i++)
 		*number = *number << 8 | bytes[i];
 	return ret;
 }
@@ -79,17 +79,16 @@ static int take_vector(struct vector *v, size_t n, struct vector *inner)
 
 static int read_server_name(struct vector *body, struct agentsh_server_name *out)
 {
-	struct vector list, name;
-	size_t type;
+	struct vector list, name = {NULL, 0, 0};
+	size_t type = SIZE_MAX;
 	bool cut;
 	int ret = take_vector(body, 2, &list);
 
-	do {
-		if (ret > 0)
-			ret = take_number(&list, 1, &type);
+	while (ret > 0 && type != HOST_NAME) {
+		ret = take_number(&list, 1, &type);
 		if (ret > 0)
 			ret = take_vector(&list, 2, &name);
-	} while (ret > 0 && type != HOST_NAME);
+	}
 	/* A second server_name extension leaves open which of them the server takes. */
 	if (ret <= 0 || out->source ||
 	    agentsh_name_from_packet(name.at, name.left, out->name, &cut))

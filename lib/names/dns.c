@@ -160,8 +160,8 @@ static void accept_answer(const struct context *c, const struct agentsh_dns_mess
 }
 
 /*
- * Whether the question may be one that was sent before the session was attached: all later questions
- * are seen. A socket without a state whose question was seen has no such excuse.
+ * Whether the question may be one that was sent before the session was attached: all later
+ * questions are seen. A socket without a state whose question was seen has no such excuse.
  */
 static bool may_be_unseen(const struct context *c)
 {

@@ -185,28 +185,28 @@ static int read_answers(struct message *m, size_t expected, bool ends_early,
 	return ret;
 }
 
-int agentsh_dns_parse(const uint8_t *bytes, size_t captured, size_t length,
+int agentsh_dns_parse(const uint8_t *message, size_t captured, size_t length,
 		      struct agentsh_dns_message *out)
 {
-	struct message m = {bytes, captured < length ? captured : length, NS_HFIXEDSZ};
+	struct message m = {message, captured < length ? captured : length, NS_HFIXEDSZ};
 	struct agentsh_wire_name asked, owner;
 	uint16_t flags;
 
 	memset(out, 0, sizeof(*out));
 	if (m.size < NS_HFIXEDSZ)
 		return -EBADMSG;
-	out->id = get16(bytes);
-	flags = get16(bytes + 2);
+	out->id = get16(message);
+	flags = get16(message + 2);
 	out->response = flags & RESPONSE;
 	out->truncated = flags & TRUNCATED;
 	out->rcode = flags & RCODE;
 	out->cut = m.size < length;
-	if (flags & OPCODE || get16(bytes + 4) != 1 || read_question(&m, &asked, out))
+	if (flags & OPCODE || get16(message + 4) != 1 || read_question(&m, &asked, out))
 		return -EBADMSG;
 	out->asked_cut = !agentsh_name_text(&asked, out->asked);
 	owner = asked;
 	if (out->response &&
-	    read_answers(&m, get16(bytes + 6), out->cut || out->truncated, &owner, out))
+	    read_answers(&m, get16(message + 6), out->cut || out->truncated, &owner, out))
 		return -EBADMSG;
 	if (agentsh_wire_name_equal(&owner, &asked)) {
 		out->owner_cut = out->asked_cut;

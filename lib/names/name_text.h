@@ -33,9 +33,9 @@ int agentsh_name_from_packet(const uint8_t *bytes, size_t size, char out[AGENTSH
 
 /*
  * Makes the text of a name that the host gives, which may have escapes and a final dot.
- * Returns 0, or -EINVAL if it is no name of labels of 1 to 63 bytes with 253 bytes in all, if
+ * Returns 0, or -EINVAL if it is not a name of labels of 1 to 63 bytes with 253 bytes in all, if
  * a byte is not printable ASCII, or if the result does not fit; then *out is not changed.
  */
-int agentsh_name_from_host(const char *name, char out[AGENTSH_NAME_TEXT]);
+int agentsh_name_from_host(const char *text, char out[AGENTSH_NAME_TEXT]);
 
 #endif

@@ -20,10 +20,10 @@ static uint8_t lower(uint8_t byte)
 	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
 }
 
-int agentsh_wire_name_read(const uint8_t *message, size_t size, size_t start,
+int agentsh_wire_name_read(const uint8_t *message, size_t size, size_t at,
 			   struct agentsh_wire_name *out)
 {
-	size_t at = start, taken = 0, n = 0;
+	size_t start = at, taken = 0, n = 0;
 	unsigned int pointers = 0;
 
 	while (at < size) {

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 
 struct entry {
 	struct agentsh_record_outcome record;
+	void *large; /* a record that is larger; else NULL */
 	uint32_t size;
 };
 
@@ -77,6 +79,10 @@ void agentsh_synthetic_close(struct agentsh_ring *ring)
 	if (synthetic->fd >= 0)
 		close(synthetic->fd);
 	pthread_mutex_destroy(&synthetic->lock);
+	for (; synthetic->count; synthetic->count--) {
+		free(synthetic->entries[synthetic->head].large);
+		synthetic->head = (synthetic->head + 1) % synthetic->capacity;
+	}
 	free(synthetic->entries);
 	free(synthetic);
 }
@@ -117,13 +123,44 @@ static bool reserve(struct agentsh_synthetic *synthetic, struct agentsh_slot *sl
 	return true;
 }
 
+/* The caller holds the lock. Returns whether the entry fits. */
+static bool add(struct agentsh_synthetic *synthetic, struct agentsh_slot *slot,
+		const struct entry *entry)
+{
+	const uint64_t one = 1;
+
+	if (!reserve(synthetic, slot, AGENTSH_RING_BYTES(entry->size)))
+		return false;
+	synthetic->entries[(synthetic->head + synthetic->count++) % synthetic->capacity] = *entry;
+	if (synthetic->count == 1)
+		(void)!write(synthetic->fd, &one, sizeof(one));
+	return true;
+}
+
+int agentsh_synthetic_put(struct agentsh_ring *ring, const struct agentsh_session_state *state,
+			  const void *record, size_t size)
+{
+	struct entry entry = {.large = malloc(size), .size = (uint32_t)size};
+	bool fits;
+
+	if (!entry.large)
+		return -ENOMEM;
+	memcpy(entry.large, record, size);
+	pthread_mutex_lock(&ring->synthetic->lock);
+	fits = add(ring->synthetic, &ring->slots.counters[state->slot], &entry);
+	pthread_mutex_unlock(&ring->synthetic->lock);
+	if (!fits)
+		free(entry.large);
+	return fits ? 0 : -ENOBUFS;
+}
+
 int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_session_state *state,
 			     const struct agentsh_ebpf_event *event)
 {
 	struct agentsh_slot *slot = &ring->slots.counters[state->slot];
 	struct agentsh_synthetic *synthetic = ring->synthetic;
 	struct agentsh_ebpf_event copy = *event;
-	struct entry entry;
+	struct entry entry = {.large = NULL};
 	bool fits;
 
 	if (!copy.timestamp_ns)
@@ -132,15 +169,7 @@ int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_ses
 	pthread_mutex_lock(&synthetic->lock);
 	copy.session_lost = agentsh_counter(&slot->lost) - state->lost_base;
 	entry.size = (uint32_t)agentsh_encode(&copy, state, &entry.record);
-	fits = reserve(synthetic, slot, AGENTSH_RING_BYTES(entry.size));
-	if (fits) {
-		const uint64_t one = 1;
-
-		synthetic->entries[(synthetic->head + synthetic->count++) % synthetic->capacity] =
-			entry;
-		if (synthetic->count == 1)
-			(void)!write(synthetic->fd, &one, sizeof(one));
-	}
+	fits = add(synthetic, slot, &entry);
 	pthread_mutex_unlock(&synthetic->lock);
 	return fits ? 0 : -ENOBUFS;
 }
@@ -171,8 +200,10 @@ int agentsh_synthetic_drain(struct agentsh_ring *ring)
 	struct entry entry;
 
 	while (pop(ring->synthetic, &entry)) {
-		int ret = agentsh_deliver_record(ring, &entry.record, entry.size);
+		void *record = entry.large ? entry.large : (void *)&entry.record;
+		int ret = agentsh_deliver_record(ring, record, entry.size);
 
+		free(entry.large);
 		if (ret < 0)
 			return ret;
 	}

@@ -95,10 +95,11 @@ ends 0
 check count "$work/json" 1
 rm "$work/ready" "$work/go"
 
+# With names, the library also reports the ends of sockets, which might be among the lost events.
 begin "a stalled reader: lost events are counted and shown, and the command continues"
 mkfifo "$work/fifo"
 exec 8<>"$work/fifo"
-background "${t[@]}" --json --udp-no-dedup -o "$work/fifo" -- sh -c '"$@" && touch "$0"' "$work/flooded" \
+background "${t[@]}" --names=off --json --udp-no-dedup -o "$work/fifo" -- sh -c '"$@" && touch "$0"' "$work/flooded" \
 	"${traffic[@]}" flood 100000
 wait_for test -e "$work/flooded"
 cat "$work/fifo" >"$work/json" 8<&- &

@@ -2,7 +2,7 @@
 /*
  * Runs a command in a new cgroup and prints the events of its connections, one JSON
  * object per line. Ends with the status of the command, after all its connections are
- * closed.
+ * closed. With --names each line has the names of the event, too.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -16,6 +16,34 @@
 #include "live.h"
 
 static int open_connections;
+static struct agentsh_ebpf_tracer *tracer;
+static bool names;
+
+/* Domain names as the library gives them need no escapes in JSON but that of the backslash. */
+static void print_text(const char *member, const char *text)
+{
+	printf(", \"%s\": \"", member);
+	for (; *text; text++)
+		printf(*text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+	printf("\"");
+}
+
+static void print_names(const struct agentsh_ebpf_event *e)
+{
+	struct agentsh_ebpf_name name;
+
+	memset(&name, 0, sizeof(name));
+	name.size = sizeof(name);
+	if (agentsh_ebpf_event_name(tracer, e, &name)) /* the event has none */
+		memset(&name, 0, sizeof(name));
+	print_text("asked", name.asked);
+	print_text("owner", name.owner);
+	print_text("source", agentsh_ebpf_name_source_name(name.source));
+	print_text("server_name", name.server_name);
+	print_text("server_name_source", agentsh_ebpf_name_source_name(name.server_name_source));
+	print_text("alpn", name.alpn);
+	printf(", \"name_flags\": %u, \"asker\": %u", name.flags, name.asker_tgid);
+}
 
 static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
 {
@@ -27,11 +55,14 @@ static int on_event(void *ctx, const struct agentsh_ebpf_event *e)
 	inet_ntop(e->family, e->remote_addr, ip, sizeof(ip));
 	printf("{\"kind\": \"%s\", \"cookie\": %llu, \"protocol\": \"%s\", \"tgid\": %u, "
 	       "\"local_port\": %u, \"remote_addr\": \"%s\", \"remote_port\": %u, \"error\": %d, "
-	       "\"flags\": %u, \"sent\": %llu, \"received\": %llu, \"duration_ns\": %llu}\n",
+	       "\"flags\": %u, \"sent\": %llu, \"received\": %llu, \"duration_ns\": %llu",
 	       agentsh_ebpf_kind_name(e->kind), (unsigned long long)e->socket_cookie,
 	       agentsh_ebpf_protocol_name(e->protocol), e->tgid, e->local_port, ip, e->remote_port,
 	       e->error, e->flags, (unsigned long long)e->bytes_sent,
 	       (unsigned long long)e->bytes_received, (unsigned long long)e->duration_ns);
+	if (names)
+		print_names(e);
+	printf("}\n");
 	return 0;
 }
 
@@ -71,11 +102,14 @@ static int trace(char **argv, const char *cgroup)
 	};
 	struct agentsh_ebpf_error err = LIVE_ERROR;
 	struct agentsh_ebpf_session *session;
-	struct agentsh_ebpf_tracer *tracer;
 	int fd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC), go, status = 0;
 	char procs[256];
 	pid_t child;
 
+	if (names)
+		options.hooks |= AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_DNS |
+				 AGENTSH_EBPF_HOOK_SERVER_NAME;
+	options.required_hooks = options.hooks;
 	if (agentsh_ebpf_tracer_open(&options, &tracer, &err) ||
 	    agentsh_ebpf_session_attach(tracer, fd, NULL, &session, &err)) {
 		fprintf(stderr, "%s\n", err.message);
@@ -100,8 +134,10 @@ int main(int argc, char **argv)
 	char path[200];
 	int status;
 
-	if (argc < 2 || geteuid() || !live_cgroup_mounted()) {
-		fprintf(stderr, "usage: %s COMMAND...; as root, with cgroup v2\n", argv[0]);
+	names = argc > 1 && !strcmp(argv[1], "--names");
+	if (argc < 2 + names || geteuid() || !live_cgroup_mounted()) {
+		fprintf(stderr, "usage: %s [--names] COMMAND...; as root, with cgroup v2\n",
+			argv[0]);
 		return 125;
 	}
 	snprintf(path, sizeof(path), "%s/agentsh-lines-%d", live_cgroup_root(), (int)getpid());
@@ -109,7 +145,7 @@ int main(int argc, char **argv)
 		perror(path);
 		return 125;
 	}
-	status = trace(argv + 1, path);
+	status = trace(argv + 1 + names, path);
 	if (rmdir(path)) {
 		perror(path);
 		return 125;

@@ -140,6 +140,11 @@ clean "$work/text"
 traced --events=dns --json -o "$work/json" -- ask=$'a\e[31mb\n.ex\xff\xe2\x80\xae".org'
 check statistic "$work/json" answers 1
 
+begin "terminals: the row of a connection gets the server name"
+mkdir "$parent/mine"
+python3 "$here/names_pty.py" "$trace" "$parent/mine" "$dns" "$tcp" "$work/terminal" || fail "see the messages above"
+rmdir "$parent/mine"
+
 begin "the summary groups by name"
 traced --summary --json -o "$work/json" -- ask=many.example.org connect=127.0.1.1 connect=127.0.1.2 \
 	ask=api.example.org connect=127.0.0.7 connect=127.0.0.7 connect=127.0.0.6

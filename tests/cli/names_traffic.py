@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The name server, the server and the clients of names.sh.
 
-names_traffic.py serve PORTS         a name server and a TCP server on 127.0.0.1, which accepts and closes;
-                                     writes their two ports to the file PORTS
+names_traffic.py serve PORTS [PORT]  a name server on 127.0.0.1, on PORT if it is given, and a TCP server,
+                                     which reads and closes; writes their two ports to the file PORTS
 names_traffic.py client DNS TCP STEP...  the steps one after the other:
     ask=NAME[,TYPE]       asks the name server, and prints nothing
     connect=IP[,HEX]      connects to the TCP server at the address, and sends these bytes
+    hold=IP[,HEX]         the same, and keeps the connection open until the end
     unix=PATH             connects an AF_UNIX socket; the path is in hexadecimal
     wait=FILE             waits until the file exists
 
@@ -62,9 +63,9 @@ def answer(query):
     return query[:2] + struct.pack("!HHHHH", flags, 1, len(records), 0, 0) + question + b"".join(records)
 
 
-def serve(ports):
+def serve(ports, port="0"):
     dns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    dns.bind(("127.0.0.1", 0))
+    dns.bind(("127.0.0.1", int(port)))
     tcp = socket.create_server(("0.0.0.0", 0))
     with open(ports + ".new", "w") as file:
         file.write(f"{dns.getsockname()[1]} {tcp.getsockname()[1]}\n")
@@ -110,6 +111,14 @@ def connect(port, text):
         s.recv(1)
 
 
+def hold(port, text):
+    """Returns the socket, on which the bytes were sent."""
+    ip, _, data = text.partition(",")
+    sock = socket.create_connection((ip, port), DEADLINE)
+    sock.sendall(bytes.fromhex(data))
+    return sock
+
+
 def wait(path):
     end = time.monotonic() + DEADLINE
     while not os.path.exists(path):
@@ -127,12 +136,15 @@ def connect_unix(text):
 
 
 def client(dns, tcp, *steps):
+    held = []
     for step in steps:
         what, _, text = step.partition("=")
         if what == "ask":
             ask(("127.0.0.1", int(dns)), text)
         elif what == "connect":
             connect(int(tcp), text)
+        elif what == "hold":
+            held.append(hold(int(tcp), text))
         elif what == "unix":
             connect_unix(text)
         elif what == "wait":

@@ -52,6 +52,21 @@ check counters "$work/metrics.prom" "$work/err" 100020
 silent "$work/out"
 [ "$(find "$work" -name 'metrics*')" = "$work/metrics.prom" ] || fail "a temporary file is left behind"
 
+begin "--names: the domain that the process asked for"
+# In a network namespace, for a name server on port 53.
+# shellcheck disable=SC2016 # expanded by the inner shell
+expect 0 unshare -n sh -ec 'ip link set lo up
+	python3 "$1" serve "$2" 53 &
+	server=$!
+	trap "kill $server" EXIT
+	until [ -e "$2" ]; do kill -0 $server; sleep 0.05; done
+	read -r dns tcp <"$2"
+	names=$1; shift 2
+	"$@" --names python3 "$names" client "$dns" "$tcp" ask=api.example.org connect=127.0.0.7 connect=127.0.0.6' \
+	sh "$here/names_traffic.py" "$work/ports" "${host[@]}"
+check domains "$work/err"
+no_cgroup
+
 begin "unavailable: auto runs the command behind the proxy, required does not run it"
 missing=(env AGENTSH_EBPF_SIMULATE_MISSING=cap_bpf)
 # shellcheck disable=SC2016 # expanded by the inner shell

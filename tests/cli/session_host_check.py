@@ -5,6 +5,7 @@
 session_host_check.py client CALLS DATAGRAMS   calls connect() in turn on TCP sockets of IPv4 and IPv6, and
                                     sends datagrams to 127.0.0.2 from one socket
 lines FILE CALLS DATAGRAMS ROOT     the JSON lines of this client, traced in a cgroup below ROOT
+domains FILE                        the TCP connection to 127.0.0.7 has the domain api.example.org, others have none
 one FILE TYPE MEMBER TEXT           FILE is one line of this type, and its member contains the text
 counters METRICS FILE MADE          the counters add up to MADE, and to the lines in FILE
 lossy METRICS FILE MADE             as counters; and events are lost
@@ -72,6 +73,12 @@ def lines(file, calls, datagrams, root):
         expect(e["policy"] == {"decision": "allow", "rule": "loopback"}, e)
         when = datetime.datetime.fromisoformat(e["timestamp"][:26] + "+00:00").timestamp()
         expect(0 <= time.time() - when < 600, e)
+
+
+def domains(file):
+    events = [e for e in read_lines(file)[1:] if e["protocol"] == "tcp"]
+    got = [(e["ip"], e.get("domain"), e.get("domain_source")) for e in events]
+    expect(got == [("127.0.0.7", "api.example.org", "dns"), ("127.0.0.6", None, None)], got)
 
 
 def one(file, kind, member, text):

@@ -66,6 +66,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(options.probe || options.cgroup || options.command[0]);
 		FUZZ_CHECK(options.command >= argv && options.command <= argv + argc);
 		FUZZ_CHECK(options.event_types);
+		FUZZ_CHECK(options.names || !options.names_hooks);
+		FUZZ_CHECK(options.dns_ports_given <= OPTIONS_DNS_PORTS_MAX);
+		for (uint32_t i = 0; i < OPTIONS_DNS_PORTS_MAX; i++)
+			FUZZ_CHECK(!options.dns_ports[i] == (i >= options.dns_ports_given));
+		FUZZ_CHECK(options.resolvers_given <= OPTIONS_RESOLVERS_MAX);
+		for (uint32_t i = 0; i < OPTIONS_RESOLVERS_MAX; i++)
+			FUZZ_CHECK(!options.resolvers[i].family == (i >= options.resolvers_given));
 		FUZZ_CHECK(options.ebpf >= EBPF_OFF && options.ebpf <= EBPF_REQUIRED);
 	} else {
 		FUZZ_CHECK(warnings ? status == 125 : !status && has_option(argv, argc));

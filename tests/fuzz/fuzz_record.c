@@ -4,6 +4,7 @@
  * record is counted once, as delivered or as malformed. The expected counts are computed
  * here independently.
  */
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	const struct agentsh_ebpf_tracer_options options = {
 		.size = sizeof(options),
 		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
+		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_LIFECYCLE |
+			 AGENTSH_EBPF_HOOK_DNS | AGENTSH_EBPF_HOOK_SERVER_NAME |
+			 AGENTSH_EBPF_HOOK_UNIX,
+		.flags = AGENTSH_EBPF_OPEN_DNS_EVENTS,
 		.max_sessions = SLOTS,
 		.on_event = on_event,
 	};
@@ -53,13 +58,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
  */
 static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 {
-	const size_t sizes[] = {sizeof(struct agentsh_record),
-				sizeof(struct agentsh_record_outcome)};
+	const size_t sizes[] = {192, 240, 312, 720, 4304, 720, 4304, 720};
 	uint8_t how = fuzz_byte(in);
 	struct agentsh_record *rec;
 	unsigned char *data;
 
-	*size = how & 1 ? sizes[how >> 1 & 1] : fuzz_byte(in);
+	*size = how & 1 ? sizes[how >> 5] : fuzz_byte(in);
 	data = malloc(*size ? *size : 1);
 	FUZZ_CHECK(data);
 	fuzz_bytes(in, data, *size);
@@ -74,6 +78,71 @@ static unsigned char *make_record(struct fuzz_input *in, size_t *size)
 	return data;
 }
 
+/* What a record is; the numbers are those of record.h. */
+enum type { MALFORMED, EVENT, PACKET };
+
+static uint32_t number_at(const unsigned char *data, size_t at)
+{
+	uint32_t number;
+
+	memcpy(&number, data + at, sizeof(number));
+	return number;
+}
+
+static enum type type_of(const unsigned char *data, size_t size)
+{
+	const struct agentsh_record *rec = (const void *)data;
+
+	if (size < 192 || data[0] != AGENTSH_RECORD_VERSION || rec->head.slot >= SLOTS)
+		return MALFORMED;
+	if (size == 192 || size == 240)
+		return EVENT;
+	if (size == 312)
+		return rec->head.kind == 14 && number_at(data, 192) <= 112 ? EVENT : MALFORMED;
+	if (size != 720 && size != 4304)
+		return MALFORMED;
+	return rec->head.kind >= 11 && rec->head.kind <= 13 && number_at(data, 196) <= size - 208 &&
+			       number_at(data, 196) <= number_at(data, 192)
+		       ? PACKET
+		       : MALFORMED;
+}
+
+/* What the counters of the slot have to be after the record gave this many events. */
+static void expect_slot(struct agentsh_slot *slot, const struct agentsh_record *rec, size_t size,
+			enum type type, uint64_t events)
+{
+	slot->consumed += RING_BYTES(size);
+	if (type == PACKET)
+		slot->packets_consumed += RING_BYTES(size);
+	slot->delivered += events;
+	if (!events)
+		return;
+	if (slot->seen_generation != rec->head.generation)
+		slot->seen_lost = 0;
+	slot->seen_generation = rec->head.generation;
+	if (slot->seen_lost < rec->session_lost)
+		slot->seen_lost = rec->session_lost;
+}
+
+static void check_event(const struct agentsh_ebpf_event *e, const struct agentsh_record *rec)
+{
+	static const unsigned char zero[sizeof(e->reserved)];
+	struct agentsh_ebpf_name name = {.size = sizeof(name)};
+
+	FUZZ_CHECK(e->kind == rec->head.kind && e->flags == rec->head.flags);
+	FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->task.tgid);
+	FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
+	FUZZ_CHECK(!e->process_comm[sizeof(e->process_comm) - 1]);
+	FUZZ_CHECK(e->exe_inode == rec->task.exe_inode);
+	FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));
+	FUZZ_CHECK(!memcmp(e->remote_addr, rec->remote_addr, sizeof(e->remote_addr)));
+	FUZZ_CHECK(agentsh_ebpf_event_name(tracer, e, &name) == (e->name_id ? 0 : -ENOENT));
+	FUZZ_CHECK(memchr(name.asked, 0, sizeof(name.asked)));
+	FUZZ_CHECK(memchr(name.owner, 0, sizeof(name.owner)));
+	FUZZ_CHECK(memchr(name.server_name, 0, sizeof(name.server_name)));
+	FUZZ_CHECK(memchr(name.alpn, 0, sizeof(name.alpn)));
+}
+
 static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 {
 	const struct agentsh_ebpf_stats none = {.size = sizeof(none)};
@@ -82,44 +151,29 @@ static void deliver_one(struct fuzz_input *in, struct agentsh_batch *batch)
 	size_t size;
 	unsigned char *data = make_record(in, &size);
 	const struct agentsh_record *rec = (void *)data;
-	bool good = (size == 192 || size == 240) && data[0] == AGENTSH_RECORD_VERSION &&
-		    rec->head.slot < SLOTS;
+	enum type type = type_of(data, size);
 	int count = batch->count, ret;
-	uint64_t calls = called;
+	uint64_t calls = called, events;
 
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &before));
 	memcpy(slots, tracer->ring.slots.counters, sizeof(slots));
 	ret = agentsh_deliver_record(&tracer->ring, data, size);
 	FUZZ_CHECK(!agentsh_ebpf_tracer_stats(tracer, &after));
+	events = (uint64_t)(batch->count - count);
 
-	if (good && tracer->ring.slots.generations[rec->head.slot] == rec->head.generation) {
-		slots[rec->head.slot].delivered++;
-		slots[rec->head.slot].consumed += RING_BYTES(size);
-		if (slots[rec->head.slot].seen_generation != rec->head.generation)
-			slots[rec->head.slot].seen_lost = 0;
-		slots[rec->head.slot].seen_generation = rec->head.generation;
-		if (slots[rec->head.slot].seen_lost < rec->session_lost)
-			slots[rec->head.slot].seen_lost = rec->session_lost;
-	}
+	if (type != MALFORMED &&
+	    tracer->ring.slots.generations[rec->head.slot] == rec->head.generation)
+		expect_slot(&slots[rec->head.slot], rec, size, type, events);
 	FUZZ_CHECK(!memcmp(slots, tracer->ring.slots.counters, sizeof(slots)));
-	FUZZ_CHECK(after.delivered == before.delivered + good);
-	FUZZ_CHECK(after.malformed == before.malformed + !good);
+	FUZZ_CHECK(type == PACKET || events == (type == EVENT));
+	FUZZ_CHECK(after.delivered == before.delivered + events);
+	FUZZ_CHECK(after.malformed == before.malformed + (type == MALFORMED));
 	FUZZ_CHECK(after.lost == before.lost && after.deduplicated == before.deduplicated);
-	FUZZ_CHECK(batch->count == count + good);
-	FUZZ_CHECK(called == calls + (good && !batch->buf));
-	FUZZ_CHECK((ret < 0) == (good && (batch->count == batch->max || (!batch->buf && answer))));
-	if (good && batch->buf) {
-		const struct agentsh_ebpf_event *e = &batch->buf[count];
-		static const unsigned char zero[sizeof(e->reserved)];
-
-		FUZZ_CHECK(e->kind == rec->head.kind && e->flags == rec->head.flags);
-		FUZZ_CHECK(e->session_id == rec->session_id && e->tgid == rec->task.tgid);
-		FUZZ_CHECK(!e->comm[sizeof(e->comm) - 1]);
-		FUZZ_CHECK(!e->process_comm[sizeof(e->process_comm) - 1]);
-		FUZZ_CHECK(e->exe_inode == rec->task.exe_inode);
-		FUZZ_CHECK(!memcmp(e->reserved, zero, sizeof(zero)));
-		FUZZ_CHECK(!memcmp(e->remote_addr, rec->remote_addr, sizeof(e->remote_addr)));
-	}
+	FUZZ_CHECK(called == calls + (batch->buf ? 0 : events));
+	FUZZ_CHECK((ret < 0) ==
+		   (events && (batch->count == batch->max || (!batch->buf && answer))));
+	for (int i = count; batch->buf && i < batch->count; i++)
+		check_event(&batch->buf[i], rec);
 	free(data);
 }
 
@@ -135,6 +189,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		batch.buf = calloc((size_t)batch.max, sizeof(*batch.buf));
 	FUZZ_CHECK(!(how & 1) || batch.buf);
 	tracer->ring.batch = &batch;
+	agentsh_names_begin(&tracer->ring.names, 0);
+	agentsh_deliver_ready(&tracer->ring); /* what the last input has left */
 	while (in.left && !batch.full)
 		deliver_one(&in, &batch);
 	tracer->ring.batch = NULL;

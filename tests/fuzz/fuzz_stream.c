@@ -86,7 +86,7 @@ static void model_consume(size_t n)
 static void add(struct agentsh_stream *s, struct fuzz_input *in, uint32_t *next)
 {
 	uint32_t offset = (uint32_t)(int16_t)(fuzz_byte(in) << 8 | fuzz_byte(in));
-	size_t size = (size_t)(fuzz_byte(in) << 8 | fuzz_byte(in)) % (2 * MAX);
+	size_t size = (size_t)(fuzz_byte(in) << 8 | fuzz_byte(in)) % ((size_t)2 * MAX);
 	uint32_t sequence = *next + offset;
 	uint8_t first = fuzz_byte(in), *bytes = malloc(size ? size : 1);
 	int ret;

@@ -26,6 +26,8 @@ const struct names_case names_cases[] = {
 	 .want = {.asked = "large.test", .ttl_s = 31}},
 	{"0x20", "MiXeD.tEsT", NAMES_A, .address = "127.0.1.5", .answers = 1,
 	 .want = {.asked = "mixed.test", .ttl_s = 32}},
+	{"the answer repeats the question in another case", "LoWeR.Test", NAMES_A,
+	 .address = "127.0.1.23", .answers = 1, .want = {.asked = "lower.test", .ttl_s = 37}},
 	{"owner in upper case", "upper.test", NAMES_A, .address = "127.0.1.6", .answers = 1,
 	 .want = {.asked = "upper.test", .ttl_s = 33}},
 	{"TTL 0", "zero.test", NAMES_A, .address = "127.0.1.7", .answers = 1,
@@ -114,6 +116,8 @@ void names_cases_zone(const struct names_query *q, struct names_answer *answer)
 						    : NAMES_NOERROR);
 	if (m->data[3] & 15 || special(q, m))
 		return;
+	for (size_t i = 13; !strcmp(q->name, "LoWeR.Test") && i < m->size - 4; i++)
+		m->data[i] |= m->data[i] > 63 ? 0x20 : 0;
 	answer->copies = strcmp(q->name, "twice.test") ? 1 : 2;
 	answer->options = !strcmp(q->name, "options.test");
 	for (size_t i = 0; i < names_cases_count; i++) {

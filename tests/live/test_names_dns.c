@@ -158,11 +158,10 @@ static void run_way(const void *number, void *out)
 	names_visit(&to, &seen->visit);
 }
 
-static void try_way(int number, uint64_t missing)
+static void try_way(int number, struct names_open how)
 {
 	const struct way *w = &ways[number];
-	struct agentsh_ebpf_tracer *tracer =
-		names_open((struct names_open){.dns_port = 5353, .simulate_missing = missing});
+	struct agentsh_ebpf_tracer *tracer = names_open(how);
 	struct names_want want = {0};
 	struct live_cgroup cgroup;
 	struct live_worker worker;
@@ -185,7 +184,12 @@ static void try_way(int number, uint64_t missing)
 			.source = w->way == NAMES_TCP ? AGENTSH_EBPF_NAME_DNS_TCP
 						      : AGENTSH_EBPF_NAME_DNS,
 		};
-	names_expect(w->title, &seen.visit, &want);
+	if (how.hooks && w->way == NAMES_UNCONNECTED)
+		want.asker = 0;
+	if (how.hooks) /* there is no UDP_SEND */
+		names_expect_tcp(NAMES_SESSION, w->title, &seen.visit, &want);
+	else
+		names_expect(w->title, &seen.visit, &want);
 	for (size_t i = 0; i < live_seen.count; i++) /* the name server itself has no name */
 		if (live_seen.list[i].remote_port == w->port)
 			names_expect_at(w->title, i, &(struct names_want){0});
@@ -193,13 +197,22 @@ static void try_way(int number, uint64_t missing)
 
 START_TEST(ways_to_ask)
 {
-	try_way(_i, 0);
+	try_way(_i, (struct names_open){.dns_port = 5353});
 }
 END_TEST
 
 START_TEST(ways_to_ask_without_btf)
 {
-	try_way(_i, 1ULL << AGENTSH_EBPF_CHECK_BTF);
+	try_way(_i, (struct names_open){.dns_port = 5353,
+					.simulate_missing = 1ULL << AGENTSH_EBPF_CHECK_BTF});
+}
+END_TEST
+
+/* Without the hook UDP it is unknown who asked with a socket that is not connected. */
+START_TEST(ways_to_ask_without_the_udp_hook)
+{
+	try_way(_i, (struct names_open){.dns_port = 5353,
+					.hooks = NAMES_HOOKS & ~AGENTSH_EBPF_HOOK_UDP});
 }
 END_TEST
 
@@ -215,5 +228,6 @@ int main(void)
 	tcase = live_case(suite, "ways to ask");
 	tcase_add_loop_test(tcase, ways_to_ask, 0, (int)LIVE_COUNT(ways));
 	tcase_add_loop_test(tcase, ways_to_ask_without_btf, 0, (int)LIVE_COUNT(ways));
+	tcase_add_loop_test(tcase, ways_to_ask_without_the_udp_hook, 0, (int)LIVE_COUNT(ways));
 	return names_main(suite);
 }

@@ -256,7 +256,7 @@ START_TEST(answer_events)
 	CONNECTION_SAME(of->name.source,
 			a->way == NAMES_TCP ? AGENTSH_EBPF_NAME_DNS_TCP : AGENTSH_EBPF_NAME_DNS);
 	CONNECTION_SAME(of->name.resolver.port, 53);
-	CONNECTION_SAME(of->dns.type, a->type);
+	CONNECTION_SAME(of->dns.question_type, a->type);
 	CONNECTION_SAME(of->dns.rcode, a->rcode);
 	CONNECTION_SAME(of->dns.flags, a->flags);
 	same_addresses(a, of);
@@ -337,7 +337,7 @@ START_TEST(unanswered)
 	LIVE_CHECK(!of->name_ret && !strcmp(of->name.asked, "silent.test"), "asked is %s",
 		   of->name.asked);
 	CONNECTION_SAME(of->dns_ret, 0);
-	CONNECTION_SAME(of->dns.type, NAMES_AAAA);
+	CONNECTION_SAME(of->dns.question_type, NAMES_AAAA);
 	CONNECTION_SAME(of->dns.rcode, 0);
 	CONNECTION_SAME(of->dns.addresses, 0);
 	CONNECTION_SAME(of->dns.flags, tcp ? AGENTSH_EBPF_DNS_FLAG_TCP : 0);

@@ -51,7 +51,7 @@ static void expect_a(uint32_t nth, uint32_t address, uint32_t ttl_s)
 	ck_assert_mem_eq(out.addresses[nth].addr, bytes, 16);
 }
 
-START_TEST(question)
+START_TEST(one_question)
 {
 	dns_begin(&b, 0x1234, DNS_QUERY, "wWw.Example.ORG", DNS_TYPE_AAAA);
 	ck_assert(!parse());
@@ -317,7 +317,7 @@ int main(void)
 	Suite *suite = suite_create("dns_message");
 	TCase *tcase = unit_case(suite, "dns_message");
 
-	tcase_add_test(tcase, question);
+	tcase_add_test(tcase, one_question);
 	tcase_add_test(tcase, edns);
 	tcase_add_test(tcase, addresses);
 	tcase_add_loop_test(tcase, chain, 0, 4);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,8 @@
 #include "names/flows.h"
 #include "names/packet.h"
 #include "names/questions.h"
+#include "ring/decode.h"
+#include "ring/synthetic.h"
 
 #define ADDRESS 0xc6120000 /* 198.18.0.0 */
 #define TGID 100
@@ -191,6 +194,49 @@ START_TEST(rate)
 }
 END_TEST
 
+/*
+ * A host with an edge-triggered loop reads until a read returns 0, so packets without an event must
+ * not end a read before the event behind them.
+ */
+START_TEST(packets_before_an_event)
+{
+	const struct agentsh_ebpf_tracer_options o = {
+		.hooks = NAME_HOOKS,
+		.ring_size = 16 << 20,
+		.ring_quota = 100,
+	};
+	const size_t size = sizeof(struct agentsh_record_packet) + AGENTSH_PACKET_SMALL;
+	struct agentsh_record_packet *record = calloc(1, size);
+	const struct agentsh_session_state *state;
+	struct agentsh_record_outcome outcome;
+	struct agentsh_ebpf_event event;
+
+	ck_assert_ptr_nonnull(record);
+	h.tracer = unit_open(&o);
+	h.session = unit_attach(h.tracer, 1);
+	state = &agentsh_handle_session(h.session)->state;
+	event = name_event(&h, AGENTSH_EBPF_EVENT_DNS_ANSWER, 1, TGID, NAME_SERVER, 53);
+	agentsh_encode(&event, state, &outcome);
+	record->base = outcome.base;
+	record->length = record->captured = 12;
+	for (int i = 0; i < 3 * AGENTSH_RECORDS_MAX; i++)
+		ck_assert_int_eq(agentsh_synthetic_put(&h.tracer->ring, state, record, size), 0);
+	ck_assert_int_eq(unit_inject(h.session, 5), 0);
+	ck_assert_int_eq(agentsh_ebpf_read(h.tracer, &event, 1, 0), 1);
+	ck_assert_uint_eq(event.socket_cookie, 5);
+	ck_assert_uint_eq(NAME_STATS(&h).answers_unasked, 3 * AGENTSH_RECORDS_MAX);
+	ck_assert_uint_eq(NAME_STATS(&h).delivered, 1);
+	ck_assert_int_eq(agentsh_ebpf_read(h.tracer, &event, 1, 0), 0);
+	/* what the session holds of the ring is nothing again */
+	ck_assert_uint_eq(h.tracer->ring.slots.counters[state->slot].consumed,
+			  h.tracer->ring.slots.counters[state->slot].produced);
+	ck_assert_uint_eq(h.tracer->ring.slots.counters[state->slot].packets_consumed,
+			  3 * AGENTSH_RECORDS_MAX * (size + 8));
+	free(record);
+	name_close(&h);
+}
+END_TEST
+
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 START_TEST(memory)
 {
@@ -221,6 +267,7 @@ int main(void)
 	tcase_add_test(tcase, questions);
 	tcase_add_test(tcase, flows);
 	tcase_add_test(tcase, rate);
+	tcase_add_test(tcase, packets_before_an_event);
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
 	if (!unit_sanitized()) /* whose allocator mallinfo2() does not show */
 		tcase_add_test(tcase, memory);

@@ -88,6 +88,9 @@ void names_expect(const char *title, const struct names_visit *visit,
 		  const struct names_want *want);
 void names_expect_in(uint64_t session_id, const char *title, const struct names_visit *visit,
 		     const struct names_want *want);
+/* The same without UDP_SEND. */
+void names_expect_tcp(uint64_t session_id, const char *title, const struct names_visit *visit,
+		      const struct names_want *want);
 /* Checks the name of the event with this index in live_seen. */
 void names_expect_at(const char *title, size_t index, const struct names_want *want);
 /* Compares all members of a name, apart from age_ns. */

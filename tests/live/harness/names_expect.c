@@ -98,8 +98,8 @@ void names_expect_at(const char *title, size_t index, const struct names_want *w
 		   (unsigned long long)(e->timestamp_ns - want->answered_ns));
 }
 
-void names_expect_in(uint64_t session_id, const char *title, const struct names_visit *visit,
-		     const struct names_want *want)
+void names_expect_tcp(uint64_t session_id, const char *title, const struct names_visit *visit,
+		      const struct names_want *want)
 {
 	static const uint32_t kinds[] = {AGENTSH_EBPF_EVENT_CONNECT, AGENTSH_EBPF_EVENT_CONNECTED,
 					 AGENTSH_EBPF_EVENT_CLOSED};
@@ -115,6 +115,14 @@ void names_expect_in(uint64_t session_id, const char *title, const struct names_
 		count += live_seen.list[i].session_id == session_id &&
 			 live_seen.list[i].socket_cookie == visit->tcp_cookie;
 	LIVE_CHECK(count == LIVE_COUNT(kinds), "%s: %zu events of the connection", title, count);
+}
+
+void names_expect_in(uint64_t session_id, const char *title, const struct names_visit *visit,
+		     const struct names_want *want)
+{
+	size_t at;
+
+	names_expect_tcp(session_id, title, visit, want);
 	at = names_find(session_id, AGENTSH_EBPF_EVENT_UDP_SEND, visit->udp_cookie, 0);
 	LIVE_CHECK(at < live_seen.count, "%s: no UDP_SEND", title);
 	names_expect_at(title, at, want);

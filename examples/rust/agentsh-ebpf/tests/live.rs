@@ -131,11 +131,41 @@ fn child() {
                 }
                 socket.local_addr().unwrap()
             }
+            "ask" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.connect(to).unwrap();
+                socket.send(QUESTION).unwrap();
+                assert!(socket.recv(&mut [0; 512]).unwrap() > QUESTION.len());
+                socket.local_addr().unwrap()
+            }
             _ => panic!("{kind}"),
         };
         let comm = fs::read_to_string("/proc/thread-self/comm").unwrap();
         println!("\nlocal {local} {}", comm.trim_end());
     }
+}
+
+/// A question for the addresses of www.example.org, RFC 1035.
+const QUESTION: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03org\0\0\x01\0\x01";
+
+/// www.example.org is an alias of cdn.example.net, which has the address 127.0.0.1.
+const RECORDS: &[u8] = b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x11\x03cdn\x07example\x03net\0\
+    \x03cdn\x07example\x03net\0\0\x01\0\x01\0\0\x01\x2c\0\x04\x7f\0\0\x01";
+
+/// A name server outside the cgroup.
+fn name_server() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    thread::spawn(move || loop {
+        let mut question = [0; 512];
+        let (length, peer) = socket.recv_from(&mut question).unwrap();
+        let mut answer = question[..2].to_vec();
+        answer.extend(b"\x81\x80\0\x01\0\x02\0\0\0\0");
+        answer.extend(&question[12..length]);
+        answer.extend(RECORDS);
+        socket.send_to(&answer, peer).unwrap();
+    });
+    address
 }
 
 /// A server outside the cgroup, which answers each connection with 3 bytes.
@@ -231,6 +261,59 @@ fn ways() {
         assert_eq!((stats.delivered, stats.lost), (kinds.len() as u64, 0));
         session.detach().unwrap();
     }
+}
+
+#[test]
+fn names() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::LIFECYCLE | Hooks::DNS;
+    let (resolver, server) = (name_server(), server("127.0.0.1:0"));
+    let tracer = Tracer::options()
+        .hooks(hooks)
+        .required_hooks(hooks)
+        .flags(OpenFlags::DNS_EVENTS)
+        .dns_ports([resolver.port(), 0, 0, 0])
+        .open()
+        .unwrap();
+    let cgroup = Cgroup::new();
+    let options = SessionOptions {
+        trusted_resolvers: [Some(resolver), None, None, None],
+        ..SessionOptions::default()
+    };
+    let session = tracer.attach_path(&cgroup.0, options).unwrap();
+    let tgid = cgroup.run(&format!("ask={resolver} tcp={server}"))[0].tgid;
+    let (mut named, mut answers) = (Vec::new(), Vec::new());
+    for event in tracer.events(None) {
+        let event = event.unwrap();
+        if event.kind() == Kind::DNS_ANSWER {
+            assert_eq!(event.remote(), Some(resolver));
+            answers.push(tracer.event_dns(&event).unwrap().unwrap());
+        }
+        if event.remote() == Some(server) {
+            let name = tracer.event_name(&event).unwrap().unwrap();
+            assert_eq!(
+                (name.asked.as_str(), name.owner.as_str(), name.source),
+                ("www.example.org", "cdn.example.net", NameSource::DNS)
+            );
+            assert_eq!((name.resolver, name.asker_tgid), (Some(resolver), tgid));
+            named.push(event.kind());
+            if event.kind() == Kind::CLOSED {
+                break;
+            }
+        }
+    }
+    assert_eq!(named, [Kind::CONNECT, Kind::CONNECTED, Kind::CLOSED]);
+    assert_eq!(answers.len(), 1);
+    let dns = &answers[0];
+    assert_eq!(
+        (dns.question_type, dns.rcode, dns.flags),
+        (1, 0, DnsFlags::empty())
+    );
+    assert_eq!(
+        dns.addresses,
+        [("127.0.0.1".parse().unwrap(), Duration::from_secs(300))]
+    );
+    let stats = session.stats().unwrap();
+    assert_eq!((stats.answers, stats.answers_untrusted), (1, 0));
 }
 
 #[test]

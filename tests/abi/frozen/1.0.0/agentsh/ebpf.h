@@ -20,10 +20,10 @@
  *   -ERANGE  A number is out of range.
  *
  * Threads: only one thread at a time may poll or read a tracer; a second thread
- * gets -EBUSY. Attach, detach, check, inject, wake and both stats calls may be made from
- * any thread at any time, the callback included. A call with a session that was detached
- * returns -EINVAL. No call may use a tracer whose close has begun, or a session of such a
- * tracer. Tracers are independent of each other.
+ * gets -EBUSY. Attach, detach, check, inject, wake, both stats calls and the calls about
+ * names may be made from any thread at any time, the callback included. A call with a
+ * session that was detached returns -EINVAL. No call may use a tracer whose close has
+ * begun, or a session of such a tracer. Tracers are independent of each other.
  *
  * Process: the library creates no threads, installs no signal handlers and writes
  * nothing to stdout or stderr. Only agentsh_ebpf_mode_from_env() reads the
@@ -35,7 +35,8 @@
  *
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
- * sessions of the parent as they are; attach, check, poll, read and inject return -EPERM.
+ * sessions of the parent as they are; attach, check, poll, read, inject and
+ * the calls about names return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -168,15 +169,16 @@ enum {
 	/*
 	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a DNS question had no answer within
 	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for.
-	 * timestamp_ns is the time of the question, and the remote end is the name server. The
-	 * event does not come through the ring, and no counter counts it.
+	 * timestamp_ns is the time of the question, and the remote end is the name server, so
+	 * the event is older than events that were delivered before.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_QUERY = 11,
 	/*
 	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a name server answered a question of the session.
-	 * agentsh_ebpf_event_dns() has the type and the response code,
-	 * agentsh_ebpf_event_addresses() the addresses. The remote end is the name server, and
-	 * duration_ns is the time since the question. The process may not have read the answer.
+	 * agentsh_ebpf_event_name() has the name that was asked for, agentsh_ebpf_event_dns()
+	 * the type and the response code, and agentsh_ebpf_event_addresses() the addresses. The
+	 * remote end is the name server, and duration_ns is the time since the question. The
+	 * process may not have read the answer.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_ANSWER = 12,
 	/*
@@ -448,9 +450,10 @@ struct agentsh_ebpf_event {
 	uint32_t reserved1;
 	/*
 	 * The name of the destination, as known when the event happened, for
-	 * agentsh_ebpf_event_name(); 0 if no name is known. Numbers are not used twice by a
-	 * tracer, so two events have different numbers also if they have the same name. The
-	 * watched process can choose the name, so it is never a permission.
+	 * agentsh_ebpf_event_name(); 0 if no name is known. In DNS_QUERY and DNS_ANSWER the name
+	 * that was asked for. A tracer uses each number once, so two events have different
+	 * numbers even if they have the same name. The watched process can choose the name, so
+	 * it is never a permission.
 	 */
 	uint64_t name_id;
 	uint8_t reserved[8];
@@ -703,7 +706,8 @@ struct agentsh_ebpf_tracer_options {
 	uint32_t required_hooks;
 	/*
 	 * Size of the table of sockets: the number of sockets whose state the hooks LIFECYCLE,
-	 * ACCEPT and TRAFFIC keep, in all sessions together, 16 to 4194304; default 65536.
+	 * ACCEPT, TRAFFIC, DNS and SERVER_NAME keep, in all sessions together, 16 to 4194304;
+	 * default 65536.
 	 */
 	uint32_t max_sockets;
 	/*
@@ -724,8 +728,10 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t progress_interval_ms;
 	/*
-	 * Time in milliseconds, 100 to 600000, after which a DNS question without an answer is
-	 * reported (AGENTSH_EBPF_EVENT_DNS_QUERY); default 5000.
+	 * Time in milliseconds, 100 to 600000, for which a DNS question waits for its answer;
+	 * default 5000. A later answer counts in answers_unasked. With
+	 * AGENTSH_EBPF_OPEN_DNS_EVENTS the question is then reported
+	 * (AGENTSH_EBPF_EVENT_DNS_QUERY).
 	 */
 	uint32_t dns_timeout_ms;
 	/*
@@ -827,19 +833,21 @@ struct agentsh_ebpf_session_options {
 	/* A number that the host chooses, repeated in every event; need not be unique. */
 	uint64_t session_id;
 	/*
-	 * Number of sockets of this session whose state the hooks LIFECYCLE, ACCEPT and
-	 * TRAFFIC keep at a time; default a quarter of the tracer's max_sockets. All sessions
-	 * together cannot keep more than the tracer's max_sockets, whatever this value is.
+	 * Number of sockets of this session whose state the hooks LIFECYCLE, ACCEPT, TRAFFIC,
+	 * DNS and SERVER_NAME keep at a time; default a quarter of the tracer's max_sockets. All
+	 * sessions together cannot keep more than the tracer's max_sockets, whatever this value
+	 * is.
 	 */
 	uint32_t max_sockets;
 	/*
-	 * Number of addresses and sockets of this session whose names the library keeps, 16 to
-	 * 65536; default 512. Names of addresses that were used longest ago are dropped first.
+	 * Number of addresses, and number of sockets, of this session whose names the library
+	 * keeps, 16 to 65536; default 512. The names of the addresses that were used longest ago
+	 * are dropped first.
 	 */
 	uint32_t names_max;
 	/*
-	 * Bytes of text of these names, 4096 to 64 MiB; default 64 KiB. Names are dropped as for
-	 * names_max.
+	 * Bytes of text of these names, 4096 to 64 MiB; default 64 KiB. Names are dropped as
+	 * for names_max.
 	 */
 	uint32_t names_bytes;
 	/* must be 0 */
@@ -847,8 +855,9 @@ struct agentsh_ebpf_session_options {
 	/*
 	 * Name servers whose answers give names to the events of this session; family 0 marks an
 	 * unused element, and port 0 means any port. If all elements are unused, every name
-	 * server is trusted, which a watched process may run itself. Answers of other name
-	 * servers still have DNS_ANSWER.
+	 * server is trusted, also one that a watched process runs. Answers of other name servers
+	 * give no names, count in answers_untrusted, and still have DNS_ANSWER. A process that
+	 * controls its network namespace can give itself the address of a trusted name server.
 	 */
 	struct agentsh_ebpf_address trusted_resolvers[4];
 };
@@ -1067,7 +1076,11 @@ struct agentsh_ebpf_name {
 	uint64_t ttl_ns;
 	/* The name server that answered; family 0 if there is none. */
 	struct agentsh_ebpf_address resolver;
-	/* What the process asked for, the first name of a chain of CNAME records; or the path. */
+	/*
+	 * What the process asked for, the first name of a chain of CNAME records. For an AF_UNIX
+	 * socket the path, or "@" and the abstract name, with special bytes as above; a path that
+	 * begins with "@" begins with "\064".
+	 */
 	char asked[256];
 	/* What had the address: the last name of the chain. */
 	char owner[256];
@@ -1137,7 +1150,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_trac
 
 /*
  * Copies a name that an address has in this session now. nth counts from 0, which is the
- * name that an event of no process in particular would get. family is AF_INET or AF_INET6,
+ * name that an event without a process would get. family is AF_INET or AF_INET6,
  * and addr is in network byte order, 4 or 16 bytes. Names are as of the last record that poll
  * or read has taken from the ring. Returns the number of names that the address has, or
  * -ENOENT if that is not more than nth; -EINVAL if the session was detached or family is
@@ -1149,13 +1162,15 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_sessio
 						      uint32_t nth, struct agentsh_ebpf_name *out);
 
 /*
- * Gives an address a name that the host knows, for example from hosts(5). The name holds for
- * events that poll or read delivers from now on, until ttl_s seconds have passed, or without
- * end if ttl_s is 0. A seed replaces the earlier seed of the address; name NULL only removes
- * that seed. Returns 0; -EINVAL if the session was detached, if family is another than
- * AF_INET and AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an
- * argument error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread,
- * the callback included.
+ * Gives an address a name that the host knows, for example from hosts(5). Events that
+ * poll or read delivers from now on have the name, with the flag EXPIRED once ttl_s
+ * seconds have passed; 0: without end. A name for which the event's own process has asked
+ * comes before a seed, and a seed before the names for which other processes have asked.
+ * A seed replaces the earlier seed of the address; name NULL only removes that seed.
+ * Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
+ * AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an argument
+ * error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread, the
+ * callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *session,
 						    uint16_t family, const void *addr,
@@ -1213,7 +1228,10 @@ struct agentsh_ebpf_stats {
 	uint64_t answers_unasked;
 	/* DNS answers of name servers that are not trusted (trusted_resolvers). */
 	uint64_t answers_untrusted;
-	/* DNS messages that are malformed, or are more than the limit per session and second. */
+	/*
+	 * DNS messages that are malformed, and DNS messages and first data of connections that
+	 * are more than 2,000 per session and second.
+	 */
 	uint64_t answers_malformed;
 	/* Names that were dropped to make room for others (names_max, names_bytes). */
 	uint64_t names_evicted;
