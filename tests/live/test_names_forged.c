@@ -192,7 +192,8 @@ END_TEST
 START_TEST(never_asked)
 {
 	const enum names_way way = NAMES_UNCONNECTED;
-	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){0});
+	struct agentsh_ebpf_tracer *tracer =
+		names_open((struct names_open){.dns_timeout_ms = 600000});
 	struct forged first = real;
 	struct live_worker worker, sender;
 	struct names_visit visit[2];
@@ -260,7 +261,8 @@ END_TEST
 START_TEST(asked_before_the_session)
 {
 	const enum names_way way = _i ? NAMES_CONNECTED : NAMES_UNCONNECTED;
-	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){0});
+	struct agentsh_ebpf_tracer *tracer =
+		names_open((struct names_open){.dns_timeout_ms = 600000});
 	struct live_worker worker, sender;
 	struct names_visit visit;
 	struct live_cgroup cgroup;
@@ -284,6 +286,38 @@ START_TEST(asked_before_the_session)
 	want.asker = 0;
 	want.flags = AGENTSH_EBPF_NAME_FLAG_UNASKED;
 	names_expect("asked before", &visit, &want);
+}
+END_TEST
+
+/* An answer that comes later than dns_timeout_ms after the attach is no answer to such a question.
+ */
+START_TEST(asked_long_before_the_session)
+{
+	const enum names_way way = NAMES_CONNECTED;
+	const struct timespec pause = {.tv_nsec = 150000000};
+	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){.dns_timeout_ms = 100});
+	struct agentsh_ebpf_session *session;
+	struct live_worker worker, sender;
+	struct names_visit visit;
+	struct live_cgroup cgroup;
+	struct opened opened;
+	uint64_t ns;
+
+	names_serve(SERVER, 53, silent);
+	names_serve_visits();
+	live_cgroup_make(&cgroup, NULL);
+	live_worker_start(&worker, &cgroup);
+	live_worker_start(&sender, NULL);
+	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
+	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
+	session = live_attach(tracer, &cgroup, NAMES_SESSION);
+	nanosleep(&pause, NULL);
+	send_one(&sender, &opened.at, real);
+	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
+	names_visit_by(&worker, REAL, &visit);
+	live_drain(tracer);
+	names_expect("asked long before", &visit, &(struct names_want){0});
+	CONNECTION_SAME(live_session_stats(session).answers_unasked, 1);
 }
 END_TEST
 
@@ -326,6 +360,7 @@ int main(void)
 	tcase_add_test(tcase, never_asked);
 	tcase_add_test(tcase, from_another_port);
 	tcase_add_loop_test(tcase, asked_before_the_session, 0, 2);
+	tcase_add_test(tcase, asked_long_before_the_session);
 	tcase_add_test(tcase, answered_before_the_session);
 	return names_main(suite);
 }
