@@ -107,6 +107,7 @@ static void keep_for_socket(struct agentsh_name_table *table,
 
 	if (!event->socket_cookie)
 		return;
+	agentsh_flows_close(table, event->socket_cookie); /* of an earlier connection */
 	socket = agentsh_table_socket(table, event->socket_cookie);
 	if (view->node || (table->addresses.count && event->socket_type == SOCK_STREAM))
 		agentsh_table_set_socket(table, event->socket_cookie, view->node, view->others,

@@ -41,7 +41,11 @@ void agentsh_names_free(struct agentsh_names *names)
 {
 	struct agentsh_names_slot *slots = slots_of(names);
 
-	if (!names->max) /* agentsh_names_init() did not run */
+	/*
+	 * Without max agentsh_names_init() did not run. In a forked child the lock may be that of a
+	 * thread of the parent, which was changing the lists.
+	 */
+	if (!names->max || pthread_mutex_trylock(&names->lock))
 		return;
 	while (!agentsh_list_is_empty(&names->ready)) {
 		struct ready *ready = AGENTSH_CONTAINER(names->ready.next, struct ready, list);
@@ -60,6 +64,7 @@ void agentsh_names_free(struct agentsh_names *names)
 		}
 	}
 	free(slots);
+	pthread_mutex_unlock(&names->lock);
 	pthread_mutex_destroy(&names->lock);
 }
 

@@ -72,13 +72,18 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 				const struct agentsh_ebpf_event *event,
 				const struct agentsh_packet *packet)
 {
-	struct agentsh_flow *flow = agentsh_flow_get(table, event->socket_cookie, event->kind);
+	const struct agentsh_name_socket *socket =
+		agentsh_table_socket(table, event->socket_cookie);
+	struct agentsh_flow *flow;
 	struct agentsh_server_name name;
 	const uint8_t *data;
 	size_t size;
 	bool last;
 	int found;
 
+	if (socket && socket->server) /* one per connection */
+		return;
+	flow = agentsh_flow_get(table, event->socket_cookie, event->kind);
 	if (!flow || flow->done)
 		return;
 	atomic_store_explicit(&names->active, true, memory_order_relaxed); /* the flow has to end */

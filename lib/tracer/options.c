@@ -245,11 +245,23 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 	return ret;
 }
 
-static int check_resolvers(const struct agentsh_ebpf_session_options *o,
-			   struct agentsh_ebpf_error *err)
+/* Events have IPv4-mapped addresses as IPv4, and so have the name servers. */
+static void unmap(struct agentsh_ebpf_address *address)
+{
+	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+	if (address->family != AF_INET6 || memcmp(address->addr, prefix, sizeof(prefix)) != 0)
+		return;
+	address->family = AF_INET;
+	memmove(address->addr, address->addr + sizeof(prefix), 4);
+}
+
+static int check_resolvers(struct agentsh_ebpf_session_options *o, struct agentsh_ebpf_error *err)
 {
 	for (int i = 0; i < 4; i++) {
 		uint16_t family = o->trusted_resolvers[i].family;
+
+		unmap(&o->trusted_resolvers[i]);
 
 		if (family && family != AF_INET && family != AF_INET6)
 			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,

@@ -138,11 +138,17 @@ START_TEST(duplicate)
 }
 END_TEST
 
+static const struct agentsh_ebpf_address trusted[] = {
+	{.family = AF_INET, .addr = {10, 0, 0, 53}},
+	{.family = AF_INET, .port = 53, .addr = {10, 0, 0, 53}},
+	{.family = AF_INET6, .addr = {[10] = 0xff, 0xff, 10, 0, 0, 53}},
+};
+
 START_TEST(untrusted)
 {
 	const struct agentsh_ebpf_session_options o = {
 		.size = sizeof(o),
-		.trusted_resolvers = {[3] = {.family = AF_INET, .addr = {10, 0, 0, 53}}},
+		.trusted_resolvers = {[3] = trusted[_i]},
 	};
 	struct attack a = attacks[2];
 	struct agentsh_ebpf_event question;
@@ -274,7 +280,7 @@ int main(void)
 	tcase_add_test(tcase, unasked);
 	tcase_add_test(tcase, unasked_only_at_first);
 	tcase_add_test(tcase, duplicate);
-	tcase_add_test(tcase, untrusted);
+	tcase_add_loop_test(tcase, untrusted, 0, (int)UNIT_COUNT(trusted));
 	tcase_add_loop_test(tcase, sizes, 0, 2);
 	tcase_add_test(tcase, several_datagrams);
 	tcase_add_test(tcase, tiny_datagrams);

@@ -281,6 +281,22 @@ START_TEST(server_name_alone)
 }
 END_TEST
 
+/* A socket may connect again: that is another connection. */
+START_TEST(server_name_again)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: one.example\r\n\r\n";
+
+	name_open(&h, 0, NULL);
+	for (int i = 0; i < 2; i++) {
+		name_connect(&h, 1, 100, ADDRESS);
+		ck_assert_uint_eq(h.events[2 * i].name_id, 0);
+		ck_assert_int_eq(send_first(1, 1, request, sizeof(request) - 1), 1);
+		ck_assert_int_eq(send_first(1, 1, request, sizeof(request) - 1), 0);
+	}
+	name_close(&h);
+}
+END_TEST
+
 /* Data that is no first data names nothing, whatever follows. */
 START_TEST(no_server_name)
 {
@@ -355,6 +371,7 @@ int main(void)
 	tcase_add_test(tcase, detached);
 	tcase_add_test(tcase, server_name);
 	tcase_add_test(tcase, server_name_alone);
+	tcase_add_test(tcase, server_name_again);
 	tcase_add_test(tcase, no_server_name);
 	tcase_add_test(tcase, unix_sockets);
 	return unit_main(suite);

@@ -5,13 +5,14 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "unit.h"
 
-#define ROUNDS 3000
+#define ROUNDS 300
 
 static const uint8_t address[4] = {192, 0, 2, 1};
 static struct agentsh_ebpf_tracer *tracer;
@@ -30,7 +31,7 @@ static void require(bool ok, const char *text)
 static void *seeder(void *unused)
 {
 	(void)unused;
-	for (uint32_t i = 0; !atomic_load(&done); i++) {
+	for (uint32_t i = 0; !atomic_load(&done); i++, sched_yield()) {
 		const char *name = i % 3 ? i % 2 ? "one.example" : "two.example" : NULL;
 
 		require(!agentsh_ebpf_session_name_seed(session, AF_INET, address, name, i),
@@ -51,7 +52,7 @@ static void *looker(void *unused)
 	int ret;
 
 	(void)unused;
-	while (!atomic_load(&done)) {
+	for (; !atomic_load(&done); sched_yield()) {
 		ret = agentsh_ebpf_session_name_lookup(session, AF_INET, address, 0, &name);
 		require(ret == -ENOENT || (ret == 1 && is_known(&name)), "look-up failed");
 		event.name_id = atomic_load(&last_id);
@@ -68,7 +69,7 @@ static void *attacher(void *unused)
 	struct agentsh_ebpf_session *other;
 
 	(void)unused;
-	while (!atomic_load(&done)) {
+	for (; !atomic_load(&done); sched_yield()) {
 		require(!agentsh_ebpf_session_attach(tracer, 0, NULL, &other, NULL),
 			"attach failed");
 		require(!agentsh_ebpf_session_name_seed(other, AF_INET, address, "x", 0),
