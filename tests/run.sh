@@ -225,10 +225,10 @@ live_tests() {
 [ "$vm" -eq 0 ] || stage_beside 'virtual machines' 3000 "$top/tests/vm/run.sh" --ci
 
 # What has no deadline runs beside the virtual machines.
-if stage 'other builds' 1200 calmly build_others; then others=1; else others=0; fi
+if stage 'other builds' 1800 calmly build_others; then others=1; else others=0; fi
 stage_beside 'model of the wake-ups' 900 calmly run_ctest "$root/main" -R '^model-' "${options[@]}"
 [ "$live" -eq 0 ] || stage_beside 'failing calls' 1800 calmly failing_calls
-stage 'static analysis' 1200 calmly "$top/tests/analyse.sh" || true
+stage 'static analysis' 1800 calmly "$top/tests/analyse.sh" || true
 stage 'ABI and installation' 1800 calmly run_ctest "$root/main" -L abi "${options[@]}" || true
 [ "$live" -eq 0 ] || stage_beside 'Debian packages' 1800 calmly beside_ctest tests/packages/run.sh
 stage 'musl, fully static' 1200 calmly beside_ctest tests/musl/run.sh || true
