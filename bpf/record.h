@@ -93,7 +93,8 @@ struct agentsh_record_outcome {
  * bytes. The kind is DNS_QUERY (sent to a name server), DNS_ANSWER (received from a name
  * server) or SERVER_NAME (sent first over a connection). The remote end is that of the packet.
  * The task is that of the socket's state; without a state it is zero, and the record has the
- * flag UNATTRIBUTED.
+ * flag UNATTRIBUTED. Such a record also has the flag INBOUND if the packet came to a UDP socket
+ * that is not connected: anybody can send to it, and nothing tells that it has asked.
  */
 struct agentsh_record_packet {
 	struct agentsh_record base;

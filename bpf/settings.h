@@ -22,7 +22,8 @@ struct agentsh_settings {
 	__u8 server_name;  /* copy the first data of connections */
 	__u8 unix_sockets; /* report AF_UNIX sockets */
 	__u8 zero[3];
-	__u16 dns_ports[AGENTSH_DNS_PORTS]; /* of name servers, host order; unused elements repeat the first */
+	/* of name servers, host order; unused elements repeat the first */
+	__u16 dns_ports[AGENTSH_DNS_PORTS];
 };
 
 #endif

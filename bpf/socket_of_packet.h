@@ -94,6 +94,8 @@ static __always_inline int record_of_packet(struct agentsh_record *rec, struct _
 #ifdef AGENTSH_TASK
 		p->netns_cookie = netns_cookie_of_socket(kernel_socket_of(skb));
 #endif
+		/* anybody can send to a socket that is not connected */
+		p->inbound = !p->sent && !p->tcp && !sk->dst_port;
 		fields_of_skb(&f, p, skb, sk);
 	}
 	set_packet_ports(&f, p, skb);

@@ -72,7 +72,9 @@ test  setpriv          util-linux        util-linux     util-linux
 test  shellcheck       shellcheck        ShellCheck     shellcheck
 test  nft              nftables          nftables       nftables
 test  spin             spin              spin           spin
+test  dnsmasq          dnsmasq-base      dnsmasq        dnsmasq
 full  musl-gcc         musl-tools        musl-gcc       musl
+full  unbound          unbound           unbound        unbound
 full  dpkg-source      dpkg-dev          dpkg-dev       dpkg
 full  make             make              make           make
 full  file             file              file           file

@@ -71,8 +71,10 @@ static int make_cgroup(struct host *host)
 /* Returns 0 if the command may run, traced or not. */
 static int attach(struct host *host)
 {
-	struct agentsh_ebpf_tracer_options opts = {
-		.size = sizeof(opts), .hooks = host->hooks, .on_event = on_event, .event_ctx = host};
+	struct agentsh_ebpf_tracer_options opts = {.size = sizeof(opts),
+						   .hooks = host->hooks,
+						   .on_event = on_event,
+						   .event_ctx = host};
 	const struct agentsh_ebpf_session_options session = {.size = sizeof(session),
 							     .session_id = host->session_id};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures what the library costs, compared with the least that does the same. Prints a table, and
-# writes JSON with --json FILE. Needs root; takes less than 20 minutes. --help lists the options.
+# writes JSON with --json FILE. Needs root; takes less than 30 minutes. --help lists the options.
 # BUILD_ROOT=DIR is the place of the build (default: build/). BENCH=FILE is an agentsh-bench that
 # has already been built. Exit status 1: something could not be measured.
 set -euo pipefail

@@ -41,8 +41,9 @@ static void shift_right(size_t n)
 
 static void count_visible(void)
 {
-	for (model.visible = 0; model.visible < MAX && model.held[model.visible];)
-		model.visible++;
+	const bool *gap = memchr(model.held, false, sizeof(model.held));
+
+	model.visible = gap ? (size_t)(gap - model.held) : MAX;
 }
 
 static int model_add(uint32_t sequence, const uint8_t *data, size_t size)
@@ -93,7 +94,7 @@ static void add(struct agentsh_stream *s, struct fuzz_input *in, uint32_t *next)
 
 	FUZZ_CHECK(bytes);
 	for (size_t i = 0; i < size; i++)
-		bytes[i] = (uint8_t)(first + i / 3);
+		bytes[i] = (uint8_t)(first + i);
 	ret = model_add(sequence, bytes, size);
 	FUZZ_CHECK(agentsh_stream_add(s, sequence, bytes, size) == ret);
 	free(bytes);

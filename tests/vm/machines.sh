@@ -71,6 +71,9 @@ allowed='
 5.10*	live-preempted	the kernel has no bpf_preempt_disable()
 6.1	live-preempted	the kernel has no bpf_preempt_disable()
 6.1+*	live-preempted	the kernel has no bpf_preempt_disable()
+5.10*	live-coverage	hooks 0x*: the kernel is older than 6.7
+6.1	live-coverage	hooks 0x*: the kernel is older than 6.7
+6.1+*	live-coverage	hooks 0x*: the kernel is older than 6.7
 *	live-hostile	*: nft cannot add a rule
 *	live-hostile	*: ip cannot add a vxlan tunnel
 5.10*	live-hostile	*: MPTCP: Protocol not supported

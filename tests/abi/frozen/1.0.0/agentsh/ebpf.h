@@ -592,8 +592,9 @@ enum {
 	/*
 	 * The names that processes ask for: DNS over UDP and TCP, with cgroup_skb/egress and
 	 * cgroup_skb/ingress. Later events of the session have the name that belongs to their
-	 * remote address (name_id). DNS requires LIFECYCLE. The programs run for every packet
-	 * of the session's sockets.
+	 * remote address (name_id). DNS requires LIFECYCLE. Without AGENTSH_EBPF_HOOK_UDP the
+	 * process that asks through an unconnected UDP socket is unknown. The programs run for
+	 * every packet of the session's sockets.
 	 */
 	AGENTSH_EBPF_HOOK_DNS = 32,
 	/*
@@ -1033,8 +1034,9 @@ enum {
 	/* Another process of the session asked for the name. */
 	AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS = 4,
 	/*
-	 * The question was not seen, because its socket was there before the session was
-	 * attached.
+	 * The question was not seen, because it may have been sent before the session was
+	 * attached. Such an answer counts only in the first dns_timeout_ms of the session. Anybody
+	 * may have sent it.
 	 */
 	AGENTSH_EBPF_NAME_FLAG_UNASKED = 8,
 	/* A text did not fit, and is cut. */
