@@ -192,11 +192,14 @@ static __always_inline void set_packet_ports(struct fields *f, const struct pack
 	set_addr4(f->remote, 0);
 }
 
-/* Reads the addresses of both ends straight into the record. */
+/*
+ * Reads the addresses of both ends straight into the record. The family comes from the packet,
+ * because the verifier of kernel 5.10 takes p->family for a constant and drops the other branch.
+ */
 static __always_inline void set_packet_addresses(struct agentsh_record *rec, const struct packet *p,
 						 struct __sk_buff *skb)
 {
-	if (p->family == AF_INET) {
+	if (skb->protocol == bpf_htons(0x0800)) {
 		bpf_skb_load_bytes(skb, p->sent ? 12 : 16, rec->local_addr, 4);
 		bpf_skb_load_bytes(skb, p->sent ? 16 : 12, rec->remote_addr, 4);
 	} else {
