@@ -42,8 +42,8 @@ static void take_question(const struct context *c, const uint8_t *data, size_t c
 	}
 	if (message.response)
 		return;
-	if (!c->names->dns_events)
-		agentsh_questions_expire(c->table, c->event->timestamp_ns, c->names->timeout_ns);
+	agentsh_questions_expire(c->table, c->event->timestamp_ns, c->names->timeout_ns,
+				 c->names->dns_events);
 	agentsh_question_add(c->table, &c->names->questions, c->event, &message);
 }
 
@@ -159,17 +159,11 @@ static void accept_answer(const struct context *c, const struct agentsh_dns_mess
 	agentsh_node_unref(node);
 }
 
-/*
- * Whether the question may be one that was sent before the session was attached: all later
- * questions are seen. A socket without a state whose question was seen has no such excuse.
- */
-static bool may_be_unseen(const struct context *c)
+/* Whether an answer may be to a question from before the session, on a socket without a state. */
+static bool is_early(const struct context *c)
 {
-	const uint64_t timeout_ns = c->names->timeout_ns;
-
 	return c->event->flags & AGENTSH_EBPF_FLAG_UNATTRIBUTED &&
-	       c->event->timestamp_ns <= c->table->session.attached_ns + timeout_ns &&
-	       !agentsh_question_of_socket(c->table, c->event, timeout_ns);
+	       c->event->timestamp_ns <= c->table->session.attached_ns + c->names->timeout_ns;
 }
 
 /*
@@ -181,7 +175,9 @@ static void take_answer(const struct context *c, const uint8_t *data, size_t cap
 {
 	uint16_t id = (uint16_t)(data[0] << 8 | data[1]);
 	const uint64_t timeout_ns = c->names->timeout_ns;
-	bool must_match = !may_be_unseen(c);
+	/* a socket whose question was seen has no excuse */
+	bool must_match =
+		!is_early(c) || agentsh_question_of_socket(c->table, c->event, timeout_ns);
 	const struct agentsh_question *question;
 	struct agentsh_dns_message message;
 
@@ -200,7 +196,7 @@ static void take_answer(const struct context *c, const uint8_t *data, size_t cap
 		return;
 	}
 	accept_answer(c, &message, question);
-	agentsh_question_answered(c->table, c->event, &message, timeout_ns);
+	agentsh_question_answered(c->table, c->event, &message, timeout_ns, is_early(c));
 }
 
 /* ---- packets ------------------------------------------------------------------ */

@@ -28,11 +28,15 @@ void agentsh_questions_free(struct agentsh_name_table *table)
 }
 
 void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
-			      uint64_t timeout_ns)
+			      uint64_t timeout_ns, bool answered)
 {
-	while (!agentsh_list_is_empty(&table->questions) &&
-	       question_at(table->questions.next)->time_ns + timeout_ns < now_ns)
-		agentsh_question_remove(question_at(table->questions.next));
+	while (!agentsh_list_is_empty(&table->questions)) {
+		struct agentsh_question *oldest = question_at(table->questions.next);
+
+		if (oldest->time_ns + timeout_ns >= now_ns || (answered && !oldest->answered))
+			return;
+		agentsh_question_remove(oldest);
+	}
 }
 
 /* Forgets the oldest question of a socket, or of the session, that has too many. */
@@ -103,9 +107,9 @@ static bool is_answered(const struct agentsh_question *question,
 			const struct agentsh_ebpf_event *answer,
 			const struct agentsh_dns_message *message, uint64_t timeout_ns)
 {
-	return question->id == message->id && question->type == message->type &&
-	       is_way_back(question, answer) && in_time(question, answer, timeout_ns) &&
-	       !strcmp(question->asked, message->asked);
+	return !question->answered && question->id == message->id &&
+	       question->type == message->type && is_way_back(question, answer) &&
+	       in_time(question, answer, timeout_ns) && !strcmp(question->asked, message->asked);
 }
 
 bool agentsh_question_has_id(const struct agentsh_name_table *table,
@@ -116,7 +120,7 @@ bool agentsh_question_has_id(const struct agentsh_name_table *table,
 	     at = at->next) {
 		const struct agentsh_question *question = question_at(at);
 
-		if (question->id == id && is_way_back(question, answer) &&
+		if (!question->answered && question->id == id && is_way_back(question, answer) &&
 		    in_time(question, answer, timeout_ns))
 			return true;
 	}
@@ -148,10 +152,18 @@ struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *
 
 void agentsh_question_answered(struct agentsh_name_table *table,
 			       const struct agentsh_ebpf_event *answer,
-			       const struct agentsh_dns_message *message, uint64_t timeout_ns)
+			       const struct agentsh_dns_message *message, uint64_t timeout_ns,
+			       bool keep)
 {
 	struct agentsh_question *question;
 
-	while ((question = agentsh_question_find(table, answer, message, timeout_ns)))
-		agentsh_question_remove(question);
+	while ((question = agentsh_question_find(table, answer, message, timeout_ns))) {
+		if (!keep) {
+			agentsh_question_remove(question);
+			continue;
+		}
+		question->answered = true;
+		agentsh_list_remove(&question->in_all); /* it has no DNS_QUERY */
+		agentsh_list_init(&question->in_all);
+	}
 }

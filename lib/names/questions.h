@@ -31,6 +31,7 @@ struct agentsh_question {
 	uint8_t server[16];
 	bool tcp;
 	bool cut;
+	bool answered; /* only tells that the socket has asked */
 	char asked[256];
 	struct agentsh_ebpf_event event; /* what DNS_QUERY says */
 };
@@ -46,7 +47,7 @@ void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list 
 bool agentsh_question_has_id(const struct agentsh_name_table *table,
 			     const struct agentsh_ebpf_event *answer, uint16_t id,
 			     uint64_t timeout_ns);
-/* Whether a socket has any question that could still be answered. */
+/* Whether a question of the socket is remembered, also one that was answered. */
 bool agentsh_question_of_socket(const struct agentsh_name_table *table,
 				const struct agentsh_ebpf_event *answer, uint64_t timeout_ns);
 /* The oldest question that the answer answers in time, or NULL. */
@@ -54,13 +55,17 @@ struct agentsh_question *agentsh_question_find(const struct agentsh_name_table *
 					       const struct agentsh_ebpf_event *answer,
 					       const struct agentsh_dns_message *message,
 					       uint64_t timeout_ns);
-/* Forgets all questions that the answer answers in time; a question may be repeated. */
+/*
+ * Forgets all questions that the answer answers in time; a question may be repeated. With keep they
+ * stay as answered until the timeout.
+ */
 void agentsh_question_answered(struct agentsh_name_table *table,
 			       const struct agentsh_ebpf_event *answer,
-			       const struct agentsh_dns_message *message, uint64_t timeout_ns);
-/* Forgets the questions that are too old for an answer. */
+			       const struct agentsh_dns_message *message, uint64_t timeout_ns,
+			       bool keep);
+/* Forgets the questions that are too old for an answer; or only the answered ones. */
 void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
-			      uint64_t timeout_ns);
+			      uint64_t timeout_ns, bool answered);
 void agentsh_question_remove(struct agentsh_question *question);
 void agentsh_questions_free(struct agentsh_name_table *table);
 

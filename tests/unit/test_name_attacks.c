@@ -40,6 +40,10 @@ static const struct attack {
 	 IPPROTO_UDP},
 };
 
+static const struct attack right = {
+	"none", COOKIE, NAME_SERVER, 53, ID, "one.example", DNS_TYPE_A, 1, IPPROTO_UDP,
+};
+
 static struct agentsh_ebpf_event answer_event(const struct attack *a)
 {
 	struct agentsh_ebpf_event event =
@@ -89,6 +93,12 @@ START_TEST(forged_to_an_earlier_socket)
 	send_answer(a, AGENTSH_EBPF_FLAG_UNATTRIBUTED);
 	ck_assert_msg(NAME_STATS(&h).answers == other_socket, "%s", a->what);
 	ck_assert_msg(NAME_STATS(&h).answers_unasked == !other_socket, "%s", a->what);
+	/* nor does it help to come after the right answer */
+	send_answer(&right, AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	ck_assert_uint_eq(NAME_STATS(&h).answers, other_socket + 1);
+	send_answer(a, AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	send_answer(&right, AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	ck_assert_uint_eq(NAME_STATS(&h).answers, 2 * other_socket + 1);
 	name_close(&h);
 }
 END_TEST

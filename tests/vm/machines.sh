@@ -94,6 +94,12 @@ allowed='
 *+nobtf*	live-old_pidns	the kernel has no BTF
 *+nobtf*	live-preempted	the kernel has no BTF
 *+nobtf*	live-probe_hosts	*the kernel has no BTF
+5.10*	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
+6.1	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
+6.1+*	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
+5.10*	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7
+6.1	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7
+6.1+*	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7
 *	live-source_route	nft rules: nft is not installed
 *	live-traffic	*nftables at *: no nft
 7*	live-traffic	*UDP-Lite*: no UDP-Lite: Protocol not supported
