@@ -152,10 +152,17 @@ START_TEST(server_name_alone)
 }
 END_TEST
 
+/* Each case with one of the families, because machines under emulation are slow. */
+static int in_turn(int number)
+{
+	return number * 3 + number % 3;
+}
+
 START_TEST(server_name_without_btf)
 {
-	try_case(_i, (struct names_open){.hooks = TALK_HOOKS,
-					 .simulate_missing = 1ULL << AGENTSH_EBPF_CHECK_BTF});
+	try_case(in_turn(_i),
+		 (struct names_open){.hooks = TALK_HOOKS,
+				     .simulate_missing = 1ULL << AGENTSH_EBPF_CHECK_BTF});
 }
 END_TEST
 
@@ -173,7 +180,7 @@ int main(void)
 	TCase *tcase = live_case(suite, "first data");
 
 	tcase_add_loop_test(tcase, server_name_alone, 0, (int)LIVE_COUNT(cases) * 3);
-	tcase_add_loop_test(tcase, server_name_without_btf, 0, (int)LIVE_COUNT(cases) * 3);
-	tcase_add_loop_test(tcase, server_name_with_everything, 0, (int)LIVE_COUNT(cases) * 3);
+	tcase_add_loop_test(tcase, server_name_without_btf, 0, (int)LIVE_COUNT(cases));
+	tcase_add_loop_test(tcase, server_name_with_everything, 0, (int)LIVE_COUNT(cases));
 	return names_main(suite);
 }
