@@ -184,8 +184,9 @@ enum {
 	/*
 	 * With AGENTSH_EBPF_HOOK_SERVER_NAME: the first data that the process sent over an
 	 * outbound TCP connection names a server: the server_name extension (SNI, RFC 6066) of a
-	 * TLS ClientHello, or the Host of an HTTP/1 request. A connection has at most one
-	 * event; agentsh_ebpf_event_name() has the name.
+	 * TLS ClientHello, or the Host of an HTTP/1 request. An IP address is not a name. A
+	 * ClientHello in several TLS records may be missed. A connection has at most one event;
+	 * agentsh_ebpf_event_name() has the name.
 	 */
 	AGENTSH_EBPF_EVENT_SERVER_NAME = 13,
 	/*
@@ -1086,9 +1087,15 @@ struct agentsh_ebpf_name {
 	char asked[256];
 	/* What had the address: the last name of the chain. */
 	char owner[256];
-	/* What the process named in the first data of the connection. */
+	/*
+	 * What the process named in the first data of the connection. The process may write what
+	 * is no valid domain name. An IP address is not taken for a name.
+	 */
 	char server_name[256];
-	/* ALPN protocols of the ClientHello, RFC 7301, separated by commas: "h2,http/1.1". */
+	/*
+	 * ALPN protocols of the ClientHello, RFC 7301, separated by commas: "h2,http/1.1".
+	 * Special bytes, a comma included, are written as "\DDD".
+	 */
 	char alpn[64];
 };
 
@@ -1112,7 +1119,10 @@ struct agentsh_ebpf_dns {
 	uint32_t size;
 	/* Type of the question: 1 A, 28 AAAA, 65 HTTPS, ... */
 	uint16_t question_type;
-	/* Response code: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY */
+	/*
+	 * Response code of the header: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY.
+	 * The extension of RFC 6891 is not added.
+	 */
 	uint16_t rcode;
 	/* AGENTSH_EBPF_DNS_FLAG_ bits */
 	uint32_t flags;
