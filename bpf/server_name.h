@@ -12,6 +12,7 @@
 #define FIRST_SEGMENTS_MAX 8
 
 #define TLS_HEADER 5	 /* type, version 2, length 2: RFC 8446 */
+#define TLS_HELLO 9	 /* with the header of the handshake message: type, length 3 */
 #define TLS_HANDSHAKE 22 /* type */
 #define TLS_MAJOR 3	 /* first byte of the version */
 
@@ -23,28 +24,29 @@ static __always_inline int is_first_data(const struct sock_state *sock)
 }
 
 /*
- * How many bytes from the beginning of the connection may have a name; 0: none. The length
- * of a TLS record that begins with less than its header is not looked for.
+ * How many bytes from the beginning of the connection may have a name; 0: none. If the first
+ * packet does not show that one TLS record holds the whole ClientHello, as many as possible.
  */
 static __always_inline __u32 first_data_wanted(struct __sk_buff *skb, const struct payload *payload)
 {
-	__u8 at[8] = {};
-	__u32 length;
+	__u8 at[16] = {};
+	__u32 length, hello;
 
-	if (payload->length < TLS_HEADER)
+	if (payload->length < TLS_HELLO)
 		bpf_skb_load_bytes(skb, payload->offset, at, 1);
 	else
-		bpf_skb_load_bytes(skb, payload->offset, at, TLS_HEADER);
+		bpf_skb_load_bytes(skb, payload->offset, at, TLS_HELLO);
 	if (at[0] >= 'A' && at[0] <= 'Z')
 		return AGENTSH_PACKET_LARGE;
 	if (at[0] != TLS_HANDSHAKE)
 		return 0;
-	if (payload->length < TLS_HEADER)
+	if (payload->length < TLS_HELLO)
 		return AGENTSH_PACKET_LARGE;
 	if (at[1] != TLS_MAJOR)
 		return 0;
 	length = (at[3] << 8 | at[4]) + TLS_HEADER;
-	return length < AGENTSH_PACKET_LARGE ? length : AGENTSH_PACKET_LARGE;
+	hello = (at[6] << 16 | at[7] << 8 | at[8]) + TLS_HELLO;
+	return hello <= length && length < AGENTSH_PACKET_LARGE ? length : AGENTSH_PACKET_LARGE;
 }
 
 /*

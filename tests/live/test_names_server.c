@@ -51,7 +51,7 @@ static const struct first_data {
 	 .name = "seven.test"},
 	{"TLS records of 100 bytes",
 	 {.sni = "records.test", .size = 517, .record = 100, .late = true},
-	 .name = NULL},
+	 .name = "records.test"},
 	{"without server_name", {.alpn = "h2", .size = 300}, .name = NULL},
 	{"ECH",
 	 {.sni = "public.test", .alpn = "h2", .ech = true, .size = 600},

@@ -184,8 +184,8 @@ enum {
 	/*
 	 * With AGENTSH_EBPF_HOOK_SERVER_NAME: the first data that the process sent over an
 	 * outbound TCP connection names a server: the server_name extension (SNI, RFC 6066) of a
-	 * TLS ClientHello, or the Host of an HTTP/1 request. An IP address is not a name. A
-	 * ClientHello in several TLS records may be missed. A connection has at most one event;
+	 * TLS ClientHello, or the Host of an HTTP/1 request. An IP address is not a name. Only
+	 * the first 8 segments or 4 KiB are looked at. A connection has at most one event;
 	 * agentsh_ebpf_event_name() has the name.
 	 */
 	AGENTSH_EBPF_EVENT_SERVER_NAME = 13,
