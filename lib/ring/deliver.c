@@ -71,6 +71,7 @@ static void hand_over(struct agentsh_ring *ring, const struct agentsh_ebpf_event
 void agentsh_deliver_ready(struct agentsh_ring *ring)
 {
 	struct agentsh_batch *batch = ring->batch;
+	/* cppcheck-suppress uninitvar ; only its address is taken */
 	struct agentsh_ebpf_event local;
 	uint32_t slot, generation;
 

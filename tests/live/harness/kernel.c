@@ -279,8 +279,8 @@ bool kernel_hooks_unix(void)
 	unsigned int major = 0, minor = 0;
 	struct utsname name;
 
-	LIVE_CHECK(!uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2,
-		   "uname: %s", strerror(errno));
+	LIVE_CHECK(!uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2, "uname: %s",
+		   strerror(errno));
 	return major > 6 || (major == 6 && minor >= 7);
 }
 
