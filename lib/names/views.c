@@ -63,8 +63,8 @@ static void copy_node(const struct agentsh_name_node *node, struct agentsh_ebpf_
 	out->resolver.family = node->resolver_family;
 	out->resolver.port = node->resolver_port;
 	memcpy(out->resolver.addr, node->resolver, sizeof(node->resolver));
-	strcpy(out->asked, agentsh_node_asked(node));
-	strcpy(out->owner, agentsh_node_owner(node));
+	memcpy(out->asked, agentsh_node_asked(node), strlen(agentsh_node_asked(node)) + 1);
+	memcpy(out->owner, agentsh_node_owner(node), strlen(agentsh_node_owner(node)) + 1);
 }
 
 void agentsh_view_copy(const struct agentsh_name_view *view, struct agentsh_ebpf_name *out)
@@ -78,7 +78,8 @@ void agentsh_view_copy(const struct agentsh_name_view *view, struct agentsh_ebpf
 		copy_node(view->node, out);
 	if (view->server) {
 		out->server_name_source = view->server->source;
-		strcpy(out->server_name, agentsh_node_asked(view->server));
+		memcpy(out->server_name, agentsh_node_asked(view->server),
+		       strlen(agentsh_node_asked(view->server)) + 1);
 		memcpy(out->alpn, agentsh_node_owner(view->server),
 		       strnlen(agentsh_node_owner(view->server), sizeof(out->alpn) - 1));
 	}

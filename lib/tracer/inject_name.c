@@ -69,14 +69,14 @@ static int copy_name(const struct agentsh_ebpf_name *from, struct agentsh_ebpf_n
 /* Domain names get the form that packets give them, and paths are taken as they are. */
 static int normalize(uint32_t source, char text[256])
 {
-	char normal[256];
+	char normal[256] = "";
 	int ret;
 
 	if (source == AGENTSH_EBPF_NAME_UNIX)
 		return text[0] ? 0 : -EINVAL;
 	ret = agentsh_name_from_host(text, normal);
 	if (!ret)
-		strcpy(text, normal);
+		memcpy(text, normal, sizeof(normal));
 	return ret;
 }
 

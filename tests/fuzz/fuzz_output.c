@@ -18,7 +18,7 @@
 #include "names.h"
 #include "unavailable.h"
 
-#define LINE_MAX_SIZE (FORMAT_JSON_EVENT_MAX + 1)
+#define LINE_MAX_SIZE ((size_t)FORMAT_JSON_EVENT_MAX + 1)
 
 static char line[LINE_MAX_SIZE];
 

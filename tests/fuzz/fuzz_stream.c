@@ -41,7 +41,7 @@ static void shift_right(size_t n)
 
 static void count_visible(void)
 {
-	const bool *gap = memchr(model.held, false, sizeof(model.held));
+	const bool *gap = memchr(model.held, 0, sizeof(model.held));
 
 	model.visible = gap ? (size_t)(gap - model.held) : MAX;
 }
