@@ -75,8 +75,10 @@ void agentsh_deliver_ready(struct agentsh_ring *ring)
 	uint32_t slot, generation;
 
 	while (!batch->full && agentsh_names_has_next(&ring->names)) {
-		struct agentsh_ebpf_event *event = batch->buf ? &batch->buf[batch->count] : &local;
+		struct agentsh_ebpf_event *event = &local;
 
+		if (batch->buf)
+			event = &batch->buf[batch->count];
 		agentsh_names_next(&ring->names, event, &slot, &generation);
 		account_event(ring, slot, generation, event);
 		hand_over(ring, event);
