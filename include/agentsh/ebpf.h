@@ -168,9 +168,9 @@ enum {
 	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10,
 	/*
 	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a DNS question had no answer within
-	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for.
-	 * timestamp_ns is the time of the question, and the remote end is the name server, so
-	 * the event is older than events that were delivered before.
+	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for. The remote
+	 * end is the name server. timestamp_ns is the time of the question, so the event is older
+	 * than events that were delivered before.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_QUERY = 11,
 	/*
@@ -178,7 +178,7 @@ enum {
 	 * agentsh_ebpf_event_name() has the name that was asked for, agentsh_ebpf_event_dns()
 	 * the type and the response code, and agentsh_ebpf_event_addresses() the addresses. The
 	 * remote end is the name server, and duration_ns is the time since the question. The
-	 * process may not have read the answer.
+	 * event does not tell whether the process has read the answer.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_ANSWER = 12,
 	/*
@@ -811,7 +811,7 @@ enum {
 	AGENTSH_EBPF_ATTACH_DISPLACE = 1
 };
 
-/* An address, with what belongs to it. The caller owns the struct. */
+/* An address, with a port or a time to live. The caller owns the struct. */
 struct agentsh_ebpf_address {
 	/* AF_INET or AF_INET6; 0 if there is no address */
 	uint16_t family;
@@ -1028,7 +1028,7 @@ enum {
 
 /* agentsh_ebpf_name.flags */
 enum {
-	/* Other names gave the same address, too; others has their number. */
+	/* The address has other names in the session, too; others is their number. */
 	AGENTSH_EBPF_NAME_FLAG_SHARED = 1,
 	/* The time to live had ended when the event happened. */
 	AGENTSH_EBPF_NAME_FLAG_EXPIRED = 2,
@@ -1044,7 +1044,7 @@ enum {
 	AGENTSH_EBPF_NAME_FLAG_CUT = 16,
 	/*
 	 * The TLS ClientHello has an encrypted_client_hello extension (ECH). server_name is its
-	 * public name; the name of the server may be another.
+	 * public name; the process may have meant another server.
 	 */
 	AGENTSH_EBPF_NAME_FLAG_OUTER = 32,
 	/* server_name is neither asked nor owner. */
@@ -1052,9 +1052,9 @@ enum {
 };
 
 /*
- * The name of a destination, and where it is from. It is what the packets of the session
- * said. A process that runs its own name server, or writes its own ClientHello, chooses the
- * name: never take a name for a permission. resolver tells who answered.
+ * The name of a destination, and where it is from. The name is what the packets of the
+ * session said. A process that runs its own name server, or writes its own ClientHello,
+ * chooses the name: never take a name for a permission. resolver tells who answered.
  *
  * Texts are NUL-terminated. Domain names are in lower case, without a final dot, with
  * special bytes as in RFC 4343 ("\." for a dot in a label, "\000" for a NUL byte), and
@@ -1063,33 +1063,34 @@ enum {
 struct agentsh_ebpf_name {
 	/* in: sizeof(struct agentsh_ebpf_name) */
 	uint32_t size;
-	/* AGENTSH_EBPF_NAME_ value, of asked and owner */
+	/* AGENTSH_EBPF_NAME_ value: where asked and owner are from */
 	uint32_t source;
-	/* AGENTSH_EBPF_NAME_ value, of server_name: TLS or HTTP */
+	/* AGENTSH_EBPF_NAME_ value: where server_name is from: NONE, TLS or HTTP */
 	uint32_t server_name_source;
 	/* AGENTSH_EBPF_NAME_FLAG_ bits */
 	uint32_t flags;
-	/* Number of further names that gave the address. */
+	/* Number of further names that the address has in the session. */
 	uint32_t others;
 	/* Process that asked, as tgid in the event; 0 if unknown. */
 	uint32_t asker_tgid;
-	/* Nanoseconds from the answer or the seed to the event. */
+	/* Nanoseconds from the answer or the seed to the event, or to the look-up. */
 	uint64_t age_ns;
 	/* Time to live of the answer or the seed in nanoseconds; UINT64_MAX: without end. */
 	uint64_t ttl_ns;
 	/* The name server that answered; family 0 if there is none. */
 	struct agentsh_ebpf_address resolver;
 	/*
-	 * What the process asked for, the first name of a chain of CNAME records. For an AF_UNIX
-	 * socket the path, or "@" and the abstract name, with special bytes as above; a path that
-	 * begins with "@" begins with "\064".
+	 * The name that the process asked for: the first name of a chain of CNAME records. For an
+	 * AF_UNIX socket the path, or "@" and the abstract name. In these a control character and
+	 * a backslash are written as "\DDD", other bytes are as they were, and a path that begins
+	 * with "@" begins with "\064".
 	 */
 	char asked[256];
-	/* What had the address: the last name of the chain. */
+	/* The name that had the address: the last name of the chain. */
 	char owner[256];
 	/*
-	 * What the process named in the first data of the connection. The process may write what
-	 * is no valid domain name. An IP address is not taken for a name.
+	 * The server name that the process sent in the first data of the connection. It need not
+	 * be a valid domain name. An IP address is not taken for a name.
 	 */
 	char server_name[256];
 	/*
@@ -1105,7 +1106,7 @@ enum {
 	AGENTSH_EBPF_DNS_FLAG_TCP = 1,
 	/* The name server has truncated the answer (TC). */
 	AGENTSH_EBPF_DNS_FLAG_TRUNCATED = 2,
-	/* The library has not looked at the whole answer: more than 4,096 bytes or 32 records. */
+	/* The answer has more than 4,096 bytes or 32 records, and the library read only these. */
 	AGENTSH_EBPF_DNS_FLAG_CUT = 4,
 	/* As AGENTSH_EBPF_NAME_FLAG_UNASKED. */
 	AGENTSH_EBPF_DNS_FLAG_UNASKED = 8,
@@ -1121,7 +1122,7 @@ struct agentsh_ebpf_dns {
 	uint16_t question_type;
 	/*
 	 * Response code of the header: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, ...; 0 in DNS_QUERY.
-	 * The extension of RFC 6891 is not added.
+	 * The upper bits of the code (RFC 6891) are not included.
 	 */
 	uint16_t rcode;
 	/* AGENTSH_EBPF_DNS_FLAG_ bits */
@@ -1234,9 +1235,12 @@ struct agentsh_ebpf_stats {
 	 * SERVER_NAME may be missing. Packets are not events, so lost does not count them.
 	 */
 	uint64_t packets_lost;
-	/* DNS answers whose names were taken. */
+	/* DNS answers that were accepted, also if they have no address. */
 	uint64_t answers;
-	/* DNS answers that no question of the session explains: forged, or too late. */
+	/*
+	 * DNS answers that no question of the session explains: they are forged, repeated or too
+	 * late, or the question was lost.
+	 */
 	uint64_t answers_unasked;
 	/* DNS answers of name servers that are not trusted (trusted_resolvers). */
 	uint64_t answers_untrusted;
