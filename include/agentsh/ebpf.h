@@ -842,9 +842,9 @@ struct agentsh_ebpf_session_options {
 	 */
 	uint32_t max_sockets;
 	/*
-	 * Of how many addresses, and of how many sockets, of this session the library keeps the
-	 * names, 16 to 65536; default 512. The names of the addresses and sockets that were used
-	 * longest ago are dropped first.
+	 * The library keeps the names of so many addresses, and of so many sockets, of this
+	 * session, 16 to 65536; default 512. The names of the addresses and sockets that were
+	 * used longest ago are dropped first.
 	 */
 	uint32_t names_max;
 	/*
