@@ -732,8 +732,8 @@ struct agentsh_ebpf_tracer_options {
 	/*
 	 * Time in milliseconds, 100 to 600000, for which a DNS question waits for its answer;
 	 * default 5000. A later answer counts in answers_unasked. With
-	 * AGENTSH_EBPF_OPEN_DNS_EVENTS the question is then reported
-	 * (AGENTSH_EBPF_EVENT_DNS_QUERY).
+	 * AGENTSH_EBPF_OPEN_DNS_EVENTS a question that has no answer when this time has passed is
+	 * reported (AGENTSH_EBPF_EVENT_DNS_QUERY).
 	 */
 	uint32_t dns_timeout_ms;
 	/*
@@ -1165,8 +1165,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_trac
  * Copies a name that an address has in this session now. nth counts from 0, which is the
  * name that an event without a process would get. family is AF_INET or AF_INET6,
  * and addr is in network byte order, 4 or 16 bytes. Names are as of the last record that poll
- * or read has taken from the ring. Returns the number of names that the address has, or
- * -ENOENT if that is not more than nth; -EINVAL if the session was detached or family is
+ * or read has taken from the ring. Returns the number of names that the address has; -ENOENT
+ * if the address has no more than nth names; -EINVAL if the session was detached or family is
  * another; or an argument error. Any thread, the callback included. The watched process can
  * choose the name: never take it for a permission.
  */
@@ -1177,10 +1177,10 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_sessio
 /*
  * Gives an address a name that the host knows, for example from hosts(5). Events that
  * poll or read delivers from now on have the name, with the flag EXPIRED once ttl_s
- * seconds have passed; 0: without end. A name for which the event's own process has asked
- * comes before a seed, and a seed before the names for which other processes have asked.
- * A seed replaces the earlier seed of the address; name NULL only removes that seed.
- * Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
+ * seconds have passed; if ttl_s is 0, the name does not expire. A name for which the event's own
+ * process has asked comes before a seed, and a seed before the names for which other processes have
+ * asked. A seed replaces the earlier seed of the address; if name is NULL, that seed is only
+ * removed. Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
  * AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an argument
  * error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread, the
  * callback included.
