@@ -79,6 +79,25 @@ static __always_inline void payload_of_dns(struct payload *payload, const struct
 		payload->length = 0;
 }
 
+/* Marks the first answer over a connection, so that no later packet can pass for it. */
+static __always_inline void mark_first_answer(struct payload *payload, const struct packet *p,
+					      struct __sk_buff *skb,
+					      const struct agentsh_session_state *session)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct agentsh_sock_key key;
+	struct sock_state *sock;
+
+	if (!p->tcp || p->sent || !sk)
+		return;
+	key = sock_key(cookie_of(skb, sk), session);
+	sock = sock_state_find(&key);
+	if (!sock || sock->dns_begun)
+		return;
+	sock->dns_begun = 1;
+	payload->segment = 1;
+}
+
 /* Copies a DNS message. A function of its own, because one stack frame has no room for it. */
 static __noinline int dns_packet(struct __sk_buff *skb, struct packet *p,
 				 const struct agentsh_session_state *session,
@@ -90,6 +109,7 @@ static __noinline int dns_packet(struct __sk_buff *skb, struct packet *p,
 	payload_of_dns(&payload, p, skb);
 	if (!payload.length)
 		return 0;
+	mark_first_answer(&payload, p, skb, session);
 	payload.captured =
 		payload.length < AGENTSH_PACKET_LARGE ? payload.length : AGENTSH_PACKET_LARGE;
 	if (!packet_record_fits(slot, payload.captured))

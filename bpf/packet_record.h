@@ -33,7 +33,8 @@ static __always_inline int packets_used_up(const struct agentsh_slot *slot, __u6
 	__s64 held = *(volatile __u64 *)&slot->packets_produced -
 		     *(volatile __u64 *)&slot->packets_consumed;
 
-	return held > 0 && held + (__s64)bytes > (__s64)(agentsh_settings.quota_bytes / 2);
+	return held + (__s64)bytes >
+	       (__s64)(held > 0 ? agentsh_settings.quota_bytes / 2 : agentsh_settings.quota_bytes);
 }
 
 /*
@@ -101,7 +102,9 @@ static __always_inline int packet_record_fits(struct agentsh_slot *slot, __u32 c
 {
 	__u64 in_ring = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA);
 
-	if (!quota_used_up(slot, in_ring) && !packets_used_up(slot, packet_record_bytes(captured)))
+	/* the packets of several sessions together must not fill the ring either */
+	if (in_ring <= agentsh_settings.packets_bytes && !quota_used_up(slot, in_ring) &&
+	    !packets_used_up(slot, packet_record_bytes(captured)))
 		return 1;
 	__sync_fetch_and_add(&slot->packets_lost, 1);
 	return 0;

@@ -101,7 +101,11 @@ struct agentsh_record_packet {
 	__u32 length;	/* bytes of the UDP or TCP payload */
 	__u32 captured; /* of which the record has so many; behind them is old ring memory */
 	__u32 sequence; /* TCP: of the first byte; UDP: 0 */
-	__u32 segment;	/* UDP: size of each of several datagrams in one packet (UDP_GRO); else 0 */
+	/*
+	 * UDP: size of each of several datagrams in one packet (UDP_GRO), else 0. TCP: 1 in the
+	 * first record of what the connection sends or receives, whether it found room or not.
+	 */
+	__u32 segment;
 };
 
 #define AGENTSH_UNIX_PATH 112

@@ -36,7 +36,8 @@ static __always_inline __u32 first_data_wanted(struct __sk_buff *skb, const stru
 		bpf_skb_load_bytes(skb, payload->offset, at, 1);
 	else
 		bpf_skb_load_bytes(skb, payload->offset, at, TLS_HELLO);
-	if (at[0] >= 'A' && at[0] <= 'Z')
+	/* servers accept line ends before a request, RFC 9112 */
+	if ((at[0] >= 'A' && at[0] <= 'Z') || at[0] == '\r' || at[0] == '\n')
 		return AGENTSH_PACKET_LARGE;
 	if (at[0] != TLS_HANDSHAKE)
 		return 0;
@@ -96,6 +97,7 @@ static __noinline int first_data(struct __sk_buff *skb, struct packet *p,
 	if (!payload.length)
 		return 0;
 	payload.captured = first_data_take(sock, skb, &payload);
+	payload.segment = sock->first_segments == 1;
 	if (!payload.captured || !packet_record_fits(slot, payload.captured))
 		return 0;
 	if (!record_of_packet(&rec, skb, p, session, AGENTSH_KIND_SERVER_NAME))

@@ -10,6 +10,7 @@
 /* Read-only data of the programs, which the verifier treats as constants. */
 struct agentsh_settings {
 	__u64 quota_bytes;	/* bytes of the ring that one session may hold */
+	__u64 packets_bytes;	/* bytes in the ring above which no packet is copied */
 	__u64 wakeup_watermark; /* bytes in the ring that wake the reader even while it polls */
 	__u32 pidns_inode; /* PID namespace of the process that opened the tracer; 0: unknown */
 	__u8 udp_no_dedup; /* report every datagram */

@@ -33,7 +33,8 @@ struct sock_state {
 	__u8 sent;	     /* a packet was sent since the last connect() */
 	__u8 first_done;     /* TCP: no more of the first data is copied */
 	__u8 first_segments; /* TCP: how many packets of the first data were copied */
-	__u8 zero[3];
+	__u8 dns_begun;	     /* TCP: data of a name server arrived */
+	__u8 zero[2];
 	__u64 kernel_socket;  /* address of the TCP socket; 0: unknown */
 	__u64 reported;	      /* bytes (TCP) or packets both ways, as of the last PROGRESS */
 	__u64 bytes_sent;     /* not TCP */

@@ -226,7 +226,7 @@ static __always_inline void packet(struct __sk_buff *skb, void *states, int sent
 			packet_read(skb, &p);
 			dns_packet(skb, &p, session, slot);
 		}
-		if (tcp && !agentsh_settings.traffic)
+		if (tcp && !agentsh_settings.traffic && !agentsh_settings.server_name)
 			return;
 	}
 	if (tcp ? sent && (agentsh_settings.traffic || agentsh_settings.server_name)

@@ -56,6 +56,7 @@ static int set_settings(const struct agentsh_ring *ring, uint32_t hooks,
 {
 	struct agentsh_settings settings = {
 		.quota_bytes = ring->quota_bytes,
+		.packets_bytes = ring->size / 2,
 		.wakeup_watermark = ring->moderator.wakeup_watermark,
 		.pidns_inode = own_pidns(),
 		.udp_no_dedup = (opts->flags & AGENTSH_EBPF_OPEN_UDP_NO_DEDUP) != 0,

@@ -76,6 +76,14 @@ static void by_address(struct agentsh_name_table *table, const struct agentsh_eb
 	view->server = view->node->server;
 }
 
+/* Whether an answer came after the connection began, so that the process did not use it. */
+static bool is_later(const struct agentsh_name_node *node, const struct agentsh_ebpf_event *event)
+{
+	return node && node->source != AGENTSH_EBPF_NAME_SEED &&
+	       event->socket_type == SOCK_STREAM && event->duration_ns &&
+	       node->time_ns + event->duration_ns > event->timestamp_ns;
+}
+
 /*
  * A connection without a name keeps having none, although its address gets one later, because
  * the process did not ask before it connected.
@@ -88,6 +96,8 @@ static void by_socket(struct agentsh_name_table *table, const struct agentsh_ebp
 
 	if (!socket) {
 		by_address(table, event, view);
+		if (is_later(view->node, event))
+			*view = (struct agentsh_name_view){0};
 		return;
 	}
 	view->node = socket->node;

@@ -12,8 +12,9 @@
 #include "names/packet.h"
 #include "names/questions.h"
 
-#define HEADER_BYTES 12	  /* of a DNS message */
-#define DATAGRAMS_MAX 128 /* in one packet: UDP_MAX_SEGMENTS of kernel 6.9 */
+#define HEADER_BYTES 12 /* of a DNS message */
+/* In one packet. A socket has no more questions that are remembered. */
+#define MESSAGES_MAX AGENTSH_QUESTIONS_PER_SOCKET
 
 /* Where a message came from or went to. */
 struct context {
@@ -21,6 +22,7 @@ struct context {
 	struct agentsh_name_table *table;
 	const struct agentsh_ebpf_event *event;
 	bool tcp;
+	bool whole; /* the message cannot begin in the middle of another */
 };
 
 static void count(const struct context *c, int counter)
@@ -33,17 +35,26 @@ static void count(const struct context *c, int counter)
 static void take_question(const struct context *c, const uint8_t *data, size_t captured,
 			  size_t length)
 {
+	struct agentsh_question *surplus;
 	struct agentsh_dns_message message;
 
-	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns) ||
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured) ||
 	    agentsh_dns_parse(data, captured, length, &message)) {
 		count(c, AGENTSH_NAMES_MALFORMED);
 		return;
 	}
-	if (message.response)
+	if (message.response) {
+		count(c, AGENTSH_NAMES_MALFORMED);
 		return;
+	}
 	agentsh_questions_expire(c->table, c->event->timestamp_ns, c->names->timeout_ns,
 				 c->names->dns_events);
+	surplus = agentsh_question_surplus(c->table, c->event->socket_cookie);
+	if (surplus) {
+		if (c->names->dns_events && !surplus->answered && !c->table->ended)
+			agentsh_names_put_question(c->names, surplus);
+		agentsh_question_remove(surplus);
+	}
 	agentsh_question_add(c->table, &c->names->questions, c->event, &message);
 }
 
@@ -58,7 +69,7 @@ static bool is_trusted(const struct context *c)
 		if (!trusted[i].family)
 			continue;
 		any = true;
-		if (trusted[i].family == c->event->family &&
+		if (c->whole && trusted[i].family == c->event->family &&
 		    (!trusted[i].port || trusted[i].port == c->event->remote_port) &&
 		    !memcmp(trusted[i].addr, c->event->remote_addr,
 			    c->event->family == AF_INET ? 4 : 16))
@@ -185,7 +196,7 @@ static void take_answer(const struct context *c, const uint8_t *data, size_t cap
 		count(c, AGENTSH_NAMES_UNASKED);
 		return;
 	}
-	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns) ||
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured) ||
 	    agentsh_dns_parse(data, captured, length, &message) || !message.response) {
 		count(c, AGENTSH_NAMES_MALFORMED);
 		return;
@@ -216,7 +227,7 @@ static void take_datagrams(const struct context *c, const struct agentsh_packet 
 {
 	uint32_t size = packet->segment ? packet->segment : packet->length, at = 0;
 
-	for (int i = 0; i < DATAGRAMS_MAX && (at < packet->captured || !i); i++) {
+	for (int i = 0; i < MESSAGES_MAX && (at < packet->captured || !i); i++) {
 		uint32_t length = packet->length - at, captured = packet->captured - at;
 
 		if (length > size)
@@ -228,7 +239,7 @@ static void take_datagrams(const struct context *c, const struct agentsh_packet 
 	}
 }
 
-static void take_segment(const struct context *c, const struct agentsh_packet *packet)
+static void take_segment(struct context *c, const struct agentsh_packet *packet)
 {
 	struct agentsh_flow *flow =
 		agentsh_flow_get(c->table, c->event->socket_cookie, c->event->kind);
@@ -239,7 +250,10 @@ static void take_segment(const struct context *c, const struct agentsh_packet *p
 	if (!flow)
 		return;
 	ret = agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured);
-	while (!ret) {
+	if (!flow->packets++)
+		flow->whole = packet->segment == 1;
+	c->whole = flow->whole;
+	for (int i = 0; !ret && i < MESSAGES_MAX; i++) {
 		ret = agentsh_dns_tcp_next(flow->stream, &data, &captured, &length);
 		if (!ret)
 			return;
@@ -257,11 +271,12 @@ static void take_segment(const struct context *c, const struct agentsh_packet *p
 void agentsh_dns_packet(struct agentsh_names *names, struct agentsh_name_table *table,
 			const struct agentsh_ebpf_event *event, const struct agentsh_packet *packet)
 {
-	const struct context c = {
+	struct context c = {
 		.names = names,
 		.table = table,
 		.event = event,
 		.tcp = event->protocol == IPPROTO_TCP,
+		.whole = true,
 	};
 
 	if (c.tcp)

@@ -51,6 +51,7 @@ void agentsh_flow_restart(struct agentsh_flow *flow)
 {
 	agentsh_stream_free(flow->stream);
 	flow->stream = NULL;
+	flow->whole = false;
 }
 
 void agentsh_flow_finish(struct agentsh_flow *flow)

@@ -19,6 +19,7 @@ struct agentsh_flow {
 	struct agentsh_map_item item; /* key: the cookie; tag: the kind of record */
 	uint32_t packets;	      /* taken */
 	bool done;		      /* nothing more is wanted of it */
+	bool whole;		      /* all data since the connection began are here */
 	struct agentsh_stream *stream;
 };
 

@@ -144,7 +144,7 @@ void agentsh_names_detach(struct agentsh_names *names, struct agentsh_names_sess
 	session->ended = true;
 	table = agentsh_names_table(names, session->slot, session->generation);
 	if (table && unread) {
-		agentsh_questions_free(table); /* nobody waits for the answers any more */
+		agentsh_questions_end(table);
 		table->ended = true;
 		table->ended_at = position;
 		table->next_ended = names->ended;

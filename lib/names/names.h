@@ -16,6 +16,7 @@
 #include "names/views.h"
 
 struct agentsh_packet;
+struct agentsh_question;
 
 /* Counters of a slot, which do not decrease, even if several sessions use the slot in turn. */
 enum {
@@ -111,6 +112,9 @@ void agentsh_names_count(struct agentsh_names *names, const struct agentsh_name_
 			 int counter, uint64_t by);
 /* Adds to the counter what the table had to drop. */
 void agentsh_names_count_evicted(struct agentsh_names *names, struct agentsh_name_table *table);
+/* Puts a question, which is about to be forgotten, in line as one without an answer. */
+void agentsh_names_put_question(struct agentsh_names *names,
+				const struct agentsh_question *question);
 /* Puts an event with its view in line for agentsh_names_next(). */
 void agentsh_names_put(struct agentsh_names *names, const struct agentsh_name_table *table,
 		       const struct agentsh_ebpf_event *event, struct agentsh_name_view *view);

@@ -42,8 +42,17 @@ void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
 	}
 }
 
-/* Forgets the oldest question of a socket, or of the session, that has too many. */
-static void make_room(const struct agentsh_name_table *table, uint64_t cookie)
+void agentsh_questions_end(struct agentsh_name_table *table)
+{
+	for (struct agentsh_list *at = table->questions.next; at != &table->questions;
+	     at = at->next) {
+		agentsh_list_remove(&question_at(at)->in_all);
+		agentsh_list_init(&question_at(at)->in_all);
+	}
+}
+
+struct agentsh_question *agentsh_question_surplus(const struct agentsh_name_table *table,
+						  uint64_t cookie)
 {
 	struct agentsh_question *oldest = NULL;
 	uint32_t of_socket = 0;
@@ -56,9 +65,9 @@ static void make_room(const struct agentsh_name_table *table, uint64_t cookie)
 		oldest = question_at(at);
 	}
 	if (of_socket >= AGENTSH_QUESTIONS_PER_SOCKET)
-		agentsh_question_remove(oldest);
-	else if (table->question_count >= AGENTSH_QUESTIONS)
-		agentsh_question_remove(question_at(table->questions.next));
+		return oldest;
+	return table->question_count >= AGENTSH_QUESTIONS ? question_at(table->questions.next)
+							  : NULL;
 }
 
 void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
@@ -69,7 +78,6 @@ void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list 
 
 	if (!question)
 		return;
-	make_room(table, event->socket_cookie);
 	question->table = table;
 	question->cookie = event->socket_cookie;
 	question->time_ns = event->timestamp_ns;

@@ -13,7 +13,7 @@
 struct agentsh_dns_message;
 struct agentsh_name_table;
 
-/* The most questions per session and per socket; then the oldest is forgotten. */
+/* The most questions per session and per socket. */
 #define AGENTSH_QUESTIONS 256
 #define AGENTSH_QUESTIONS_PER_SOCKET 16
 
@@ -36,6 +36,9 @@ struct agentsh_question {
 	struct agentsh_ebpf_event event; /* what DNS_QUERY says */
 };
 
+/* The question that is forgotten when the socket asks once more; NULL: there is room. */
+struct agentsh_question *agentsh_question_surplus(const struct agentsh_name_table *table,
+						  uint64_t cookie);
 /*
  * Remembers a question, of which event says when, by whom and to whom. all is the list of the
  * tracer's questions. Does nothing if memory is short.
@@ -67,6 +70,8 @@ void agentsh_question_answered(struct agentsh_name_table *table,
 void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
 			      uint64_t timeout_ns, bool answered);
 void agentsh_question_remove(struct agentsh_question *question);
+/* Nobody waits for the answers any more, but unread answers still give names. */
+void agentsh_questions_end(struct agentsh_name_table *table);
 void agentsh_questions_free(struct agentsh_name_table *table);
 
 #endif

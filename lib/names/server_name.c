@@ -87,18 +87,23 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 	if (!flow || flow->done)
 		return;
 	atomic_store_explicit(&names->active, true, memory_order_relaxed); /* the flow has to end */
+	/* data from the middle of a connection may look like its beginning */
+	if (!flow->packets++ && packet->segment != 1) {
+		agentsh_flow_finish(flow);
+		return;
+	}
 	if (agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured)) {
 		agentsh_flow_finish(flow);
 		return;
 	}
-	if (!agentsh_table_may_parse(table, event->timestamp_ns)) {
+	if (!agentsh_table_may_parse(table, event->timestamp_ns, packet->captured)) {
 		agentsh_names_count(names, table, AGENTSH_NAMES_MALFORMED, 1);
 		agentsh_flow_finish(flow);
 		return;
 	}
 	data = agentsh_stream_data(flow->stream, &size);
 	found = agentsh_first_data_parse(data, size, &name);
-	last = found || has_hole(packet) || ++flow->packets == PACKETS_MAX;
+	last = found || has_hole(packet) || flow->packets == PACKETS_MAX;
 	if (last)
 		agentsh_flow_finish(flow);
 	if (found > 0 || (!found && last && name.source))

@@ -10,6 +10,7 @@
 #include "names/questions.h"
 
 #define PARSE_NS 500000		     /* one message at 2,000 per second */
+#define PARSE_BYTES 512		     /* a longer message counts as several */
 #define PARSE_BURST_NS 2000000000ULL /* 4,000 messages */
 
 struct agentsh_name_table *agentsh_table_new(const struct agentsh_names_session *session,
@@ -130,13 +131,13 @@ void agentsh_table_free(struct agentsh_name_table *table)
 	free(table);
 }
 
-bool agentsh_table_may_parse(struct agentsh_name_table *table, uint64_t now_ns)
+bool agentsh_table_may_parse(struct agentsh_name_table *table, uint64_t now_ns, size_t size)
 {
 	if (table->parsed_until_ns < now_ns)
 		table->parsed_until_ns = now_ns;
 	if (table->parsed_until_ns - now_ns > PARSE_BURST_NS - PARSE_NS)
 		return false;
-	table->parsed_until_ns += PARSE_NS;
+	table->parsed_until_ns += PARSE_NS * (1 + size / PARSE_BYTES);
 	return true;
 }
 

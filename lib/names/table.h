@@ -94,6 +94,6 @@ void agentsh_table_remove_socket(struct agentsh_name_table *table,
  * Whether one more message may be parsed at this time: 2,000 per second, and 4,000 at once.
  * What is parsed counts.
  */
-bool agentsh_table_may_parse(struct agentsh_name_table *table, uint64_t now_ns);
+bool agentsh_table_may_parse(struct agentsh_name_table *table, uint64_t now_ns, size_t size);
 
 #endif

@@ -35,6 +35,15 @@ static void make_view(const struct agentsh_question *question, struct agentsh_na
 	view->dns->about.flags = question->tcp ? AGENTSH_EBPF_DNS_FLAG_TCP : 0;
 }
 
+void agentsh_names_put_question(struct agentsh_names *names,
+				const struct agentsh_question *question)
+{
+	struct agentsh_name_view view = {0};
+
+	make_view(question, &view);
+	agentsh_names_put(names, question->table, &question->event, &view);
+}
+
 bool agentsh_names_unanswered(struct agentsh_names *names, uint64_t now_ns,
 			      struct agentsh_ebpf_event *event,
 			      struct agentsh_names_session *session)

@@ -8,7 +8,7 @@
 
 static bool is_plain(uint8_t byte)
 {
-	return byte >= ' ' && byte != 0x7f && byte != '\\';
+	return byte >= ' ' && byte < 0x7f && byte != '\\';
 }
 
 bool agentsh_unix_path(const uint8_t *sun_path, size_t size, char out[256])

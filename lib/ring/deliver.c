@@ -111,23 +111,24 @@ static void set_timer(struct agentsh_ring *ring)
 static void deliver_question(struct agentsh_ring *ring, const struct agentsh_names_session *session,
 			     struct agentsh_ebpf_event *event)
 {
-	const struct agentsh_session_state state = {
-		.slot = session->slot,
-		.generation = session->generation,
-	};
+	const struct agentsh_batch *batch = ring->batch;
 
 	event->session_lost =
 		agentsh_counter(&ring->slots.counters[session->slot].lost) - session->lost_base;
-	agentsh_deliver_notice(ring, &state, event);
+	account_event(ring, session->slot, session->generation, event);
+	if (batch->buf)
+		batch->buf[batch->count] = *event;
+	hand_over(ring, event);
 }
 
 void agentsh_deliver_unanswered(struct agentsh_ring *ring)
 {
 	struct agentsh_names_session session;
 	struct agentsh_ebpf_event event;
-	uint64_t now = agentsh_clock_ns(CLOCK_BOOTTIME);
 
-	while (!ring->batch->full && agentsh_names_unanswered(&ring->names, now, &event, &session))
+	/* an answer that was not taken yet is in time */
+	while (!ring->batch->full &&
+	       agentsh_names_unanswered(&ring->names, ring->taken_until_ns, &event, &session))
 		deliver_question(ring, &session, &event);
 	set_timer(ring);
 }

@@ -14,6 +14,9 @@
 #include "ring/ring.h"
 #include "ring/synthetic.h"
 
+/* Bytes of the smallest packet record in the ring. */
+#define PACKET_BYTES AGENTSH_RING_BYTES(sizeof(struct agentsh_record_packet) + AGENTSH_PACKET_SMALL)
+
 /* The most events per poll or read, so that neither can run forever. */
 #define BATCH_MAX 4096
 
@@ -76,8 +79,11 @@ static int let_writer_finish(void)
 static int drain(struct agentsh_ring *ring, int ready)
 {
 	struct agentsh_batch *batch = ring->batch;
+	uint64_t before = ring->dns_timer.interval_ns ? agentsh_clock_ns(CLOCK_BOOTTIME) : 0;
 	int ret = consume(ring);
 
+	if (!ret && !batch->full && !batch->stopped)
+		ring->taken_until_ns = before;
 	agentsh_moderator_drained(&ring->moderator, batch->taken, ready & TIMER,
 				  batch->full || batch->stopped);
 	return ret;
@@ -89,7 +95,7 @@ static int drain(struct agentsh_ring *ring, int ready)
  */
 static int drain_for_event(struct agentsh_ring *ring, int ready)
 {
-	uint64_t left = ring->size / sizeof(struct agentsh_record_packet) / AGENTSH_RECORDS_MAX + 1;
+	uint64_t left = ring->size / PACKET_BYTES / AGENTSH_RECORDS_MAX + 1;
 	int ret = drain(ring, ready);
 
 	while (!ret && ring->batch->stopped && !ring->batch->count && left--)
@@ -113,10 +119,11 @@ static int wait_and_drain(struct agentsh_ring *ring, int timeout_ms)
 			ring->progress(ring->timers_ctx);
 		if (ready & LOOK)
 			ring->look(ring->timers_ctx);
-		if (ready & DNS)
-			agentsh_deliver_unanswered(ring);
 		/* drain after a wake, too, so that no record is left in the ring */
 		ret = drain_for_event(ring, ready);
+		/* the answer may have been in the ring */
+		if (ready & DNS)
+			agentsh_deliver_unanswered(ring);
 		if (ret || ring->batch->count || !ready || ready & WOKEN || !timeout_ms)
 			return ret;
 		if (ready & RING && !ring->batch->taken)
@@ -138,6 +145,7 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 		.buf = buf,
 		.max = n < BATCH_MAX ? (int)n : BATCH_MAX,
 	};
+	bool dns_due;
 	int ret = 0;
 
 	if (atomic_flag_test_and_set_explicit(&ring->reading, memory_order_acquire))
@@ -146,7 +154,8 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 	agentsh_names_begin(&ring->names, agentsh_ring_consumed(ring));
 	agentsh_deliver_ready(ring);
 	/* first, because a ring that is never empty would leave no room for its events */
-	if (agentsh_look_timer_due(&ring->dns_timer))
+	dns_due = agentsh_look_timer_due(&ring->dns_timer);
+	if (dns_due)
 		agentsh_deliver_unanswered(ring);
 	if (agentsh_look_timer_due(&ring->look_timer))
 		ring->look(ring->timers_ctx);
@@ -155,6 +164,8 @@ int agentsh_ring_read(struct agentsh_ring *ring, struct agentsh_ebpf_event *buf,
 	/* while polling the ring has records nearly always; the timer says when to drain it */
 	if (!batch.full && !agentsh_moderator_wait_for_timer(&ring->moderator))
 		ret = drain_for_event(ring, 0);
+	if (dns_due)
+		agentsh_deliver_unanswered(ring);
 	if (!ret && !batch.count)
 		ret = wait_and_drain(ring, timeout_ms);
 	/* a host that waits for an edge of the descriptor does not come back without one */

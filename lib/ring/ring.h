@@ -39,6 +39,7 @@ struct agentsh_ring {
 	void (*progress)(void *ctx); /* the same for progress_timer */
 	void *timers_ctx;
 	struct agentsh_look_timer dns_timer; /* when a question has had no answer in time */
+	uint64_t taken_until_ns;	     /* CLOCK_BOOTTIME up to which all records were taken */
 	struct agentsh_names names;
 	atomic_flag reading;	     /* one poll or read at a time */
 	struct agentsh_batch *batch; /* of the poll or read that is running */

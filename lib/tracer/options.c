@@ -259,10 +259,18 @@ static void unmap(struct agentsh_ebpf_address *address)
 static int check_resolvers(struct agentsh_ebpf_session_options *o, struct agentsh_ebpf_error *err)
 {
 	for (int i = 0; i < 4; i++) {
+		const struct agentsh_ebpf_address unused = {0};
 		uint16_t family = o->trusted_resolvers[i].family;
 
+		/* a forgotten family would trust every name server */
+		if ((!family && memcmp(&o->trusted_resolvers[i], &unused, sizeof(unused)) != 0) ||
+		    o->trusted_resolvers[i].ttl_s)
+			return agentsh_fail(
+				err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+				"trusted_resolvers[%d]: family is %u and ttl_s is %u; set "
+				"the family, and leave ttl_s 0",
+				i, family, o->trusted_resolvers[i].ttl_s);
 		unmap(&o->trusted_resolvers[i]);
-
 		if (family && family != AF_INET && family != AF_INET6)
 			return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
 					    "trusted_resolvers[%d].family is %u; it must be "

@@ -86,6 +86,7 @@ static void set_settings(struct bpf_map *map, uint32_t hooks)
 {
 	struct agentsh_settings settings = {
 		.quota_bytes = RING / 4,
+		.packets_bytes = RING / 2,
 		.wakeup_watermark = RING / 2,
 		.comm = 1,
 		.task_direct = 1,

@@ -14,7 +14,7 @@
 #define QUERY AGENTSH_EBPF_EVENT_DNS_QUERY
 #define SERVER4 "127.0.53.1"
 #define SERVER6 "::1"
-#define TIMEOUT_MS 300
+#define TIMEOUT_MS 1500 /* an emulated machine takes some tenths of a second for an answer */
 #define OPEN_EVENTS                                                                                \
 	((struct names_open){.flags = AGENTSH_EBPF_OPEN_DNS_EVENTS, .dns_timeout_ms = TIMEOUT_MS})
 

@@ -209,9 +209,11 @@ START_TEST(never_asked)
 	live_worker_start(&sender, NULL);
 	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
 	send_one(&sender, &opened.at, first);
+	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
 	names_visit_by(&worker, REAL, &visit[0]);
 	live_worker_call(&worker, asks, &way, sizeof(way), &ns[1], sizeof(ns[1]));
 	send_one(&sender, &opened.at, real);
+	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
 	names_visit_by(&worker, REAL, &visit[1]);
 	live_drain(tracer);
 	want = real_name(&worker, ns[0]);

@@ -316,7 +316,7 @@ class Live(Case):
         dns, http = self.name_server(), self.server(socket.AF_INET, "127.0.0.1")
         cgroup = self.cgroup()
         tracer = self.open(hooks=hooks | unix, required_hooks=hooks, flags=ebpf.Open.DNS_EVENTS, dns_ports=[dns],
-                           dns_timeout_ms=100)
+                           dns_timeout_ms=3000)
         resolver = ebpf.Resolver(ipaddress.ip_address("127.0.0.1"), dns)
         with tracer.attach(cgroup, trusted_resolvers=[resolver]) as session:
             said = ends(start(cgroup, "resolve", dns, http))
@@ -366,6 +366,7 @@ class Live(Case):
         said = f"127.0.0.1 port {http} 'www.example.org' (dns) says 'api.example.org' (http)\n"
         while not any(line.endswith(said) for line in lines):
             self.assertIsNone(example.poll())
+            time.sleep(0.01)
 
     def test_probe_and_coverage(self):
         caps = ebpf.probe()

@@ -214,7 +214,8 @@ END_TEST
 
 /* ---- names of servers ----------------------------------------------------------- */
 
-static int send_first(uint64_t cookie, uint32_t sequence, const void *data, size_t size)
+/* The first data of a connection; begins says whether the record is its first. */
+static int send_data(uint64_t cookie, uint32_t sequence, const void *data, size_t size, bool begins)
 {
 	const struct agentsh_ebpf_event event =
 		name_event(&h, AGENTSH_EBPF_EVENT_SERVER_NAME, cookie, 100, ADDRESS, 443);
@@ -223,10 +224,28 @@ static int send_first(uint64_t cookie, uint32_t sequence, const void *data, size
 		.captured = (uint32_t)size,
 		.length = (uint32_t)size,
 		.sequence = sequence,
+		.segment = begins,
 	};
 
 	return name_packet(&h, h.session, &event, &packet);
 }
+
+static int send_first(uint64_t cookie, uint32_t sequence, const void *data, size_t size)
+{
+	return send_data(cookie, sequence, data, size, true);
+}
+
+/* A record that was lost before may have hidden the beginning. */
+START_TEST(server_name_in_the_middle)
+{
+	const char request[] = "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n";
+
+	name_open(&h, 0, NULL);
+	ck_assert_int_eq(send_data(1, 1, request, sizeof(request) - 1, false), 0);
+	ck_assert_int_eq(send_data(1, 1, request, sizeof(request) - 1, true), 0);
+	name_close(&h);
+}
+END_TEST
 
 START_TEST(server_name)
 {
@@ -370,6 +389,7 @@ int main(void)
 	tcase_add_test(tcase, sessions_do_not_mix);
 	tcase_add_test(tcase, detached);
 	tcase_add_test(tcase, server_name);
+	tcase_add_test(tcase, server_name_in_the_middle);
 	tcase_add_test(tcase, server_name_alone);
 	tcase_add_test(tcase, server_name_again);
 	tcase_add_test(tcase, no_server_name);

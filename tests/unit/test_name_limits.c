@@ -153,6 +153,24 @@ START_TEST(questions)
 }
 END_TEST
 
+/* A question that is forgotten cannot carry a name out unnoticed. */
+START_TEST(surplus_questions)
+{
+	char name[] = "a.example";
+
+	name_open(&h, AGENTSH_EBPF_OPEN_DNS_EVENTS, NULL);
+	for (uint16_t i = 0; i < AGENTSH_QUESTIONS_PER_SOCKET; i++) {
+		name[0] = (char)('a' + i);
+		ck_assert_int_eq(name_ask(&h, 1, TGID, i, name), 0);
+	}
+	ck_assert_int_eq(name_ask(&h, 1, TGID, 99, "last.example"), 1);
+	ck_assert_uint_eq(h.events[0].kind, AGENTSH_EBPF_EVENT_DNS_QUERY);
+	NAME_EXPECT(&h, &h.events[0], "a.example");
+	ck_assert_uint_eq(NAME_STATS(&h).delivered, 1);
+	name_close(&h);
+}
+END_TEST
+
 START_TEST(flows)
 {
 	struct agentsh_ebpf_event event;
@@ -265,6 +283,7 @@ int main(void)
 	tcase_add_test(tcase, texts);
 	tcase_add_test(tcase, names_per_address);
 	tcase_add_test(tcase, questions);
+	tcase_add_test(tcase, surplus_questions);
 	tcase_add_test(tcase, flows);
 	tcase_add_test(tcase, rate);
 	tcase_add_test(tcase, packets_before_an_event);
