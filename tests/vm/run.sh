@@ -33,7 +33,7 @@ if [ -z "${BUILD_ROOT:-}" ] && [ "$(id -u)" -ne 0 ]; then
 	root=$top/build-$(id -un) # as tests/run.sh
 fi
 dir=$root/vm
-limit_seconds=${AGENTSH_VM_SECONDS:-2400}
+limit_seconds=${AGENTSH_VM_SECONDS:-3300}
 jobs=${AGENTSH_VM_JOBS:-$(nproc)}
 
 usage() {
