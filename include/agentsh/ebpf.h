@@ -168,9 +168,11 @@ enum {
 	AGENTSH_EBPF_EVENT_UNANNOUNCED = 10,
 	/*
 	 * With AGENTSH_EBPF_OPEN_DNS_EVENTS: a DNS question had no answer within
-	 * dns_timeout_ms. agentsh_ebpf_event_name() has the name that was asked for. The remote
-	 * end is the name server. timestamp_ns is the time of the question, so the event is older
-	 * than events that were delivered before.
+	 * dns_timeout_ms, or had no answer yet when its socket asked 16 further questions, or its
+	 * session 256. agentsh_ebpf_event_name() has the name that was asked for. The remote end
+	 * is the name server. timestamp_ns is the time of the question, so the event is older than
+	 * events that were delivered before. Questions without an answer at detach are not
+	 * reported.
 	 */
 	AGENTSH_EBPF_EVENT_DNS_QUERY = 11,
 	/*
@@ -860,6 +862,9 @@ struct agentsh_ebpf_session_options {
 	 * server is trusted, also one that a watched process runs. Answers of other name servers
 	 * give no names, count in answers_untrusted, and still have DNS_ANSWER. A process that
 	 * controls its network namespace can give itself the address of a trusted name server.
+	 * With dns_ports, set the port, because a process may itself use a further port of a
+	 * local address. ttl_s must be 0. Over TCP an answer counts as trusted only if all data of
+	 * the connection were seen.
 	 */
 	struct agentsh_ebpf_address trusted_resolvers[4];
 };
@@ -1081,8 +1086,8 @@ struct agentsh_ebpf_name {
 	struct agentsh_ebpf_address resolver;
 	/*
 	 * The name that the process asked for: the first name of a chain of CNAME records. For an
-	 * AF_UNIX socket the path, or "@" and the abstract name. In these a control character and
-	 * a backslash are written as "\DDD", other bytes are as they were, and a path that begins
+	 * AF_UNIX socket the path, or "@" and the abstract name. In these a backslash and every
+	 * byte other than a printable ASCII character are written as "\DDD", and a path that begins
 	 * with "@" begins with "\064".
 	 */
 	char asked[256];
