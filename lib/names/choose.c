@@ -50,15 +50,14 @@ uint32_t agentsh_choose_nth(const struct agentsh_name_address *address, uint32_t
 	return count;
 }
 
-struct agentsh_name_node *agentsh_choose(const struct agentsh_name_address *address, uint32_t tgid,
-					 uint32_t *others)
+struct agentsh_name_node *agentsh_choose(const struct agentsh_name_address *address,
+					 const struct agentsh_ebpf_event *event, uint32_t *others)
 {
 	struct agentsh_name_node *list[LINKS_MAX];
 
 	*others = list_names(address, list) - 1;
-	for (const struct agentsh_name_link *link = &address->newest; link && tgid;
-	     link = link->next)
-		if (link->node->asker_tgid == tgid)
+	for (const struct agentsh_name_link *link = &address->newest; link; link = link->next)
+		if (agentsh_node_is_of(link->node, event))
 			return link->node;
 	return list[0];
 }
@@ -72,7 +71,7 @@ static void by_address(struct agentsh_name_table *table, const struct agentsh_eb
 	if (!address)
 		return;
 	agentsh_map_touch(&table->addresses, &address->item);
-	view->node = agentsh_choose(address, event->tgid, &view->others);
+	view->node = agentsh_choose(address, event, &view->others);
 	view->server = view->node->server;
 }
 

@@ -8,6 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
+struct agentsh_ebpf_event;
 struct agentsh_name_address;
 struct agentsh_name_node;
 struct agentsh_name_table;
@@ -17,8 +18,8 @@ struct agentsh_name_view;
  * The name of an address for a process: what this process asked for last, else the seed, else
  * what another process asked for last. Sets *others to the number of further names.
  */
-struct agentsh_name_node *agentsh_choose(const struct agentsh_name_address *address, uint32_t tgid,
-					 uint32_t *others);
+struct agentsh_name_node *agentsh_choose(const struct agentsh_name_address *address,
+					 const struct agentsh_ebpf_event *event, uint32_t *others);
 /*
  * The nth name of an address for no process in particular. Returns the number of different names;
  * *node is NULL if that is not more than nth.

@@ -98,10 +98,12 @@ static struct agentsh_name_node *make_node(const struct context *c,
 	memcpy(resolver.addr, c->event->remote_addr, sizeof(resolver.addr));
 	if (message->asked_cut || message->owner_cut)
 		fields.flags |= AGENTSH_EBPF_NAME_FLAG_CUT;
-	if (question)
-		fields.asker_tgid = question->tgid;
-	else
+	if (question) {
+		fields.asker_tgid = question->event.tgid;
+		fields.asker_start_ns = question->event.process_start_ns;
+	} else {
 		fields.flags |= AGENTSH_EBPF_NAME_FLAG_UNASKED;
+	}
 	return agentsh_node_new(&fields);
 }
 
@@ -139,7 +141,7 @@ static void put_event(const struct context *c, struct agentsh_name_node *node,
 
 	if (question && event.timestamp_ns > question->time_ns)
 		event.duration_ns = event.timestamp_ns - question->time_ns;
-	agentsh_view_date(&view, event.timestamp_ns, event.tgid);
+	agentsh_view_date(&view, event.timestamp_ns, &event);
 	agentsh_names_put(c->names, c->table, &event, &view);
 }
 

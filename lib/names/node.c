@@ -8,12 +8,18 @@
 
 #define TEXT_MAX 255
 
+/* Modulo 2^32, which is enough to tell processes with the same number apart. */
+static uint32_t ms_of(uint64_t ns)
+{
+	return (uint32_t)(ns / 1000000);
+}
+
 struct agentsh_name_node *agentsh_node_new(const struct agentsh_name_fields *fields)
 {
 	size_t asked = strnlen(fields->asked, TEXT_MAX), owner = strnlen(fields->owner, TEXT_MAX);
 	bool one = asked == owner && !memcmp(fields->asked, fields->owner, asked);
-	struct agentsh_name_node *node =
-		calloc(1, sizeof(*node) + asked + 1 + (one ? 0 : owner + 1));
+	struct agentsh_name_node *node = calloc(1, offsetof(struct agentsh_name_node, text) +
+							   asked + 1 + (one ? 0 : owner + 1));
 
 	if (!node)
 		return NULL;
@@ -21,6 +27,7 @@ struct agentsh_name_node *agentsh_node_new(const struct agentsh_name_fields *fie
 	node->source = (uint8_t)fields->source;
 	node->flags = (uint16_t)fields->flags;
 	node->asker_tgid = fields->asker_tgid;
+	node->asker_start_ms = ms_of(fields->asker_start_ns);
 	node->time_ns = fields->time_ns;
 	node->ttl_ns = fields->ttl_ns;
 	if (fields->resolver) {
@@ -50,6 +57,14 @@ void agentsh_node_unref(struct agentsh_name_node *node)
 		return;
 	agentsh_node_unref(node->server); /* which has no server of its own */
 	free(node);
+}
+
+bool agentsh_node_is_of(const struct agentsh_name_node *node,
+			const struct agentsh_ebpf_event *event)
+{
+	return event->tgid && node->asker_tgid == event->tgid &&
+	       (!node->asker_start_ms || !event->process_start_ns ||
+		node->asker_start_ms == ms_of(event->process_start_ns));
 }
 
 const char *agentsh_node_asked(const struct agentsh_name_node *node)

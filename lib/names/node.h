@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 struct agentsh_ebpf_address;
+struct agentsh_ebpf_event;
 
 struct agentsh_name_node {
 	uint32_t refs;
@@ -19,6 +20,7 @@ struct agentsh_name_node {
 	uint64_t ttl_ns;		  /* UINT64_MAX: without end */
 	struct agentsh_name_node *server; /* synthetic: what connections name themselves */
 	uint32_t asker_tgid;
+	uint32_t asker_start_ms; /* with which the number of a process is unique; 0: unknown */
 	uint16_t resolver_family;
 	uint16_t resolver_port;
 	uint8_t resolver[16];
@@ -34,6 +36,7 @@ struct agentsh_name_fields {
 	uint32_t source;
 	uint32_t flags;
 	uint32_t asker_tgid;
+	uint64_t asker_start_ns; /* process_start_ns */
 	uint64_t time_ns;
 	uint64_t ttl_ns;
 	const struct agentsh_ebpf_address *resolver; /* NULL: none */
@@ -46,6 +49,10 @@ struct agentsh_name_node *agentsh_node_new(const struct agentsh_name_fields *fie
 /* These take NULL, too. */
 struct agentsh_name_node *agentsh_node_ref(struct agentsh_name_node *node);
 void agentsh_node_unref(struct agentsh_name_node *node);
+
+/* Whether the process of an event asked for the name. */
+bool agentsh_node_is_of(const struct agentsh_name_node *node,
+			const struct agentsh_ebpf_event *event);
 
 const char *agentsh_node_asked(const struct agentsh_name_node *node);
 const char *agentsh_node_owner(const struct agentsh_name_node *node);

@@ -30,6 +30,7 @@ void agentsh_names_unix(struct agentsh_names *names, struct agentsh_ebpf_event *
 	struct agentsh_name_fields fields = {
 		.source = AGENTSH_EBPF_NAME_UNIX,
 		.asker_tgid = event->tgid,
+		.asker_start_ns = event->process_start_ns,
 		.time_ns = event->timestamp_ns,
 		.ttl_ns = UINT64_MAX,
 		.asked = text,

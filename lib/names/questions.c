@@ -81,7 +81,6 @@ void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list 
 	question->table = table;
 	question->cookie = event->socket_cookie;
 	question->time_ns = event->timestamp_ns;
-	question->tgid = event->tgid;
 	question->id = message->id;
 	question->type = message->type;
 	question->server_family = event->family;

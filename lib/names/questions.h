@@ -23,7 +23,6 @@ struct agentsh_question {
 	struct agentsh_name_table *table;
 	uint64_t cookie;
 	uint64_t time_ns;
-	uint32_t tgid;
 	uint16_t id;
 	uint16_t type;
 	uint16_t server_family;

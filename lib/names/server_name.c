@@ -17,6 +17,7 @@ static struct agentsh_name_node *make_node(const struct agentsh_ebpf_event *even
 	struct agentsh_name_fields fields = {
 		.source = name->source,
 		.asker_tgid = event->tgid,
+		.asker_start_ns = event->process_start_ns,
 		.time_ns = event->timestamp_ns,
 		.ttl_ns = UINT64_MAX,
 		.asked = name->name,
@@ -49,7 +50,7 @@ static void take_name(struct agentsh_names *names, struct agentsh_name_table *ta
 		node = socket->node;
 		others = socket->others;
 	} else if (address) {
-		node = agentsh_choose(address, event->tgid, &others);
+		node = agentsh_choose(address, event, &others);
 	}
 	view.node = node;
 	view.server = server;

@@ -192,6 +192,7 @@ static bool replaces(const struct agentsh_name_node *node, const struct agentsh_
 		return false;
 	return node->source == AGENTSH_EBPF_NAME_SEED ||
 	       (node->asker_tgid == old->asker_tgid &&
+		node->asker_start_ms == old->asker_start_ms &&
 		!strcmp(agentsh_node_asked(node), agentsh_node_asked(old)));
 }
 

@@ -18,7 +18,8 @@ static void make_view(const struct agentsh_question *question, struct agentsh_na
 	const struct agentsh_name_fields fields = {
 		.source = question->tcp ? AGENTSH_EBPF_NAME_DNS_TCP : AGENTSH_EBPF_NAME_DNS,
 		.flags = question->cut ? AGENTSH_EBPF_NAME_FLAG_CUT : 0,
-		.asker_tgid = question->tgid,
+		.asker_tgid = question->event.tgid,
+		.asker_start_ns = question->event.process_start_ns,
 		.time_ns = question->time_ns,
 		.ttl_ns = UINT64_MAX,
 		.asked = question->asked,

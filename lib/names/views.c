@@ -20,7 +20,8 @@ static bool differs(const struct agentsh_name_view *view)
 	       strcmp(server, agentsh_node_owner(view->node)) != 0;
 }
 
-void agentsh_view_date(struct agentsh_name_view *view, uint64_t now_ns, uint32_t tgid)
+void agentsh_view_date(struct agentsh_name_view *view, uint64_t now_ns,
+		       const struct agentsh_ebpf_event *event)
 {
 	const struct agentsh_name_node *node = view->node;
 
@@ -37,7 +38,7 @@ void agentsh_view_date(struct agentsh_name_view *view, uint64_t now_ns, uint32_t
 		view->flags |= AGENTSH_EBPF_NAME_FLAG_SHARED;
 	if (view->age_ns > node->ttl_ns)
 		view->flags |= AGENTSH_EBPF_NAME_FLAG_EXPIRED;
-	if (tgid && node->asker_tgid && node->asker_tgid != tgid)
+	if (event && event->tgid && node->asker_tgid && !agentsh_node_is_of(node, event))
 		view->flags |= AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS;
 }
 
@@ -45,7 +46,7 @@ void agentsh_view_take(struct agentsh_name_view *view, const struct agentsh_ebpf
 {
 	agentsh_node_ref(view->node);
 	agentsh_node_ref(view->server);
-	agentsh_view_date(view, event->timestamp_ns, event->tgid);
+	agentsh_view_date(view, event->timestamp_ns, event);
 }
 
 void agentsh_view_release(struct agentsh_name_view *view)

@@ -36,8 +36,9 @@ struct agentsh_name_views {
 
 /* Refers to node and server, which are set, and sets age and flags for this event. */
 void agentsh_view_take(struct agentsh_name_view *view, const struct agentsh_ebpf_event *event);
-/* Sets age and flags for this time and process; 0: no process in particular. */
-void agentsh_view_date(struct agentsh_name_view *view, uint64_t now_ns, uint32_t tgid);
+/* Sets age and flags for this time and the process of the event; NULL: no process in particular. */
+void agentsh_view_date(struct agentsh_name_view *view, uint64_t now_ns,
+		       const struct agentsh_ebpf_event *event);
 /* Lets go of what the view refers to. */
 void agentsh_view_release(struct agentsh_name_view *view);
 /* Fills in all but size. */

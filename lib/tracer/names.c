@@ -128,7 +128,7 @@ static uint32_t look_up(const struct agentsh_name_table *table, uint16_t family,
 		return count;
 	view.others = count - 1;
 	view.server = view.node->server;
-	agentsh_view_date(&view, now_ns, 0);
+	agentsh_view_date(&view, now_ns, NULL);
 	agentsh_view_copy(&view, out);
 	return count;
 }

@@ -136,6 +136,32 @@ START_TEST(unasked_only_at_first)
 }
 END_TEST
 
+/* A process does not get the names of an earlier process with the same number as its own. */
+START_TEST(process_number_again)
+{
+	struct agentsh_ebpf_event event;
+	struct agentsh_ebpf_name name;
+	struct dns_builder b;
+
+	name_open(&h, 0, NULL);
+	event = name_event(&h, AGENTSH_EBPF_EVENT_DNS_QUERY, COOKIE, TGID, NAME_SERVER, 53);
+	event.process_start_ns = NAME_SECOND;
+	dns_begin(&b, ID, DNS_QUERY, "one.example", DNS_TYPE_A);
+	ck_assert_int_eq(name_datagram(&h, &event, &b), 0);
+	ck_assert_int_eq(name_answer(&h, COOKIE, TGID, ID, "one.example", ADDRESS), 0);
+	for (uint64_t start = 1; start <= 2; start++) {
+		event = name_event(&h, AGENTSH_EBPF_EVENT_CONNECT, COOKIE + start, TGID, ADDRESS,
+				   443);
+		event.process_start_ns = start * NAME_SECOND;
+		name = name_of(&h, name_deliver(&h, h.session, &event));
+		ck_assert_str_eq(name.asked, "one.example");
+		ck_assert_uint_eq(name.flags,
+				  start == 1 ? 0 : AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS);
+	}
+	name_close(&h);
+}
+END_TEST
+
 START_TEST(duplicate)
 {
 	name_open(&h, AGENTSH_EBPF_OPEN_DNS_EVENTS, NULL);
@@ -289,6 +315,7 @@ int main(void)
 	tcase_add_loop_test(tcase, forged_to_an_earlier_socket, 0, (int)UNIT_COUNT(attacks));
 	tcase_add_test(tcase, unasked);
 	tcase_add_test(tcase, unasked_only_at_first);
+	tcase_add_test(tcase, process_number_again);
 	tcase_add_test(tcase, duplicate);
 	tcase_add_loop_test(tcase, untrusted, 0, (int)UNIT_COUNT(trusted));
 	tcase_add_loop_test(tcase, sizes, 0, 2);
