@@ -16,8 +16,7 @@
 	 AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS | AGENTSH_EBPF_HOOK_SERVER_NAME |       \
 	 AGENTSH_EBPF_HOOK_UNIX)
 #define WITHOUT_UDP (ALL & ~(uint32_t)AGENTSH_EBPF_HOOK_UDP)
-#define WITHOUT_CONNECT                                                                            \
-	(AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_UNIX)
+#define WITHOUT_CONNECT (AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_UNIX)
 
 enum {
 	LOAD_ONLY = 1,
@@ -36,7 +35,7 @@ struct probe_host {
 	uint64_t caps;
 	uint32_t check, status; /* one check, and the status expected of it */
 	int error;
-	uint32_t hooks; /* without UNIX on a kernel that lacks it */
+	uint32_t hooks;	   /* without UNIX on a kernel that lacks it */
 	const char *words; /* in the reason; "": usable */
 	int flags;
 };

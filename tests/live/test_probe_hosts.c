@@ -127,8 +127,7 @@ START_TEST(host_with)
 	LIVE_CHECK(check->status == host->status && check->error == host->error,
 		   "%s: %s is %s, errno %d: %s", host->name, agentsh_ebpf_check_name(host->check),
 		   agentsh_ebpf_status_name(check->status), check->error, check->detail);
-	hooks = kernel_hooks_unix() ? host->hooks
-				    : host->hooks & ~(uint32_t)AGENTSH_EBPF_HOOK_UNIX;
+	hooks = kernel_hooks_unix() ? host->hooks : host->hooks & ~(uint32_t)AGENTSH_EBPF_HOOK_UNIX;
 	LIVE_CHECK((host->flags & OR_MORE ? v.caps.hooks & hooks : v.caps.hooks) == hooks ||
 			   (!usable && !(host->flags & ~(USERNS | BEFORE_5_11))),
 		   "%s: hooks are 0x%x: %s", host->name, v.caps.hooks,

@@ -283,7 +283,8 @@ static void simulated_first(const void *marker, void *unused)
 
 static struct live_cgroup spare[SPARE];
 
-/* As many sessions as promised, or a few more if the tracer needs fewer descriptors than reserved. */
+/* As many sessions as promised, or a few more if the tracer needs fewer descriptors than reserved.
+ */
 static void count_sessions(const void *unused, void *unused_out)
 {
 	const struct agentsh_ebpf_tracer_options options = {
