@@ -31,8 +31,8 @@ static __always_inline int is_name_server(__u32 port)
 
 #ifdef AGENTSH_TASK
 /*
- * The port of the remote end of a UDP packet, read in place. -1: the packet has to be copied,
- * as with a packet in pieces, or with options.
+ * The port of the remote end of a packet, read in place; UDP and TCP have it at the same place.
+ * -1: the packet has to be copied, as with a packet in pieces, or with options.
  */
 static __always_inline int remote_port_direct(struct __sk_buff *skb, int sent)
 {
@@ -43,28 +43,34 @@ static __always_inline int remote_port_direct(struct __sk_buff *skb, int sent)
 		return -1;
 	if (skb->protocol == bpf_htons(0x0800))
 		return at[0] == 0x45 ? bpf_ntohs(*(__u16 *)(at + IPV4_HEADER + offset)) : -1;
-	if (at + IPV6_HEADER + UDP_HEADER > end || at[6] != PROTOCOL_UDP)
+	if (at + IPV6_HEADER + UDP_HEADER > end || (at[6] != PROTOCOL_UDP && at[6] != PROTOCOL_TCP))
 		return -1;
 	return bpf_ntohs(*(__u16 *)(at + IPV6_HEADER + offset));
 }
 #endif
 
-/* Whether the packet may be a DNS message; leaves all others early. */
-static __always_inline int may_be_dns(struct __sk_buff *skb, struct bpf_sock *sk, int tcp, int sent)
+/*
+ * Whether the packet may be a DNS message. All others are left early, before the socket's type
+ * is read: the header of a packet that is on its way is in the processor's cache.
+ */
+static __always_inline int has_dns_port(struct __sk_buff *skb, struct bpf_sock *sk, int sent)
 {
-	if (tcp)
-		return is_name_server(bpf_ntohs(sk->dst_port));
-	if (!is_udp_socket(sk))
-		return 0;
 #ifdef AGENTSH_TASK
 	int port = remote_port_direct(skb, sent);
 
+	(void)sk;
 	return port < 0 || is_name_server(port);
 #else
 	(void)skb;
-	/* a connected socket receives from its peer only, but may send to others */
+	/* a connected socket receives from its peer only, but a datagram socket may send to others
+	 */
 	return sent || !sk->dst_port || is_name_server(bpf_ntohs(sk->dst_port));
 #endif
+}
+
+static __always_inline int may_be_dns(struct bpf_sock *sk, int tcp)
+{
+	return tcp ? is_name_server(bpf_ntohs(sk->dst_port)) : is_udp_socket(sk);
 }
 
 static __always_inline void payload_of_dns(struct payload *payload, const struct packet *p,

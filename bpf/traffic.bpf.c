@@ -212,12 +212,15 @@ static __always_inline void packet(struct __sk_buff *skb, void *states, int sent
 {
 	struct bpf_sock *sk = skb->sk;
 	struct agentsh_slot *slot;
-	int tcp;
+	int tcp, dns;
 
 	if (!sk)
 		return;
+	dns = agentsh_settings.dns && has_dns_port(skb, sk, sent);
+	if (!dns && !agentsh_settings.traffic && !(sent && agentsh_settings.server_name))
+		return;
 	tcp = is_tcp_socket(sk);
-	if (agentsh_settings.dns && may_be_dns(skb, sk, tcp, sent)) {
+	if (dns && may_be_dns(sk, tcp)) {
 		struct packet p = {.sent = sent, .tcp = tcp};
 		struct agentsh_session_state *session = bpf_get_local_storage(states, 0);
 

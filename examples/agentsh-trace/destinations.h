@@ -71,9 +71,9 @@ bool destinations_named_by(const struct agentsh_ebpf_event *event, uint32_t hook
 /* Whether the bytes of this protocol are counted with these hooks. */
 bool destinations_count_bytes(uint16_t protocol, uint32_t hooks);
 
-/* name: of the remote end; NULL: it has none. */
+/* known: the name of the remote end; NULL: it has none. */
 void destinations_add(struct destinations *destinations, const struct agentsh_ebpf_event *event,
-		      const char *name);
+		      const char *known);
 
 /* Call once, after the last event: adds the durations of the connections that are open. */
 void destinations_end(struct destinations *destinations);
