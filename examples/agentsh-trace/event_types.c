@@ -162,7 +162,7 @@ uint32_t event_types_required_hooks(uint32_t types)
 uint32_t event_types_name_hooks(uint32_t types)
 {
 	types &= ~(BLIND | BIT(ACCEPTED) | BIT(UNIX_CONNECT));
-	return types ? DNS | SERVER_NAME : 0;
+	return types ? DNS | AGENTSH_EBPF_HOOK_SERVER_NAME : 0;
 }
 
 bool event_types_reported(uint32_t kind, uint32_t hooks)

@@ -45,7 +45,7 @@ struct format_json_details {
 
 /* Most bytes of the line of an event: each byte of a path or an argument can take six. */
 #define FORMAT_JSON_EVENT_MAX                                                                      \
-	(6 * (PROC_EXE_MAX + PROC_ARGS_MAX + PATH_MAX) + FORMAT_JSON_NAMES_MAX + 4096)
+	((size_t)6 * (PROC_EXE_MAX + PROC_ARGS_MAX + PATH_MAX) + FORMAT_JSON_NAMES_MAX + 4096)
 
 /* Times are Unix time in nanoseconds. An event of an unknown kind produces no line. */
 void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, uint64_t time_ns,

@@ -60,7 +60,7 @@ struct format_text_progress {
 /* Appends the row of a connection: its first event, and its progress. name NULL: none. */
 void format_text_connection(struct text *t, const struct format_text_style *style,
 			    const struct agentsh_ebpf_event *first,
-			    const struct agentsh_ebpf_name *name, uint64_t time_ns,
+			    const struct agentsh_ebpf_name *known, uint64_t time_ns,
 			    const struct format_text_progress *progress);
 
 /* Appends a row that stands for lost events. */

@@ -23,7 +23,7 @@
 #include "terminal.h"
 
 /* Most bytes of output that one event causes. */
-#define LIVE_TABLE_EVENT_MAX (6 * 3072)
+#define LIVE_TABLE_EVENT_MAX ((size_t)6 * 3072)
 
 enum live_table_mode {
 	LIVE_TABLE_PLAIN,    /* one row per event */

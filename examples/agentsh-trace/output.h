@@ -13,7 +13,7 @@
 #include "text.h"
 
 /* Half of it has room for the summary by destination, also if all names are long. */
-#define OUTPUT_SIZE (4 * 1024 * 1024)
+#define OUTPUT_SIZE ((size_t)4 * 1024 * 1024)
 #define OUTPUT_LINE_MAX ((size_t)32 * 1024) /* more than a path of 4096 escaped bytes */
 
 struct output {
