@@ -255,7 +255,12 @@ START_TEST(packets_before_an_event)
 }
 END_TEST
 
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#ifdef __GLIBC__
+#define HAVE_MALLINFO2 __GLIBC_PREREQ(2, 33)
+#else
+#define HAVE_MALLINFO2 0
+#endif
+#if HAVE_MALLINFO2
 START_TEST(memory)
 {
 	const struct agentsh_ebpf_session_options o = {.size = sizeof(o), .names_max = 1000};
@@ -287,7 +292,7 @@ int main(void)
 	tcase_add_test(tcase, flows);
 	tcase_add_test(tcase, rate);
 	tcase_add_test(tcase, packets_before_an_event);
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#if HAVE_MALLINFO2
 	if (!unit_sanitized()) /* whose allocator mallinfo2() does not show */
 		tcase_add_test(tcase, memory);
 #endif
