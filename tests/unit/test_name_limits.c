@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -261,6 +262,17 @@ END_TEST
 #define HAVE_MALLINFO2 0
 #endif
 #if HAVE_MALLINFO2
+/* Sanitizers and valgrind have allocators of their own, which mallinfo2() does not show. */
+static bool counts_memory(void)
+{
+	size_t before = mallinfo2().uordblks;
+	void *volatile block = malloc(4096);
+	bool counts = mallinfo2().uordblks != before;
+
+	free(block);
+	return counts;
+}
+
 START_TEST(memory)
 {
 	const struct agentsh_ebpf_session_options o = {.size = sizeof(o), .names_max = 1000};
@@ -293,8 +305,10 @@ int main(void)
 	tcase_add_test(tcase, rate);
 	tcase_add_test(tcase, packets_before_an_event);
 #if HAVE_MALLINFO2
-	if (!unit_sanitized()) /* whose allocator mallinfo2() does not show */
+	if (counts_memory())
 		tcase_add_test(tcase, memory);
+	else
+		puts("left out: the memory of names, which this allocator does not tell");
 #endif
 	return unit_main(suite);
 }
