@@ -7,10 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,9 +21,6 @@
 #define PROBES 120
 #define PROBES_S 20 /* an emulated machine makes fewer probes in this time */
 #define ATTACHES 20
-#define RACES 1500
-#define RACES_S 20
-#define COME_US 200
 
 static struct agentsh_ebpf_tracer *tracer;
 
@@ -242,61 +237,6 @@ START_TEST(hidden_multi)
 }
 END_TEST
 
-/* ---- programs that come and go ------------------------------------------- */
-
-/* Programs above, of another tracer, which their owner detaches at any moment. */
-static void come_and_go(const void *shared, void *unused_out)
-{
-	atomic_bool *stop = *(atomic_bool *const *)shared;
-	struct agentsh_ebpf_tracer *others = live_open(&all_hooks);
-
-	(void)unused_out;
-	while (!*stop) {
-		struct agentsh_ebpf_session *session = live_attach(others, &above, 1);
-
-		usleep(COME_US);
-		live_detach(session);
-	}
-	live_close(others);
-}
-
-static void attach_often(const void *hidden, void *unused_out)
-{
-	time_t end = time(NULL) + RACES_S;
-
-	(void)unused_out;
-	if (*(const bool *)hidden)
-		open_own_root();
-	for (int i = 0; i < RACES && time(NULL) <= end; i++)
-		live_detach(expect_attached(0));
-	if (*(const bool *)hidden)
-		live_close(tracer);
-}
-
-START_TEST(come_and_gone)
-{
-	atomic_bool *stop = mmap(NULL, sizeof(*stop), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	const bool hidden = _i;
-	struct live_worker owner, host;
-
-	LIVE_CHECK(stop != MAP_FAILED, "mmap: %s", strerror(errno));
-	live_worker_start(&owner, &above);
-	live_worker_send(&owner, come_and_go, &stop, sizeof(stop), 0);
-	if (hidden) {
-		live_worker_start(&host, &inside);
-		live_worker_call(&host, attach_often, &hidden, sizeof(hidden), NULL, 0);
-		live_worker_stop(&host);
-	} else {
-		attach_often(&hidden, NULL);
-	}
-	*stop = true;
-	live_worker_receive(&owner, NULL, 0);
-	live_worker_stop(&owner);
-	munmap(stop, sizeof(*stop));
-}
-END_TEST
-
 /* The directory above a bind mount is not the cgroup above. */
 static void attach_bind_mount(const void *elsewhere, void *unused_out)
 {
@@ -426,7 +366,6 @@ int main(void)
 	tcase_add_loop_test(tcase, hidden_override, 0, count);
 	tcase_add_loop_test(tcase, hidden_multi, 3, 5); /* one hook of each kind of program */
 	tcase_add_test(tcase, bind_mount);
-	tcase_add_loop_test(tcase, come_and_gone, 0, 2);
 	tcase_add_checked_fixture(probes, setup, NULL);
 	tcase_add_loop_test(probes, probe_below_override, 0, 2);
 	tcase_add_loop_test(probes, many_probes, 0, 2);
