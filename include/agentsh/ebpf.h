@@ -891,8 +891,8 @@ struct agentsh_ebpf_session_options {
  * programs in effect before and after it attaches. If a program is missing then, attach
  * detaches its own program at once, and tries again, because the owner of the other program
  * may have detached it at that moment. If a program is missing at each of four tries, attach
- * returns -EBUSY; the other program did not run while a program of the session was attached. Attach
- * cannot notice a program that is attached above at a later time.
+ * returns -EBUSY; the other program did not run while a program of the session was
+ * attached. Attach cannot notice a program that is attached above at a later time.
  *
  * Attaching requires CAP_BPF and CAP_NET_ADMIN, or CAP_SYS_ADMIN. On some kernels (5.10
  * is one) CAP_SYS_ADMIN alone is sufficient only with AGENTSH_EBPF_ATTACH_DISPLACE,

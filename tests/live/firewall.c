@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -158,4 +159,12 @@ void hide_above(void)
 	LIVE_CHECK(!umount2(live_cgroup_root(), MNT_DETACH) &&
 			   !mount("none", live_cgroup_root(), "cgroup2", 0, NULL),
 		   "mount: %s", strerror(errno));
+}
+
+void open_own_root(void)
+{
+	hide_above();
+	close(inside.fd);
+	inside.fd = open(live_cgroup_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	LIVE_CHECK(inside.fd >= 0, "%s: %s", live_cgroup_root(), strerror(errno));
 }

@@ -51,5 +51,7 @@ void loop_end(struct live_worker *caller, const char *what);
  * mount of cgroup v2.
  */
 void hide_above(void);
+/* Does the same, and opens this root as the cgroup inside. */
+void open_own_root(void);
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "progress_moves.h"
@@ -68,25 +67,14 @@ static void stream(int from, int to, size_t size)
 	counted_of(&own, to)->bytes_received += size;
 }
 
-/* The peer has read everything, but its acknowledgement may come later. */
-static void wait_acknowledged(int fd)
-{
-	const struct timespec pause = {.tv_nsec = 1000000};
-
-	for (int i = 0; connection_info(fd).tcpi_unacked; i++) {
-		LIVE_CHECK(i < LIVE_DEADLINE_MS, "the peer does not acknowledge");
-		nanosleep(&pause, NULL);
-	}
-}
-
 static void bulk(const struct pair *p)
 {
 	for (int i = 0; i < CHUNKS; i++) {
 		stream(p->client, p->server, CHUNK);
 		stream(p->server, p->client, 2 * CHUNK + 1);
 	}
-	wait_acknowledged(p->client);
-	wait_acknowledged(p->server);
+	connection_wait_acknowledged(p->client);
+	connection_wait_acknowledged(p->server);
 }
 
 static void half(const struct pair *p)
@@ -94,8 +82,8 @@ static void half(const struct pair *p)
 	LIVE_CHECK(!shutdown(p->client, SHUT_WR), "shutdown: %s", strerror(errno));
 	LIVE_CHECK(connection_read_end(p->server) == 0, "data before the end");
 	stream(p->server, p->client, 777);
-	wait_acknowledged(p->client);
-	wait_acknowledged(p->server);
+	connection_wait_acknowledged(p->client);
+	connection_wait_acknowledged(p->server);
 }
 
 static void datagrams(void)

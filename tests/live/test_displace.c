@@ -179,15 +179,6 @@ END_TEST
 
 /* ---- cgroups that are not visible ---------------------------------------- */
 
-static void open_own_root(void)
-{
-	hide_above();
-	close(inside.fd);
-	inside.fd = open(live_cgroup_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	LIVE_CHECK(inside.fd >= 0, "%s: %s", live_cgroup_root(), strerror(errno));
-	tracer = live_open(&all_hooks);
-}
-
 static void attach_hidden(const void *index, void *unused_out)
 {
 	const struct hook *hook = &hooks[*(const int *)index];
@@ -195,6 +186,7 @@ static void attach_hidden(const void *index, void *unused_out)
 
 	(void)unused_out;
 	open_own_root();
+	tracer = live_open(&all_hooks);
 	fds = live_open_fds();
 	expect_busy(&inside, hook, "undone,displaced");
 	LIVE_CHECK(live_open_fds() == fds, "descriptors are left");
@@ -222,6 +214,7 @@ static void attach_beside_hidden(const void *index, void *unused_out)
 {
 	(void)unused_out;
 	open_own_root();
+	tracer = live_open(&all_hooks);
 	expect_attached(0);
 	expect_effective(&hooks[*(const int *)index], 2, true, "attached");
 	live_close(tracer);

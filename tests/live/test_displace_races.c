@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program above that its owner detaches while a session is attached is not a displaced program.
+/*
+ * Sessions are attached while another tracer attaches and detaches programs at the cgroup above. A
+ * program that its owner detaches is not a displaced program.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,12 +44,8 @@ static void attach_often(const void *hidden, void *unused_out)
 	time_t end = time(NULL) + ATTACHES_S;
 
 	(void)unused_out;
-	if (*(const bool *)hidden) {
-		hide_above();
-		close(inside.fd);
-		inside.fd = open(live_cgroup_root(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		LIVE_CHECK(inside.fd >= 0, "%s: %s", live_cgroup_root(), strerror(errno));
-	}
+	if (*(const bool *)hidden)
+		open_own_root();
 	tracer = live_open(&all_hooks);
 	for (int i = 0; i < ATTACHES && time(NULL) <= end; i++)
 		live_detach(live_attach(tracer, &inside, 7));

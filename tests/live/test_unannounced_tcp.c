@@ -27,17 +27,6 @@ static struct {
 	int client, server, way;
 } own;
 
-/* An acknowledgement may be delayed, and the end that only receives sends nothing else. */
-static void wait_acknowledged(int fd)
-{
-	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
-
-	while (connection_info(fd).tcpi_unacked) {
-		LIVE_CHECK(live_now_ms() < end, "not acknowledged");
-		usleep(1000);
-	}
-}
-
 /* Leaves no packet to be sent. */
 static void make(const void *arg, void *unused)
 {
@@ -62,8 +51,8 @@ static void make(const void *arg, void *unused)
 		shutdown(own.server, SHUT_WR);
 		CONNECTION_SAME(connection_read_end(own.client), 0);
 	}
-	wait_acknowledged(own.client);
-	wait_acknowledged(own.server);
+	connection_wait_acknowledged(own.client);
+	connection_wait_acknowledged(own.server);
 }
 
 /* The first packets that the session can see. */
@@ -82,8 +71,8 @@ static void talk(const void *unused, void *out)
 		connection_write(own.server, 6);
 		connection_read(own.client, 6);
 	}
-	wait_acknowledged(own.client);
-	wait_acknowledged(own.server);
+	connection_wait_acknowledged(own.client);
+	connection_wait_acknowledged(own.server);
 	unannounced_passed(list);
 }
 
@@ -340,7 +329,7 @@ static void send_to_waiting(const void *unused, void *unused_out)
 	(void)unused;
 	(void)unused_out;
 	connection_write(waiting_peer, 5);
-	wait_acknowledged(waiting_peer);
+	connection_wait_acknowledged(waiting_peer);
 }
 
 static void end_waiting(const void *unused, void *unused_out)

@@ -19,8 +19,7 @@ ci_machines=(7 5.10)
 # the same kernel. The whole matrix has them.
 # shellcheck disable=SC2034
 ci_skip=(live-probe_safe live-fairness live-stuck live-old_resource live-displace
-	live-displace_races
-	live-failing live-probe_open live-probe_hosts live-limits)
+	live-displace_races live-failing live-probe_open live-probe_hosts live-limits)
 
 # The Debian release with this kernel. The kernel of sid changes and is the newest.
 suite_of() {

@@ -220,6 +220,16 @@ void connection_wait_state(int fd, int state)
 	LIVE_FAIL("TCP state is %u, expected %d", connection_info(fd).tcpi_state, state);
 }
 
+void connection_wait_acknowledged(int fd)
+{
+	const int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	while (connection_info(fd).tcpi_unacked) {
+		LIVE_CHECK(live_now_ms() < end, "the peer does not acknowledge");
+		sleep_step();
+	}
+}
+
 void connection_wait_arrived(int listener)
 {
 	struct pollfd poll_fd = {.fd = listener, .events = POLLIN};

@@ -96,6 +96,11 @@ void connection_ended_info(struct connection *connection, int fd);
 
 /* Waits until the TCP state is state, or fails. */
 void connection_wait_state(int fd, int state);
+/*
+ * Waits until the peer has acknowledged everything, or fails. An acknowledgement may be delayed,
+ * also after the peer has read the data.
+ */
+void connection_wait_acknowledged(int fd);
 /* connect() may return before the connection is in the listener's queue: waits until it is. */
 void connection_wait_arrived(int listener);
 
