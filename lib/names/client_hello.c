@@ -183,6 +183,8 @@ static int read_hello(struct vector *hello, struct agentsh_server_name *out)
 		ret = take_vector(hello, 1, &compressions);
 	if (ret > 0)
 		ret = take_part(hello, 2, &extensions);
+	if (ret > 0 && hello->left) /* no server takes a ClientHello that goes on behind them */
+		return -EBADMSG;
 	if (ret > 0)
 		ret = read_extensions(&extensions, out);
 	return ret > 0 && !out->source ? -EBADMSG : ret;

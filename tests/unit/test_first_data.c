@@ -208,6 +208,8 @@ START_TEST(malformed_hello)
 		h.bytes[8]--; /* the extensions end behind the message */
 	if (_i == 9)
 		h.bytes[43] = 255; /* so does the session id */
+	if (_i == 10)
+		h.bytes[8]++; /* the message ends behind the extensions */
 	ck_assert_int_eq(parse(h.bytes, h.size), -EBADMSG);
 }
 END_TEST
@@ -376,7 +378,7 @@ int main(void)
 	tcase_add_test(tls, encrypted_hello);
 	tcase_add_loop_test(tls, alpn, 0, 6);
 	tcase_add_loop_test(tls, no_server_name, 0, UNIT_COUNT(bad_extensions));
-	tcase_add_loop_test(tls, malformed_hello, 0, 10);
+	tcase_add_loop_test(tls, malformed_hello, 0, 11);
 	tcase_add_test(tls, other_record_between);
 	tcase_add_test(tls, random_hellos);
 	tcase_add_loop_test(http, request, 0, UNIT_COUNT(requests));
