@@ -117,7 +117,8 @@ static const struct counter {
 	COUNTER(answers, "DNS answers whose names were taken."),
 	COUNTER(answers_unasked, "DNS answers that no question of the session explains."),
 	COUNTER(answers_untrusted, "DNS answers of name servers that are not trusted."),
-	COUNTER(answers_malformed, "DNS messages that are malformed, or more than the limit."),
+	COUNTER(answers_malformed, "DNS messages that are malformed."),
+	COUNTER(messages_skipped, "Messages with names that exceed the limit, or found no memory."),
 	COUNTER(names_evicted, "Names that were dropped to make room for others."),
 	/* always 0 for a session: */
 	COUNTER(attach_failures, "Failed calls to attach."),

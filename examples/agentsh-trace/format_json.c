@@ -313,6 +313,7 @@ void format_json_detached(struct text *t, const struct format_json_session *sess
 	json_number(t, "answers_unasked", stats->answers_unasked);
 	json_number(t, "answers_untrusted", stats->answers_untrusted);
 	json_number(t, "answers_malformed", stats->answers_malformed);
+	json_number(t, "messages_skipped", stats->messages_skipped);
 	json_number(t, "names_evicted", stats->names_evicted);
 	text_string(t, "}\n");
 }

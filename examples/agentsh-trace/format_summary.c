@@ -36,14 +36,15 @@ static void append_connections(struct text *t, const struct format_text_style *s
 		text_format(t, ", %" PRIu64 " still open", summary_open(summary));
 }
 
-/* Names that were in these packets are missing. */
-static void append_packets_lost(struct text *t, const struct format_text_style *style, uint64_t n)
+/* Names that were in these packets and messages are missing. */
+static void append_names_missing(struct text *t, const struct format_text_style *style, uint64_t n,
+				 const char *what, const char *fate)
 {
 	if (!n)
 		return;
 	text_string(t, ", ");
 	colour(t, style, RED);
-	text_format(t, "%" PRIu64 " packet%s with names lost", n, plural(n));
+	text_format(t, "%" PRIu64 " %s%s with names %s", n, what, plural(n), fate);
 	colour(t, style, PLAIN);
 }
 
@@ -59,7 +60,8 @@ void format_summary(struct text *t, const struct format_text_style *style,
 	text_format(t, "%" PRIu64 " lost", stats->lost);
 	if (stats->lost)
 		colour(t, style, PLAIN);
-	append_packets_lost(t, style, stats->packets_lost);
+	append_names_missing(t, style, stats->packets_lost, "packet", "lost");
+	append_names_missing(t, style, stats->messages_skipped, "message", "skipped");
 	if (stats->deduplicated)
 		text_format(t, ", %" PRIu64 " more datagram%s to the same destinations",
 			    stats->deduplicated, plural(stats->deduplicated));

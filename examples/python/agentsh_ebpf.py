@@ -560,7 +560,8 @@ class _Stats(ctypes.Structure):
                 ("lost_quota", c_uint64), ("deduplicated", c_uint64), ("attach_failures", c_uint64),
                 ("malformed", c_uint64), ("untracked", c_uint64), ("packets_lost", c_uint64),
                 ("answers", c_uint64), ("answers_unasked", c_uint64), ("answers_untrusted", c_uint64),
-                ("answers_malformed", c_uint64), ("names_evicted", c_uint64)]
+                ("answers_malformed", c_uint64), ("messages_skipped", c_uint64),
+                ("names_evicted", c_uint64)]
 
 
 class _Check(ctypes.Structure):
@@ -715,6 +716,7 @@ class Stats:
     answers_unasked: int
     answers_untrusted: int
     answers_malformed: int
+    messages_skipped: int
     names_evicted: int
 
 

@@ -194,8 +194,9 @@ enum {
 	/*
 	 * With AGENTSH_EBPF_HOOK_UNIX: connect(2) was called on an AF_UNIX socket, unix(7), or a
 	 * datagram was sent to an explicit AF_UNIX address. family is AF_UNIX (1).
-	 * agentsh_ebpf_event_name() has the path; if BTF or CAP_PERFMON is missing, name_id is
-	 * 0. A datagram that repeats a known socket and path has no event.
+	 * agentsh_ebpf_event_name() has the path. A datagram that repeats a known socket and path
+	 * has no event. If BTF or CAP_PERFMON is missing, the path is unknown: name_id is 0, and
+	 * only the first datagram of a socket has an event.
 	 */
 	AGENTSH_EBPF_EVENT_UNIX_CONNECT = 14
 };
@@ -1150,7 +1151,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_event_name(const struct agentsh_ebpf_tracer *t
 /*
  * Copies what a DNS_QUERY or DNS_ANSWER event is about, kept as long as the event's name.
  * Returns 0, -ENOENT if the event is of another kind or is no longer kept, or an argument
- * error. Any thread, the callback included.
+ * error. Any thread, the callback included. The watched process can make up questions and
+ * answers: never take them for a permission.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_event_dns(const struct agentsh_ebpf_tracer *tracer,
 					    const struct agentsh_ebpf_event *event,
@@ -1160,7 +1162,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_event_dns(const struct agentsh_ebpf_tracer *tr
  * Copies up to n addresses of a DNS_ANSWER event to list, which the caller owns; list may
  * be NULL if n is 0. Returns the number of addresses that the event has, which may exceed
  * n; -ENOENT as agentsh_ebpf_event_dns(); or an argument error. Any thread, the callback
- * included.
+ * included. The watched process can make up answers: never take them for a permission.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_tracer *tracer,
 						  const struct agentsh_ebpf_event *event,
@@ -1188,7 +1190,8 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_name_lookup(struct agentsh_ebpf_sessio
  * removed. Returns 0; -EINVAL if the session was detached, if family is another than AF_INET and
  * AF_INET6, or if name is not a domain name of 1 to 255 bytes; -ENOMEM; or an argument
  * error. Works with every tracer, also without AGENTSH_EBPF_HOOK_DNS. Any thread, the
- * callback included.
+ * callback included. A seed names connections and permits none: the address may belong to
+ * another host by now.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_name_seed(struct agentsh_ebpf_session *session,
 						    uint16_t family, const void *addr,
@@ -1249,11 +1252,14 @@ struct agentsh_ebpf_stats {
 	uint64_t answers_unasked;
 	/* DNS answers of name servers that are not trusted (trusted_resolvers). */
 	uint64_t answers_untrusted;
-	/*
-	 * DNS messages that are malformed, and DNS messages and first data of connections that
-	 * are more than 2,000 per session and second.
-	 */
+	/* DNS messages that are malformed. */
 	uint64_t answers_malformed;
+	/*
+	 * DNS messages and first data of connections that were not parsed because they are more
+	 * than 2,000 per session and second or more than 16 per packet, or because memory was
+	 * short. Names, DNS_ANSWER, DNS_QUERY and SERVER_NAME may be missing.
+	 */
+	uint64_t messages_skipped;
 	/* Names that were dropped to make room for others (names_max, names_bytes). */
 	uint64_t names_evicted;
 };

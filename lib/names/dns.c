@@ -38,12 +38,11 @@ static void take_question(const struct context *c, const uint8_t *data, size_t c
 	struct agentsh_question *surplus;
 	struct agentsh_dns_message message;
 
-	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured) ||
-	    agentsh_dns_parse(data, captured, length, &message)) {
-		count(c, AGENTSH_NAMES_MALFORMED);
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured)) {
+		count(c, AGENTSH_NAMES_SKIPPED);
 		return;
 	}
-	if (message.response) {
+	if (agentsh_dns_parse(data, captured, length, &message) || message.response) {
 		count(c, AGENTSH_NAMES_MALFORMED);
 		return;
 	}
@@ -55,7 +54,8 @@ static void take_question(const struct context *c, const uint8_t *data, size_t c
 			agentsh_names_put_question(c->names, surplus);
 		agentsh_question_remove(surplus);
 	}
-	agentsh_question_add(c->table, &c->names->questions, c->event, &message);
+	if (agentsh_question_add(c->table, &c->names->questions, c->event, &message))
+		count(c, AGENTSH_NAMES_SKIPPED);
 }
 
 /* ---- answers ----------------------------------------------------------------- */
@@ -139,6 +139,11 @@ static void put_event(const struct context *c, struct agentsh_name_node *node,
 	struct agentsh_name_view view = {.node = agentsh_node_ref(node), .dns = dns};
 	struct agentsh_ebpf_event event = *c->event;
 
+	if (!dns) {
+		agentsh_view_release(&view);
+		count(c, AGENTSH_NAMES_SKIPPED);
+		return;
+	}
 	if (question && event.timestamp_ns > question->time_ns)
 		event.duration_ns = event.timestamp_ns - question->time_ns;
 	agentsh_view_date(&view, event.timestamp_ns, &event);
@@ -148,9 +153,13 @@ static void put_event(const struct context *c, struct agentsh_name_node *node,
 static void take_names(const struct context *c, const struct agentsh_dns_message *message,
 		       struct agentsh_name_node *node)
 {
+	bool added = true;
+
 	for (uint32_t i = 0; i < message->count; i++)
-		agentsh_table_add(c->table, message->addresses[i].family,
-				  message->addresses[i].addr, node);
+		added &= !agentsh_table_add(c->table, message->addresses[i].family,
+					    message->addresses[i].addr, node);
+	if (!added)
+		count(c, AGENTSH_NAMES_SKIPPED);
 	agentsh_names_count_evicted(c->names, c->table);
 	if (message->count)
 		atomic_store_explicit(&c->names->active, true, memory_order_relaxed);
@@ -162,9 +171,11 @@ static void accept_answer(const struct context *c, const struct agentsh_dns_mess
 	bool trusted = is_trusted(c);
 	struct agentsh_name_node *node = make_node(c, message, question);
 
-	count(c, trusted ? AGENTSH_NAMES_ANSWERS : AGENTSH_NAMES_UNTRUSTED);
-	if (!node)
+	if (!node) {
+		count(c, AGENTSH_NAMES_SKIPPED);
 		return;
+	}
+	count(c, trusted ? AGENTSH_NAMES_ANSWERS : AGENTSH_NAMES_UNTRUSTED);
 	if (trusted)
 		take_names(c, message, node);
 	if (c->names->dns_events)
@@ -198,8 +209,11 @@ static void take_answer(const struct context *c, const uint8_t *data, size_t cap
 		count(c, AGENTSH_NAMES_UNASKED);
 		return;
 	}
-	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured) ||
-	    agentsh_dns_parse(data, captured, length, &message) || !message.response) {
+	if (!agentsh_table_may_parse(c->table, c->event->timestamp_ns, captured)) {
+		count(c, AGENTSH_NAMES_SKIPPED);
+		return;
+	}
+	if (agentsh_dns_parse(data, captured, length, &message) || !message.response) {
 		count(c, AGENTSH_NAMES_MALFORMED);
 		return;
 	}
@@ -228,8 +242,9 @@ static void take_message(const struct context *c, const uint8_t *data, size_t ca
 static void take_datagrams(const struct context *c, const struct agentsh_packet *packet)
 {
 	uint32_t size = packet->segment ? packet->segment : packet->length, at = 0;
+	int i;
 
-	for (int i = 0; i < MESSAGES_MAX && (at < packet->captured || !i); i++) {
+	for (i = 0; i < MESSAGES_MAX && (at < packet->captured || !i); i++) {
 		uint32_t length = packet->length - at, captured = packet->captured - at;
 
 		if (length > size)
@@ -239,6 +254,8 @@ static void take_datagrams(const struct context *c, const struct agentsh_packet 
 		take_message(c, packet->data + at, captured, length);
 		at += length;
 	}
+	if (at < packet->captured)
+		count(c, AGENTSH_NAMES_SKIPPED);
 }
 
 static void take_segment(struct context *c, const struct agentsh_packet *packet)
@@ -247,15 +264,17 @@ static void take_segment(struct context *c, const struct agentsh_packet *packet)
 		agentsh_flow_get(c->table, c->event->socket_cookie, c->event->kind);
 	const uint8_t *data;
 	size_t captured, length;
-	int ret;
+	int ret, i;
 
-	if (!flow)
+	if (!flow) {
+		count(c, AGENTSH_NAMES_SKIPPED);
 		return;
+	}
 	ret = agentsh_stream_add(flow->stream, packet->sequence, packet->data, packet->captured);
 	if (!flow->packets++)
 		flow->whole = packet->segment == 1;
 	c->whole = flow->whole;
-	for (int i = 0; !ret && i < MESSAGES_MAX; i++) {
+	for (i = 0; !ret && i < MESSAGES_MAX; i++) {
 		ret = agentsh_dns_tcp_next(flow->stream, &data, &captured, &length);
 		if (!ret)
 			return;
@@ -266,6 +285,8 @@ static void take_segment(struct context *c, const struct agentsh_packet *packet)
 			ret = 0;
 		}
 	}
+	if (i == MESSAGES_MAX)
+		count(c, AGENTSH_NAMES_SKIPPED);
 	/* a next message is likely to begin with the next packet */
 	agentsh_flow_restart(flow);
 }

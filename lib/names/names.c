@@ -205,6 +205,7 @@ void agentsh_names_stats(const struct agentsh_names *names, uint32_t slot,
 	to->answers_unasked += values[AGENTSH_NAMES_UNASKED];
 	to->answers_untrusted += values[AGENTSH_NAMES_UNTRUSTED];
 	to->answers_malformed += values[AGENTSH_NAMES_MALFORMED];
+	to->messages_skipped += values[AGENTSH_NAMES_SKIPPED];
 	to->names_evicted += values[AGENTSH_NAMES_EVICTED];
 }
 
@@ -221,6 +222,17 @@ void agentsh_names_begin(struct agentsh_names *names, uint64_t position)
 	pthread_mutex_unlock(&names->lock);
 }
 
+/* Returns the name_id of a view; 0: out of memory. table may be NULL. */
+static uint64_t show(struct agentsh_names *names, const struct agentsh_name_table *table,
+		     struct agentsh_name_view *view)
+{
+	uint64_t id = agentsh_views_add(&names->views, view);
+
+	if (!id && table)
+		agentsh_names_count(names, table, AGENTSH_NAMES_SKIPPED, 1);
+	return id;
+}
+
 void agentsh_names_of_event(struct agentsh_names *names, uint32_t slot, uint32_t generation,
 			    struct agentsh_ebpf_event *event)
 {
@@ -231,7 +243,7 @@ void agentsh_names_of_event(struct agentsh_names *names, uint32_t slot, uint32_t
 	table = agentsh_names_table(names, slot, generation);
 	if (table && (table->addresses.count || table->sockets.count || table->flows.count)) {
 		if (agentsh_choose_for_event(table, event, &view))
-			event->name_id = agentsh_views_add(&names->views, &view);
+			event->name_id = show(names, table, &view);
 		agentsh_names_count_evicted(names, table);
 	}
 	pthread_mutex_unlock(&names->lock);
@@ -243,6 +255,7 @@ void agentsh_names_put(struct agentsh_names *names, const struct agentsh_name_ta
 	struct ready *ready = malloc(sizeof(*ready));
 
 	if (!ready) {
+		agentsh_names_count(names, table, AGENTSH_NAMES_SKIPPED, 1);
 		agentsh_view_release(view);
 		return;
 	}
@@ -271,7 +284,8 @@ bool agentsh_names_next(struct agentsh_names *names, struct agentsh_ebpf_event *
 	*slot = ready->slot;
 	*generation = ready->generation;
 	pthread_mutex_lock(&names->lock);
-	event->name_id = agentsh_views_add(&names->views, &ready->view);
+	event->name_id = show(names, agentsh_names_table(names, ready->slot, ready->generation),
+			      &ready->view);
 	pthread_mutex_unlock(&names->lock);
 	free(ready);
 	return true;

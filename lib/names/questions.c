@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "names/questions.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,14 +71,14 @@ struct agentsh_question *agentsh_question_surplus(const struct agentsh_name_tabl
 							  : NULL;
 }
 
-void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
-			  const struct agentsh_ebpf_event *event,
-			  const struct agentsh_dns_message *message)
+int agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
+			 const struct agentsh_ebpf_event *event,
+			 const struct agentsh_dns_message *message)
 {
 	struct agentsh_question *question = calloc(1, sizeof(*question));
 
 	if (!question)
-		return;
+		return -ENOMEM;
 	question->table = table;
 	question->cookie = event->socket_cookie;
 	question->time_ns = event->timestamp_ns;
@@ -93,6 +94,7 @@ void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list 
 	agentsh_list_append(&table->questions, &question->in_table);
 	agentsh_list_append(all, &question->in_all);
 	table->question_count++;
+	return 0;
 }
 
 /* Timestamps of different CPUs may run backwards, so an answer may seem older. */

@@ -40,11 +40,11 @@ struct agentsh_question *agentsh_question_surplus(const struct agentsh_name_tabl
 						  uint64_t cookie);
 /*
  * Remembers a question, of which event says when, by whom and to whom. all is the list of the
- * tracer's questions. Does nothing if memory is short.
+ * tracer's questions. Returns 0 or -ENOMEM.
  */
-void agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
-			  const struct agentsh_ebpf_event *event,
-			  const struct agentsh_dns_message *message);
+int agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *all,
+			 const struct agentsh_ebpf_event *event,
+			 const struct agentsh_dns_message *message);
 /* Whether a question with this id went from the socket of an answer to its sender in time. */
 bool agentsh_question_has_id(const struct agentsh_name_table *table,
 			     const struct agentsh_ebpf_event *answer, uint16_t id,

@@ -42,8 +42,10 @@ static void take_name(struct agentsh_names *names, struct agentsh_name_table *ta
 	struct agentsh_name_view view = {0};
 	uint32_t others = 0;
 
-	if (!server)
+	if (!server) {
+		agentsh_names_count(names, table, AGENTSH_NAMES_SKIPPED, 1);
 		return;
+	}
 	socket = agentsh_table_socket(table, event->socket_cookie);
 	address = agentsh_table_address(table, event->family, event->remote_addr);
 	if (socket) {
@@ -85,7 +87,11 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 	if (socket && socket->server) /* one per connection */
 		return;
 	flow = agentsh_flow_get(table, event->socket_cookie, event->kind);
-	if (!flow || flow->done)
+	if (!flow) {
+		agentsh_names_count(names, table, AGENTSH_NAMES_SKIPPED, 1);
+		return;
+	}
+	if (flow->done)
 		return;
 	atomic_store_explicit(&names->active, true, memory_order_relaxed); /* the flow has to end */
 	/* data from the middle of a connection may look like its beginning */
@@ -98,7 +104,7 @@ void agentsh_server_name_packet(struct agentsh_names *names, struct agentsh_name
 		return;
 	}
 	if (!agentsh_table_may_parse(table, event->timestamp_ns, packet->captured)) {
-		agentsh_names_count(names, table, AGENTSH_NAMES_MALFORMED, 1);
+		agentsh_names_count(names, table, AGENTSH_NAMES_SKIPPED, 1);
 		agentsh_flow_finish(flow);
 		return;
 	}

@@ -54,6 +54,7 @@ static void session_stats(const struct agentsh_session *s, struct agentsh_ebpf_s
 	stats->answers_unasked -= s->base.answers_unasked;
 	stats->answers_untrusted -= s->base.answers_untrusted;
 	stats->answers_malformed -= s->base.answers_malformed;
+	stats->messages_skipped -= s->base.messages_skipped;
 	stats->names_evicted -= s->base.names_evicted;
 }
 

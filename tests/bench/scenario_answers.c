@@ -119,10 +119,11 @@ static double read_answers(struct subject *s, enum answer_kind kind, uint32_t fi
 	stats = stats_of(s);
 	if (stats.answers != s->answers)
 		report_failure("answers: %llu of %llu were taken; %llu unasked, %llu malformed, "
-			       "%llu packets lost",
+			       "%llu skipped, %llu packets lost",
 			       (unsigned long long)stats.answers, (unsigned long long)s->answers,
 			       (unsigned long long)stats.answers_unasked,
 			       (unsigned long long)stats.answers_malformed,
+			       (unsigned long long)stats.messages_skipped,
 			       (unsigned long long)stats.packets_lost);
 	return took / n;
 }

@@ -76,6 +76,7 @@ SHAPES = {
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
                           deduplicated=int, malformed=int, untracked=int, packets_lost=int, answers=int,
                           answers_unasked=int, answers_untrusted=int, answers_malformed=int,
+                          messages_skipped=int,
                           names_evicted=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }

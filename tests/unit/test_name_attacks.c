@@ -302,6 +302,7 @@ START_TEST(tiny_datagrams)
 	event = name_event(&h, AGENTSH_EBPF_EVENT_DNS_ANSWER, COOKIE, TGID, NAME_SERVER, 53);
 	ck_assert_int_eq(name_packet(&h, h.session, &event, &packet), 0);
 	ck_assert_uint_eq(NAME_STATS(&h).answers_malformed, 16);
+	ck_assert_uint_eq(NAME_STATS(&h).messages_skipped, 1);
 	name_close(&h);
 }
 END_TEST

@@ -199,16 +199,16 @@ START_TEST(rate)
 	name_open(&h, 0, NULL);
 	for (int i = 0; i < 5000; i++)
 		name_ask(&h, 1, TGID, 1, "one.example");
-	ck_assert_uint_eq(NAME_STATS(&h).answers_malformed, 1000);
+	ck_assert_uint_eq(NAME_STATS(&h).messages_skipped, 1000);
 	/* forged answers are found out before they are parsed, and do not count */
 	for (int i = 0; i < 5000; i++)
 		name_answer(&h, 1, TGID, 2, "one.example", ADDRESS);
-	ck_assert_uint_eq(NAME_STATS(&h).answers_malformed, 1000);
+	ck_assert_uint_eq(NAME_STATS(&h).messages_skipped, 1000);
 	ck_assert_uint_eq(NAME_STATS(&h).answers_unasked, 5000);
 	h.now += NAME_SECOND;
 	for (int i = 0; i < 3000; i++)
 		name_ask(&h, 1, TGID, 1, "one.example");
-	ck_assert_uint_eq(NAME_STATS(&h).answers_malformed, 2000);
+	ck_assert_uint_eq(NAME_STATS(&h).messages_skipped, 2000);
 	name_close(&h);
 }
 END_TEST

@@ -169,6 +169,7 @@ START_TEST(statistics)
 		.answers_unasked = 2,
 		.answers_untrusted = 3,
 		.answers_malformed = 4,
+		.messages_skipped = 8,
 		.names_evicted = 6,
 	};
 	static struct summary summary;
@@ -177,15 +178,17 @@ START_TEST(statistics)
 	format_json_detached(&t, &session, &stats, &summary, 0);
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5,\"packets_lost\":7,\"answers\":1,"
 					      "\"answers_unasked\":2,\"answers_untrusted\":3,"
-					      "\"answers_malformed\":4,\"names_evicted\":6}\n"));
+					      "\"answers_malformed\":4,\"messages_skipped\":8,"
+					      "\"names_evicted\":6}\n"));
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(
 		end(&t),
-		"0 events, 0 destinations, 0 lost, 7 packets with names lost, 5 untracked\n"
+		"0 events, 0 destinations, 0 lost, 7 packets with names lost, "
+		"8 messages with names skipped, 5 untracked\n"
 		"\"untracked\" is how often a socket found no room in the table of sockets; "
 		"later events of such a socket may be missing\n");
-	stats.untracked = stats.packets_lost = 0;
+	stats.untracked = stats.packets_lost = stats.messages_skipped = 0;
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(end(&t), "0 events, 0 destinations, 0 lost\n");

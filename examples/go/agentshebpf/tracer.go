@@ -318,6 +318,7 @@ func toStats(c *C.struct_agentsh_ebpf_stats) Stats {
 		AnswersUnasked:   uint64(c.answers_unasked),
 		AnswersUntrusted: uint64(c.answers_untrusted),
 		AnswersMalformed: uint64(c.answers_malformed),
+		MessagesSkipped:  uint64(c.messages_skipped),
 		NamesEvicted:     uint64(c.names_evicted),
 	}
 }

@@ -92,8 +92,11 @@ type Stats struct {
 	AnswersUnasked uint64
 	// AnswersUntrusted is the number of answers of name servers that are not trusted.
 	AnswersUntrusted uint64
-	// AnswersMalformed is the number of DNS messages that are malformed, or exceed the rate limit.
+	// AnswersMalformed is the number of DNS messages that are malformed.
 	AnswersMalformed uint64
+	// MessagesSkipped is the number of DNS messages and first data that were not parsed: they exceed
+	// the limit of 2,000 per session and second or 16 per packet, or memory was short.
+	MessagesSkipped uint64
 	// NamesEvicted is the number of names that were dropped to make room for others.
 	NamesEvicted uint64
 }

@@ -357,6 +357,7 @@ pub struct agentsh_ebpf_stats {
     pub answers_unasked: u64,
     pub answers_untrusted: u64,
     pub answers_malformed: u64,
+    pub messages_skipped: u64,
     pub names_evicted: u64,
 }
 

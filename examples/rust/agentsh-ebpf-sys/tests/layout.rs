@@ -74,7 +74,8 @@ structs! {
     }
     agentsh_ebpf_stats {
         size sessions delivered lost lost_quota deduplicated attach_failures malformed untracked
-        packets_lost answers answers_unasked answers_untrusted answers_malformed names_evicted
+        packets_lost answers answers_unasked answers_untrusted answers_malformed
+        messages_skipped names_evicted
     }
     agentsh_ebpf_check {
         status error required reserved value detail

@@ -385,6 +385,7 @@ pub struct Stats {
     pub answers_unasked: u64,
     pub answers_untrusted: u64,
     pub answers_malformed: u64,
+    pub messages_skipped: u64,
     pub names_evicted: u64,
 }
 
@@ -404,6 +405,7 @@ impl Stats {
             answers_unasked: raw.answers_unasked,
             answers_untrusted: raw.answers_untrusted,
             answers_malformed: raw.answers_malformed,
+            messages_skipped: raw.messages_skipped,
             names_evicted: raw.names_evicted,
         }
     }
