@@ -12,7 +12,7 @@ start_checks
 check() { checked names_check "$@" || fail "names_check.py $*: $(cat "$work/checked")"; }
 clean() { checked check clean "$1" no || fail "$(cat "$work/checked")"; }
 
-"${traffic[@]}" serve "$work/ports" &
+setpriv --pdeathsig KILL "${traffic[@]}" serve "$work/ports" &
 started+=($!)
 wait_for test -e "$work/ports"
 read -r dns tcp <"$work/ports"
