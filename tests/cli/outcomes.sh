@@ -19,7 +19,7 @@ client() {
 	silent "$work/err"
 }
 
-"${traffic[@]}" serve "$work/port" "$work/served" &
+setpriv --pdeathsig KILL "${traffic[@]}" serve "$work/port" "$work/served" &
 started+=($!)
 wait_for test -e "$work/port"
 port=$(cat "$work/port")

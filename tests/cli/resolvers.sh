@@ -23,5 +23,6 @@ work=$(mktemp -d "$2/resolvers.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 143' HUP INT TERM
 "$here/resolvers_clients.sh" "$work/bin" "$2"
-unshare --net --mount --kill-child --fork \
+# A test that is killed takes its servers along.
+setpriv --pdeathsig KILL unshare --net --mount --kill-child --fork \
 	python3 "$here/resolvers.py" "$1" "$work" "$work/bin"

@@ -71,6 +71,8 @@ class Servers:
         return [f"127.0.23.{i}" for i in range(1, 32)]
 
     def start(self, command):
+        """Starts a server that does not outlive this process, even if the process is killed."""
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
         with open(os.path.join(self.work, "servers.log"), "ab") as log:
             self.running.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -148,7 +150,7 @@ remote-control:
             except OSError:
                 if self.running[-1].poll() is not None or time.monotonic() > end:
                     with open(os.path.join(self.work, "servers.log"), encoding="utf-8") as log:
-                        raise RuntimeError(f"{self.running[-1].args[0]}: {log.read()}")
+                        raise RuntimeError(f"{self.running[-1].args[3]}: {log.read()}")
                 time.sleep(0.05)
 
     def stop(self):

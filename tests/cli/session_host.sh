@@ -56,7 +56,7 @@ begin "--names: the domain that the process asked for"
 # In a network namespace, for a name server on port 53.
 # shellcheck disable=SC2016 # expanded by the inner shell
 expect 0 unshare -n sh -ec 'ip link set lo up
-	python3 "$1" serve "$2" 53 &
+	setpriv --pdeathsig KILL python3 "$1" serve "$2" 53 &
 	server=$!
 	trap "kill $server" EXIT
 	until [ -e "$2" ]; do kill -0 $server; sleep 0.05; done

@@ -15,7 +15,7 @@ t=("$trace" --ebpf=required --cgroup-parent "$parent")
 # serve COMMAND...: starts a server outside the traced cgroup and sets $port
 serve() {
 	rm -f "$work/port"
-	"$@" &
+	setpriv --pdeathsig KILL "$@" &
 	started+=($!)
 	wait_for test -e "$work/port"
 	port=$(cat "$work/port")

@@ -205,7 +205,7 @@ static void run(const void *number, void *unused)
 	ways[*(const int *)number].go();
 }
 
-/* Whether an event has the name; *others counts events with other names. */
+/* Whether an event has the name. */
 static bool appears(const char *name)
 {
 	for (size_t i = 0; i < live_seen.count; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session that floods the ring with DNS messages loses only its own messages: its connections and
- * another session's names are all there.
+ * Sessions that flood the ring with DNS messages lose only their own messages: their connections
+ * and another session's names are all there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,8 +12,9 @@
 #include "names_server.h"
 
 #define SERVER "127.0.53.1"
-#define FLOOD 1
-#define QUIET 2
+#define FLOODS 2 /* their session_ids are 1 and 2 */
+#define QUIET 3
+#define FLOOD_QUOTA 30 /* the messages of all floods then take less than half of the ring */
 #define QUESTIONS 4000
 #define VISITS 20
 
@@ -76,57 +77,117 @@ static void visits_all(const void *ask, void *out)
 	}
 }
 
-START_TEST(flood)
+/* Events of a kind, or of all kinds if it is 0. */
+static uint64_t seen_events(uint64_t session_id, uint32_t kind)
 {
-	struct agentsh_ebpf_tracer *tracer =
-		names_open((struct names_open){.ring_size = 1 << 20, .ring_quota = 40});
-	struct agentsh_ebpf_session *session[2];
-	struct agentsh_ebpf_stats stats;
-	struct live_cgroup cgroup[2];
-	struct live_worker worker[2];
-	static struct visits seen[2];
-	char name[20];
+	uint64_t count = 0;
 
-	names_serve(SERVER, 53, zone);
-	names_serve_visits();
-	for (int i = 0; i < 2; i++) {
-		live_cgroup_make(&cgroup[i], NULL);
-		session[i] = live_attach(tracer, &cgroup[i], i ? QUIET : FLOOD);
-		live_worker_start(&worker[i], &cgroup[i]);
-	}
-	/* Nobody reads until all has happened. */
-	live_worker_call(&worker[0], floods, NULL, 0, NULL, 0);
-	live_worker_call(&worker[0], visits_all, &(int){0}, sizeof(int), &seen[0], sizeof(seen[0]));
-	live_worker_call(&worker[1], visits_all, &(int){1}, sizeof(int), &seen[1], sizeof(seen[1]));
+	for (size_t i = 0; i < live_seen.count; i++)
+		count += live_seen.list[i].session_id == session_id &&
+			 (!kind || live_seen.list[i].kind == kind);
+	return count;
+}
+
+/*
+ * Messages of a session that were taken from the ring or lost. Each question that was taken has
+ * DNS_ANSWER or DNS_QUERY, or is malformed because it was one too many.
+ */
+static uint64_t accounted(uint64_t session_id, const struct agentsh_ebpf_session *session)
+{
+	const struct agentsh_ebpf_stats stats = live_session_stats(session);
+
+	return seen_events(session_id, AGENTSH_EBPF_EVENT_DNS_ANSWER) +
+	       seen_events(session_id, AGENTSH_EBPF_EVENT_DNS_QUERY) + stats.answers +
+	       stats.answers_unasked + stats.answers_malformed + stats.packets_lost;
+}
+
+/* The last questions have their DNS_QUERY when their time has passed. */
+static void drain_questions(struct agentsh_ebpf_tracer *tracer,
+			    struct agentsh_ebpf_session *const session[FLOODS])
+{
+	int64_t end = live_now_ms() + LIVE_DEADLINE_MS;
+
+	while ((accounted(1, session[0]) < 2 * QUESTIONS ||
+		accounted(2, session[1]) < 2 * QUESTIONS) &&
+	       live_now_ms() < end)
+		LIVE_CHECK(agentsh_ebpf_poll(tracer, 50) >= 0, "poll");
 	live_drain(tracer);
+}
+
+static void expect_flood(uint64_t session_id, const struct agentsh_ebpf_session *session,
+			 const struct visits *visits)
+{
+	const struct agentsh_ebpf_stats stats = live_session_stats(session);
+
+	for (int i = 0; i < VISITS; i++)
+		names_expect_in(session_id, "flood", &visits->list[i], &(struct names_want){0});
+	CONNECTION_SAME(stats.lost, 0);
+	CONNECTION_SAME(stats.delivered, seen_events(session_id, 0));
+	CONNECTION_SAME(stats.answers, seen_events(session_id, AGENTSH_EBPF_EVENT_DNS_ANSWER));
+	CONNECTION_SAME(accounted(session_id, session), 2 * QUESTIONS);
+	LIVE_CHECK(stats.packets_lost > QUESTIONS && stats.packets_lost < 2 * QUESTIONS,
+		   "packets_lost is %llu", (unsigned long long)stats.packets_lost);
+	LIVE_CHECK(stats.answers, "no answer was taken");
+}
+
+static void expect_quiet(const struct agentsh_ebpf_session *session, const struct visits *visits)
+{
+	const struct agentsh_ebpf_stats stats = live_session_stats(session);
+	char name[20];
 
 	for (int i = 0; i < VISITS; i++) {
 		const struct names_want want = {
 			.asked = name,
 			.ttl_s = 90,
-			.asker = seen[1].list[i].tgid,
-			.answered_ns = seen[1].ns,
+			.asker = visits->list[i].tgid,
+			.answered_ns = visits->ns,
 			.resolver = SERVER,
 		};
 
 		snprintf(name, sizeof(name), "quiet%d.test", i);
-		names_expect_in(QUIET, name, &seen[1].list[i], &want);
-		names_expect_in(FLOOD, name, &seen[0].list[i], &(struct names_want){0});
+		names_expect_in(QUIET, name, &visits->list[i], &want);
 	}
-	stats = live_session_stats(session[1]);
 	CONNECTION_SAME(stats.lost, 0);
 	CONNECTION_SAME(stats.packets_lost, 0);
+	CONNECTION_SAME(stats.delivered, seen_events(QUIET, 0));
 	CONNECTION_SAME(stats.answers, VISITS);
-	stats = live_session_stats(session[0]);
-	CONNECTION_SAME(stats.lost, 0);
-	LIVE_CHECK(stats.packets_lost > QUESTIONS && stats.packets_lost < 2 * QUESTIONS,
-		   "packets_lost is %llu", (unsigned long long)stats.packets_lost);
-	LIVE_CHECK(stats.answers && stats.answers + stats.answers_unasked +
-						    stats.answers_malformed + stats.packets_lost <=
-					    2 * QUESTIONS,
-		   "%llu answers, %llu unasked, %llu malformed", (unsigned long long)stats.answers,
-		   (unsigned long long)stats.answers_unasked,
-		   (unsigned long long)stats.answers_malformed);
+	CONNECTION_SAME(seen_events(QUIET, AGENTSH_EBPF_EVENT_DNS_ANSWER), VISITS);
+	CONNECTION_SAME(seen_events(QUIET, AGENTSH_EBPF_EVENT_DNS_QUERY), 0);
+	CONNECTION_SAME(stats.answers_unasked + stats.answers_malformed, 0);
+}
+
+/* The events of DNS messages tell which of them were taken. */
+START_TEST(flood)
+{
+	struct agentsh_ebpf_tracer *tracer =
+		names_open((struct names_open){.flags = AGENTSH_EBPF_OPEN_DNS_EVENTS,
+					       .ring_size = 1 << 20,
+					       .ring_quota = FLOOD_QUOTA});
+	struct agentsh_ebpf_session *session[QUIET];
+	struct live_cgroup cgroup[QUIET];
+	struct live_worker worker[QUIET];
+	static struct visits seen[QUIET];
+
+	names_serve(SERVER, 53, zone);
+	names_serve_visits();
+	for (int i = 0; i < QUIET; i++) {
+		live_cgroup_make(&cgroup[i], NULL);
+		session[i] = live_attach(tracer, &cgroup[i], (uint64_t)i + 1);
+		live_worker_start(&worker[i], &cgroup[i]);
+	}
+	/* Nobody reads until all has happened. */
+	for (int i = 0; i < FLOODS; i++)
+		live_worker_send(&worker[i], floods, NULL, 0, 0);
+	for (int i = 0; i < FLOODS; i++)
+		live_worker_receive(&worker[i], NULL, 0);
+	for (int i = 0; i < QUIET; i++)
+		live_worker_call(&worker[i], visits_all, &(int){i == FLOODS}, sizeof(int), &seen[i],
+				 sizeof(seen[i]));
+	drain_questions(tracer, session);
+
+	for (int i = 0; i < FLOODS; i++)
+		expect_flood((uint64_t)i + 1, session[i], &seen[i]);
+	expect_quiet(session[FLOODS], &seen[FLOODS]);
 	CONNECTION_SAME(live_tracer_stats(tracer).malformed, 0);
 }
 END_TEST
