@@ -1239,8 +1239,9 @@ struct agentsh_ebpf_stats {
 	uint64_t untracked;
 	/*
 	 * Packets with DNS messages or first data of connections that were dropped because they
-	 * did not fit into the ring, or into half of the session's quota. Names, DNS_ANSWER and
-	 * SERVER_NAME may be missing. Packets are not events, so lost does not count them.
+	 * did not fit into half of the session's quota, or because more than half of the ring was
+	 * unread. Names, DNS_QUERY, DNS_ANSWER and SERVER_NAME may be missing. Packets are not
+	 * events, so lost does not count them.
 	 */
 	uint64_t packets_lost;
 	/* DNS answers that were accepted, also if they have no address. */

@@ -16,7 +16,6 @@ void name_open(struct name_host *h, uint32_t flags, const struct agentsh_ebpf_se
 	const struct agentsh_ebpf_tracer_options o = {.hooks = NAME_HOOKS, .flags = flags};
 
 	memset(h, 0, sizeof(*h));
-	h->deliver = agentsh_deliver_record;
 	h->tracer = unit_open(&o);
 	ck_assert_int_eq(agentsh_ebpf_session_attach(h->tracer, 0, opts, &h->session, NULL), 0);
 	h->now = agentsh_clock_ns(CLOCK_BOOTTIME);
@@ -63,6 +62,11 @@ static const struct agentsh_session_state *state_of(struct agentsh_ebpf_session 
 	return &agentsh_handle_session(session)->state;
 }
 
+static void deliver(struct name_host *h, void *record, size_t size)
+{
+	(h->deliver ? h->deliver : agentsh_deliver_record)(&h->tracer->ring, record, size);
+}
+
 const struct agentsh_ebpf_event *name_deliver(struct name_host *h,
 					      struct agentsh_ebpf_session *session,
 					      const struct agentsh_ebpf_event *event)
@@ -71,7 +75,7 @@ const struct agentsh_ebpf_event *name_deliver(struct name_host *h,
 	size_t size = agentsh_encode(event, state_of(session), &record);
 	int before = h->batch.count;
 
-	h->deliver(&h->tracer->ring, &record, size);
+	deliver(h, &record, size);
 	ck_assert_int_eq(h->batch.count, before + 1);
 	return &h->events[before];
 }
@@ -106,7 +110,7 @@ int name_packet(struct name_host *h, struct agentsh_ebpf_session *session,
 	record->segment = packet->segment;
 	if (packet->captured)
 		memcpy(record + 1, packet->data, packet->captured);
-	h->deliver(&h->tracer->ring, record, size);
+	deliver(h, record, size);
 	free(record);
 	return h->batch.count - before;
 }

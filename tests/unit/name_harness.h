@@ -20,7 +20,7 @@ struct name_host {
 	uint64_t now;			      /* timestamp of the next record */
 	struct agentsh_batch batch;
 	struct agentsh_ebpf_event events[256];
-	/* agentsh_deliver_record(), unless a test sets another function that calls it */
+	/* a function that calls agentsh_deliver_record(); NULL: that itself */
 	int (*deliver)(void *ring, void *record, size_t size);
 };
 

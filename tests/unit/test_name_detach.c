@@ -208,6 +208,29 @@ START_TEST(old_questions)
 }
 END_TEST
 
+/* The same of questions whose records were unread. */
+START_TEST(unread_questions)
+{
+	static const struct wanted connect = {AGENTSH_EBPF_EVENT_CONNECT, NULL};
+	const struct timespec ticks = {.tv_nsec = 50000000};
+	struct agentsh_ebpf_event event;
+
+	name_open(&h, AGENTSH_EBPF_OPEN_DNS_EVENTS, NULL);
+	h.now -= 2 * TIMEOUT_NS;
+	put_question(1, 1, "one.example");
+	h.now += 2 * TIMEOUT_NS;
+	put_connect(h.session, ADDRESS);
+	put_connect(h.session, ADDRESS);
+	ck_assert_int_eq(agentsh_ebpf_session_detach(h.session), 0);
+	ck_assert_int_eq(agentsh_ebpf_read(h.tracer, &event, 1, 0), 1);
+	ck_assert_uint_eq(event.kind, AGENTSH_EBPF_EVENT_CONNECT);
+	nanosleep(&ticks, NULL);
+	expect_events(&connect, 1);
+	expect_gone();
+	name_close(&h);
+}
+END_TEST
+
 /* Nor are those for which there is no room. */
 START_TEST(surplus_questions)
 {
@@ -237,6 +260,7 @@ int main(void)
 	tcase_add_loop_test(tcase, answers, 0, 2);
 	tcase_add_loop_test(tcase, late_answer, 0, 2);
 	tcase_add_test(tcase, unanswered);
+	tcase_add_test(tcase, unread_questions);
 	tcase_add_test(tcase, old_questions);
 	tcase_add_test(tcase, surplus_questions);
 	return unit_main(suite);
