@@ -120,11 +120,15 @@ static const struct counter {
 	COUNTER(answers_malformed, "DNS messages that are malformed."),
 	COUNTER(messages_skipped, "Messages with names that exceed the limit, or found no memory."),
 	COUNTER(names_evicted, "Names that were dropped to make room for others."),
-	/* always 0 for a session: */
+	/* always 0 for a session, and the last OF_TRACER_ONLY: */
 	COUNTER(attach_failures, "Failed calls to attach."),
 	COUNTER(malformed, "Records that could not be decoded."),
 };
-enum { OF_SESSION = 11, OF_TRACER = 13 };
+enum {
+	OF_TRACER_ONLY = 2,
+	OF_TRACER = sizeof(counters) / sizeof(counters[0]),
+	OF_SESSION = OF_TRACER - OF_TRACER_ONLY
+};
 
 static void print_head(FILE *out, const char *name, const char *type, const char *help)
 {

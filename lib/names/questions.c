@@ -91,12 +91,11 @@ int agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *
 	question->cut = message->asked_cut;
 	memcpy(question->asked, message->asked, sizeof(question->asked));
 	question->event = *event;
-	agentsh_list_append(&table->questions, &question->in_table);
-	if (table->ended) /* it has no DNS_QUERY */
-		agentsh_list_init(&question->in_all);
-	else
-		agentsh_list_append(all, &question->in_all);
 	table->question_count++;
+	agentsh_list_append(&table->questions, &question->in_table);
+	agentsh_list_append(all, &question->in_all);
+	if (table->ended) /* it has no DNS_QUERY */
+		agentsh_questions_end(table);
 	return 0;
 }
 

@@ -35,7 +35,7 @@ static void check_tracer(const void *options)
 		    to.progress_interval_ms <= 86400000));
 	FUZZ_CHECK(!(to.hooks & AGENTSH_EBPF_HOOK_TRAFFIC) ||
 		   to.hooks & AGENTSH_EBPF_HOOK_LIFECYCLE);
-	FUZZ_CHECK(!to.dns_timeout_ms);
+	FUZZ_CHECK(to.dns_timeout_ms >= 100 && to.dns_timeout_ms <= 600000);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "names.h"
 #include "names_server.h"
 
@@ -183,6 +184,11 @@ static void gro(struct seen *seen)
 	names_send(fd, NAMES_CONNECTED, &server, &m);
 	one = m.size + 16;
 	names_receive(fd, NAMES_CONNECTED, &m);
+	if (m.size == one && kernel_may_split_on_loopback()) {
+		snprintf(seen->absent, sizeof(seen->absent),
+			 "the loopback device of this kernel splits the packet");
+		return;
+	}
 	CONNECTION_SAME(m.size, 2 * one); /* they have come in one packet */
 	names_ask(NAMES_CONNECTED, &server, "second.test", NAMES_A, 4);
 	close(fd);

@@ -97,6 +97,7 @@ allowed='
 5.10*	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
 6.1	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
 6.1+*	live-names_unix	the probe says that the kernel lacks cgroup/connect_unix
+5.10*	live-names_packets	*: the loopback device of this kernel splits the packet
 5.10*	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7
 6.1	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7
 6.1+*	live-names_unprivileged	AF_UNIX: the kernel is older than 6.7

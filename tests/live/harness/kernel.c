@@ -274,14 +274,24 @@ const char *kernel_hides_tasks(void)
 	return access("/sys/kernel/btf/vmlinux", R_OK) ? "the kernel has no BTF" : NULL;
 }
 
-bool kernel_hooks_unix(void)
+static bool is_since(unsigned int major, unsigned int minor)
 {
-	unsigned int major = 0, minor = 0;
+	unsigned int this_major = 0, this_minor = 0;
 	struct utsname name;
 
-	LIVE_CHECK(!uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2, "uname: %s",
-		   strerror(errno));
-	return major > 6 || (major == 6 && minor >= 7);
+	LIVE_CHECK(!uname(&name) && sscanf(name.release, "%u.%u", &this_major, &this_minor) == 2,
+		   "uname: %s", strerror(errno));
+	return this_major > major || (this_major == major && this_minor >= minor);
+}
+
+bool kernel_hooks_unix(void)
+{
+	return is_since(6, 7);
+}
+
+bool kernel_may_split_on_loopback(void)
+{
+	return !is_since(6, 1);
 }
 
 bool kernel_counts_memlock(void)

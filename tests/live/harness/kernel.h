@@ -67,6 +67,12 @@ int kernel_refuse_at(int cgroup_fd, uint32_t attach_type);
  */
 bool kernel_hooks_unix(void);
 
+/*
+ * Whether the loopback device may split a send with UDP_SEGMENT into its datagrams, by the version
+ * of the kernel: 5.10 does, 6.1 does not.
+ */
+bool kernel_may_split_on_loopback(void);
+
 /* Whether maps count against RLIMIT_MEMLOCK; tries to make a map that exceeds it. */
 bool kernel_counts_memlock(void);
 
