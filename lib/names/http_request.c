@@ -28,18 +28,13 @@ static struct slice skip(struct slice s, size_t n)
 	return (struct slice){s.at + n, s.len - n};
 }
 
-static uint8_t lower(uint8_t byte)
-{
-	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
-}
-
 /* Whether both are equal in any case. Neither the locale nor a NUL byte matters. */
 static bool equals(struct slice a, struct slice b)
 {
 	if (a.len != b.len)
 		return false;
 	for (size_t i = 0; i < a.len; i++)
-		if (lower(a.at[i]) != lower(b.at[i]))
+		if (agentsh_name_lower(a.at[i]) != agentsh_name_lower(b.at[i]))
 			return false;
 	return true;
 }

@@ -49,7 +49,7 @@ static bool append(char *out, size_t *len, bool dot, uint8_t byte)
 	if (n == 2)
 		out[*len] = '\\';
 	if (n <= 2)
-		out[*len + n - 1] = (char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+		out[*len + n - 1] = (char)agentsh_name_lower(byte);
 	*len += n;
 	return true;
 }

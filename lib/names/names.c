@@ -7,8 +7,6 @@
 #include "names/choose.h"
 #include "names/questions.h"
 
-#define TIMEOUT_DEFAULT_MS 5000
-
 /* An event that waits for the host's array or callback. */
 struct ready {
 	struct agentsh_list list;
@@ -20,12 +18,10 @@ struct ready {
 
 int agentsh_names_init(struct agentsh_names *names, const struct agentsh_ebpf_tracer_options *opts)
 {
-	uint32_t timeout_ms = opts->dns_timeout_ms ? opts->dns_timeout_ms : TIMEOUT_DEFAULT_MS;
-
 	names->max = opts->max_sessions;
 	names->hooks = opts->hooks;
 	names->dns_events = opts->flags & AGENTSH_EBPF_OPEN_DNS_EVENTS;
-	names->timeout_ns = (uint64_t)timeout_ms * 1000000;
+	names->timeout_ns = (uint64_t)opts->dns_timeout_ms * 1000000;
 	names->views.first = 1;
 	agentsh_list_init(&names->questions);
 	agentsh_list_init(&names->ready);

@@ -43,13 +43,18 @@ void agentsh_questions_expire(struct agentsh_name_table *table, uint64_t now_ns,
 	}
 }
 
+/* The question has no DNS_QUERY any more. */
+static void take_out_of_all(struct agentsh_question *question)
+{
+	agentsh_list_remove(&question->in_all);
+	agentsh_list_init(&question->in_all);
+}
+
 void agentsh_questions_end(struct agentsh_name_table *table)
 {
 	for (struct agentsh_list *at = table->questions.next; at != &table->questions;
-	     at = at->next) {
-		agentsh_list_remove(&question_at(at)->in_all);
-		agentsh_list_init(&question_at(at)->in_all);
-	}
+	     at = at->next)
+		take_out_of_all(question_at(at));
 }
 
 struct agentsh_question *agentsh_question_surplus(const struct agentsh_name_table *table,
@@ -94,8 +99,8 @@ int agentsh_question_add(struct agentsh_name_table *table, struct agentsh_list *
 	table->question_count++;
 	agentsh_list_append(&table->questions, &question->in_table);
 	agentsh_list_append(all, &question->in_all);
-	if (table->ended) /* it has no DNS_QUERY */
-		agentsh_questions_end(table);
+	if (table->ended)
+		take_out_of_all(question);
 	return 0;
 }
 
@@ -179,7 +184,6 @@ void agentsh_question_answered(struct agentsh_name_table *table,
 			continue;
 		}
 		question->answered = true;
-		agentsh_list_remove(&question->in_all); /* it has no DNS_QUERY */
-		agentsh_list_init(&question->in_all);
+		take_out_of_all(question);
 	}
 }

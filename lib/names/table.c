@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/address.h"
 #include "names/flows.h"
 #include "names/questions.h"
 
@@ -145,15 +146,14 @@ bool agentsh_table_may_parse(struct agentsh_name_table *table, uint64_t now_ns, 
 
 static uint32_t key_of(uint16_t family, const void *addr, uint64_t key[2])
 {
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	const uint8_t *bytes = addr;
+	const uint8_t *ipv4 = agentsh_mapped_ipv4(family, addr);
 
 	key[0] = key[1] = 0;
-	if (family == AF_INET6 && memcmp(bytes, mapped, sizeof(mapped)) != 0) {
-		memcpy(key, bytes, 16);
+	if (family == AF_INET6 && !ipv4) {
+		memcpy(key, addr, 16);
 		return AF_INET6;
 	}
-	memcpy(key, family == AF_INET6 ? bytes + sizeof(mapped) : bytes, 4);
+	memcpy(key, ipv4 ? ipv4 : addr, 4);
 	return AF_INET;
 }
 

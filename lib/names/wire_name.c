@@ -15,11 +15,6 @@
 /* A name has at most 127 labels; more pointers than that would point to pointers. */
 #define POINTERS_MAX 127
 
-static uint8_t lower(uint8_t byte)
-{
-	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
-}
-
 int agentsh_wire_name_read(const uint8_t *message, size_t size, size_t at,
 			   struct agentsh_wire_name *out)
 {
@@ -49,7 +44,7 @@ int agentsh_wire_name_read(const uint8_t *message, size_t size, size_t at,
 		out->labels[n++] = (uint8_t)label;
 		at++;
 		for (size_t i = 0; i < label; i++)
-			out->labels[n++] = lower(message[at++]);
+			out->labels[n++] = agentsh_name_lower(message[at++]);
 		if (!label) {
 			out->size = (uint8_t)n;
 			return (int)(taken ? taken : at - start);

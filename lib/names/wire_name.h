@@ -11,6 +11,12 @@
 #define AGENTSH_WIRE_NAME_MAX 255
 #define AGENTSH_LABEL_MAX 63
 
+/* Only ASCII letters have a case in names, RFC 4343. */
+static inline uint8_t agentsh_name_lower(uint8_t byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
+}
+
 /* Labels without compression, each after a byte with its length, in lower case. */
 struct agentsh_wire_name {
 	uint8_t size; /* bytes of labels that are set, at least 1 */

@@ -25,27 +25,62 @@ static struct agentsh_names *names_of(const struct agentsh_ebpf_tracer *t)
 
 /* ---- events ------------------------------------------------------------------ */
 
+static void unlock_view(const struct agentsh_ebpf_tracer *t)
+{
+	pthread_mutex_unlock(&names_of(t)->lock);
+}
+
+/*
+ * Finds what the library keeps of an event. On success the names stay locked until unlock_view().
+ * Returns 0, -EPERM or -ENOENT.
+ */
+static int lock_view(const struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_event *event,
+		     const struct agentsh_name_view **view)
+{
+	struct agentsh_names *names = names_of(t);
+
+	if (!may_lock(t))
+		return -EPERM;
+	pthread_mutex_lock(&names->lock);
+	*view = agentsh_views_find(&names->views, event->name_id);
+	if (*view)
+		return 0;
+	unlock_view(t);
+	return -ENOENT;
+}
+
+/* The same of an event about a DNS message. */
+static int lock_dns(const struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_event *event,
+		    const struct agentsh_name_dns **dns)
+{
+	const struct agentsh_name_view *view;
+	int ret = lock_view(t, event, &view);
+
+	if (ret)
+		return ret;
+	*dns = view->dns;
+	if (*dns)
+		return 0;
+	unlock_view(t);
+	return -ENOENT;
+}
+
 int agentsh_ebpf_event_name(const struct agentsh_ebpf_tracer *t,
 			    const struct agentsh_ebpf_event *event, struct agentsh_ebpf_name *out)
 {
 	const struct agentsh_name_view *view;
 	struct agentsh_ebpf_name result;
-	struct agentsh_names *names;
+	int ret;
 
 	if (!t || !event || !out)
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	if (!may_lock(t))
-		return -EPERM;
-	names = names_of(t);
-	pthread_mutex_lock(&names->lock);
-	view = agentsh_views_find(&names->views, event->name_id);
-	if (view)
-		agentsh_view_copy(view, &result);
-	pthread_mutex_unlock(&names->lock);
-	if (!view)
-		return -ENOENT;
+	ret = lock_view(t, event, &view);
+	if (ret)
+		return ret;
+	agentsh_view_copy(view, &result);
+	unlock_view(t);
 	agentsh_copy_result(out, &result, sizeof(result));
 	return 0;
 }
@@ -53,26 +88,19 @@ int agentsh_ebpf_event_name(const struct agentsh_ebpf_tracer *t,
 int agentsh_ebpf_event_dns(const struct agentsh_ebpf_tracer *t,
 			   const struct agentsh_ebpf_event *event, struct agentsh_ebpf_dns *out)
 {
-	const struct agentsh_name_view *view;
+	const struct agentsh_name_dns *dns;
 	struct agentsh_ebpf_dns result;
-	struct agentsh_names *names;
-	bool found;
+	int ret;
 
 	if (!t || !event || !out)
 		return -EFAULT;
 	if (out->size < sizeof(out->size))
 		return -EINVAL;
-	if (!may_lock(t))
-		return -EPERM;
-	names = names_of(t);
-	pthread_mutex_lock(&names->lock);
-	view = agentsh_views_find(&names->views, event->name_id);
-	found = view && view->dns;
-	if (found)
-		result = view->dns->about;
-	pthread_mutex_unlock(&names->lock);
-	if (!found)
-		return -ENOENT;
+	ret = lock_dns(t, event, &dns);
+	if (ret)
+		return ret;
+	result = dns->about;
+	unlock_view(t);
 	agentsh_copy_result(out, &result, sizeof(result));
 	return 0;
 }
@@ -81,26 +109,22 @@ int agentsh_ebpf_event_addresses(const struct agentsh_ebpf_tracer *t,
 				 const struct agentsh_ebpf_event *event,
 				 struct agentsh_ebpf_address *list, size_t n)
 {
-	const struct agentsh_name_view *view;
-	struct agentsh_names *names;
-	int count = -ENOENT;
+	const struct agentsh_name_dns *dns;
+	uint32_t count;
+	int ret;
 
 	if (!t || !event || (!list && n))
 		return -EFAULT;
-	if (!may_lock(t))
-		return -EPERM;
-	names = names_of(t);
-	pthread_mutex_lock(&names->lock);
-	view = agentsh_views_find(&names->views, event->name_id);
-	if (view && view->dns) {
-		count = (int)view->dns->about.addresses;
-		if (n > (size_t)count)
-			n = (size_t)count;
-		if (n)
-			memcpy(list, view->dns->addresses, n * sizeof(*list));
-	}
-	pthread_mutex_unlock(&names->lock);
-	return count;
+	ret = lock_dns(t, event, &dns);
+	if (ret)
+		return ret;
+	count = dns->about.addresses;
+	if (n > count)
+		n = count;
+	if (n)
+		memcpy(list, dns->addresses, n * sizeof(*list));
+	unlock_view(t);
+	return (int)count;
 }
 
 /* ---- sessions ---------------------------------------------------------------- */

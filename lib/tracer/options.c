@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "checks/checks.h"
 
@@ -248,12 +249,12 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 /* Events have IPv4-mapped addresses as IPv4, and so have the name servers. */
 static void unmap(struct agentsh_ebpf_address *address)
 {
-	static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+	const uint8_t *ipv4 = agentsh_mapped_ipv4(address->family, address->addr);
 
-	if (address->family != AF_INET6 || memcmp(address->addr, prefix, sizeof(prefix)) != 0)
+	if (!ipv4)
 		return;
 	address->family = AF_INET;
-	memmove(address->addr, address->addr + sizeof(prefix), 4);
+	memcpy(address->addr, ipv4, 4);
 }
 
 static int check_resolvers(struct agentsh_ebpf_session_options *o, struct agentsh_ebpf_error *err)
