@@ -16,6 +16,7 @@
 #define REAL "127.0.5.1"
 #define FORGED "127.0.5.2"
 #define ID 0x4321
+#define TTL_S 80
 
 /* The questions arrive somewhere, but the test sends the answers. */
 static void silent(const struct names_query *q, struct names_answer *answer)
@@ -89,7 +90,7 @@ static void sends(const void *arg, void *unused)
 	names_question(&question, f->id, f->name, NAMES_A);
 	LIVE_CHECK(names_read_query(&q, question.data, question.size, false), "question");
 	names_reply(&m, &q, NAMES_NOERROR);
-	names_address(&m, NULL, 80, f->address);
+	names_address(&m, NULL, TTL_S, f->address);
 	LIVE_CHECK(sendto(fd, m.data, m.size, 0, &f->to.sa.any, f->to.size) == (ssize_t)m.size,
 		   "forged answer: %s", strerror(errno));
 	close(fd);
@@ -113,13 +114,15 @@ static const struct forged real = {SERVER, "real.test", REAL, 53, ID, {.size = 0
 
 static struct names_want real_name(const struct live_worker *asker, uint64_t ns)
 {
-	return (struct names_want){
-		.asked = "real.test",
-		.ttl_s = 80,
-		.asker = (uint32_t)asker->pid,
-		.answered_ns = ns,
-		.resolver = SERVER,
-	};
+	return names_answered("real.test", TTL_S, SERVER, asker, ns);
+}
+
+static void receive_and_visit(struct agentsh_ebpf_tracer *tracer, struct live_worker *worker,
+			      struct names_visit *visit)
+{
+	live_worker_call(worker, receives, NULL, 0, NULL, 0);
+	names_visit_by(worker, REAL, visit);
+	live_drain(tracer);
 }
 
 /*
@@ -250,41 +253,46 @@ START_TEST(from_another_port)
 	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
 	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
 	send_one(&sender, &opened.at, f);
-	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
-	names_visit_by(&worker, REAL, &visit);
-	live_drain(tracer);
+	receive_and_visit(tracer, &worker, &visit);
 	names_expect("another port", &visit, &(struct names_want){0});
 	stats = live_session_stats(session);
 	CONNECTION_SAME(stats.answers + stats.answers_unasked, 0);
 }
 END_TEST
 
+/* Processes that have nothing to do with a session yet, and a question that one has asked. */
+struct asked {
+	struct live_worker worker, sender;
+	struct live_cgroup cgroup;
+	struct opened opened;
+	uint64_t ns;
+};
+
+static void ask_before(struct asked *a, enum names_way way)
+{
+	names_serve(SERVER, 53, silent);
+	names_serve_visits();
+	live_cgroup_make(&a->cgroup, NULL);
+	live_worker_start(&a->worker, &a->cgroup);
+	live_worker_start(&a->sender, NULL);
+	live_worker_call(&a->worker, opens, &way, sizeof(way), &a->opened, sizeof(a->opened));
+	live_worker_call(&a->worker, asks, &way, sizeof(way), &a->ns, sizeof(a->ns));
+}
+
 /* The session begins between question and answer: the name has the flag UNASKED. */
 START_TEST(asked_before_the_session)
 {
-	const enum names_way way = _i ? NAMES_CONNECTED : NAMES_UNCONNECTED;
 	struct agentsh_ebpf_tracer *tracer =
 		names_open((struct names_open){.dns_timeout_ms = 600000});
-	struct live_worker worker, sender;
 	struct names_visit visit;
-	struct live_cgroup cgroup;
+	struct asked asked;
 	struct names_want want;
-	struct opened opened;
-	uint64_t ns;
 
-	names_serve(SERVER, 53, silent);
-	names_serve_visits();
-	live_cgroup_make(&cgroup, NULL);
-	live_worker_start(&worker, &cgroup);
-	live_worker_start(&sender, NULL);
-	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
-	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
-	live_attach(tracer, &cgroup, NAMES_SESSION);
-	send_one(&sender, &opened.at, real);
-	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
-	names_visit_by(&worker, REAL, &visit);
-	live_drain(tracer);
-	want = real_name(&worker, ns);
+	ask_before(&asked, _i ? NAMES_CONNECTED : NAMES_UNCONNECTED);
+	live_attach(tracer, &asked.cgroup, NAMES_SESSION);
+	send_one(&asked.sender, &asked.opened.at, real);
+	receive_and_visit(tracer, &asked.worker, &visit);
+	want = real_name(&asked.worker, asked.ns);
 	want.asker = 0;
 	want.flags = AGENTSH_EBPF_NAME_FLAG_UNASKED;
 	names_expect("asked before", &visit, &want);
@@ -295,29 +303,17 @@ END_TEST
  */
 START_TEST(asked_long_before_the_session)
 {
-	const enum names_way way = NAMES_CONNECTED;
 	const struct timespec pause = {.tv_nsec = 150000000};
 	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){.dns_timeout_ms = 100});
 	struct agentsh_ebpf_session *session;
-	struct live_worker worker, sender;
 	struct names_visit visit;
-	struct live_cgroup cgroup;
-	struct opened opened;
-	uint64_t ns;
+	struct asked asked;
 
-	names_serve(SERVER, 53, silent);
-	names_serve_visits();
-	live_cgroup_make(&cgroup, NULL);
-	live_worker_start(&worker, &cgroup);
-	live_worker_start(&sender, NULL);
-	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
-	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
-	session = live_attach(tracer, &cgroup, NAMES_SESSION);
+	ask_before(&asked, NAMES_CONNECTED);
+	session = live_attach(tracer, &asked.cgroup, NAMES_SESSION);
 	nanosleep(&pause, NULL);
-	send_one(&sender, &opened.at, real);
-	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
-	names_visit_by(&worker, REAL, &visit);
-	live_drain(tracer);
+	send_one(&asked.sender, &asked.opened.at, real);
+	receive_and_visit(tracer, &asked.worker, &visit);
 	names_expect("asked long before", &visit, &(struct names_want){0});
 	CONNECTION_SAME(live_session_stats(session).answers_unasked, 1);
 }
@@ -327,27 +323,15 @@ END_TEST
  */
 START_TEST(answered_before_the_session)
 {
-	const enum names_way way = NAMES_CONNECTED;
 	struct agentsh_ebpf_tracer *tracer = names_open((struct names_open){0});
 	struct agentsh_ebpf_session *session;
-	struct live_worker worker, sender;
 	struct names_visit visit;
-	struct live_cgroup cgroup;
-	struct opened opened;
-	uint64_t ns;
+	struct asked asked;
 
-	names_serve(SERVER, 53, silent);
-	names_serve_visits();
-	live_cgroup_make(&cgroup, NULL);
-	live_worker_start(&worker, &cgroup);
-	live_worker_start(&sender, NULL);
-	live_worker_call(&worker, opens, &way, sizeof(way), &opened, sizeof(opened));
-	live_worker_call(&worker, asks, &way, sizeof(way), &ns, sizeof(ns));
-	send_one(&sender, &opened.at, real);
-	session = live_attach(tracer, &cgroup, NAMES_SESSION);
-	live_worker_call(&worker, receives, NULL, 0, NULL, 0);
-	names_visit_by(&worker, REAL, &visit);
-	live_drain(tracer);
+	ask_before(&asked, NAMES_CONNECTED);
+	send_one(&asked.sender, &asked.opened.at, real);
+	session = live_attach(tracer, &asked.cgroup, NAMES_SESSION);
+	receive_and_visit(tracer, &asked.worker, &visit);
 	names_expect("answered before", &visit, &(struct names_want){0});
 	CONNECTION_SAME(live_session_stats(session).answers, 0);
 }

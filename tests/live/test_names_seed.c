@@ -9,23 +9,13 @@
 
 #define SERVER "127.0.53.1"
 #define SHARED "127.0.4.1"
+#define TTL_S 70
 
 /* All names have the same address. */
 static void zone(const struct names_query *q, struct names_answer *answer)
 {
 	names_reply(&answer->message, q, NAMES_NOERROR);
-	names_address(&answer->message, NULL, 70, SHARED);
-}
-
-static struct names_want want_of(const char *name, const struct live_worker *asker, uint64_t ns)
-{
-	return (struct names_want){
-		.asked = name,
-		.ttl_s = 70,
-		.asker = (uint32_t)asker->pid,
-		.answered_ns = ns,
-		.resolver = SERVER,
-	};
+	names_address(&answer->message, NULL, TTL_S, SHARED);
 }
 
 static void seed(struct agentsh_ebpf_session *session, const char *address, const char *name,
@@ -90,7 +80,7 @@ START_TEST(seeds)
 	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
 	want.others = 1;
 	names_expect("the second seed", &visit[3], &want);
-	want = want_of("one.test", &worker, ns[1]);
+	want = names_answered("one.test", TTL_S, SERVER, &worker, ns[1]);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
 	want.others = 1;
 	names_expect("the own name", &visit[1], &want);
@@ -142,7 +132,7 @@ START_TEST(look_ups)
 	CONNECTION_SAME(agentsh_ebpf_session_name_lookup(session, AF_INET, &unknown, 0, &name),
 			-ENOENT);
 	CONNECTION_SAME(agentsh_ebpf_session_name_lookup(session, AF_INET, &shared, 0, &name), 2);
-	want = want_of("two.test", &worker, 1);
+	want = names_answered("two.test", TTL_S, SERVER, &worker, 1);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
 	want.others = 1;
 	names_same("lookup", &name, &want);

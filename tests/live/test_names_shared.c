@@ -8,31 +8,23 @@
 #define SERVER "127.0.53.1"
 #define OTHER_SERVER "127.0.53.2"
 #define SHARED "127.0.4.1"
+#define TTL_S 70
 #define SECOND "127.0.4.2"
 
 /* All names have the same address, apart from second.*. */
 static void zone(const struct names_query *q, struct names_answer *answer)
 {
 	names_reply(&answer->message, q, NAMES_NOERROR);
-	names_address(&answer->message, NULL, 70, strncmp(q->name, "second", 6) ? SHARED : SECOND);
+	names_address(&answer->message, NULL, TTL_S,
+		      strncmp(q->name, "second", 6) ? SHARED : SECOND);
 }
 
 /* The other server has the addresses the other way round. */
 static void other_zone(const struct names_query *q, struct names_answer *answer)
 {
 	names_reply(&answer->message, q, NAMES_NOERROR);
-	names_address(&answer->message, NULL, 70, strncmp(q->name, "second", 6) ? SECOND : SHARED);
-}
-
-static struct names_want want_of(const char *name, const struct live_worker *asker, uint64_t ns)
-{
-	return (struct names_want){
-		.asked = name,
-		.ttl_s = 70,
-		.asker = (uint32_t)asker->pid,
-		.answered_ns = ns,
-		.resolver = SERVER,
-	};
+	names_address(&answer->message, NULL, TTL_S,
+		      strncmp(q->name, "second", 6) ? SECOND : SHARED);
 }
 
 /* Two processes ask for two names of one address: each has its own name, with flag and number. */
@@ -58,13 +50,13 @@ START_TEST(own_name_wins)
 	names_visit_by(&third, SHARED, &visit[2]);
 	live_drain(tracer);
 
-	want = want_of("one.test", &one, ns[0]);
+	want = names_answered("one.test", TTL_S, SERVER, &one, ns[0]);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS;
 	names_expect("before its own question", &visit[3], &want);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
 	want.others = 1;
 	names_expect("the first process", &visit[0], &want);
-	want = want_of("two.test", &two, ns[1]);
+	want = names_answered("two.test", TTL_S, SERVER, &two, ns[1]);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_SHARED;
 	want.others = 1;
 	names_expect("the second process", &visit[1], &want);
@@ -90,7 +82,7 @@ START_TEST(last_name_wins)
 	names_ask_by(&worker, SERVER, "two.test");
 	ns = names_ask_by(&worker, SERVER, "three.test");
 	names_visit_by(&worker, SHARED, &visit[0]);
-	want = want_of("three.test", &worker, ns);
+	want = names_answered("three.test", TTL_S, SERVER, &worker, ns);
 	ns = names_ask_by(&worker, SERVER, "one.test");
 	names_visit_by(&worker, SHARED, &visit[1]);
 	live_drain(tracer);
@@ -146,7 +138,7 @@ START_TEST(connection_keeps_its_name)
 	live_worker_call(&worker, ends, NULL, 0, NULL, 0);
 	live_worker_stop(&worker);
 	live_drain(tracer);
-	want = want_of("one.test", &worker, ns);
+	want = names_answered("one.test", TTL_S, SERVER, &worker, ns);
 	names_expect_at("first event",
 			names_find(NAMES_SESSION, AGENTSH_EBPF_EVENT_CONNECT, visit.tcp_cookie, 0),
 			&want);
@@ -183,7 +175,7 @@ START_TEST(sessions_are_apart)
 		names_visit_by(&worker[i / 2], i % 2 ? SECOND : SHARED, &visit[i]);
 	live_drain(tracer);
 	for (int i = 0; i < 4; i++) {
-		want = want_of("name.test", &worker[i / 2], ns[i / 2]);
+		want = names_answered("name.test", TTL_S, SERVER, &worker[i / 2], ns[i / 2]);
 		want.resolver = i / 2 ? OTHER_SERVER : SERVER;
 		if (i == 1 || i == 2)
 			want = (struct names_want){0};
@@ -220,10 +212,10 @@ START_TEST(nested_sessions)
 
 	names_expect_in(2, "inner session, a name of the outer", &visit[0],
 			&(struct names_want){0});
-	want = want_of("outer.test", &outside, ns[0]);
+	want = names_answered("outer.test", TTL_S, SERVER, &outside, ns[0]);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS;
 	names_expect_in(1, "outer session, a visit inside", &visit[0], &want);
-	want = want_of("second.test", &inside, ns[1]);
+	want = names_answered("second.test", TTL_S, SERVER, &inside, ns[1]);
 	names_expect_in(2, "inner session", &visit[1], &want);
 	names_expect_in(1, "both sessions", &visit[1], &want);
 	want.flags = AGENTSH_EBPF_NAME_FLAG_OTHER_PROCESS;

@@ -16,11 +16,13 @@
 #define LIAR6 "fd53::4"
 #define ADDRESS "127.0.6.1"
 #define OTHER "127.0.6.2"
+#define TTL_S 40
 
 static void zone(const struct names_query *q, struct names_answer *answer)
 {
 	names_reply(&answer->message, q, NAMES_NOERROR);
-	names_address(&answer->message, NULL, 40, strcmp(q->name, "other.test") ? ADDRESS : OTHER);
+	names_address(&answer->message, NULL, TTL_S,
+		      strcmp(q->name, "other.test") ? ADDRESS : OTHER);
 }
 
 /* Says that the address is that of any name. */
@@ -46,18 +48,6 @@ static struct agentsh_ebpf_session *attach_trusting(struct agentsh_ebpf_tracer *
 	return live_attach_with(tracer, cgroup, &options);
 }
 
-static struct names_want want_of(const char *name, const char *resolver,
-				 const struct live_worker *asker, uint64_t ns)
-{
-	return (struct names_want){
-		.asked = name,
-		.ttl_s = 40,
-		.asker = (uint32_t)asker->pid,
-		.answered_ns = ns,
-		.resolver = resolver,
-	};
-}
-
 START_TEST(resolver_is_told)
 {
 	const char *liar = _i ? LIAR6 : LIAR;
@@ -75,7 +65,7 @@ START_TEST(resolver_is_told)
 	ns = names_ask_by(&worker, liar, "bank.test");
 	names_visit_by(&worker, ADDRESS, &visit);
 	live_drain(tracer);
-	want = want_of("bank.test", liar, &worker, ns);
+	want = names_answered("bank.test", TTL_S, liar, &worker, ns);
 	names_expect("a resolver inside", &visit, &want);
 	CONNECTION_SAME(live_session_stats(session).answers, 1);
 	CONNECTION_SAME(live_session_stats(session).answers_unasked, 0);
@@ -107,7 +97,7 @@ START_TEST(trusted_resolvers)
 	names_visit_by(&worker, ADDRESS, &visit[0]);
 	names_visit_by(&worker, OTHER, &visit[1]);
 	live_drain(tracer);
-	want = want_of("real.test", TRUSTED, &worker, ns);
+	want = names_answered("real.test", TTL_S, TRUSTED, &worker, ns);
 	names_expect("a trusted resolver", &visit[0], &want);
 	names_expect("other resolvers", &visit[1], &(struct names_want){0});
 	CONNECTION_SAME(live_session_stats(session).answers, 1);

@@ -80,6 +80,10 @@ struct names_want {
 	uint64_t answered_ns; /* the answer did not arrive before this time; 0: age_ns is 0 */
 };
 
+/* What events have after an answer to this question; ns is the boot time before it was asked. */
+struct names_want names_answered(const char *name, uint32_t ttl_s, const char *resolver,
+				 const struct live_worker *asker, uint64_t ns);
+
 /*
  * Checks that the visit has exactly CONNECT, CONNECTED, CLOSED and UDP_SEND, and that each of them
  * has the name.

@@ -17,6 +17,18 @@ size_t names_find(uint64_t session_id, uint32_t kind, uint64_t cookie, size_t n)
 	return live_seen.count;
 }
 
+struct names_want names_answered(const char *name, uint32_t ttl_s, const char *resolver,
+				 const struct live_worker *asker, uint64_t ns)
+{
+	return (struct names_want){
+		.asked = name,
+		.ttl_s = ttl_s,
+		.asker = (uint32_t)asker->pid,
+		.answered_ns = ns,
+		.resolver = resolver,
+	};
+}
+
 static void same_number(const char *title, const char *member, uint64_t is, uint64_t should)
 {
 	LIVE_CHECK(is == should, "%s: %s is %llu, expected %llu", title, member,
