@@ -4,49 +4,11 @@
 #include <sys/socket.h>
 #include <netinet/in.h>
 
-#include "unit.h"
-#include "destinations.h"
-
-#define ALL_HOOKS                                                                                  \
-	(AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |         \
-	 AGENTSH_EBPF_HOOK_TRAFFIC)
-
-static struct destinations destinations;
-static const struct destination_row *rows[DESTINATIONS_MAX + 1];
-static size_t count;
-
-static void begin(uint32_t hooks)
-{
-	memset(&destinations, 0, sizeof(destinations));
-	destinations.hooks = hooks;
-	destinations.seed = 0x1234567812345678U;
-}
-
-static void end(void)
-{
-	destinations_end(&destinations);
-	count = destinations_sorted(&destinations, rows);
-}
-
-static struct agentsh_ebpf_event event_of(uint32_t kind, uint16_t protocol, uint64_t cookie,
-					  uint16_t port)
-{
-	return (struct agentsh_ebpf_event){
-		.kind = kind,
-		.family = AF_INET,
-		.protocol = protocol,
-		.socket_type = protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM,
-		.socket_cookie = cookie,
-		.remote_addr = {192, 0, 2, 1},
-		.remote_port = port,
-		.comm = "thread",
-		.process_comm = "process",
-	};
-}
+#include "destinations_harness.h"
 
 static void add(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port)
 {
-	struct agentsh_ebpf_event event = event_of(kind, protocol, cookie, port);
+	struct agentsh_ebpf_event event = summary_event(kind, protocol, cookie, port);
 
 	destinations_add(&destinations, &event, NULL);
 }
@@ -54,7 +16,7 @@ static void add(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port
 static void add_numbers(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port,
 			uint64_t sent, uint64_t received, uint64_t ns)
 {
-	struct agentsh_ebpf_event event = event_of(kind, protocol, cookie, port);
+	struct agentsh_ebpf_event event = summary_event(kind, protocol, cookie, port);
 
 	event.bytes_sent = sent;
 	event.bytes_received = received;
@@ -64,20 +26,9 @@ static void add_numbers(uint32_t kind, uint16_t protocol, uint64_t cookie, uint1
 	destinations_add(&destinations, &event, NULL);
 }
 
-static void check_row(size_t i, uint16_t port, uint64_t connections, uint64_t failed, uint64_t sent,
-		      uint64_t received)
-{
-	ck_assert_uint_lt(i, count);
-	ck_assert_uint_eq(rows[i]->key.port, port);
-	ck_assert_uint_eq(rows[i]->connections, connections);
-	ck_assert_uint_eq(rows[i]->failed, failed);
-	ck_assert_uint_eq(rows[i]->bytes_sent, sent);
-	ck_assert_uint_eq(rows[i]->bytes_received, received);
-}
-
 START_TEST(tcp)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	for (uint64_t cookie = 1; cookie <= 3; cookie++) {
 		add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, cookie, 80);
 		add(AGENTSH_EBPF_EVENT_CONNECTED, IPPROTO_TCP, cookie, 80);
@@ -87,33 +38,33 @@ START_TEST(tcp)
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 4, 80);
 	add(AGENTSH_EBPF_EVENT_CONNECT_FAILED, IPPROTO_TCP, 4, 80);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 5, 443); /* its result is not known yet */
-	end();
-	ck_assert_uint_eq(count, 2);
-	check_row(0, 80, 4, 1, 30, 60);
-	check_row(1, 443, 1, 0, 0, 0);
-	ck_assert_str_eq(rows[0]->key.process, "process");
-	ck_assert_uint_eq(rows[0]->durations.count, 3);
-	ck_assert_uint_eq(rows[0]->durations.longest_ns, 3000000);
-	ck_assert_uint_eq(rows[1]->durations.count, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 2);
+	summary_check_row(0, 80, 4, 1, 30, 60);
+	summary_check_row(1, 443, 1, 0, 0, 0);
+	ck_assert_str_eq(summary_rows[0]->key.process, "process");
+	ck_assert_uint_eq(summary_rows[0]->durations.count, 3);
+	ck_assert_uint_eq(summary_rows[0]->durations.longest_ns, 3000000);
+	ck_assert_uint_eq(summary_rows[1]->durations.count, 0);
 }
 END_TEST
 
 START_TEST(an_event_whose_attempt_was_lost)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	add(AGENTSH_EBPF_EVENT_CONNECTED, IPPROTO_TCP, 1, 80);
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_TCP, 1, 80, 5, 0, 1000000);
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_TCP, 2, 80, 7, 0, 1000000);
 	add(AGENTSH_EBPF_EVENT_CONNECT_FAILED, IPPROTO_TCP, 3, 80);
-	end();
-	ck_assert_uint_eq(count, 1);
-	check_row(0, 80, 3, 1, 12, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 1);
+	summary_check_row(0, 80, 3, 1, 12, 0);
 }
 END_TEST
 
 START_TEST(progress_is_replaced)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 2, 80);
 	for (uint64_t n = 1; n <= 5; n++) {
@@ -123,19 +74,19 @@ START_TEST(progress_is_replaced)
 			    n * 1000000);
 	}
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_TCP, 1, 80, 700, 7, 9000000);
-	end();
-	ck_assert_uint_eq(count, 1);
-	check_row(0, 80, 2, 0, 705, 57);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 1);
+	summary_check_row(0, 80, 2, 0, 705, 57);
 	/* one has ended, and one is open since its latest PROGRESS */
-	ck_assert_uint_eq(rows[0]->durations.count, 2);
-	ck_assert_uint_eq(rows[0]->durations.shortest_ns, 5000000);
-	ck_assert_uint_eq(rows[0]->durations.longest_ns, 9000000);
+	ck_assert_uint_eq(summary_rows[0]->durations.count, 2);
+	ck_assert_uint_eq(summary_rows[0]->durations.shortest_ns, 5000000);
+	ck_assert_uint_eq(summary_rows[0]->durations.longest_ns, 9000000);
 }
 END_TEST
 
 START_TEST(connect_of_a_datagram_socket)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_UDP, 1, 53); /* a probe */
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 1, 53, 0, 0, 1000000);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_UDP, 2, 54); /* sends after its second connect */
@@ -145,23 +96,23 @@ START_TEST(connect_of_a_datagram_socket)
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 2, 56, 100, 200, 1000000);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_UDP, 3, 57); /* only receives */
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 3, 57, 0, 30, 1000000);
-	end();
-	ck_assert_uint_eq(count, 2);
-	check_row(0, 55, 1, 0, 100, 200);
-	check_row(1, 57, 1, 0, 0, 30);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 2);
+	summary_check_row(0, 55, 1, 0, 100, 200);
+	summary_check_row(1, 57, 1, 0, 0, 30);
 
-	begin(ALL_HOOKS & ~(uint32_t)AGENTSH_EBPF_HOOK_TRAFFIC);
+	summary_begin(SUMMARY_HOOKS & ~(uint32_t)AGENTSH_EBPF_HOOK_TRAFFIC);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_UDP, 1, 53);
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 1, 53, 0, 0, 1000000);
-	end();
-	ck_assert_uint_eq(count, 1);
-	check_row(0, 53, 1, 0, 0, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 1);
+	summary_check_row(0, 53, 1, 0, 0, 0);
 }
 END_TEST
 
 START_TEST(several_destinations_of_a_datagram_socket)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 1);
 	add(AGENTSH_EBPF_EVENT_FIRST_DATA, IPPROTO_UDP, 1, 1);
 	add_numbers(AGENTSH_EBPF_EVENT_PROGRESS, IPPROTO_UDP, 1, 1, 1000, 0, 1000000);
@@ -169,21 +120,21 @@ START_TEST(several_destinations_of_a_datagram_socket)
 	add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 1); /* --udp-no-dedup */
 	add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 2);
 	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 1, 1, 1500, 8, 2000000);
-	end();
-	ck_assert_uint_eq(count, 2);
-	check_row(0, 1, 1, 0, 1000, 0);
-	check_row(1, 2, 1, 0, 500, 8);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 2);
+	summary_check_row(0, 1, 1, 0, 1000, 0);
+	summary_check_row(1, 2, 1, 0, 500, 8);
 }
 END_TEST
 
 START_TEST(every_datagram_reported_without_ends)
 {
-	begin(AGENTSH_EBPF_HOOK_UDP);
+	summary_begin(AGENTSH_EBPF_HOOK_UDP);
 	for (int i = 0; i < 100; i++)
 		add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 1);
-	end();
-	ck_assert_uint_eq(count, 1);
-	check_row(0, 1, 1, 0, 0, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 1);
+	summary_check_row(0, 1, 1, 0, 0, 0);
 	ck_assert_uint_eq(destinations.sockets.made, 0);
 }
 END_TEST
@@ -192,8 +143,8 @@ START_TEST(adopted_socket)
 {
 	struct agentsh_ebpf_event event;
 
-	begin(ALL_HOOKS);
-	event = event_of(AGENTSH_EBPF_EVENT_UNANNOUNCED, IPPROTO_UDP, 1, 4000);
+	summary_begin(SUMMARY_HOOKS);
+	event = summary_event(AGENTSH_EBPF_EVENT_UNANNOUNCED, IPPROTO_UDP, 1, 4000);
 	event.flags = AGENTSH_EBPF_FLAG_UNATTRIBUTED | AGENTSH_EBPF_FLAG_INBOUND;
 	memset(event.comm, 0, sizeof(event.comm));
 	memset(event.process_comm, 0, sizeof(event.process_comm));
@@ -205,7 +156,7 @@ START_TEST(adopted_socket)
 	event.bytes_received = 50;
 	event.packets_received = 1;
 	destinations_add(&destinations, &event, NULL);
-	event = event_of(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 4001);
+	event = summary_event(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, 4001);
 	event.flags = AGENTSH_EBPF_FLAG_INBOUND;
 	destinations_add(&destinations, &event, NULL);
 	event.kind = AGENTSH_EBPF_EVENT_CLOSED;
@@ -213,21 +164,22 @@ START_TEST(adopted_socket)
 	event.bytes_received = 60;
 	event.packets_sent = 1;
 	destinations_add(&destinations, &event, NULL);
-	end();
-	ck_assert_uint_eq(count, 2);
-	check_row(0, 0, 1, 0, 70, 60);
-	ck_assert_str_eq(rows[0]->key.process, "process");
-	ck_assert(rows[0]->key.inbound && !rows[0]->key.unattributed);
-	check_row(1, 0, 1, 0, 0, 0);
-	ck_assert(rows[1]->key.inbound && rows[1]->key.unattributed);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 2);
+	summary_check_row(0, 0, 1, 0, 70, 60);
+	ck_assert_str_eq(summary_rows[0]->key.process, "process");
+	ck_assert(summary_rows[0]->key.inbound && !summary_rows[0]->key.unattributed);
+	summary_check_row(1, 0, 1, 0, 0, 0);
+	ck_assert(summary_rows[1]->key.inbound && summary_rows[1]->key.unattributed);
 }
 END_TEST
 
 START_TEST(names_of_processes)
 {
-	struct agentsh_ebpf_event event = event_of(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
+	struct agentsh_ebpf_event event =
+		summary_event(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
 
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	destinations_add(&destinations, &event, NULL);
 	memcpy(event.comm, "other\0garbage", 14); /* the same process */
 	destinations_add(&destinations, &event, NULL);
@@ -237,18 +189,18 @@ START_TEST(names_of_processes)
 	destinations_add(&destinations, &event, NULL);
 	memset(event.comm, 'x', sizeof(event.comm)); /* without NUL */
 	destinations_add(&destinations, &event, NULL);
-	end();
-	ck_assert_uint_eq(count, 3);
-	ck_assert_uint_eq(rows[0]->connections, 2);
-	ck_assert_uint_eq(rows[1]->connections, 2);
-	ck_assert_uint_eq(rows[2]->connections, 1);
-	ck_assert_int_eq(rows[2]->key.process[15], 'x');
+	summary_end();
+	ck_assert_uint_eq(summary_count, 3);
+	ck_assert_uint_eq(summary_rows[0]->connections, 2);
+	ck_assert_uint_eq(summary_rows[1]->connections, 2);
+	ck_assert_uint_eq(summary_rows[2]->connections, 1);
+	ck_assert_int_eq(summary_rows[2]->key.process[15], 'x');
 }
 END_TEST
 
 START_TEST(more_destinations_than_rows)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	for (uint64_t i = 0; i < 3 * DESTINATIONS_MAX; i++) {
 		uint16_t port = (uint16_t)(i + 1);
 
@@ -256,13 +208,13 @@ START_TEST(more_destinations_than_rows)
 		add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_TCP, i + 1, port, port, 1, 1000000);
 	}
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 1); /* still has its row */
-	end();
-	ck_assert_uint_eq(count, DESTINATIONS_MAX + 1);
-	check_row(0, DESTINATIONS_MAX, 1, 0, DESTINATIONS_MAX, 1);
-	check_row(DESTINATIONS_MAX - 1, 1, 2, 0, 1, 1);
-	ck_assert_uint_eq(rows[DESTINATIONS_MAX]->key.family, 0);
-	ck_assert_uint_eq(rows[DESTINATIONS_MAX]->connections, 2 * DESTINATIONS_MAX);
-	ck_assert_uint_eq(rows[DESTINATIONS_MAX]->durations.count, 2 * DESTINATIONS_MAX);
+	summary_end();
+	ck_assert_uint_eq(summary_count, DESTINATIONS_MAX + 1);
+	summary_check_row(0, DESTINATIONS_MAX, 1, 0, DESTINATIONS_MAX, 1);
+	summary_check_row(DESTINATIONS_MAX - 1, 1, 2, 0, 1, 1);
+	ck_assert_uint_eq(summary_rows[DESTINATIONS_MAX]->key.family, 0);
+	ck_assert_uint_eq(summary_rows[DESTINATIONS_MAX]->connections, 2 * DESTINATIONS_MAX);
+	ck_assert_uint_eq(summary_rows[DESTINATIONS_MAX]->durations.count, 2 * DESTINATIONS_MAX);
 	ck_assert_uint_eq(destinations.sockets.made, 1); /* sockets that end leave nothing behind */
 }
 END_TEST
@@ -270,30 +222,30 @@ END_TEST
 /* Each destination of one socket counts, also in the row that they share. */
 START_TEST(one_socket_with_more_destinations_than_rows)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	for (uint16_t port = 1; port <= DESTINATIONS_MAX + 100; port++) {
 		add(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 1, port);
 		add(AGENTSH_EBPF_EVENT_FIRST_DATA, IPPROTO_UDP, 1, port);
 	}
-	end();
-	ck_assert_uint_eq(count, DESTINATIONS_MAX + 1);
-	ck_assert_uint_eq(rows[DESTINATIONS_MAX]->connections, 100);
+	summary_end();
+	ck_assert_uint_eq(summary_count, DESTINATIONS_MAX + 1);
+	ck_assert_uint_eq(summary_rows[DESTINATIONS_MAX]->connections, 100);
 }
 END_TEST
 
 START_TEST(more_open_sockets_than_room)
 {
-	begin(ALL_HOOKS);
+	summary_begin(SUMMARY_HOOKS);
 	for (uint64_t i = 0; i < OPEN_SOCKETS_MAX + 10; i++)
 		add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, i, 80);
 	for (uint64_t i = 0; i < OPEN_SOCKETS_MAX + 10; i++)
 		add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_TCP, i, 80, 2, 1, 1000000);
 	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
 	add_numbers(AGENTSH_EBPF_EVENT_PROGRESS, IPPROTO_TCP, 1, 80, 2, 1, 1000000);
-	end();
-	ck_assert_uint_eq(count, 1);
-	ck_assert_uint_eq(rows[0]->bytes_sent, 2 * (OPEN_SOCKETS_MAX + 11));
-	ck_assert_uint_eq(rows[0]->bytes_received, OPEN_SOCKETS_MAX + 11);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 1);
+	ck_assert_uint_eq(summary_rows[0]->bytes_sent, 2 * (OPEN_SOCKETS_MAX + 11));
+	ck_assert_uint_eq(summary_rows[0]->bytes_received, OPEN_SOCKETS_MAX + 11);
 }
 END_TEST
 

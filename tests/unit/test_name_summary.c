@@ -4,64 +4,16 @@
 #include <sys/socket.h>
 #include <netinet/in.h>
 
-#include "unit.h"
-#include "destinations.h"
+#include "destinations_harness.h"
 #include "format_json.h"
 #include "format_summary.h"
 
-#define HOOKS                                                                                      \
-	(AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |         \
-	 AGENTSH_EBPF_HOOK_TRAFFIC)
-
 static char line[4096];
-static struct destinations destinations;
-static const struct destination_row *rows[DESTINATIONS_MAX + 1];
-static size_t count;
-
-static void start(void)
-{
-	memset(&destinations, 0, sizeof(destinations));
-	destinations.hooks = HOOKS;
-	destinations.seed = 0x1234567812345678U;
-}
-
-static void finish(void)
-{
-	destinations_end(&destinations);
-	count = destinations_sorted(&destinations, rows);
-}
-
-static struct agentsh_ebpf_event event_of(uint32_t kind, uint16_t protocol, uint64_t cookie,
-					  uint16_t port)
-{
-	return (struct agentsh_ebpf_event){
-		.kind = kind,
-		.family = AF_INET,
-		.protocol = protocol,
-		.socket_type = protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM,
-		.socket_cookie = cookie,
-		.remote_addr = {192, 0, 2, 1},
-		.remote_port = port,
-		.comm = "thread",
-		.process_comm = "process",
-	};
-}
-
-static void check_row(size_t i, uint16_t port, uint64_t connections, uint64_t failed, uint64_t sent,
-		      uint64_t received)
-{
-	ck_assert_uint_lt(i, count);
-	ck_assert_uint_eq(rows[i]->key.port, port);
-	ck_assert_uint_eq(rows[i]->connections, connections);
-	ck_assert_uint_eq(rows[i]->failed, failed);
-	ck_assert_uint_eq(rows[i]->bytes_sent, sent);
-	ck_assert_uint_eq(rows[i]->bytes_received, received);
-}
 
 static void add_at(const char *name, uint64_t cookie, uint8_t last, uint16_t port)
 {
 	struct agentsh_ebpf_event event =
-		event_of(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, cookie, port);
+		summary_event(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, cookie, port);
 
 	event.remote_addr[3] = last;
 	destinations_add(&destinations, &event, name);
@@ -73,10 +25,10 @@ static void add_at(const char *name, uint64_t cookie, uint8_t last, uint16_t por
 START_TEST(names_of_destinations)
 {
 	const struct agentsh_ebpf_event first =
-		event_of(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 443);
+		summary_event(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 443);
 	static char longest[DESTINATION_NAME_MAX + 1];
 
-	start();
+	summary_begin(SUMMARY_HOOKS);
 	add_at("a.example", 1, 1, 443); /* two addresses of one name */
 	add_at("a.example", 2, 2, 443);
 	add_at("a.example", 3, 2, 443);
@@ -84,32 +36,32 @@ START_TEST(names_of_destinations)
 	add_at("b.example", 5, 1, 443); /* another name of the same address */
 	add_at("b.example", 6, 1, 443);
 	add_at(NULL, 7, 1, 443);
-	finish();
-	ck_assert_uint_eq(count, 4);
-	check_row(0, 443, 3, 0, 30, 0);
-	ck_assert_str_eq(rows[0]->name, "a.example");
-	ck_assert_uint_eq(rows[0]->at.family, 0);
-	check_row(1, 443, 2, 0, 20, 0);
-	ck_assert_str_eq(rows[1]->name, "b.example");
-	ck_assert_uint_eq(rows[1]->at.family, AF_INET);
-	ck_assert_uint_eq(rows[1]->at.address[3], 1);
-	check_row(2, 80, 1, 0, 10, 0);
-	ck_assert_str_eq(rows[2]->name, "a.example");
-	check_row(3, 443, 1, 0, 10, 0);
-	ck_assert_str_eq(rows[3]->name, "");
+	summary_end();
+	ck_assert_uint_eq(summary_count, 4);
+	summary_check_row(0, 443, 3, 0, 30, 0);
+	ck_assert_str_eq(summary_rows[0]->name, "a.example");
+	ck_assert_uint_eq(summary_rows[0]->at.family, 0);
+	summary_check_row(1, 443, 2, 0, 20, 0);
+	ck_assert_str_eq(summary_rows[1]->name, "b.example");
+	ck_assert_uint_eq(summary_rows[1]->at.family, AF_INET);
+	ck_assert_uint_eq(summary_rows[1]->at.address[3], 1);
+	summary_check_row(2, 80, 1, 0, 10, 0);
+	ck_assert_str_eq(summary_rows[2]->name, "a.example");
+	summary_check_row(3, 443, 1, 0, 10, 0);
+	ck_assert_str_eq(summary_rows[3]->name, "");
 
 	/* The name is that of the first event, whatever the later ones have. */
-	start();
+	summary_begin(SUMMARY_HOOKS);
 	destinations_add(&destinations, &first, NULL);
 	add_at("a.example", 1, 1, 443);
 	memset(longest, 'x', sizeof(longest) - 1);
 	add_at(longest, 2, 1, 443); /* too long: without a name */
 	longest[DESTINATION_NAME_MAX - 1] = '\0';
 	add_at(longest, 3, 1, 443);
-	finish();
-	ck_assert_uint_eq(count, 3);
-	for (size_t i = 0; i < count; i++)
-		if (strlen(rows[i]->name) == DESTINATION_NAME_MAX - 1)
+	summary_end();
+	ck_assert_uint_eq(summary_count, 3);
+	for (size_t i = 0; i < summary_count; i++)
+		if (strlen(summary_rows[i]->name) == DESTINATION_NAME_MAX - 1)
 			return;
 	ck_abort_msg("no row has the longest name");
 }
@@ -122,15 +74,15 @@ START_TEST(events_about_names)
 		AGENTSH_EBPF_EVENT_DNS_QUERY, AGENTSH_EBPF_EVENT_DNS_ANSWER,
 		AGENTSH_EBPF_EVENT_SERVER_NAME, AGENTSH_EBPF_EVENT_UNIX_CONNECT};
 
-	start();
+	summary_begin(SUMMARY_HOOKS);
 	for (size_t i = 0; i < UNIT_COUNT(kinds); i++) {
-		struct agentsh_ebpf_event event = event_of(kinds[i], IPPROTO_UDP, 1, 53);
+		struct agentsh_ebpf_event event = summary_event(kinds[i], IPPROTO_UDP, 1, 53);
 
-		ck_assert(!destinations_named_by(&event, HOOKS));
+		ck_assert(!destinations_named_by(&event, SUMMARY_HOOKS));
 		destinations_add(&destinations, &event, "a.example");
 	}
-	finish();
-	ck_assert_uint_eq(count, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 0);
 }
 END_TEST
 
