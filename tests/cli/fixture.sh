@@ -63,6 +63,16 @@ expect() {
 	[ "$got" -eq "$want" ] || fail "status $got, not $want: $* ($(head -c 2000 "$work/err"))"
 }
 
+# split OPTION... -- ARGUMENT...: sets options and arguments
+split() {
+	options=()
+	while [ "$1" != -- ]; do
+		options+=("$1")
+		shift
+	done
+	arguments=("${@:2}")
+}
+
 says() { grep -qF -- "$1" "${2:-$work/err}" || fail "no '$1' in: $(cat "${2:-$work/err}")"; }
 silent() { [ ! -s "$1" ] || fail "not empty: $(cat "$1")"; }
 

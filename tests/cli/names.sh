@@ -19,13 +19,8 @@ read -r dns tcp <"$work/ports"
 t=("$trace" --ebpf=required --cgroup-parent "$parent" --dns-port "$dns")
 # traced OPTION... -- STEP...: traces names_traffic.py client with these steps
 traced() {
-	local options=()
-	while [ "$1" != -- ]; do
-		options+=("$1")
-		shift
-	done
-	shift
-	expect 0 "${t[@]}" "${options[@]}" -- "${traffic[@]}" client "$dns" "$tcp" "$@"
+	split "$@"
+	expect 0 "${t[@]}" "${options[@]}" -- "${traffic[@]}" client "$dns" "$tcp" "${arguments[@]}"
 }
 http=$(printf 'GET / HTTP/1.1\r\nHost: other.example\r\n\r\n' | od -An -v -tx1 | tr -d ' \n')
 

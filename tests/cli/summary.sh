@@ -29,13 +29,9 @@ says=$work/says
 
 # traced OPTION... -- ARGUMENT...: traces summary_traffic.py with these arguments and the file SAYS
 traced() {
-	local options=()
-	while [ "$1" != -- ]; do
-		options+=("$1")
-		shift
-	done
+	split "$@"
 	rm -f "$says"
-	expect 0 "${t[@]}" "${options[@]}" "${@:1:1}" "${traffic[@]}" "${@:2}" "$says"
+	expect 0 "${t[@]}" "${options[@]}" -- "${traffic[@]}" "${arguments[@]}" "$says"
 }
 
 begin "--summary --json: connections, failures and bytes"
