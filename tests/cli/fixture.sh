@@ -8,6 +8,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 deadline=60 # seconds until an expected condition counts as a failure
 unset NO_COLOR AGENTSH_EBPF AGENTSH_EBPF_SIMULATE_MISSING
 export LC_ALL=C.UTF-8 TERM=xterm PYTHONDONTWRITEBYTECODE=1
+# The UNIX sockets that a traced python3 connects to shall be those of the test alone.  Without HOME,
+# Python looks up its user, by the socket of nscd; so does a shell script that starts Python.
+export HOME="${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}"
+PATH=$(python3 -c 'import os, sys; print(os.path.dirname(sys.executable))'):$PATH
 
 if [ "$(id -u)" -ne 0 ]; then
 	echo "skipped: needs root"
