@@ -101,7 +101,7 @@ boot_until_started() {
 		run_qemu "$@" >"$log" 2>&1 &
 		qemu=$!
 		waited=0
-		until grep -aq VM-KERNEL "$log"; do
+		until grep -aqs VM-KERNEL "$log"; do
 			if ! kill -0 "$qemu" 2>/dev/null || [ $((waited += 1)) -gt "$start_seconds" ]; then
 				break
 			fi
