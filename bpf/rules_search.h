@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The search in a compiled set of rules, for the eBPF programs and the library alike.
+ *
+ * The file that includes this one defines RULES_SET, the type of the first argument of
+ *   rules_node(set, number)               a pointer to that node of the set; NULL: there is none
+ *   rules_listed(set, rule_id, key, past) the time until which the address is listed for the rule;
+ *                                        past: it is not listed
+ *
+ * Within a node there are no branches and no indices that depend on data: without CAP_PERFMON the
+ * verifier of old kernels refuses such indices, and follows each branch in turn.
+ */
+#ifndef AGENTSH_RULES_SEARCH_H
+#define AGENTSH_RULES_SEARCH_H
+
+#include "rules_table.h"
+
+/*
+ * No loop is left in a program: without CAP_PERFMON the verifier of old kernels also follows the
+ * branch that the end of a loop does not take, and never comes to an end.
+ */
+#ifdef __bpf__
+#define RULES_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define RULES_UNROLL
+#endif
+
+/* Keeps the compiler from making a comparison, and thereby a branch, of arithmetic. */
+#define RULES_OPAQUE(x) __asm__("" : "+r"(x))
+
+/* 1 if a < b, else 0. */
+static __always_inline __u64 rules_before32(__u32 a, __u32 b)
+{
+	__u64 difference = (__u64)a - b;
+
+	RULES_OPAQUE(difference);
+	return difference >> 63;
+}
+
+/* 1 if a - b borrows, where difference is the result. */
+static __always_inline __u64 rules_borrow(__u64 a, __u64 b, __u64 difference)
+{
+	__u64 bits = (~a & b) | (~(a ^ b) & difference);
+
+	RULES_OPAQUE(bits);
+	return bits >> 63;
+}
+
+static __always_inline __u64 rules_before64(__u64 a, __u64 b)
+{
+	return rules_borrow(a, b, a - b);
+}
+
+static __always_inline __u64 rules_before128(const struct agentsh_rules_key *a,
+					     const struct agentsh_rules_key *b)
+{
+	__u64 borrow = rules_before64(a->low, b->low);
+
+	return rules_borrow(a->high, b->high, a->high - b->high - borrow);
+}
+
+/* The second value if second is 1, the first one if it is 0. */
+static __always_inline __u64 rules_either(__u64 first_value, __u64 second_value, __u64 second)
+{
+	__u64 mask = 0 - second;
+
+	RULES_OPAQUE(mask);
+	return first_value ^ ((first_value ^ second_value) & mask);
+}
+
+/* The child at this place, or the last one. */
+static __always_inline __u32 rules_child(__u32 child, __u32 last, __u32 place)
+{
+	return child + (__u32)rules_either(place, last, rules_before32(last, place));
+}
+
+/* Goes from an inner node to one of its children. */
+static __always_inline int rules_descend32(RULES_SET set, __u32 key, __u32 *number)
+{
+	const struct agentsh_rules_inner32 *inner = rules_node(set, *number);
+	__u32 place = AGENTSH_RULES_FANOUT32 - 1;
+
+	if (!inner)
+		return -1;
+	RULES_UNROLL
+	for (int i = 0; i < AGENTSH_RULES_FANOUT32 - 1; i++)
+		place -= (__u32)rules_before32(key, inner->key[i]);
+	*number = rules_child(inner->child, inner->last, place);
+	return 0;
+}
+
+static __always_inline int rules_descend128(RULES_SET set, const struct agentsh_rules_key *key,
+					    __u32 *number)
+{
+	const struct agentsh_rules_inner128 *inner = rules_node(set, *number);
+	__u32 place = AGENTSH_RULES_FANOUT128 - 1;
+
+	if (!inner)
+		return -1;
+	RULES_UNROLL
+	for (int i = 0; i < AGENTSH_RULES_FANOUT128 - 1; i++)
+		place -= (__u32)rules_before128(key, &inner->key[i]);
+	*number = rules_child(inner->child, inner->last, place);
+	return 0;
+}
+
+/* One level of a tree, if it has more than this number of levels. */
+#define RULES_LEVEL32(n) (levels > (n) && rules_descend32(set, key, &number))
+#define RULES_LEVEL128(n) (levels > (n) && rules_descend128(set, key, &number))
+
+/* Sets *reference to the value of the last row whose key is not above the given one. */
+static __always_inline int rules_find32(RULES_SET set, __u32 tree, __u32 key, __u32 *reference)
+{
+	__u32 number = tree & AGENTSH_RULES_ROOT;
+	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
+	const struct agentsh_rules_leaf32 *leaf;
+	__u64 value;
+
+	_Static_assert(AGENTSH_RULES_DEPTH32 == 4, "a line for each level");
+	if (RULES_LEVEL32(0) || RULES_LEVEL32(1) || RULES_LEVEL32(2) || RULES_LEVEL32(3))
+		return -1;
+	leaf = rules_node(set, number);
+	if (!leaf)
+		return -1;
+	value = leaf->value[0];
+	RULES_UNROLL
+	for (int i = 0; i < AGENTSH_RULES_ROWS32 - 1; i++)
+		value = rules_either(leaf->value[i + 1], value, rules_before32(key, leaf->key[i]));
+	*reference = (__u32)value;
+	return 0;
+}
+
+static __always_inline int rules_find128(RULES_SET set, __u32 tree,
+					 const struct agentsh_rules_key *key, __u32 *reference)
+{
+	__u32 number = tree & AGENTSH_RULES_ROOT;
+	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
+	const struct agentsh_rules_leaf128 *leaf;
+	__u64 value;
+
+	_Static_assert(AGENTSH_RULES_DEPTH128 == 8, "a line for each level");
+	if (RULES_LEVEL128(0) || RULES_LEVEL128(1) || RULES_LEVEL128(2) || RULES_LEVEL128(3) ||
+	    RULES_LEVEL128(4) || RULES_LEVEL128(5) || RULES_LEVEL128(6) || RULES_LEVEL128(7))
+		return -1;
+	leaf = rules_node(set, number);
+	if (!leaf)
+		return -1;
+	value = leaf->value[0];
+	RULES_UNROLL
+	for (int i = 0; i < AGENTSH_RULES_ROWS128 - 1; i++)
+		value = rules_either(leaf->value[i + 1], value,
+				     rules_before128(key, &leaf->key[i]));
+	*reference = (__u32)value;
+	return 0;
+}
+
+/* Copies the entry of this number. */
+static __always_inline int rules_entry(RULES_SET set, __u32 first_node, __u32 number,
+				       struct agentsh_rules_entry *entry)
+{
+	const struct agentsh_rules_entry *four = rules_node(set, first_node + number / 4);
+	__u64 odd = number & 1, high = number >> 1 & 1;
+
+	if (!four)
+		return -1;
+#define RULES_OF_FOUR(member)                                                                      \
+	entry->member =                                                                            \
+		(__u32)rules_either(rules_either(four[0].member, four[1].member, odd),             \
+				    rules_either(four[2].member, four[3].member, odd), high)
+	RULES_OF_FOUR(rule_id);
+	RULES_OF_FOUR(next);
+	RULES_OF_FOUR(ports);
+	RULES_OF_FOUR(order);
+#undef RULES_OF_FOUR
+	return 0;
+}
+
+static __always_inline int rules_expiry(RULES_SET set, __u32 first_node, __u32 number,
+					__u64 *expires_ns)
+{
+	const struct agentsh_rules_node *node = rules_node(set, first_node + number / 8);
+	__u64 by1 = number & 1, by2 = number >> 1 & 1, by4 = number >> 2 & 1;
+
+	if (!node)
+		return -1;
+	*expires_ns =
+		rules_either(rules_either(rules_either(node->words[0], node->words[1], by1),
+					  rules_either(node->words[2], node->words[3], by1), by2),
+			     rules_either(rules_either(node->words[4], node->words[5], by1),
+					  rules_either(node->words[6], node->words[7], by1), by2),
+			     by4);
+	return 0;
+}
+
+/* 1 if the entry is for this class and port, else 0. */
+static __always_inline __u64 rules_is_for(const struct agentsh_rules_entry *entry,
+					  __u32 class_and_port)
+{
+	__u32 class = class_and_port >> AGENTSH_RULES_CLASS_SHIFT;
+	__u32 port = class_and_port & 0xffff;
+	__u64 outside = rules_before32(port, entry->ports & 0xffff) |
+			rules_before32(entry->ports >> AGENTSH_RULES_LAST_PORT_SHIFT, port);
+
+	return (entry->next / AGENTSH_RULES_CLASS >> class & 1) & (outside ^ 1);
+}
+
+/* Sets *holds to 1 if the entry holds at this time, else to 0. Returns -1 if the set is damaged. */
+static __always_inline int rules_holds(RULES_SET set, const struct agentsh_rules_head *head,
+				       const struct agentsh_rules_entry *entry,
+				       const struct agentsh_rules_key *key, __u32 class_and_port,
+				       __u64 now_ns, __u64 *holds)
+{
+	__u64 expires_ns = head->never, listed_ns = head->never;
+	__u32 expiry = entry->order >> AGENTSH_RULES_EXPIRY_SHIFT;
+
+	if (expiry && rules_expiry(set, head->expiries, expiry - 1, &expires_ns))
+		return -1;
+	if (entry->next & AGENTSH_RULES_LISTED)
+		listed_ns = rules_listed(set, entry->rule_id, key, head->past);
+	*holds = rules_is_for(entry, class_and_port) & rules_before64(now_ns, expires_ns) &
+		 rules_before64(now_ns, listed_ns);
+	return 0;
+}
+
+/* Finds the first entry that holds from this reference on. */
+static __always_inline int rules_try(RULES_SET set, const struct agentsh_rules_head *head,
+				     __u32 reference, const struct agentsh_rules_key *key,
+				     __u32 class_and_port, __u64 now_ns,
+				     struct agentsh_rules_entry *entry)
+{
+	if (reference & AGENTSH_RULES_TREE &&
+	    rules_find32(set, reference, class_and_port, &reference))
+		return -1;
+	RULES_UNROLL
+	for (int i = 0; i <= AGENTSH_RULES_CHAIN; i++) {
+		__u64 holds;
+
+		if (rules_entry(set, head->entries, reference, entry) ||
+		    rules_holds(set, head, entry, key, class_and_port, now_ns, &holds))
+			return -1;
+		if (holds)
+			return 0;
+		reference = entry->next >> AGENTSH_RULES_NEXT_SHIFT;
+	}
+	return -1;
+}
+
+/* Copies what the set has for the family. A pointer to it would depend on data. */
+static __always_inline void rules_family(const struct agentsh_rules_head *head, __u64 ipv4,
+					 struct agentsh_rules_family *family)
+{
+	family->addresses = (__u32)rules_either(head->ipv6.addresses, head->ipv4.addresses, ipv4);
+	family->every = (__u32)rules_either(head->ipv6.every, head->ipv4.every, ipv4);
+	family->every_min = (__u32)rules_either(head->ipv6.every_min, head->ipv4.every_min, ipv4);
+}
+
+/*
+ * Finds the entry that holds for a destination at this time of CLOCK_BOOTTIME. Returns 0, or -1 if
+ * the set is damaged.
+ */
+static __always_inline int rules_find(RULES_SET set, const struct agentsh_rules_key *key,
+				      __u32 class_and_port, __u64 now_ns,
+				      struct agentsh_rules_entry *entry)
+{
+	const struct agentsh_rules_head *head = rules_node(set, 0);
+	int ipv4 = !key->high && key->low >> 32 == AGENTSH_RULES_IPV4;
+	struct agentsh_rules_family family;
+	struct agentsh_rules_entry every;
+
+	if (!head)
+		return -1;
+	rules_family(head, ipv4, &family);
+	if (family.addresses & AGENTSH_RULES_TREE &&
+	    (ipv4 ? rules_find32(set, family.addresses, (__u32)key->low, &family.addresses)
+		  : rules_find128(set, family.addresses, key, &family.addresses)))
+		return -1;
+	if (rules_try(set, head, family.addresses, key, class_and_port, now_ns, entry))
+		return -1;
+	if (family.every_min >= (entry->order & AGENTSH_RULES_ORDER))
+		return 0;
+	if (rules_try(set, head, family.every, key, class_and_port, now_ns, &every))
+		return -1;
+	if ((every.order & AGENTSH_RULES_ORDER) < (entry->order & AGENTSH_RULES_ORDER))
+		*entry = every;
+	return 0;
+}
+
+#endif
