@@ -79,7 +79,7 @@ function(agentsh_bpf_skeleton name)
     OUTPUT ${object}
     COMMAND ${AGENTSH_CLANG} ${AGENTSH_BPF_FLAGS} -mcpu=${ARG_CPU} ${ARG_DEFINES}
             -ffile-prefix-map=${CMAKE_CURRENT_BINARY_DIR}=.
-            -I${PROJECT_SOURCE_DIR}/bpf -c ${whole} -o ${object}
+            -I${CMAKE_CURRENT_SOURCE_DIR} -I${PROJECT_SOURCE_DIR}/bpf -c ${whole} -o ${object}
     DEPENDS ${whole} ${sources} ${ARG_DEPENDS}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMENT "BPF ${name}"
