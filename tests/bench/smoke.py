@@ -32,6 +32,8 @@ NAMES_LOADS = ["TCP, writes of 128 KiB", "UDP, 64 bytes", "HTTP, one connection"
                "HTTP, a connection per request"]
 CONNECTORS = ["(d) agentsh-ebpf, no names", *NAMES[3:]]
 CONNECTS = ["connect(), read afterwards", "TCP, connect() to close()"]
+RULES_LOADS = [f"{family}, {rules}" for family in ("IPv4", "IPv6")
+               for rules in ("no rule", "10 rules", "1,000 rules", "10,000 rules")]
 PEERS = {
     "nothing": None,
     "agentsh-ebpf, all defaults": None,
@@ -70,6 +72,11 @@ WANTED = {
         )
     ],
 }
+for load in RULES_LOADS:
+    WANTED["rules", load] = [
+        (["time per run"], ["(0) destination alone", "(r) compiled rules", "(l) LPM trie"]),
+        (["compile and copy", "memory"], ["(r) compiled rules"]),
+    ]
 for load in ("flat out", "flat out, read afterwards"):
     WANTED["connect", load] = [
         (["p50", "mean", "p99", "calls/s"], VARIANTS),
@@ -164,7 +171,7 @@ for load in TRAFFIC:
         ("packets", load + ", kernel's run time", "program runs of (o)"),
     }
 for load in NAMES_LOADS:
-    RATIOS |= {("names", load, "time, " + text) for text in ("e / a", "n / f", "m / f")}
+    RATIOS |= {("names", load, "time, " + text) for text in ("e / a", "n / e", "m / e", "n / f", "m / f")}
     RATIOS |= {
         ("names", load + ", kernel's run time", f"BPF time, {text} / e") for text in ("n", "m")
     }
@@ -176,6 +183,13 @@ for answer in ("one A", "a CNAME and 4 A"):
         for text in ("new", "known")
     }
 RATIOS.add(("answers", "memory", "KiB of a session with 1,000 names"))
+for load in RULES_LOADS:
+    RATIOS |= {("rules", load, f"ns added by ({variant})") for variant in "rl"}
+for family in ("IPv4", "IPv6"):
+    RATIOS |= {
+        ("rules", f"{family}, 10,000 rules", text)
+        for text in ("ms to compile and copy", "bytes per rule")
+    }
 
 wrong = []
 

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The cost of a set of rules: to find what holds for a destination, compared with an LPM trie of
+ * the same prefixes, to compile the set, and its memory.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "report.h"
+#include "rules/build.h"
+#include "rules.skel.h"
+#include "scenario.h"
+#include "util.h"
+
+static const char NAME[] = "rules";
+
+enum { DESTINATIONS = 8192, RULES_MAX = 10000, NODES = 20000, RUNS = 1000000, PASSES = 3 };
+enum { NOTHING, RULES, TRIE, SUBJECTS };
+
+static const char *const subjects[SUBJECTS] = {
+	[NOTHING] = "(0) destination alone",
+	[RULES] = "(r) compiled rules",
+	[TRIE] = "(l) LPM trie",
+};
+
+static const struct size {
+	const char *load;
+	size_t count;
+	bool ipv6;
+	double target; /* ns added by the search; NAN: for information only */
+} sizes[] = {
+	{"IPv4, no rule", 0, false, (double)NAN}, {"IPv4, 10 rules", 10, false, (double)NAN},
+	{"IPv4, 1,000 rules", 1000, false, 100},  {"IPv4, 10,000 rules", 10000, false, 220},
+	{"IPv6, no rule", 0, true, (double)NAN},  {"IPv6, 10 rules", 10, true, (double)NAN},
+	{"IPv6, 1,000 rules", 1000, true, 150},	  {"IPv6, 10,000 rules", 10000, true, 260},
+};
+
+static struct rules_bpf *skel;
+static struct agentsh_rule rules[RULES_MAX];
+static struct agentsh_rules_key *destinations;
+static struct agentsh_rules_node *nodes;
+
+static uint32_t random32(void)
+{
+	static uint64_t state = 0x9e3779b97f4a7c15;
+
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 32);
+}
+
+static void *map_memory(const struct bpf_map *map, size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	if (memory == MAP_FAILED)
+		die("mmap: %m");
+	return memory;
+}
+
+static void load(void)
+{
+	skel = rules_bpf__open();
+	if (!skel || bpf_map__set_max_entries(skel->maps.nodes, NODES) || rules_bpf__load(skel))
+		die("programs for rules: %m");
+	destinations = map_memory(skel->maps.destinations, DESTINATIONS * sizeof(*destinations));
+	nodes = map_memory(skel->maps.nodes, NODES * sizeof(*nodes));
+}
+
+static void unload(void)
+{
+	munmap(destinations, DESTINATIONS * sizeof(*destinations));
+	munmap(nodes, NODES * sizeof(*nodes));
+	rules_bpf__destroy(skel);
+}
+
+/* Prefixes of networks and hosts within one larger network, each with an id of its own. */
+static void make_rules(const struct size *size)
+{
+	static const uint8_t network[2][4] = {{10}, {0x20, 0x01, 0x0d, 0xb8}};
+
+	for (size_t i = 0; i < size->count; i++) {
+		struct agentsh_rule *rule = &rules[i];
+		uint32_t low = random32();
+
+		*rule = (struct agentsh_rule){
+			.family = size->ipv6 ? AF_INET6 : AF_INET,
+			.prefix =
+				(uint8_t)(size->ipv6 ? 48 + random32() % 17 : 24 + random32() % 9),
+			.protocol = AGENTSH_RULE_TCP,
+			.first_port = 443,
+			.last_port = 443,
+			.rule_id = (uint32_t)i,
+		};
+		memcpy(rule->addr, network[size->ipv6], 4);
+		memcpy(rule->addr + (size->ipv6 ? 4 : 1), &low, size->ipv6 ? 4 : 3);
+	}
+}
+
+static uint64_t load64(const uint8_t *bytes)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < 8; i++)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
+/* Half of them match a rule. */
+static void make_destinations(const struct size *size)
+{
+	for (size_t i = 0; i < DESTINATIONS; i++) {
+		uint64_t high = (uint64_t)random32() << 32;
+
+		if (i % 2 && size->count)
+			high = load64(rules[random32() % size->count].addr);
+		else if (size->ipv6)
+			high = 0x20010db8ULL << 32 | random32();
+		else
+			high = (high >> 8 | 10ULL << 56);
+		destinations[i] =
+			size->ipv6 ? (struct agentsh_rules_key){high, random32()}
+				   : (struct agentsh_rules_key){0, 0xffffULL << 32 | high >> 32};
+	}
+}
+
+static void fill_trie(const struct size *size)
+{
+	struct bpf_map *map = size->ipv6 ? skel->maps.trie6 : skel->maps.trie4;
+	struct {
+		uint32_t prefix;
+		uint8_t addr[16];
+	} key;
+	char first[20];
+
+	while (!bpf_map_get_next_key(bpf_map__fd(map), NULL, first))
+		if (bpf_map_delete_elem(bpf_map__fd(map), first))
+			die("LPM trie: %m");
+	for (size_t i = 0; i < size->count; i++) {
+		uint32_t value = rules[i].rule_id;
+
+		key.prefix = rules[i].prefix;
+		memcpy(key.addr, rules[i].addr, sizeof(key.addr));
+		if (bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY))
+			die("LPM trie: %m");
+	}
+}
+
+/* Compiles the rules into the map. */
+static void fill_nodes(const struct size *size)
+{
+	struct agentsh_rules_table table;
+	uint64_t started = now_ns();
+	int err = agentsh_rules_compile(rules, size->count, AGENTSH_RULE_ALLOW, NODES, &table);
+
+	if (err)
+		die("rules: %s", strerror(-err));
+	memcpy(nodes, table.nodes, table.count * sizeof(*nodes));
+	report_add(NAME, size->load, subjects[RULES], "compile and copy", "us",
+		   (double)(now_ns() - started) / 1e3);
+	report_add(NAME, size->load, subjects[RULES], "memory", "B",
+		   (double)table.count * sizeof(*nodes));
+	if (size->count == RULES_MAX) {
+		report_ratio(NAME, size->load, "ms to compile and copy", 10,
+			     (double)(now_ns() - started) / 1e6);
+		report_ratio(NAME, size->load, "bytes per rule", 64,
+			     (double)table.count * sizeof(*nodes) / (double)size->count);
+	}
+	agentsh_rules_table_free(&table);
+}
+
+/* The kernel's time for one run, in ns. */
+static double time_one(const struct bpf_program *prog, int runs)
+{
+	char packet[64] = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = packet, .data_size_in = sizeof(packet),
+		    .repeat = runs);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
+		die("run of a program: %m");
+	return opts.duration;
+}
+
+static void time_size(const struct bench *b, const struct size *size)
+{
+	const struct bpf_program *progs[SUBJECTS] = {
+		[NOTHING] = skel->progs.bench_nothing,
+		[RULES] = skel->progs.bench_rules,
+		[TRIE] = skel->progs.bench_trie,
+	};
+	double ns[SUBJECTS][PASSES], added[2];
+	int runs = (int)((long)RUNS * b->percent / 100) + 1;
+
+	make_rules(size);
+	make_destinations(size);
+	fill_trie(size);
+	fill_nodes(size);
+	skel->bss->bench_ipv6 = size->ipv6;
+	for (int i = 0; i < PASSES; i++)
+		for (int subject = 0; subject < SUBJECTS; subject++)
+			ns[subject][i] = time_one(progs[subject], runs);
+	for (int subject = 0; subject < SUBJECTS; subject++)
+		report_add(NAME, size->load, subjects[subject], "time per run", "ns",
+			   median(ns[subject], PASSES));
+	for (int i = 0; i < 2; i++)
+		added[i] = median(ns[RULES + i], PASSES) - median(ns[NOTHING], PASSES);
+	report_ratio(NAME, size->load, "ns added by (r)", size->target, added[0]);
+	report_ratio(NAME, size->load, "ns added by (l)", (double)NAN, added[1]);
+}
+
+void scenario_rules(const struct bench *b)
+{
+	load();
+	pin(b->cpu_worker);
+	for (unsigned round = 0; round < b->rounds; round++) {
+		fprintf(stderr, "bench: rules, round %u of %u\n", round + 1, b->rounds);
+		for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+			time_size(b, &sizes[i]);
+	}
+	unpin();
+	unload();
+}
