@@ -23,3 +23,8 @@ bool fail_has_allocations(void)
 {
 	return false;
 }
+
+long fail_blocks(void)
+{
+	return 0;
+}
