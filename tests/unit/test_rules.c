@@ -72,7 +72,7 @@ static const struct {
 		const char *addr;
 		uint8_t protocol;
 		uint16_t port;
-		uint32_t rule; /* 0: none, the default allows */
+		uint32_t rule; /* 0: none, the default decides */
 	} destinations[12];
 } cases[] = {
 	/* no rule */
@@ -172,39 +172,36 @@ static const struct {
 	  {"10.128.0.1", TCP, 80, 3}}},
 };
 
+static void expect_destinations(int number, const struct agentsh_rule *rules, size_t count,
+				uint8_t default_action)
+{
+	struct agentsh_rules_table table;
+
+	ck_assert_int_eq(agentsh_rules_compile(rules, count, default_action, UINT32_MAX, &table),
+			 0);
+	for (size_t i = 0; i < UNIT_COUNT(cases[number].destinations); i++) {
+		uint32_t rule = cases[number].destinations[i].rule;
+		uint8_t action = rule ? rules[rule - 1].action : default_action;
+
+		if (!cases[number].destinations[i].addr)
+			break;
+		expect_rule(&table, cases[number].destinations[i].addr,
+			    cases[number].destinations[i].protocol,
+			    cases[number].destinations[i].port, rule, action == DENY, number);
+	}
+	agentsh_rules_table_free(&table);
+}
+
 START_TEST(test_case)
 {
 	struct agentsh_rule rules[RULES_PER_CASE];
-	struct agentsh_rules_table table;
 	struct agentsh_rules_fault fault;
 	size_t count = make_rules(cases[_i].rules, rules);
 
 	ck_assert_int_eq(agentsh_rules_check(rules, count, &fault), 0);
 	ck_assert_ptr_null(fault.member);
-	ck_assert_int_eq(agentsh_rules_compile(rules, count, ALLOW, UINT32_MAX, &table), 0);
-	for (size_t i = 0; i < UNIT_COUNT(cases[_i].destinations); i++) {
-		uint32_t rule = cases[_i].destinations[i].rule;
-
-		if (!cases[_i].destinations[i].addr)
-			break;
-		expect_rule(&table, cases[_i].destinations[i].addr,
-			    cases[_i].destinations[i].protocol, cases[_i].destinations[i].port,
-			    rule, rule && rules[rule - 1].action == DENY, _i);
-	}
-	agentsh_rules_table_free(&table);
-
-	/* with the other default only that changes */
-	ck_assert_int_eq(agentsh_rules_compile(rules, count, DENY, UINT32_MAX, &table), 0);
-	for (size_t i = 0; i < UNIT_COUNT(cases[_i].destinations); i++) {
-		uint32_t rule = cases[_i].destinations[i].rule;
-
-		if (!cases[_i].destinations[i].addr)
-			break;
-		expect_rule(&table, cases[_i].destinations[i].addr,
-			    cases[_i].destinations[i].protocol, cases[_i].destinations[i].port,
-			    rule, !rule || rules[rule - 1].action == DENY, _i);
-	}
-	agentsh_rules_table_free(&table);
+	expect_destinations(_i, rules, count, ALLOW);
+	expect_destinations(_i, rules, count, DENY);
 }
 END_TEST
 
