@@ -50,8 +50,7 @@ struct agentsh_rules_head {
 	struct agentsh_rules_family ipv4, ipv6;
 	__u32 entries;	/* first node with entries */
 	__u32 expiries; /* first node with times of CLOCK_BOOTTIME in ns, eight in each */
-	__u32 nodes;	/* of the whole set */
-	__u32 zero;
+	__u32 zero[2];
 	/* Constants that the verifier shall not know: it would follow what each leads to. */
 	__u64 never; /* later than every time: all bits */
 	__u64 past;  /* before every time: 0 */

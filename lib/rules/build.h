@@ -21,6 +21,10 @@ struct agentsh_rules_table {
 	uint32_t limit; /* nodes at most */
 };
 
+/* The address, which is as in struct agentsh_rule. */
+struct agentsh_rules_key agentsh_rules_key_of(uint8_t family, const uint8_t addr[16]);
+bool agentsh_rules_is_ipv4(const struct agentsh_rules_key *key);
+
 /* From this key on the value holds. */
 struct agentsh_rules_row {
 	struct agentsh_rules_key key;

@@ -47,48 +47,26 @@ static bool is_start(const struct agentsh_rules_key *key)
 	return !key->high && !key->low;
 }
 
-static uint64_t load64(const uint8_t *bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
 static uint64_t below_bits(unsigned bits) /* 0 to 64 */
 {
 	return bits ? UINT64_MAX >> (64 - bits) : 0;
 }
 
-static bool is_mapped(const uint8_t addr[16])
-{
-	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-
-	return !memcmp(addr, mapped, sizeof(mapped));
-}
-
 /* Sets the range of the rule in this family; false: it has none. */
 static bool range_of(const struct agentsh_rule *rule, bool ipv6, struct prefix *prefix)
 {
-	bool mapped = rule->family == AF_INET6 && rule->prefix >= 96 && is_mapped(rule->addr);
-	bool is_ipv6 = rule->family == AF_INET6 && !mapped;
-	unsigned free_bits, low_bits;
-	struct agentsh_rules_key first = {0, 0};
+	struct agentsh_rules_key first = agentsh_rules_key_of(rule->family, rule->addr);
+	unsigned bits = rule->family == AF_INET ? rule->prefix + 96u : rule->prefix;
+	bool is_ipv4 = bits >= 96 && agentsh_rules_is_ipv4(&first);
+	unsigned free_bits = 128 - bits, low_bits;
 
-	if (rule->family && is_ipv6 != ipv6)
-		return false;
-	if (!rule->family)
+	if (!rule->family) {
+		first = (struct agentsh_rules_key){0, 0};
 		free_bits = ipv6 ? 128 : 32;
-	else if (mapped || ipv6)
-		free_bits = 128u - rule->prefix;
-	else
-		free_bits = 32u - rule->prefix;
-	if (is_ipv6)
-		first = (struct agentsh_rules_key){load64(rule->addr), load64(rule->addr + 8)};
-	else if (rule->family)
-		first.low = load64(rule->addr + (mapped ? 8 : 0)) >> (mapped ? 0 : 32);
-	if (mapped)
+	} else if (is_ipv4 == ipv6) {
+		return false;
+	}
+	if (!ipv6)
 		first.low &= UINT32_MAX;
 	low_bits = free_bits < 64 ? free_bits : 64;
 	prefix->first.high = first.high & ~below_bits(free_bits - low_bits);
@@ -306,7 +284,6 @@ static int compile(struct agentsh_rules_build *build, size_t count, uint8_t defa
 		err = add_nodes(table, &build->expiries, sizeof(uint64_t), &head.expiries);
 	if (err)
 		return err;
-	head.nodes = table->count;
 	memcpy(&table->nodes[first], &head, sizeof(head));
 	return 0;
 }

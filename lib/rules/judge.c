@@ -25,20 +25,11 @@ static uint64_t rules_listed(const struct agentsh_rules_table *set, uint32_t rul
 
 #include "rules_search.h"
 
-static uint64_t load64(const uint8_t *bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
 int agentsh_rules_judge(const struct agentsh_rules_table *table, uint8_t family,
 			const uint8_t addr[16], uint8_t protocol, uint16_t port, uint64_t now_ns,
 			struct agentsh_rules_verdict *verdict)
 {
-	struct agentsh_rules_key key = {load64(addr), load64(addr + 8)};
+	struct agentsh_rules_key key = agentsh_rules_key_of(family, addr);
 	struct agentsh_rules_entry entry;
 	uint32_t class_and_port;
 
@@ -46,10 +37,6 @@ int agentsh_rules_judge(const struct agentsh_rules_table *table, uint8_t family,
 	if ((family != AF_INET && family != AF_INET6) || protocol < AGENTSH_RULE_TCP ||
 	    protocol > AGENTSH_RULE_OTHER)
 		return -EINVAL;
-	if (family == AF_INET)
-		key = (struct agentsh_rules_key){
-			.low = (uint64_t)AGENTSH_RULES_IPV4 << 32 | key.high >> 32,
-		};
 	if (protocol == AGENTSH_RULE_OTHER)
 		port = 0;
 	class_and_port =

@@ -80,16 +80,22 @@ static void unload(void)
 	rules_bpf__destroy(skel);
 }
 
-/* Prefixes of networks and hosts within one larger network, each with an id of its own. */
-static void make_rules(const struct size *size)
+/* An address within one network. */
+static void random_address(bool ipv6, uint8_t addr[16])
 {
 	static const uint8_t network[2][4] = {{10}, {0x20, 0x01, 0x0d, 0xb8}};
+	uint32_t random = random32();
 
+	memset(addr, 0, 16);
+	memcpy(addr, network[ipv6], 4);
+	memcpy(addr + (ipv6 ? 4 : 1), &random, ipv6 ? 4 : 3);
+}
+
+/* Prefixes of networks and hosts, each with an id of its own. */
+static void make_rules(const struct size *size)
+{
 	for (size_t i = 0; i < size->count; i++) {
-		struct agentsh_rule *rule = &rules[i];
-		uint32_t low = random32();
-
-		*rule = (struct agentsh_rule){
+		rules[i] = (struct agentsh_rule){
 			.family = size->ipv6 ? AF_INET6 : AF_INET,
 			.prefix =
 				(uint8_t)(size->ipv6 ? 48 + random32() % 17 : 24 + random32() % 9),
@@ -98,35 +104,23 @@ static void make_rules(const struct size *size)
 			.last_port = 443,
 			.rule_id = (uint32_t)i,
 		};
-		memcpy(rule->addr, network[size->ipv6], 4);
-		memcpy(rule->addr + (size->ipv6 ? 4 : 1), &low, size->ipv6 ? 4 : 3);
+		random_address(size->ipv6, rules[i].addr);
 	}
-}
-
-static uint64_t load64(const uint8_t *bytes)
-{
-	uint64_t value = 0;
-
-	for (int i = 0; i < 8; i++)
-		value = value << 8 | bytes[i];
-	return value;
 }
 
 /* Half of them match a rule. */
 static void make_destinations(const struct size *size)
 {
 	for (size_t i = 0; i < DESTINATIONS; i++) {
-		uint64_t high = (uint64_t)random32() << 32;
+		uint32_t host = random32();
+		uint8_t addr[16];
 
+		random_address(size->ipv6, addr);
 		if (i % 2 && size->count)
-			high = load64(rules[random32() % size->count].addr);
-		else if (size->ipv6)
-			high = 0x20010db8ULL << 32 | random32();
-		else
-			high = (high >> 8 | 10ULL << 56);
-		destinations[i] =
-			size->ipv6 ? (struct agentsh_rules_key){high, random32()}
-				   : (struct agentsh_rules_key){0, 0xffffULL << 32 | high >> 32};
+			memcpy(addr, rules[random32() % size->count].addr, sizeof(addr));
+		if (size->ipv6)
+			memcpy(addr + 12, &host, sizeof(host));
+		destinations[i] = agentsh_rules_key_of(size->ipv6 ? AF_INET6 : AF_INET, addr);
 	}
 }
 

@@ -35,9 +35,13 @@ static __always_inline const void *rules_node(__u32 set, __u32 number)
 static __always_inline __u64 rules_listed(__u32 set, __u32 rule_id,
 					  const struct agentsh_rules_key *key, __u64 past)
 {
-	struct rules_listed_key listed = {word_of(set, rule_id), key->high, key->low};
-	const __u64 *until_ns = bpf_map_lookup_elem(&rules_addresses, &listed);
+	struct rules_listed_key listed;
+	const __u64 *until_ns;
 
+	SET_WORD(listed.set, word_of(set, rule_id));
+	listed.high = key->high;
+	listed.low = key->low;
+	until_ns = bpf_map_lookup_elem(&rules_addresses, &listed);
 	return until_ns ? *until_ns : past;
 }
 

@@ -20,7 +20,8 @@ struct rules_answer {
 
 /* The key of the map of listed addresses, whose value is the time until which they are listed. */
 struct rules_listed_key {
-	__u64 set_and_rule;
+	__u32 set; /* its first node */
+	__u32 rule_id;
 	__u64 high, low;
 };
 

@@ -30,21 +30,11 @@ struct set {
 	uint8_t action;
 };
 
-/* As bpf/words.h, which needs the headers of eBPF programs. */
-static uint64_t word_of(uint32_t first, uint32_t second)
-{
-	uint64_t word;
-
-	memcpy(&word, &first, sizeof(first));
-	memcpy((char *)&word + sizeof(first), &second, sizeof(second));
-	return word;
-}
-
 static struct rules_search_bpf *skel;
 static struct agentsh_rules_node *nodes; /* the map */
 static struct set sets[SETS];
 
-static int print_nothing(enum libbpf_print_level level, const char *format, va_list args)
+static int print_warning(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level != LIBBPF_WARN)
 		return 0;
@@ -53,7 +43,7 @@ static int print_nothing(enum libbpf_print_level level, const char *format, va_l
 
 static void load(void)
 {
-	libbpf_set_print(print_nothing);
+	libbpf_set_print(print_warning);
 	skel = rules_search_bpf__open();
 	LIVE_CHECK(skel, "open: %s", strerror(errno));
 	LIVE_CHECK(!bpf_map__set_max_entries(skel->maps.rules_nodes, MAP_NODES), "max_entries");
@@ -97,9 +87,10 @@ static void list_address(const struct set *set, const struct agentsh_rules_key *
 	for (size_t i = 0; i < set->count; i++) {
 		uint32_t rule_id = set->rules[i].rule_id;
 		struct rules_listed_key listed = {
-			word_of(set->first_node, rule_id),
-			key->high,
-			key->low,
+			.set = set->first_node,
+			.rule_id = rule_id,
+			.high = key->high,
+			.low = key->low,
 		};
 		uint64_t expires_ns = RULES_NOW + model_listed(rule_id, key);
 
