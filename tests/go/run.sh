@@ -87,18 +87,18 @@ needs_library() { # PROGRAM
 	LC_ALL=C readelf -d "$1" | grep -q 'NEEDED.*libagentsh-ebpf\.so'
 }
 
-# The traced command connects to its own socket.
+# The traced command connects to its own socket. Its output stays apart from that of the program,
+# which may write at the same time.
 trace() { # PROGRAM
-	local output
+	local port
 	[ "$can_trace" = 1 ] || return 0
-	output=$("$1" python3 -c '
+	port=$("$1" python3 -c '
 import socket
 server = socket.create_server(("127.0.0.1", 0))
 socket.create_connection(server.getsockname()).close()
-print("port", server.getsockname()[1])' 2>&1)
-	port=$(sed -n 's/^port //p' <<<"$output")
-	grep -q " connected tcp 127\.0\.0\.1:$port\$" <<<"$output" ||
-		fail "$1 does not report the connection: $output"
+print(server.getsockname()[1])' 2>"$work/trace.txt") || fail "$1 fails: $(cat "$work/trace.txt")"
+	grep -q " connected tcp 127\.0\.0\.1:$port\$" "$work/trace.txt" ||
+		fail "$1 does not report the connection: $(cat "$work/trace.txt")"
 }
 
 check_source() {
