@@ -210,7 +210,10 @@ beside_ctest() {
 	local status=0
 	"$top/$1" >"$root/${1//\//-}.log" 2>&1 || status=$?
 	cat "$root/${1//\//-}.log"
-	[ "$status" -eq 77 ] || return "$status"
+	if [ "$status" -ne 77 ]; then
+		[ "$status" -eq 0 ] || tail -n 20 "$root/${1//\//-}.log" >>"$stages_dir/failures"
+		return "$status"
+	fi
 	[ "$live" -eq 0 ] || echo "$1 ($(sed -n 's/^.*skipped: //p' "$root/${1//\//-}.log" | head -n 1))" >>"$stages_dir/skipped"
 }
 

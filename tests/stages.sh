@@ -154,11 +154,16 @@ stages_end() {
 		echo "SECOND TRIES: these tests failed once and passed when repeated. Each is a finding to mend:"
 		sort -u "$stages_dir/second-tries" | sed 's/^/  /'
 	fi
+	if [ -s "$stages_dir/failures" ]; then
+		echo "failures:"
+		sed 's/^/  /' "$stages_dir/failures"
+	fi
 	exit "$status"
 }
 
 # run_ctest BUILD-DIRECTORY CTEST-OPTIONS...: runs tests, and failed ones a second time, because
-# other load may outlast a test's deadline. Second tries and skipped tests are kept for the table.
+# other load may outlast a test's deadline. Second tries, skipped tests and failures are kept for the
+# end of the output.
 run_ctest() {
 	local build=$1 log status=0
 	shift
@@ -170,6 +175,7 @@ run_ctest() {
 		awk -v build="${build##*/}" -v dir="$stages_dir" '
 		$2 == "Skipped" { print $1 " (" build ")" >>(dir "/skipped"); next }
 		$2 != "Passed" { failed[$1] = 1; next }
-		$1 in failed { print $1 " (" build ")" >>(dir "/second-tries") }'
+		$1 in failed { print $1 " (" build ")" >>(dir "/second-tries"); delete failed[$1] }
+		END { for (name in failed) print name " (" build ")" >>(dir "/failures") }'
 	return "$status"
 }
