@@ -6,6 +6,7 @@
  */
 #include "interface.h"
 #include "mptcp.h"
+#include "rules.h"
 #include "sock_state.h"
 #include "source_route.h"
 
@@ -36,59 +37,94 @@ static __always_inline void keep_state(struct sock_state *new,
 	sock->sent = 0;
 }
 
-static __always_inline void report_connect(struct bpf_sock_addr *ctx, const struct fields *f,
+static __always_inline void connect_set_remote4(struct fields *f, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	f->ifindex = interface4(ctx);
+	set_ends4(f, ctx, sk ? sk->src_ip4 : 0);
+}
+
+static __always_inline void connect_set_remote6(struct fields *f, struct bpf_sock_addr *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+
+	f->ifindex = interface6(ctx);
+	set_addr4(f->local, 0);
+	if (sk)
+		COPY_ADDR6(f->local, sk->src_ip6);
+	COPY_ADDR6(f->remote, ctx->user_ip6);
+	resolve_unspecified6(f);
+	unmap_ends6(f);
+}
+
+static __always_inline void connect_report(struct bpf_sock_addr *ctx, const struct fields *f,
 					   const struct agentsh_session_state *session,
-					   struct agentsh_slot *slot)
+					   struct agentsh_slot *slot, __u64 judgement)
 {
 	struct sock_state new;
 
 	record_fill(&new.rec, f, session, AGENTSH_KIND_CONNECT);
 	task_fill(&new.rec.task);
 	mptcp_owner(&new.rec, ctx, session);
-	if (agentsh_settings.lifecycle)
+	/* a refused call leaves the socket as it was */
+	if (agentsh_settings.lifecycle && !is_denied(judgement))
 		keep_state(&new, session, slot);
-	ringbuf_write(slot, session, &new.rec, sizeof(new.rec));
+	rules_write(slot, session, &new.rec, judgement);
+}
+
+static __noinline void connect_report4(struct bpf_sock_addr *ctx,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot, __u64 judgement)
+{
+	struct fields f;
+
+	fields_of(&f, ctx);
+	connect_set_remote4(&f, ctx);
+	source_route_of_caller(&f, ctx);
+	connect_report(ctx, &f, session, slot, judgement);
+}
+
+static __noinline void connect_report6(struct bpf_sock_addr *ctx,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot, __u64 judgement)
+{
+	struct fields f;
+
+	fields_of(&f, ctx);
+	connect_set_remote6(&f, ctx);
+	source_route_of_caller(&f, ctx);
+	connect_report(ctx, &f, session, slot, judgement);
+}
+
+static __noinline __u64 connect_judge4(struct bpf_sock_addr *ctx, __u64 rules)
+{
+	struct fields f;
+
+	fields_for_rules(&f, ctx);
+	connect_set_remote4(&f, ctx);
+	return rules_judge_all(rules, &f, ctx);
+}
+
+static __noinline __u64 connect_judge6(struct bpf_sock_addr *ctx, __u64 rules)
+{
+	struct fields f;
+
+	fields_for_rules(&f, ctx);
+	connect_set_remote6(&f, ctx);
+	return rules_judge_all(rules, &f, ctx);
 }
 
 SEC("cgroup/connect4")
 int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect4, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct bpf_sock *sk;
-	struct fields f;
-
-	if (!slot)
-		return 1;
-	fields_of(&f, ctx);
-	f.ifindex = interface4(ctx);
-	sk = ctx->sk;
-	set_ends4(&f, ctx, sk ? sk->src_ip4 : 0);
-	source_route_of_caller(&f, ctx);
-	report_connect(ctx, &f, session, slot);
-	return 1;
+	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_connect4, 0),
+				connect_judge4, connect_report4);
 }
 
 SEC("cgroup/connect6")
 int agentsh_connect6(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_connect6, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct bpf_sock *sk;
-	struct fields f;
-
-	if (!slot)
-		return 1;
-	fields_of(&f, ctx);
-	f.ifindex = interface6(ctx);
-	set_addr4(f.local, 0);
-	sk = ctx->sk;
-	if (sk)
-		COPY_ADDR6(f.local, sk->src_ip6);
-	COPY_ADDR6(f.remote, ctx->user_ip6);
-	resolve_unspecified6(&f);
-	unmap_ends6(&f);
-	source_route_of_caller(&f, ctx);
-	report_connect(ctx, &f, session, slot);
-	return 1;
+	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_connect6, 0),
+				connect_judge6, connect_report6);
 }

@@ -10,7 +10,7 @@
 
 #include <linux/types.h>
 
-#define AGENTSH_RECORD_VERSION 5
+#define AGENTSH_RECORD_VERSION 6
 
 /* Bytes of the header that the kernel puts in front of each record (BPF_RINGBUF_HDR_SZ). */
 #define AGENTSH_RECORD_HEADER 8
@@ -70,6 +70,13 @@ struct agentsh_record {
 	__u32 remote_addr[AGENTSH_ADDR_LEN / 4];
 };
 
+/* A record of a call, if the tracer has rules. */
+struct agentsh_record_judged {
+	struct agentsh_record base;
+	__u32 verdict;
+	__u32 rule_id;
+};
+
 /* A record with the outcome of a connection. */
 struct agentsh_record_outcome {
 	struct agentsh_record base;
@@ -122,6 +129,7 @@ _Static_assert(sizeof(struct agentsh_record_packet) == 208, "packet record has n
 _Static_assert(sizeof(struct agentsh_record_unix) == 312, "record of a path has no holes");
 _Static_assert(sizeof(struct agentsh_task) == 96, "task has no holes");
 _Static_assert(sizeof(struct agentsh_record) == 192, "record has no holes");
+_Static_assert(sizeof(struct agentsh_record_judged) == 200, "judged record has no holes");
 _Static_assert(sizeof(struct agentsh_record_outcome) == 240, "outcome record has no holes");
 
 /* Bytes that one record takes in the ring: header and payload, rounded up to 8. */

@@ -44,9 +44,17 @@ struct fields {
 	__u32 remote[4];
 };
 
-/* Fills the record except for the task. */
-static __always_inline void record_fill(struct agentsh_record *rec, const struct fields *f,
-					const struct agentsh_session_state *session, __u8 kind)
+/* The first part of record_fill(): what fields_of() has found out. */
+static __always_inline void record_begin(struct agentsh_record *rec, const struct fields *f)
+{
+	rec->timestamp_ns = f->timestamp_ns;
+	rec->socket_cookie = f->socket_cookie;
+	rec->netns_cookie = f->netns_cookie;
+	barrier(); /* frees the registers: from here on the values are in the record only */
+}
+
+static __always_inline void record_finish(struct agentsh_record *rec, const struct fields *f,
+					  const struct agentsh_session_state *session, __u8 kind)
 {
 	__u32 begin = half_of(quarter_of(AGENTSH_RECORD_VERSION, kind), f->flags);
 
@@ -54,15 +62,20 @@ static __always_inline void record_fill(struct agentsh_record *rec, const struct
 	SET_WORD(rec->head.slot,
 		 word_of(half_of(session->slot, f->family), half_of(f->protocol, f->socket_type)));
 	SET_WORD(rec->head.local_port, word_of(half_of(f->local_port, f->remote_port), f->ifindex));
-	rec->timestamp_ns = f->timestamp_ns;
 	rec->session_id = session->session_id;
 	/* for the state of the socket; set anew once the record has its place in the ring */
 	rec->session_lost = session->lost_base;
-	rec->socket_cookie = f->socket_cookie;
-	rec->netns_cookie = f->netns_cookie;
 	set_words(rec->local_addr, f->local);
 	set_words(rec->remote_addr, f->remote);
-	barrier(); /* frees the registers: from here on the values are in the record only */
+	barrier();
+}
+
+/* Fills the record except for the task. */
+static __always_inline void record_fill(struct agentsh_record *rec, const struct fields *f,
+					const struct agentsh_session_state *session, __u8 kind)
+{
+	record_begin(rec, f);
+	record_finish(rec, f, session, kind);
 }
 
 /* Sets a flag in a finished record. */
@@ -159,7 +172,9 @@ static __always_inline void set_addr4(__u32 addr[4], __u32 word)
 /*
  * The address that the kernel takes for 0.0.0.0 (ip_route_output_key_hash_rcu()): the
  * socket's own, else the loopback address; for a socket that is bound to an interface, an
- * address of that interface, which is not known here.
+ * address of that interface, which is not known here. A multicast or broadcast address is not
+ * the socket's own in this sense, and IP_UNICAST_IF and IP_PKTINFO choose an interface, too: the
+ * rules therefore do not rely on this address.
  */
 static __always_inline __u32 this_host4(const struct fields *f, __u32 local)
 {

@@ -74,15 +74,19 @@ static __always_inline void preemption_on(void)
 static __always_inline int ringbuf_copy(struct agentsh_slot *slot,
 					const struct agentsh_session_state *session,
 					const struct agentsh_record *rec, const __u64 size,
-					__u64 in_ring)
+					__u64 in_ring, __u64 judgement)
 {
+	const int judged = size == sizeof(struct agentsh_record_judged);
 	const __u64 bytes = AGENTSH_RING_BYTES(size);
 	struct agentsh_record *to;
 
 	preemption_off();
 	to = bpf_ringbuf_reserve(&agentsh_ring, size, 0);
 	if (to) {
-		__builtin_memcpy(to, rec, size);
+		__builtin_memcpy(to, rec, judged ? sizeof(*rec) : size);
+		if (judged)
+			SET_WORD(((struct agentsh_record_judged *)to)->verdict,
+				 word_of((__u8)judgement, judgement >> 32));
 		to->session_lost = *(volatile __u64 *)&slot->lost - session->lost_base;
 		__sync_fetch_and_add(&slot->produced, bytes);
 		bpf_ringbuf_submit(to, wakeup_flags(in_ring + bytes));
@@ -91,19 +95,30 @@ static __always_inline int ringbuf_copy(struct agentsh_slot *slot,
 	return to != NULL;
 }
 
-/* Writes the record to the ring, or counts it as lost. Returns whether it was written. */
-static __always_inline int ringbuf_write(struct agentsh_slot *slot,
-					 const struct agentsh_session_state *session,
-					 const struct agentsh_record *rec, const __u64 size)
+/*
+ * Writes the record to the ring, or counts it as lost. Returns whether it was written. A record of
+ * the size of agentsh_record_judged gets its last word, the judgement, on the way.
+ */
+static __always_inline int ringbuf_write_judged(struct agentsh_slot *slot,
+						const struct agentsh_session_state *session,
+						const struct agentsh_record *rec, const __u64 size,
+						__u64 judgement)
 {
 	__u64 in_ring = bpf_ringbuf_query(&agentsh_ring, BPF_RB_AVAIL_DATA);
 
 	if (quota_used_up(slot, in_ring))
 		__sync_fetch_and_add(&slot->lost_quota, 1);
-	else if (ringbuf_copy(slot, session, rec, size, in_ring))
+	else if (ringbuf_copy(slot, session, rec, size, in_ring, judgement))
 		return 1;
 	__sync_fetch_and_add(&slot->lost, 1);
 	return 0;
+}
+
+static __always_inline int ringbuf_write(struct agentsh_slot *slot,
+					 const struct agentsh_session_state *session,
+					 const struct agentsh_record *rec, const __u64 size)
+{
+	return ringbuf_write_judged(slot, session, rec, size, 0);
 }
 
 #endif

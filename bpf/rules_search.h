@@ -6,6 +6,7 @@
  *   rules_node(set, number)               a pointer to that node of the set; NULL: there is none
  *   rules_listed(set, rule_id, key, past) the time until which the address is listed for the rule;
  *                                        past: it is not listed
+ *   rules_now(now_ns)                    the time, if the caller of rules_find() leaves it out
  *
  * Within a node there are no branches and no indices that depend on data: without CAP_PERFMON the
  * verifier of old kernels refuses such indices, and follows each branch in turn.
@@ -21,8 +22,14 @@
  */
 #ifdef __bpf__
 #define RULES_UNROLL _Pragma("clang loop unroll(full)")
+/*
+ * Functions of their own, which the verifier checks once (kernel 5.6), and not again at each call:
+ * the time to load a program grows with the square of its length.
+ */
+#define RULES_FUNCTION __noinline
 #else
 #define RULES_UNROLL
+#define RULES_FUNCTION static inline
 #endif
 
 /* Keeps the compiler from making a comparison, and thereby a branch, of arithmetic. */
@@ -104,12 +111,15 @@ static __always_inline int rules_descend128(RULES_SET set, const struct agentsh_
 	return 0;
 }
 
+#define RULES_DAMAGED (1ULL << 32) /* a result: the set is damaged */
+#define RULES_HOLDS (1ULL << 33)   /* a result: the entry holds */
+
 /* One level of a tree, if it has more than this number of levels. */
 #define RULES_LEVEL32(n) (levels > (n) && rules_descend32(set, key, &number))
-#define RULES_LEVEL128(n) (levels > (n) && rules_descend128(set, key, &number))
+#define RULES_LEVEL128(n) (levels > (n) && rules_descend128(set, &key, &number))
 
-/* Sets *reference to the value of the last row whose key is not above the given one. */
-static __always_inline int rules_find32(RULES_SET set, __u32 tree, __u32 key, __u32 *reference)
+/* The value of the last row whose key is not above the given one, or RULES_DAMAGED. */
+RULES_FUNCTION __u64 rules_find32(RULES_SET set, __u32 tree, __u32 key)
 {
 	__u32 number = tree & AGENTSH_RULES_ROOT;
 	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
@@ -118,21 +128,20 @@ static __always_inline int rules_find32(RULES_SET set, __u32 tree, __u32 key, __
 
 	_Static_assert(AGENTSH_RULES_DEPTH32 == 4, "a line for each level");
 	if (RULES_LEVEL32(0) || RULES_LEVEL32(1) || RULES_LEVEL32(2) || RULES_LEVEL32(3))
-		return -1;
+		return RULES_DAMAGED;
 	leaf = rules_node(set, number);
 	if (!leaf)
-		return -1;
+		return RULES_DAMAGED;
 	value = leaf->value[0];
 	RULES_UNROLL
 	for (int i = 0; i < AGENTSH_RULES_ROWS32 - 1; i++)
 		value = rules_either(leaf->value[i + 1], value, rules_before32(key, leaf->key[i]));
-	*reference = (__u32)value;
-	return 0;
+	return value;
 }
 
-static __always_inline int rules_find128(RULES_SET set, __u32 tree,
-					 const struct agentsh_rules_key *key, __u32 *reference)
+RULES_FUNCTION __u64 rules_find128(RULES_SET set, __u32 tree, __u64 high, __u64 low)
 {
+	const struct agentsh_rules_key key = {high, low};
 	__u32 number = tree & AGENTSH_RULES_ROOT;
 	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
 	const struct agentsh_rules_leaf128 *leaf;
@@ -141,17 +150,16 @@ static __always_inline int rules_find128(RULES_SET set, __u32 tree,
 	_Static_assert(AGENTSH_RULES_DEPTH128 == 8, "a line for each level");
 	if (RULES_LEVEL128(0) || RULES_LEVEL128(1) || RULES_LEVEL128(2) || RULES_LEVEL128(3) ||
 	    RULES_LEVEL128(4) || RULES_LEVEL128(5) || RULES_LEVEL128(6) || RULES_LEVEL128(7))
-		return -1;
+		return RULES_DAMAGED;
 	leaf = rules_node(set, number);
 	if (!leaf)
-		return -1;
+		return RULES_DAMAGED;
 	value = leaf->value[0];
 	RULES_UNROLL
 	for (int i = 0; i < AGENTSH_RULES_ROWS128 - 1; i++)
 		value = rules_either(leaf->value[i + 1], value,
-				     rules_before128(key, &leaf->key[i]));
-	*reference = (__u32)value;
-	return 0;
+				     rules_before128(&key, &leaf->key[i]));
+	return value;
 }
 
 /* Copies the entry of this number. */
@@ -213,14 +221,50 @@ static __always_inline int rules_holds(RULES_SET set, const struct agentsh_rules
 	__u64 expires_ns = head->never, listed_ns = head->never;
 	__u32 expiry = entry->order >> AGENTSH_RULES_EXPIRY_SHIFT;
 
+	*holds = rules_is_for(entry, class_and_port);
+	if (!expiry && !(entry->next & AGENTSH_RULES_LISTED))
+		return 0; /* most rules: spares them the clock */
 	if (expiry && rules_expiry(set, head->expiries, expiry - 1, &expires_ns))
 		return -1;
 	if (entry->next & AGENTSH_RULES_LISTED)
 		listed_ns = rules_listed(set, entry->rule_id, key, head->past);
-	*holds = rules_is_for(entry, class_and_port) & rules_before64(now_ns, expires_ns) &
-		 rules_before64(now_ns, listed_ns);
+	now_ns = rules_now(now_ns);
+	*holds &= rules_before64(now_ns, expires_ns) & rules_before64(now_ns, listed_ns);
 	return 0;
 }
+
+/*
+ * Tries one entry. The first 32 bits of what are its number, and those above the class and the
+ * port. Returns the number of the next entry, RULES_HOLDS, or RULES_DAMAGED.
+ */
+RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 low, __u64 now_ns)
+{
+	const struct agentsh_rules_head *head = rules_node(set, 0);
+	const struct agentsh_rules_key key = {high, low};
+	struct agentsh_rules_entry entry;
+	__u64 holds;
+
+	if (!head || rules_entry(set, head->entries, (__u32)what, &entry) ||
+	    rules_holds(set, head, &entry, &key, (__u32)(what >> 32), now_ns, &holds))
+		return RULES_DAMAGED;
+	return rules_either(entry.next >> AGENTSH_RULES_NEXT_SHIFT, RULES_HOLDS, holds);
+}
+
+/* Tries the entry of this number, and goes on to the next. Returns 1 at the end of the search. */
+static __always_inline int rules_next(RULES_SET set, __u64 *number,
+				      const struct agentsh_rules_key *key, __u32 class_and_port,
+				      __u64 now_ns)
+{
+	__u64 next = rules_try_one(set, *number | (__u64)class_and_port << 32, key->high, key->low,
+				   now_ns);
+
+	if (next & RULES_HOLDS)
+		return 1;
+	*number = next;
+	return next & RULES_DAMAGED ? 1 : 0;
+}
+
+#define RULES_NEXT rules_next(set, &number, key, class_and_port, now_ns)
 
 /* Finds the first entry that holds from this reference on. */
 static __always_inline int rules_try(RULES_SET set, const struct agentsh_rules_head *head,
@@ -228,21 +272,26 @@ static __always_inline int rules_try(RULES_SET set, const struct agentsh_rules_h
 				     __u32 class_and_port, __u64 now_ns,
 				     struct agentsh_rules_entry *entry)
 {
-	if (reference & AGENTSH_RULES_TREE &&
-	    rules_find32(set, reference, class_and_port, &reference))
-		return -1;
-	RULES_UNROLL
-	for (int i = 0; i <= AGENTSH_RULES_CHAIN; i++) {
-		__u64 holds;
+	__u64 number = reference;
+	int found;
 
-		if (rules_entry(set, head->entries, reference, entry) ||
-		    rules_holds(set, head, entry, key, class_and_port, now_ns, &holds))
-			return -1;
-		if (holds)
-			return 0;
-		reference = entry->next >> AGENTSH_RULES_NEXT_SHIFT;
-	}
-	return -1;
+	if (reference & AGENTSH_RULES_TREE)
+		number = rules_find32(set, reference, class_and_port);
+	if (number & RULES_DAMAGED)
+		return -1;
+	_Static_assert(AGENTSH_RULES_CHAIN == 8, "one more than the entries in a chain");
+	found = RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	found = found || RULES_NEXT;
+	if (!found || number & RULES_DAMAGED)
+		return -1;
+	return rules_entry(set, head->entries, (__u32)number, entry);
 }
 
 /* Copies what the set has for the family. A pointer to it would depend on data. */
@@ -266,15 +315,17 @@ static __always_inline int rules_find(RULES_SET set, const struct agentsh_rules_
 	int ipv4 = !key->high && key->low >> 32 == AGENTSH_RULES_IPV4;
 	struct agentsh_rules_family family;
 	struct agentsh_rules_entry every;
+	__u64 reference;
 
 	if (!head)
 		return -1;
 	rules_family(head, ipv4, &family);
-	if (family.addresses & AGENTSH_RULES_TREE &&
-	    (ipv4 ? rules_find32(set, family.addresses, (__u32)key->low, &family.addresses)
-		  : rules_find128(set, family.addresses, key, &family.addresses)))
-		return -1;
-	if (rules_try(set, head, family.addresses, key, class_and_port, now_ns, entry))
+	reference = family.addresses;
+	if (reference & AGENTSH_RULES_TREE)
+		reference = ipv4 ? rules_find32(set, family.addresses, (__u32)key->low)
+				 : rules_find128(set, family.addresses, key->high, key->low);
+	if (reference & RULES_DAMAGED ||
+	    rules_try(set, head, (__u32)reference, key, class_and_port, now_ns, entry))
 		return -1;
 	if (family.every_min >= (entry->order & AGENTSH_RULES_ORDER))
 		return 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Datagrams that are sent with a destination: one record per socket and destination, or
- * one per datagram if the settings say so. A send() on a connected socket runs no hook;
- * its connect() was reported.
+ * one per datagram if the settings say so. A send() on a connected socket runs no hook
+ * and its connect() was reported, except that an IPv6 socket that is connected to a mapped address
+ * runs the IPv4 hook.
  */
 #include "interface.h"
+#include "rules.h"
 #include "sock_state.h"
 #include "source_route.h"
 
@@ -26,6 +28,17 @@ struct destination {
 	__u64 ifindex_routed;
 };
 
+/* A datagram. The destination has the place of what a new state gets later: the stack is full. */
+union datagram {
+	struct sock_state state;
+	struct {
+		struct agentsh_record rec;
+		struct destination dst;
+	};
+};
+
+_Static_assert(sizeof(union datagram) == sizeof(struct sock_state), "the end of the state");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1); /* the library sets the real size */
@@ -35,7 +48,8 @@ struct {
 
 static __always_inline void set_destination(struct destination *dst,
 					    const struct agentsh_record *rec,
-					    const struct agentsh_session_state *session)
+					    const struct agentsh_session_state *session,
+					    __u64 judgement)
 {
 	dst->socket_cookie = rec->socket_cookie;
 	dst->netns_cookie = rec->netns_cookie;
@@ -43,25 +57,28 @@ static __always_inline void set_destination(struct destination *dst,
 	/* the event's family, because a caller may write AF_UNSPEC for AF_INET */
 	dst->generation_port_family =
 		word_of(session->generation, half_of(rec->head.remote_port, rec->head.family));
-	/* a host that was named before may be the first hop to another one now */
+	/*
+	 * A host that was named before may be the first hop to another one now. The first refused
+	 * datagram has a record even if earlier ones to this destination were allowed.
+	 */
 	dst->ifindex_routed =
-		word_of(rec->head.ifindex, rec->head.flags & AGENTSH_FLAG_SOURCE_ROUTED);
+		word_of(rec->head.ifindex,
+			(rec->head.flags & AGENTSH_FLAG_SOURCE_ROUTED) | (__u8)judgement);
 }
 
 /*
  * Whether this destination is new. If two threads send at once, BPF_NOEXIST lets only one
  * of them report it.
  */
-static __always_inline int first_seen(const struct agentsh_record *rec,
+static __always_inline int first_seen(union datagram *new,
 				      const struct agentsh_session_state *session,
-				      struct agentsh_slot *slot)
+				      struct agentsh_slot *slot, __u64 judgement)
 {
-	struct destination dst;
 	__u8 one = 1;
 
-	set_destination(&dst, rec, session);
-	if (bpf_map_lookup_elem(&agentsh_udp_seen, &dst) ||
-	    bpf_map_update_elem(&agentsh_udp_seen, &dst, &one, BPF_NOEXIST) == -EEXIST) {
+	set_destination(&new->dst, &new->rec, session, judgement);
+	if (bpf_map_lookup_elem(&agentsh_udp_seen, &new->dst) ||
+	    bpf_map_update_elem(&agentsh_udp_seen, &new->dst, &one, BPF_NOEXIST) == -EEXIST) {
 		__sync_fetch_and_add(&slot->deduplicated, 1);
 		return 0;
 	}
@@ -69,13 +86,11 @@ static __always_inline int first_seen(const struct agentsh_record *rec,
 }
 
 /* Makes the destination new again, because it could not be reported. */
-static __always_inline void forget(const struct agentsh_record *rec,
-				   const struct agentsh_session_state *session)
+static __always_inline void forget(union datagram *new, const struct agentsh_session_state *session,
+				   __u64 judgement)
 {
-	struct destination dst;
-
-	set_destination(&dst, rec, session);
-	bpf_map_delete_elem(&agentsh_udp_seen, &dst);
+	set_destination(&new->dst, &new->rec, session, judgement);
+	bpf_map_delete_elem(&agentsh_udp_seen, &new->dst);
 }
 
 /*
@@ -116,66 +131,107 @@ static __always_inline void own_state(struct sock_state *new,
 		sock_state_add(session, slot, key, new, PHASE_ATTEMPT);
 }
 
-static __always_inline void report_datagram(const struct fields *f,
-					    const struct agentsh_session_state *session,
-					    struct agentsh_slot *slot)
+static __always_inline void sendmsg_report(union datagram *new, const struct fields *f,
+					   const struct agentsh_session_state *session,
+					   struct agentsh_slot *slot, __u64 judgement)
 {
+	/* a refused datagram leaves the state of the socket as it was */
+	int keeps_state = agentsh_settings.lifecycle && !is_denied(judgement);
 	int dedup = !agentsh_settings.udp_no_dedup && !is_unknown_interface(f);
-	int known, owned = !agentsh_settings.lifecycle;
+	int known, owned = !keeps_state;
 	struct agentsh_sock_key key;
 	struct sock_state *sock;
-	struct sock_state new;
 
-	record_fill(&new.rec, f, session, AGENTSH_KIND_UDP_SEND);
-	key = sock_key(new.rec.socket_cookie, session);
-	known = dedup && !first_seen(&new.rec, session, slot);
-	if (agentsh_settings.lifecycle) {
+	record_finish(&new->rec, f, session, AGENTSH_KIND_UDP_SEND);
+	key = sock_key(new->rec.socket_cookie, session);
+	known = dedup && !first_seen(new, session, slot, judgement);
+	if (keeps_state) {
 		sock = sock_state_find(&key);
 		if (sock)
-			owned = merge_state(sock, &new.rec);
+			owned = merge_state(sock, &new->rec);
 	}
 	if (known && owned)
 		return;
-	task_fill(&new.rec.task); /* not from the state: another process may send */
-	if (agentsh_settings.lifecycle)
-		own_state(&new, session, slot, &key);
-	if (!known && !ringbuf_write(slot, session, &new.rec, sizeof(new.rec)) && dedup)
-		forget(&new.rec, session);
+	task_fill(&new->rec.task); /* not from the state: another process may send */
+	if (keeps_state)
+		own_state(&new->state, session, slot, &key);
+	if (!known && !rules_write(slot, session, &new->rec, judgement) && dedup)
+		forget(new, session, judgement);
+}
+
+static __always_inline void sendmsg_set_remote4(struct fields *f, struct bpf_sock_addr *ctx)
+{
+	f->ifindex = interface4(ctx);
+	set_ends4(f, ctx, ctx->msg_src_ip4);
+}
+
+static __always_inline void sendmsg_set_remote6(struct fields *f, struct bpf_sock_addr *ctx)
+{
+	f->ifindex = interface6(ctx);
+	COPY_ADDR6(f->local, ctx->msg_src_ip6);
+	COPY_ADDR6(f->remote, ctx->user_ip6);
+	resolve_unspecified6(f);
+	unmap_ends6(f);
+}
+
+static __noinline void sendmsg_report4(struct bpf_sock_addr *ctx,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot, __u64 judgement)
+{
+	union datagram new;
+	struct fields f;
+
+	fields_of(&f, ctx);
+	record_begin(&new.rec,
+		     &f); /* the stack has no room for the fields until the record is filled */
+	sendmsg_set_remote4(&f, ctx);
+	source_route_of_caller(&f, ctx);
+	sendmsg_report(&new, &f, session, slot, judgement);
+}
+
+static __noinline void sendmsg_report6(struct bpf_sock_addr *ctx,
+				       const struct agentsh_session_state *session,
+				       struct agentsh_slot *slot, __u64 judgement)
+{
+	union datagram new;
+	struct fields f;
+
+	fields_of(&f, ctx);
+	record_begin(&new.rec,
+		     &f); /* the stack has no room for the fields until the record is filled */
+	sendmsg_set_remote6(&f, ctx);
+	source_route_of_caller(&f, ctx);
+	sendmsg_report(&new, &f, session, slot, judgement);
+}
+
+static __noinline __u64 sendmsg_judge4(struct bpf_sock_addr *ctx, __u64 rules)
+{
+	struct fields f;
+
+	fields_for_rules(&f, ctx);
+	sendmsg_set_remote4(&f, ctx);
+	return rules_judge_all(rules, &f, ctx);
+}
+
+static __noinline __u64 sendmsg_judge6(struct bpf_sock_addr *ctx, __u64 rules)
+{
+	struct fields f;
+
+	fields_for_rules(&f, ctx);
+	sendmsg_set_remote6(&f, ctx);
+	return rules_judge_all(rules, &f, ctx);
 }
 
 SEC("cgroup/sendmsg4")
 int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg4, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct fields f;
-
-	if (!slot)
-		return 1;
-	fields_of(&f, ctx);
-	f.ifindex = interface4(ctx);
-	set_ends4(&f, ctx, ctx->msg_src_ip4);
-	source_route_of_caller(&f, ctx);
-	report_datagram(&f, session, slot);
-	return 1;
+	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_sendmsg4, 0),
+				sendmsg_judge4, sendmsg_report4);
 }
 
 SEC("cgroup/sendmsg6")
 int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 {
-	struct agentsh_session_state *session = bpf_get_local_storage(&agentsh_state_sendmsg6, 0);
-	struct agentsh_slot *slot = session_slot(session);
-	struct fields f;
-
-	if (!slot)
-		return 1;
-	fields_of(&f, ctx);
-	f.ifindex = interface6(ctx);
-	COPY_ADDR6(f.local, ctx->msg_src_ip6);
-	COPY_ADDR6(f.remote, ctx->user_ip6);
-	resolve_unspecified6(&f);
-	unmap_ends6(&f);
-	source_route_of_caller(&f, ctx);
-	report_datagram(&f, session, slot);
-	return 1;
+	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_sendmsg6, 0),
+				sendmsg_judge6, sendmsg_report6);
 }

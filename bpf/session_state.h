@@ -43,9 +43,19 @@ struct agentsh_slot {
 	__u32 seen_generation;	/* generation in the last record that was delivered */
 	__u64 seen_lost;	/* highest session_lost among that generation's records */
 	__u64 packets_consumed; /* bytes of packet records, which are part of consumed */
-	__u64 pad_user[3];
+	/* the first node of the rules in force, and flags; 0: none. Always written at once */
+	__u64 rules;
+	__u64 unjudged; /* 0, which the verifier shall not know */
+	__u64 pad_user;
+	/* written by the programs: calls by their verdict */
+	__u64 allowed;
+	__u64 denied;
+	__u64 would_deny;
+	__u64 pad_programs[5];
 };
 
-_Static_assert(sizeof(struct agentsh_slot) == 128, "two cache lines");
+#define AGENTSH_SLOT_AUDIT (1ULL << 32) /* flag in rules: nothing is refused */
+
+_Static_assert(sizeof(struct agentsh_slot) == 192, "three cache lines");
 
 #endif

@@ -22,7 +22,9 @@ struct agentsh_settings {
 	__u8 dns;	   /* copy DNS messages */
 	__u8 server_name;  /* copy the first data of connections */
 	__u8 unix_sockets; /* report AF_UNIX sockets */
-	__u8 zero[3];
+	__u8 rules;	   /* sessions may have rules */
+	__u8 denials_only; /* report no call that is allowed */
+	__u8 zero;
 	/* of name servers, host order; unused elements repeat the first */
 	__u16 dns_ports[AGENTSH_DNS_PORTS];
 };

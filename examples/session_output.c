@@ -120,6 +120,9 @@ static const struct counter {
 	COUNTER(answers_malformed, "DNS messages that are malformed."),
 	COUNTER(messages_skipped, "Messages with names that exceed the limit, or found no memory."),
 	COUNTER(names_evicted, "Names that were dropped to make room for others."),
+	COUNTER(allowed, "Calls that the rules allow."),
+	COUNTER(denied, "Calls that the rules denied, and that failed."),
+	COUNTER(would_deny, "Calls that the rules deny, but that were let go on."),
 	/* always 0 for a session, and the last OF_TRACER_ONLY: */
 	COUNTER(attach_failures, "Failed calls to attach."),
 	COUNTER(malformed, "Records that could not be decoded."),

@@ -9,6 +9,7 @@
 #include <agentsh/ebpf.h>
 
 #include "hash.h"
+#include "verdict.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262 /* linux/in.h of kernel 5.6 */
@@ -47,7 +48,7 @@ bool destinations_named_by(const struct agentsh_ebpf_event *event, uint32_t hook
 	case AGENTSH_EBPF_EVENT_UNIX_CONNECT: /* no network */
 		return false;
 	case AGENTSH_EBPF_EVENT_CONNECT:
-		return !counted;
+		return !counted || verdict_is_denied(event);
 	case AGENTSH_EBPF_EVENT_PROGRESS:
 	case AGENTSH_EBPF_EVENT_CLOSED:
 		return !counted || has_packets(event);
@@ -209,6 +210,21 @@ static uint32_t begin(struct destinations *d, struct open_socket *socket,
 	return number;
 }
 
+/* Counts an attempt that the rules denied, which changes nothing of the socket. */
+static void add_denied(struct destinations *d, const struct agentsh_ebpf_event *event,
+		       const char *name)
+{
+	struct destination_row *row = &d->table[row_of(d, event, name)];
+
+	/* A process may repeat a datagram many times. */
+	if (event->kind == AGENTSH_EBPF_EVENT_UDP_SEND && row->connections &&
+	    row->latest_socket == event->socket_cookie)
+		return;
+	row->connections++;
+	row->failed++;
+	row->latest_socket = event->socket_cookie;
+}
+
 /* Takes the numbers of a PROGRESS or CLOSED event, which replace earlier ones of the socket. */
 static void take_bytes(struct destinations *d, uint32_t row, struct open_socket *socket,
 		       const struct agentsh_ebpf_event *event)
@@ -231,6 +247,11 @@ void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *e
 	const bool named = destinations_named_by(event, d->hooks);
 	uint32_t row;
 
+	if (verdict_is_denied(event)) {
+		if (named)
+			add_denied(d, event, name);
+		return;
+	}
 	if (socket && becomes_known(d, socket, event))
 		adopt(d, socket, event, name);
 	switch (event->kind) {

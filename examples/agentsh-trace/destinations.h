@@ -46,7 +46,7 @@ struct destination_row {
 	uint64_t netns_cookie;	/* of its first event, for the name of the interface */
 	uint64_t latest_socket; /* cookie */
 	uint64_t connections;	/* with those that failed */
-	uint64_t failed;
+	uint64_t failed;	/* with those that the rules denied */
 	uint64_t bytes_sent, bytes_received;
 	struct durations durations; /* of the connections that were not refused */
 };
@@ -64,7 +64,7 @@ struct destinations {
 /*
  * Whether the event tells that a socket has a destination. With
  * AGENTSH_EBPF_HOOK_TRAFFIC, connect(2) of a datagram socket does not, because the socket
- * may never send.
+ * may never send; a call that the rules denied names its destination all the same.
  */
 bool destinations_named_by(const struct agentsh_ebpf_event *event, uint32_t hooks);
 

@@ -59,6 +59,14 @@ static void append_end(struct text *t, const struct agentsh_ebpf_event *event)
 								   : NULL);
 }
 
+static void append_verdict(struct text *t, const struct agentsh_ebpf_event *event)
+{
+	if (!event->verdict && !event->rule_id)
+		return;
+	json_word(t, "verdict", agentsh_ebpf_verdict_name(event->verdict));
+	json_number(t, "rule_id", event->rule_id);
+}
+
 /* Appends the members that not all kinds of event have. */
 static void append_outcome(struct text *t, const struct agentsh_ebpf_event *event)
 {
@@ -226,6 +234,7 @@ void format_json_event(struct text *t, const struct agentsh_ebpf_event *event, u
 		append_socket(t, event);
 		format_json_names(t, event, details->names);
 		json_number(t, "session_lost", event->session_lost);
+		append_verdict(t, event);
 		append_outcome(t, event);
 	}
 	text_string(t, "}\n");
@@ -315,6 +324,9 @@ void format_json_detached(struct text *t, const struct format_json_session *sess
 	json_number(t, "answers_malformed", stats->answers_malformed);
 	json_number(t, "messages_skipped", stats->messages_skipped);
 	json_number(t, "names_evicted", stats->names_evicted);
+	json_number(t, "allowed", stats->allowed);
+	json_number(t, "denied", stats->denied);
+	json_number(t, "would_deny", stats->would_deny);
 	text_string(t, "}\n");
 }
 

@@ -36,6 +36,20 @@ static void append_connections(struct text *t, const struct format_text_style *s
 		text_format(t, ", %" PRIu64 " still open", summary_open(summary));
 }
 
+/* Calls, also those that no event has reported. */
+static void append_verdicts(struct text *t, const struct format_text_style *style,
+			    const struct agentsh_ebpf_stats *stats)
+{
+	if (stats->denied) {
+		text_string(t, ", ");
+		colour(t, style, RED);
+		text_format(t, "%" PRIu64 " denied", stats->denied);
+		colour(t, style, PLAIN);
+	}
+	if (stats->would_deny)
+		text_format(t, ", %" PRIu64 " would be denied", stats->would_deny);
+}
+
 /* Names that were in these packets and messages are missing. */
 static void append_names_missing(struct text *t, const struct format_text_style *style, uint64_t n,
 				 const char *what, const char *fate)
@@ -69,6 +83,7 @@ void format_summary(struct text *t, const struct format_text_style *style,
 		text_format(t, ", %" PRIu64 " unreadable", stats->malformed);
 	if (stats->untracked)
 		text_format(t, ", %" PRIu64 " untracked", stats->untracked);
+	append_verdicts(t, style, stats);
 	append_connections(t, style, summary, hooks);
 	text_string(t, "\n");
 	if (stats->untracked)

@@ -14,8 +14,10 @@
 #include "errno_names.h"
 #include "event_types.h"
 #include "format_names.h"
+#include "format_verdict.h"
 #include "names.h"
 #include "units.h"
+#include "verdict.h"
 
 #define COMMAND_WIDTH 15
 
@@ -131,11 +133,11 @@ static const char *kind_colour(uint32_t kind)
 /* "api.example.org:443", with the address if there is room; without a name, the address. */
 static void append_remote(struct text *t, const struct format_text_style *style,
 			  const struct agentsh_ebpf_event *event,
-			  const struct agentsh_ebpf_name *name, bool dim)
+			  const struct agentsh_ebpf_name *name, const char *code)
 {
 	const char *asked = names_asked(event, name);
 
-	colour(t, style, dim ? DIM : BOLD);
+	colour(t, style, code);
 	if (asked) {
 		format_name(t, style, asked);
 		text_format(t, ":%u", event->remote_port);
@@ -153,12 +155,12 @@ static void append_remote(struct text *t, const struct format_text_style *style,
 
 static void append_destination(struct text *t, const struct format_text_style *style,
 			       const struct agentsh_ebpf_event *event,
-			       const struct agentsh_ebpf_name *name, bool dim)
+			       const struct agentsh_ebpf_name *name, const char *code)
 {
 	const bool inbound = event->flags & AGENTSH_EBPF_FLAG_INBOUND;
 	const bool accepted = event->kind == AGENTSH_EBPF_EVENT_ACCEPTED;
 
-	append_remote(t, style, event, name, dim);
+	append_remote(t, style, event, name, code);
 	format_names_notes(t, style, event, name);
 	if (event->flags & ENDPOINT_NOTED) {
 		colour(t, style, YELLOW);
@@ -174,18 +176,28 @@ static void append_destination(struct text *t, const struct format_text_style *s
 		text_string(t, " at ");
 		endpoint_local(t, event);
 	}
+	format_verdict(t, style, event);
 }
 
 /* How a row names the event. */
 struct row_name {
 	const char *text;
 	const char *colour;
-	bool dim; /* the destination, too */
+	const char *remote_colour;
 };
 
 static struct row_name name_of_kind(uint32_t kind)
 {
-	return (struct row_name){agentsh_ebpf_kind_name(kind), kind_colour(kind), false};
+	return (struct row_name){agentsh_ebpf_kind_name(kind), kind_colour(kind), BOLD};
+}
+
+static struct row_name name_of(const struct agentsh_ebpf_event *event)
+{
+	struct row_name name = name_of_kind(event->kind);
+
+	if (verdict_is_denied(event))
+		name.colour = name.remote_colour = RED;
+	return name;
 }
 
 /* Appends the columns from the time to the protocol. */
@@ -269,7 +281,7 @@ static void append_rest(struct text *t, const struct format_text_style *style,
 	else if (event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT)
 		format_names_path(t, style, name);
 	else
-		append_destination(t, style, event, name, false);
+		append_destination(t, style, event, name, name_of(event).remote_colour);
 	switch (event->kind) {
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
@@ -305,7 +317,7 @@ void format_text_event(struct text *t, const struct format_text_style *style,
 		append_blind(t, style, event->error);
 		return;
 	}
-	append_columns(t, style, event, time_ns, name_of_kind(event->kind));
+	append_columns(t, style, event, time_ns, name_of(event));
 	append_rest(t, style, event, names);
 	text_string(t, "\n");
 }
@@ -334,7 +346,7 @@ void format_text_connection(struct text *t, const struct format_text_style *styl
 			    const struct agentsh_ebpf_name *known, uint64_t time_ns,
 			    const struct format_text_progress *progress)
 {
-	struct row_name name = name_of_kind(first->kind);
+	struct row_name name = name_of(first);
 
 	/* If the attempt itself was not seen, its result stands for it. */
 	if (first->kind == AGENTSH_EBPF_EVENT_CONNECTED ||
@@ -343,11 +355,10 @@ void format_text_connection(struct text *t, const struct format_text_style *styl
 	if (progress->probe)
 		name.text = "probe";
 	if (progress->probe || progress->silent) {
-		name.colour = DIM;
-		name.dim = true;
+		name.colour = name.remote_colour = DIM;
 	}
 	append_columns(t, style, first, time_ns, name);
-	append_destination(t, style, first, known, name.dim);
+	append_destination(t, style, first, known, name.remote_colour);
 	if (progress->connected) {
 		append_arrow(t, style);
 		if (progress->connected_ns)

@@ -12,6 +12,7 @@ struct agentsh_ebpf_event;
 struct agentsh_ebpf_name;
 struct interfaces;
 struct names;
+struct options_rule;
 
 /* The columns to show. */
 enum format_text_columns {
@@ -29,6 +30,8 @@ struct format_text_style {
 	bool addresses;	  /* also of destinations that have a name */
 	enum format_text_columns columns;
 	const struct interfaces *interfaces; /* NULL: numbers instead of names */
+	const struct options_rule *rules;    /* rule_id 1 and so on; further ones are numbers */
+	uint32_t rules_given;
 };
 
 /* The columns with which a connection's row fits this many characters; 0: unlimited. */

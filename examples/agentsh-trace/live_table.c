@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "live_rows.h"
 #include "names.h"
+#include "verdict.h"
 
 /* How long an attempt waits for its result: long for a handshake, short for a reader. */
 #define HOLD_MS 300
@@ -242,6 +243,16 @@ static bool stands_alone(const struct agentsh_ebpf_event *event)
 	       event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT || names_of_dns(event);
 }
 
+/* A row that no later event changes: the call has failed, and its socket is as it was. */
+static void show_denied(struct live_table *table, const struct news *news)
+{
+	struct connection *c = connections_find(&table->connections, news->event);
+
+	if (c && c->held && is_stream(news->event))
+		add_connection(table, c); /* the earlier attempt failed before its SYN */
+	add_event(table, news);
+}
+
 static void show_event(struct live_table *table, const struct news *news)
 {
 	switch (table->mode) {
@@ -267,6 +278,11 @@ void live_table_event(struct live_table *table, const struct agentsh_ebpf_event 
 	if (stands_alone(event)) {
 		if (shown)
 			add_event(table, &news);
+		return;
+	}
+	if (verdict_is_denied(event)) {
+		if (shown)
+			show_denied(table, &news);
 		return;
 	}
 	if (event->kind == AGENTSH_EBPF_EVENT_PROGRESS)

@@ -123,6 +123,9 @@ static void take_events(struct state *s)
 		if (n <= 0)
 			break;
 		left -= (size_t)n;
+		/* First, because a process may be waiting for nothing but the answer. */
+		for (int i = 0; i < n; i++)
+			rules_answer(&loop->trace->rules, loop->trace->tracer, &events[i]);
 		for (int i = 0; i < n; i++) {
 			presenter_event(loop->presenter, &events[i]);
 			if (events[i].kind == AGENTSH_EBPF_EVENT_SESSION_BLIND)

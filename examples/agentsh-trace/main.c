@@ -76,7 +76,9 @@ static bool start(struct loop *loop, const struct options *options)
 			return true;
 		}
 		trace_close(loop->trace);
-		why.fatal |= options->cgroup || options->ebpf == EBPF_REQUIRED;
+		/* Untraced, COMMAND could do what the rules deny. */
+		why.fatal |=
+			options->cgroup || options->ebpf == EBPF_REQUIRED || options->rules_hooks;
 		presenter_unavailable(loop->presenter, &why);
 		if (why.fatal)
 			return false;
@@ -110,11 +112,13 @@ int main(int argc, char **argv)
 		warn_user("opening %s: %s", options.output, strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
+	trace_init(&trace);
+	if (options.rules_hooks) /* before the signals are blocked, because it may take long */
+		rules_resolve(&trace.rules, &options);
 	if (!signals_open(&signals)) {
 		warn_user("signalfd: %s", strerror(errno));
 		return EXIT_OWN_FAILURE;
 	}
-	trace_init(&trace);
 	presenter_init(&presenter, &output, &options);
 
 	started = start(&loop, &options);

@@ -13,6 +13,7 @@
 #include "decimal.h"
 #include "event_types.h"
 #include "options_names.h"
+#include "options_rules.h"
 #include "text.h"
 
 #define TEXT(number) TEXT_(number)
@@ -28,8 +29,14 @@ static const char help[] =
 	"Show the network connections of COMMAND and of every process that it starts,\n"
 	"or the network connections of the processes in a cgroup.\n"
 	"\n"
+	"      --allow RULE          do not refuse connections and datagrams to these\n"
+	"                            destinations: CIDR|HOST[:PORT[-PORT]][/tcp|udp]; of\n"
+	"                            --allow and --deny, the first that matches decides\n"
+	"      --audit               refuse nothing, and show what would be refused\n"
 	"      --cgroup PATH         trace an existing cgroup v2 until SIGINT or SIGTERM\n"
 	"      --cgroup-parent PATH  create the cgroup of COMMAND below this one\n"
+	"      --default=ACTION      allow or deny what no RULE matches (default: allow)\n"
+	"      --deny RULE           refuse connections and datagrams to these destinations\n"
 	"      --displace            trace even if an eBPF program of somebody else then no\n"
 	"                            longer runs in the cgroup\n"
 	"      --dns-port NUMBER     take names from DNS messages on this port, too, not\n"
@@ -72,8 +79,12 @@ static const char help[] =
 	"members and the environment.\n";
 
 enum {
-	OPT_CGROUP = 256,
+	OPT_ALLOW = 256,
+	OPT_AUDIT,
+	OPT_CGROUP,
 	OPT_CGROUP_PARENT,
+	OPT_DEFAULT,
+	OPT_DENY,
 	OPT_DISPLACE,
 	OPT_DNS_PORT,
 	OPT_EBPF,
@@ -89,8 +100,12 @@ enum {
 };
 
 static const struct option long_options[] = {
+	{"allow", required_argument, NULL, OPT_ALLOW},
+	{"audit", no_argument, NULL, OPT_AUDIT},
 	{"cgroup", required_argument, NULL, OPT_CGROUP},
 	{"cgroup-parent", required_argument, NULL, OPT_CGROUP_PARENT},
+	{"default", required_argument, NULL, OPT_DEFAULT},
+	{"deny", required_argument, NULL, OPT_DENY},
 	{"displace", no_argument, NULL, OPT_DISPLACE},
 	{"dns-port", required_argument, NULL, OPT_DNS_PORT},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
@@ -153,12 +168,21 @@ static bool parse_events(const char *list, uint32_t *types)
 static bool parse_one(struct options *o, int option)
 {
 	switch (option) {
+	case OPT_ALLOW:
+		return options_rules_add(o, AGENTSH_EBPF_RULE_ALLOW, optarg);
+	case OPT_AUDIT:
+		o->audit = true;
+		return true;
 	case OPT_CGROUP:
 		o->cgroup = optarg;
 		return true;
 	case OPT_CGROUP_PARENT:
 		o->cgroup_parent = optarg;
 		return true;
+	case OPT_DEFAULT:
+		return options_default_parse(o, optarg);
+	case OPT_DENY:
+		return options_rules_add(o, AGENTSH_EBPF_RULE_DENY, optarg);
 	case OPT_DISPLACE:
 		o->displace = true;
 		return true;
@@ -296,7 +320,8 @@ bool options_parse(struct options *o, int argc, char **argv, int *status)
 			goto usage;
 	}
 	o->command = argv + optind;
-	if (check_consistency(o) && options_names_check(o) && apply_environment(o))
+	if (check_consistency(o) && options_rules_choose(o) && options_names_check(o) &&
+	    apply_environment(o) && options_rules_check(o))
 		return true;
 usage:
 	warn_user("see agentsh-trace --help");

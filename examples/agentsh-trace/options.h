@@ -8,11 +8,22 @@
 
 #include <agentsh/ebpf.h>
 
+#include "rules_text.h"
+
 /* As many as the library takes. */
 #define OPTIONS_DNS_PORTS_MAX 4
 #define OPTIONS_RESOLVERS_MAX 4
 
+#define OPTIONS_RULES_MAX 256
+
 enum ebpf_mode { EBPF_OFF, EBPF_AUTO, EBPF_REQUIRED };
+
+/* --allow or --deny */
+struct options_rule {
+	const char *option, *text; /* as given */
+	struct agentsh_ebpf_rule rule;
+	char host[RULES_TEXT_HOST_MAX]; /* "": the rule has a prefix */
+};
 
 struct options {
 	enum ebpf_mode ebpf;
@@ -28,6 +39,11 @@ struct options {
 	uint32_t dns_ports_given, resolvers_given;
 	uint16_t dns_ports[OPTIONS_DNS_PORTS_MAX];
 	struct agentsh_ebpf_address resolvers[OPTIONS_RESOLVERS_MAX];
+	struct options_rule rules[OPTIONS_RULES_MAX]; /* in the order given */
+	uint32_t rules_given;
+	uint32_t default_action; /* AGENTSH_EBPF_RULE_; 0: not given */
+	bool audit;
+	uint32_t rules_hooks; /* AGENTSH_EBPF_HOOK_ bits that the rules need; 0: no rules */
 	uint32_t event_types; /* the set to show, see event_types.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */

@@ -99,9 +99,11 @@ bool options_names_check(struct options *o)
 
 	if (o->names)
 		o->names_hooks = event_types_name_hooks(o->event_types);
-	hooks = o->names_hooks | event_types_hooks(o->event_types);
+	hooks = o->names_hooks | event_types_hooks(o->event_types) | o->rules_hooks;
 	if (!useless || o->probe || hooks & AGENTSH_EBPF_HOOK_DNS)
 		return true;
-	warn_user("%s has no effect, because neither names nor DNS events are shown", useless);
+	warn_user("%s has no effect, because neither names nor DNS events are shown, and no rule "
+		  "has a host",
+		  useless);
 	return false;
 }

@@ -8,6 +8,7 @@
 #include <agentsh/ebpf.h>
 
 #include "hash.h"
+#include "verdict.h"
 
 #define SLOTS (2 * SUMMARY_DESTINATIONS_MAX)
 
@@ -27,6 +28,9 @@ void summary_add(struct summary *summary, const struct agentsh_ebpf_event *event
 	else
 		summary->unchosen++;
 	switch (event->kind) {
+	case AGENTSH_EBPF_EVENT_CONNECT: /* no CONNECT_FAILED follows */
+		summary->failed += verdict_is_denied(event) && is_connection(event);
+		break;
 	case AGENTSH_EBPF_EVENT_CONNECTED:
 		summary->opened++;
 		break;

@@ -27,8 +27,8 @@ struct summary {
 	uint64_t opened;      /* outbound connections */
 	uint64_t accepted;    /* inbound connections */
 	uint64_t unannounced; /* TCP connections that only their packets showed */
-	uint64_t failed;
-	uint64_t closed; /* connections in both directions that have ended */
+	uint64_t failed;      /* with those that the rules denied */
+	uint64_t closed;      /* connections in both directions that have ended */
 
 	uint64_t seed;	       /* secret, so that a traced program cannot choose colliding keys */
 	size_t destinations;   /* distinct by protocol, address, interface and port */

@@ -39,11 +39,13 @@ static bool explain_library(struct unavailable *why, const struct agentsh_ebpf_e
 static bool open_tracer(struct trace *trace, const struct options *options, uint32_t names,
 			struct unavailable *why)
 {
-	const uint32_t hooks = event_types_hooks(options->event_types) | names;
+	const uint32_t hooks =
+		event_types_hooks(options->event_types) | names | options->rules_hooks;
 	struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
 		.hooks = hooks,
-		.required_hooks = event_types_required_hooks(options->event_types),
+		.required_hooks =
+			event_types_required_hooks(options->event_types) | options->rules_hooks,
 		.flags = options->udp_no_dedup ? AGENTSH_EBPF_OPEN_UDP_NO_DEDUP : 0,
 		.simulate_missing = options->simulate_missing,
 		.ring_size = RING_SIZE,
@@ -56,6 +58,9 @@ static bool open_tracer(struct trace *trace, const struct options *options, uint
 	if (event_types_have(options->event_types, AGENTSH_EBPF_EVENT_DNS_QUERY) ||
 	    event_types_have(options->event_types, AGENTSH_EBPF_EVENT_DNS_ANSWER))
 		opts.flags |= AGENTSH_EBPF_OPEN_DNS_EVENTS;
+	/* A process connects as soon as it has an answer, so the answer must be read at once. */
+	if (options->rules_hooks & AGENTSH_EBPF_HOOK_DNS)
+		opts.flags |= AGENTSH_EBPF_OPEN_DNS_EVENTS | AGENTSH_EBPF_OPEN_NO_MODERATION;
 	if (hooks & AGENTSH_EBPF_HOOK_DNS)
 		memcpy(opts.dns_ports, options->dns_ports, sizeof(opts.dns_ports));
 	if (agentsh_ebpf_tracer_open(&opts, &trace->tracer, &err))
@@ -66,6 +71,19 @@ static bool open_tracer(struct trace *trace, const struct options *options, uint
 			       "none of the chosen events can be shown here; "
 			       "agentsh-trace --probe says why");
 	return true;
+}
+
+static bool create_rules(struct trace *trace, const struct options *options,
+			 struct unavailable *why)
+{
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+	int ret = options->rules_hooks ? rules_create(&trace->rules, trace->tracer, &err) : 0;
+
+	/* The message of the library is about its options. */
+	if (ret == -ENOSPC && options->rules_hooks & AGENTSH_EBPF_HOOK_DNS)
+		return explain(why, agentsh_ebpf_step_name(err.step), ret,
+			       "at most 8 rules with a host can match one destination");
+	return !ret || explain_library(why, &err);
 }
 
 bool trace_open_cgroup(struct trace *trace, const struct options *options, struct unavailable *why)
@@ -104,6 +122,7 @@ static bool attach(struct trace *trace, const struct options *options, struct un
 		.session_id = options->session_id,
 		.max_sockets = SOCKETS_MAX, /* all of the table, for the same reason */
 		.flags = options->displace ? AGENTSH_EBPF_ATTACH_DISPLACE : 0,
+		.rules = trace->rules.set,
 	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	int ret;
@@ -123,10 +142,17 @@ void trace_init(struct trace *trace)
 	*trace = (struct trace){.cgroup = {.fd = -1, .parent_fd = -1}};
 }
 
+static void close_tracer(struct trace *trace)
+{
+	agentsh_ebpf_tracer_close(trace->tracer);
+	trace->tracer = NULL;
+	trace->rules.set = NULL; /* the tracer has freed it */
+}
+
 static bool open_and_attach(struct trace *trace, const struct options *options, uint32_t names,
 			    struct unavailable *why)
 {
-	return open_tracer(trace, options, names, why) &&
+	return open_tracer(trace, options, names, why) && create_rules(trace, options, why) &&
 	       (trace->cgroup.fd >= 0 || trace_open_cgroup(trace, options, why)) &&
 	       attach(trace, options, why);
 }
@@ -141,8 +167,7 @@ bool trace_start(struct trace *trace, const struct options *options, struct unav
 	/* The programs for names must not make a trace fail that works without them. */
 	if (!(options->names_hooks & ~event_types_hooks(options->event_types)) || why->fatal)
 		return false;
-	agentsh_ebpf_tracer_close(trace->tracer);
-	trace->tracer = NULL;
+	close_tracer(trace);
 	return open_and_attach(trace, options, 0, why);
 }
 
@@ -160,6 +185,8 @@ void trace_warn_blind(const struct trace *trace)
 					   length ? ", " : "", agentsh_ebpf_hook_name(hook));
 	warn_user("the trace is incomplete from now on: %s; hooks that still work: %s",
 		  blind_reason(check.error), names);
+	if (trace->rules.set && !(check.hooks & AGENTSH_EBPF_HOOK_RULES))
+		warn_user("the rules are no longer enforced");
 }
 
 static void remove_created_cgroup(struct cgroup *cgroup, bool traced)
@@ -197,6 +224,6 @@ void trace_stats(const struct trace *trace, struct agentsh_ebpf_stats *stats)
 void trace_close(struct trace *trace)
 {
 	trace_detach(trace);
-	agentsh_ebpf_tracer_close(trace->tracer);
-	trace->tracer = NULL;
+	close_tracer(trace);
+	rules_close(&trace->rules);
 }

@@ -10,11 +10,13 @@
 
 #include "cgroup.h"
 #include "options.h"
+#include "rules.h"
 #include "unavailable.h"
 
 struct trace {
 	struct agentsh_ebpf_tracer *tracer; /* NULL: not tracing */
 	struct agentsh_ebpf_session *session;
+	struct rules rules;
 	struct cgroup cgroup;
 	uint64_t start_ns; /* Unix time, earlier than that of the first event */
 };

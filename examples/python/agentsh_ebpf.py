@@ -19,7 +19,7 @@ run without the global interpreter lock, so a thread that waits for events stops
 
 Fork: only the process that opened a tracer may use it. In a forked child, close() and detach()
 release the copies that the child has, and leave the sessions of the parent as they are; attach,
-check, read and inject raise an AgentshEbpfError with EPERM.
+check, read, inject and the calls about names and rules raise an AgentshEbpfError with EPERM.
 """
 from __future__ import annotations
 
@@ -98,6 +98,7 @@ class Step(enum.IntEnum):
     SESSION_SLOT = 9
     LINK = 10
     STORAGE = 11
+    RULES = 12
 
 
 class Mode(enum.IntEnum):
@@ -120,6 +121,7 @@ class Hook(enum.IntFlag):
     DNS = 32
     SERVER_NAME = 64
     UNIX = 128
+    RULES = 256
 
 
 class Open(enum.IntFlag):
@@ -128,6 +130,7 @@ class Open(enum.IntFlag):
     UDP_NO_DEDUP = 1
     NO_MODERATION = 2
     DNS_EVENTS = 4
+    DENIALS_ONLY = 8
 
 
 class LogLevel(enum.IntEnum):
@@ -285,7 +288,37 @@ class DnsFlag(enum.IntFlag):
     UNTRUSTED = 16
 
 
+class Verdict(enum.IntEnum):
+    """AGENTSH_EBPF_VERDICT_: what the rules of the session say of a call."""
+
+    NONE = 0
+    ALLOWED = 1
+    DENIED = 2
+    WOULD_DENY = 3
+
+
+class RuleAction(enum.IntEnum):
+    """AGENTSH_EBPF_RULE_: what a rule does."""
+
+    ALLOW = 1
+    DENY = 2
+
+
+class RuleFlag(enum.IntFlag):
+    """AGENTSH_EBPF_RULE_: bits of Rule.flags. A LISTED rule matches only addresses of Rules.list_address()."""
+
+    LISTED = 1
+
+
+class RulesFlag(enum.IntFlag):
+    """AGENTSH_EBPF_RULES_: flags of a set of rules. AUDIT refuses nothing, and reports WOULD_DENY."""
+
+    AUDIT = 1
+
+
 CHECKS_MAX = 32
+# Rule.protocol: every protocol other than TCP, MPTCP, UDP and UDP-Lite
+RULE_OTHER_PROTOCOLS = 255
 
 _Number = TypeVar("_Number", bound=enum.IntEnum)
 
@@ -329,7 +362,7 @@ class Event(ctypes.Structure):
         ("retransmits", c_uint32), ("packets_sent", c_uint32), ("ifindex", c_uint32),
         ("exe_device", c_uint32), ("exe_inode", c_uint64), ("_process_comm", c_char * 16),
         ("container_pid", c_uint32), ("container_tgid", c_uint32), ("packets_received", c_uint32),
-        ("reserved1", c_uint32), ("name_id", c_uint64), ("reserved", c_uint8 * 8),
+        ("_verdict", c_uint32), ("name_id", c_uint64), ("rule_id", c_uint32), ("reserved", c_uint8 * 4),
     ]
     timestamp_ns: int
     session_id: int
@@ -364,6 +397,7 @@ class Event(ctypes.Structure):
     container_tgid: int
     packets_received: int
     name_id: int
+    rule_id: int
     # What read() has copied together with the event, so that it stays valid.
     _name: Optional[_Name] = None
     _dns: Optional[_Dns] = None
@@ -384,6 +418,15 @@ class Event(ctypes.Structure):
     @flags.setter
     def flags(self, value: int) -> None:
         self._flags = value
+
+    @property
+    def verdict(self) -> Union[Verdict, int]:
+        """What the rules of the session say of the call; rule_id is the rule that decided."""
+        return _known(Verdict, self._verdict)
+
+    @verdict.setter
+    def verdict(self, value: int) -> None:
+        self._verdict = value
 
     @property
     def local_addr(self) -> Optional[Address]:
@@ -462,6 +505,11 @@ class Event(ctypes.Structure):
         """"tcp", "udp", "icmp", ...; "unknown" for any other protocol."""
         return _text(_library().agentsh_ebpf_protocol_name(self.protocol))
 
+    @property
+    def verdict_name(self) -> str:
+        """"none", "allowed", "denied", "would_deny"; "unknown" for any other verdict."""
+        return _text(_library().agentsh_ebpf_verdict_name(self._verdict))
+
     def _address(self, value: Any) -> Optional[Address]:
         if self.family == socket.AF_INET:
             return ipaddress.IPv4Address(bytes(value)[:4])
@@ -538,14 +586,26 @@ class _TracerOptions(ctypes.Structure):
                 ("on_log", _LOG_FN), ("log_ctx", c_void_p), ("simulate_missing", c_uint64),
                 ("wakeup_delay_us", c_uint32), ("required_hooks", c_uint32), ("max_sockets", c_uint32),
                 ("check_interval_ms", c_uint32), ("progress_interval_ms", c_uint32), ("dns_timeout_ms", c_uint32),
-                ("dns_ports", c_uint16 * 4)]
+                ("dns_ports", c_uint16 * 4), ("rules_bytes", c_uint32), ("rules_addresses", c_uint32)]
 
 
 class _SessionOptions(ctypes.Structure):
     c_name = "agentsh_ebpf_session_options"
     _fields_ = [("size", c_uint32), ("flags", c_uint32), ("session_id", c_uint64),
                 ("max_sockets", c_uint32), ("names_max", c_uint32), ("names_bytes", c_uint32),
-                ("reserved", c_uint32), ("trusted_resolvers", _Address * 4)]
+                ("reserved", c_uint32), ("trusted_resolvers", _Address * 4), ("rules", c_void_p)]
+
+
+class _Rule(ctypes.Structure):
+    c_name = "agentsh_ebpf_rule"
+    _fields_ = [("addr", c_uint8 * 16), ("family", c_uint16), ("prefix_len", c_uint8), ("protocol", c_uint8),
+                ("first_port", c_uint16), ("last_port", c_uint16), ("rule_id", c_uint32), ("action", c_uint16),
+                ("flags", c_uint16), ("expires_boottime_ns", c_uint64), ("reserved", c_uint64)]
+
+
+class _RulesOptions(ctypes.Structure):
+    c_name = "agentsh_ebpf_rules_options"
+    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("default_action", c_uint32), ("reserved", c_uint32)]
 
 
 class _SessionCheck(ctypes.Structure):
@@ -561,7 +621,7 @@ class _Stats(ctypes.Structure):
                 ("malformed", c_uint64), ("untracked", c_uint64), ("packets_lost", c_uint64),
                 ("answers", c_uint64), ("answers_unasked", c_uint64), ("answers_untrusted", c_uint64),
                 ("answers_malformed", c_uint64), ("messages_skipped", c_uint64),
-                ("names_evicted", c_uint64)]
+                ("names_evicted", c_uint64), ("allowed", c_uint64), ("denied", c_uint64), ("would_deny", c_uint64)]
 
 
 class _Check(ctypes.Structure):
@@ -609,6 +669,7 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "agentsh_ebpf_event_realtime_ns": (c_uint64, [POINTER(Event)]),
     "agentsh_ebpf_kind_name": (c_char_p, [c_uint32]),
     "agentsh_ebpf_protocol_name": (c_char_p, [c_uint16]),
+    "agentsh_ebpf_verdict_name": (c_char_p, [c_uint32]),
     "agentsh_ebpf_step_name": (c_char_p, [c_uint32]),
     "agentsh_ebpf_tracer_open": (c_int, [POINTER(_TracerOptions), POINTER(c_void_p), POINTER(_Error)]),
     "agentsh_ebpf_tracer_close": (None, [c_void_p]),
@@ -619,6 +680,12 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
                                             POINTER(_Error)]),
     "agentsh_ebpf_session_detach": (c_int, [c_void_p]),
     "agentsh_ebpf_session_check": (c_int, [c_void_p, POINTER(_SessionCheck)]),
+    "agentsh_ebpf_rules_create": (c_int, [c_void_p, POINTER(_Rule), c_size_t, POINTER(_RulesOptions),
+                                          POINTER(c_void_p), POINTER(_Error)]),
+    "agentsh_ebpf_rules_free": (c_int, [c_void_p]),
+    "agentsh_ebpf_session_set_rules": (c_int, [c_void_p, c_void_p, POINTER(_Error)]),
+    "agentsh_ebpf_rules_address": (c_int, [c_void_p, c_uint32, c_uint16, c_void_p, c_uint64]),
+    "agentsh_ebpf_rules_judge": (c_int, [c_void_p, POINTER(_Address), c_uint16, POINTER(c_uint32)]),
     "agentsh_ebpf_poll": (c_int, [c_void_p, c_int]),
     "agentsh_ebpf_read": (c_int, [c_void_p, POINTER(Event), c_size_t, c_int]),
     "agentsh_ebpf_fd": (c_int, [c_void_p]),
@@ -718,6 +785,9 @@ class Stats:
     answers_malformed: int
     messages_skipped: int
     names_evicted: int
+    allowed: int
+    denied: int
+    would_deny: int
 
 
 def _stats(function: Any, handle: c_void_p) -> Stats:
@@ -820,6 +890,46 @@ _NO_END = 2**64 - 1
 
 
 @dataclasses.dataclass(frozen=True)
+class Rule:
+    """struct agentsh_ebpf_rule: a rule for calls of a session.
+
+    prefix is a network or an address, also as text; None stands for every address of both families.
+    protocol is 0 (every protocol), IPPROTO_TCP, IPPROTO_UDP or RULE_OTHER_PROTOCOLS. If both ports are 0, the
+    rule matches every port; if only last_port is 0, first_port alone. expires_boottime_ns counts as
+    boottime_ns() does; 0 means never.
+    """
+
+    prefix: Union[ipaddress.IPv4Network, ipaddress.IPv6Network, Address, str, None]
+    action: RuleAction
+    rule_id: int = 0
+    protocol: int = 0
+    first_port: int = 0
+    last_port: int = 0
+    flags: RuleFlag = RuleFlag(0)
+    expires_boottime_ns: int = 0
+
+    def _raw(self) -> _Rule:
+        raw = _Rule()
+        for member in ("action", "rule_id", "protocol", "first_port", "last_port", "flags", "expires_boottime_ns"):
+            value = int(getattr(self, member))
+            setattr(raw, member, value)
+            if getattr(raw, member) != value:  # ctypes cuts a number, which would be another rule
+                raise ValueError(f"{member} is out of range: {value}")
+        if self.prefix is not None:
+            network = ipaddress.ip_network(self.prefix, strict=False)
+            raw.family, raw.prefix_len = _family(network.network_address), network.prefixlen
+            raw.addr = _packed(network.network_address)
+        return raw
+
+
+class Judgement(NamedTuple):
+    """What a set of rules says of a remote end; rule_id is 0 if no rule matches."""
+
+    verdict: Verdict
+    rule_id: int
+
+
+@dataclasses.dataclass(frozen=True)
 class SessionCheck:
     """struct agentsh_ebpf_session_check: what a session still sees."""
 
@@ -886,6 +996,16 @@ class EnvironmentMode(NamedTuple):
 def version() -> str:
     """The version of the loaded library."""
     return _text(_library().agentsh_ebpf_version())
+
+
+def boottime_ns() -> int:
+    """The time now, as Event.timestamp_ns and expires_boottime_ns count it."""
+    return int(time.time_ns() - _signed(_library().agentsh_ebpf_event_realtime_ns(Event())))
+
+
+def _signed(value: int) -> int:
+    """Without a clock chip, the Unix time of boot may be just below 0."""
+    return value - 2**64 if value >= 2**63 else value
 
 
 def hooks_built() -> Hook:
@@ -968,7 +1088,7 @@ class Tracer:
                  flags: Open = Open(0), ring_size: int = 0, ring_quota: int = 0, max_sessions: int = 0,
                  max_sockets: int = 0, udp_dedup_entries: int = 0, wakeup_delay_us: int = 0,
                  check_interval_ms: int = 0, progress_interval_ms: int = 0, dns_timeout_ms: int = 0,
-                 dns_ports: Iterable[int] = (),
+                 dns_ports: Iterable[int] = (), rules_bytes: int = 0, rules_addresses: int = 0,
                  simulate_missing: Union[int, Iterable[Check]] = 0, log: Optional[LogFunction] = None) -> None:
         self._closing = True  # until it is open
         self._pointer: Optional[c_void_p] = None
@@ -983,6 +1103,7 @@ class Tracer:
             udp_dedup_entries=udp_dedup_entries, wakeup_delay_us=wakeup_delay_us,
             check_interval_ms=check_interval_ms, progress_interval_ms=progress_interval_ms,
             dns_timeout_ms=dns_timeout_ms, dns_ports=_array(c_uint16, dns_ports, 4),
+            rules_bytes=rules_bytes, rules_addresses=rules_addresses,
             simulate_missing=_mask(simulate_missing))
         raised: List[BaseException] = []
         if log is not None:
@@ -1084,12 +1205,13 @@ class Tracer:
 
     def attach(self, cgroup: Union[int, str, bytes, os.PathLike[Any], Any], *, session_id: int = 0,
                flags: Attach = Attach(0), max_sockets: int = 0, names_max: int = 0, names_bytes: int = 0,
-               trusted_resolvers: Iterable[Union[Address, str, Tuple[Union[Address, str], int]]] = ()) -> Session:
+               trusted_resolvers: Iterable[Union[Address, str, Tuple[Union[Address, str], int]]] = (),
+               rules: Optional[Rules] = None) -> Session:
         """Traces a cgroup v2 and its descendants; agentsh_ebpf_session_attach(3).
 
         cgroup is the path of its directory, a descriptor, or an object with fileno(). trusted_resolvers
         are at most four name servers: an address, or an address and a port. Only their answers then give
-        names to events.
+        names to events. rules hold from the first call on, as with Session.set_rules().
         """
         resolvers = [_Address.of(*(server if isinstance(server, tuple) else (server,))) for server in trusted_resolvers]
         options, out, err = _sized(_SessionOptions, session_id=session_id, flags=flags, max_sockets=max_sockets,
@@ -1102,8 +1224,23 @@ class Tracer:
             else:
                 fd = cgroup if isinstance(cgroup, int) else cgroup.fileno()
             pointer = stack.enter_context(self._open())
+            options.rules = stack.enter_context(_rules_of(self, rules))
             _check(self._library.agentsh_ebpf_session_attach(pointer, fd, options, out, err), err)
         return Session(self, out, session_id)
+
+    def create_rules(self, rules: Iterable[Rule] = (), *, default_action: Union[RuleAction, int] = 0,
+                     flags: RulesFlag = RulesFlag(0)) -> Rules:
+        """Compiles rules into a set; agentsh_ebpf_rules_create(3). The first rule that matches decides.
+
+        default_action holds if no rule matches; 0 selects ALLOW. The tracer needs Hook.RULES, which belongs into
+        required_hooks.
+        """
+        raw = [rule._raw() for rule in rules]
+        options, out, err = _sized(_RulesOptions, default_action=default_action, flags=flags), c_void_p(), _sized(_Error)
+        with self._open() as pointer:
+            _check(self._library.agentsh_ebpf_rules_create(pointer, (_Rule * len(raw))(*raw), len(raw), options, out,
+                                                           err), err)
+        return Rules(self, out)
 
     # ---- Reading ----
 
@@ -1290,6 +1427,93 @@ def _forked() -> None:
 
 os.register_at_fork(after_in_child=_forked)
 
+# ---- Rules --------------------------------------------------------------------------------------
+
+
+class Rules:
+    """A compiled set of rules, which any number of the tracer's sessions can use. It stays valid until
+    close() is called, or its tracer is closed. Deleting the object does not free the set."""
+
+    def __init__(self, tracer: Tracer, pointer: c_void_p) -> None:
+        self.tracer = tracer
+        self._pointer: Optional[c_void_p] = pointer
+        self._calls = 0  # calls that use the set now
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[c_void_p]:
+        """The pointer to the set, which stays valid inside the block."""
+        with self.tracer._open():
+            with self.tracer._condition:
+                pointer = self._pointer
+                if pointer is None:
+                    raise ValueError("the rules are closed")
+                self._calls += 1
+            try:
+                yield pointer
+            finally:
+                with self.tracer._condition:
+                    self._calls -= 1
+
+    def close(self) -> None:
+        """Frees the set; agentsh_ebpf_rules_free(3). A second call does nothing.
+
+        Raises an AgentshEbpfError with EBUSY if a session, or a call of another thread, uses the set.
+        """
+        with contextlib.suppress(ValueError), self.tracer._open():  # a closed tracer has no rules
+            with self.tracer._condition:
+                if self._pointer is None:
+                    return
+                if self._calls:
+                    raise AgentshEbpfError(errno.EBUSY, "another call uses the rules")
+                _check(self.tracer._library.agentsh_ebpf_rules_free(self._pointer))
+                self._pointer = None
+
+    def list_address(self, rule_id: int, address: Union[Address, str],
+                     expires_boottime_ns: Optional[int] = None) -> None:
+        """Lists an address for the LISTED rules with this rule_id; agentsh_ebpf_rules_address(3).
+
+        expires_boottime_ns counts as boottime_ns() does; None means that the address stays listed until
+        unlist_address(). An address that is listed gets the new time.
+        """
+        expires = _NO_END if expires_boottime_ns is None else expires_boottime_ns
+        if not 0 < expires <= _NO_END:
+            raise ValueError(f"expires_boottime_ns is out of range: {expires}")
+        self._address(rule_id, address, expires)
+
+    def unlist_address(self, rule_id: int, address: Union[Address, str]) -> None:
+        """Ends what list_address() did. An AgentshEbpfError with ENOENT means that the address is not listed."""
+        self._address(rule_id, address, 0)
+
+    def _address(self, rule_id: int, address: Union[Address, str], expires: int) -> None:
+        ip = ipaddress.ip_address(address)
+        if not 0 <= rule_id < 2**32:
+            raise ValueError(f"rule_id is out of range: {rule_id}")
+        with self._open() as pointer:
+            _check(self.tracer._library.agentsh_ebpf_rules_address(pointer, rule_id, _family(ip), ip.packed, expires))
+
+    def judge(self, address: Union[Address, str], port: int, protocol: int) -> Judgement:
+        """What the set says of a remote end now; agentsh_ebpf_rules_judge(3)."""
+        if not 0 <= port < 2**16 or not 0 <= protocol < 2**16:
+            raise ValueError("port or protocol is out of range")
+        rule_id = c_uint32()
+        with self._open() as pointer:
+            verdict = _check(self.tracer._library.agentsh_ebpf_rules_judge(pointer, _Address.of(address, port), protocol,
+                                                                           rule_id))
+        return Judgement(Verdict(verdict), rule_id.value)
+
+
+@contextlib.contextmanager
+def _rules_of(tracer: Tracer, rules: Optional[Rules]) -> Iterator[Optional[c_void_p]]:
+    """The pointer to a set for a session of the tracer; None for no rules."""
+    if rules is None:
+        yield None
+        return
+    if rules.tracer is not tracer:  # the library would look at the set, which may be freed
+        raise AgentshEbpfError(errno.EINVAL, "the rules are of another tracer; create them with this one", Step.OPTIONS)
+    with rules._open() as pointer:
+        yield pointer
+
+
 # ---- Session ------------------------------------------------------------------------------------
 
 
@@ -1316,6 +1540,12 @@ class Session:
 
     def __exit__(self, *exception: object) -> None:
         self.detach()
+
+    def set_rules(self, rules: Optional[Rules]) -> None:
+        """Replaces the rules of the session; with None it has none. agentsh_ebpf_session_set_rules(3)"""
+        err = _sized(_Error)
+        with self.tracer._open(), _rules_of(self.tracer, rules) as pointer:
+            _check(self.tracer._library.agentsh_ebpf_session_set_rules(self._pointer, pointer, err), err)
 
     def check(self) -> SessionCheck:
         """Asks the kernel what the session still sees; agentsh_ebpf_session_check(3)."""

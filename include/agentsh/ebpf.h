@@ -21,7 +21,7 @@
  *
  * Threads: only one thread at a time may poll or read a tracer; a second thread
  * gets -EBUSY. Attach, detach, check, inject, wake, both stats calls and the calls about
- * names may be made from any thread at any time, the callback included. A call with a
+ * names and rules may be made from any thread at any time, the callback included. A call with a
  * session that was detached returns -EINVAL. No call may use a tracer whose close has
  * begun, or a session of such a tracer. Tracers are independent of each other.
  *
@@ -36,7 +36,7 @@
  * Fork: after fork(2) only the process that opened a tracer may use it. In a forked
  * child, close and detach release the child's memory and descriptors and leave the
  * sessions of the parent as they are; attach, check, poll, read, inject and
- * the calls about names return -EPERM.
+ * the calls about names and rules return -EPERM.
  *
  * Structs: an options or result struct begins with size, which the caller sets to
  * sizeof. An options struct from an older header is accepted; the members it lacks
@@ -67,6 +67,7 @@ extern "C" {
 
 struct agentsh_ebpf_tracer;
 struct agentsh_ebpf_session;
+struct agentsh_ebpf_rules;
 
 /*
  * The version of the running library, for example "1.0.0". Static storage, any
@@ -250,7 +251,9 @@ enum {
 	 * The process named 0.0.0.0, :: or ::ffff:0.0.0.0, which mean this machine.
 	 * remote_addr is the address that the kernel takes in its place, or 0 if that address
 	 * is unknown: an IPv4 socket that is bound to an interface only, in CONNECT and
-	 * UDP_SEND.
+	 * UDP_SEND. The kernel takes another address of this machine if the process has chosen an
+	 * interface by IP_UNICAST_IF or IP_PKTINFO, ip(7), or if the socket is bound to a multicast
+	 * or broadcast address.
 	 */
 	AGENTSH_EBPF_FLAG_UNSPECIFIED = 128,
 	/*
@@ -451,7 +454,11 @@ struct agentsh_ebpf_event {
 	 * UDP_ENCAP.
 	 */
 	uint32_t packets_received;
-	uint32_t reserved1;
+	/*
+	 * AGENTSH_EBPF_VERDICT_ value: what the rules of the session say of the call. In CONNECT
+	 * and UDP_SEND, with AGENTSH_EBPF_HOOK_RULES.
+	 */
+	uint32_t verdict;
 	/*
 	 * The name of the destination, as known when the event happened, for
 	 * agentsh_ebpf_event_name(); 0 if no name is known. In DNS_QUERY and DNS_ANSWER the name
@@ -460,7 +467,28 @@ struct agentsh_ebpf_event {
 	 * it is never a permission.
 	 */
 	uint64_t name_id;
-	uint8_t reserved[8];
+	/* rule_id of the rule that decided; 0 if no rule matched, or verdict is NONE. */
+	uint32_t rule_id;
+	uint8_t reserved[4];
+};
+
+/* agentsh_ebpf_event.verdict */
+enum {
+	/* The session has no rules. */
+	AGENTSH_EBPF_VERDICT_NONE = 0,
+	/*
+	 * The rules allow the call. It may fail all the same, also because another session, or
+	 * another program of the cgroup, refuses it.
+	 */
+	AGENTSH_EBPF_VERDICT_ALLOWED = 1,
+	/*
+	 * The rules deny the call, which failed with EPERM, unless another program of the cgroup
+	 * that runs later has chosen another result (bpf_set_retval() of bpf-helpers(7)). No
+	 * further event follows.
+	 */
+	AGENTSH_EBPF_VERDICT_DENIED = 2,
+	/* The rules deny the call, but AGENTSH_EBPF_RULES_AUDIT let it go on. */
+	AGENTSH_EBPF_VERDICT_WOULD_DENY = 3
 };
 
 /*
@@ -487,6 +515,12 @@ AGENTSH_EBPF_API uint64_t agentsh_ebpf_event_realtime_ns(const struct agentsh_eb
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_kind_name(uint32_t kind);
 AGENTSH_EBPF_API const char *agentsh_ebpf_protocol_name(uint16_t protocol);
+
+/*
+ * Name of an AGENTSH_EBPF_VERDICT_ value: "none", "allowed", "denied", "would_deny". Never
+ * NULL; an unknown value gives "unknown". Static storage, any thread.
+ */
+AGENTSH_EBPF_API const char *agentsh_ebpf_verdict_name(uint32_t verdict);
 
 /* ---- Errors ------------------------------------------------------------- */
 
@@ -517,7 +551,9 @@ enum {
 	/* attaching a program to the cgroup */
 	AGENTSH_EBPF_STEP_LINK = 10,
 	/* writing the session state to the cgroup storage */
-	AGENTSH_EBPF_STEP_STORAGE = 11
+	AGENTSH_EBPF_STEP_STORAGE = 11,
+	/* compiling rules, and finding room for them (rules_bytes) */
+	AGENTSH_EBPF_STEP_RULES = 12
 };
 
 /*
@@ -611,7 +647,13 @@ enum {
 	 * AF_UNIX sockets (AGENTSH_EBPF_EVENT_UNIX_CONNECT): cgroup/connect_unix and
 	 * cgroup/sendmsg_unix, kernel 6.7.
 	 */
-	AGENTSH_EBPF_HOOK_UNIX = 128
+	AGENTSH_EBPF_HOOK_UNIX = 128,
+	/*
+	 * Sessions may have rules (agentsh_ebpf_session_set_rules()), which the programs of CONNECT
+	 * and UDP enforce. RULES requires CONNECT and UDP. Put RULES into required_hooks, because
+	 * otherwise open leaves it out on a machine that lacks one of these programs.
+	 */
+	AGENTSH_EBPF_HOOK_RULES = 256
 };
 
 /* agentsh_ebpf_tracer_options.flags */
@@ -627,7 +669,13 @@ enum {
 	 * Deliver DNS_QUERY and DNS_ANSWER; requires AGENTSH_EBPF_HOOK_DNS. Without this flag
 	 * DNS messages only give names to other events.
 	 */
-	AGENTSH_EBPF_OPEN_DNS_EVENTS = 4
+	AGENTSH_EBPF_OPEN_DNS_EVENTS = 4,
+	/*
+	 * Report CONNECT and UDP_SEND only if the verdict is DENIED or WOULD_DENY. Requires
+	 * AGENTSH_EBPF_HOOK_RULES. The hooks may not contain LIFECYCLE, because its events would
+	 * lack their beginning.
+	 */
+	AGENTSH_EBPF_OPEN_DENIALS_ONLY = 8
 };
 
 /* The level argument of agentsh_ebpf_log_fn. */
@@ -680,7 +728,7 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t ring_quota;
 	/*
-	 * Largest number of sessions attached at a time, 1 to 65536, at 128 bytes each;
+	 * Largest number of sessions attached at a time, 1 to 65536, at 192 bytes each;
 	 * default 4096.
 	 */
 	uint32_t max_sessions;
@@ -744,6 +792,19 @@ struct agentsh_ebpf_tracer_options {
 	 * Requires AGENTSH_EBPF_HOOK_DNS.
 	 */
 	uint16_t dns_ports[4];
+	/*
+	 * Bytes of kernel memory for the compiled rules of all rule sets together, 4096 to 1 GiB;
+	 * default 4 MiB. A rule takes about 33 bytes for IPv4 and 59 for IPv6 if prefixes do not
+	 * contain each other; many rules for ports of a prefix within which other rules have
+	 * prefixes take a multiple. While a set replaces another one, both need room. Requires
+	 * AGENTSH_EBPF_HOOK_RULES.
+	 */
+	uint32_t rules_bytes;
+	/*
+	 * Number of addresses that all rule sets together can list (agentsh_ebpf_rules_address()),
+	 * 16 to 16777216; default 16384. Requires AGENTSH_EBPF_HOOK_RULES.
+	 */
+	uint32_t rules_addresses;
 };
 
 /*
@@ -777,8 +838,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_tracer_open(const struct agentsh_ebpf_tracer_o
 					      struct agentsh_ebpf_error *err);
 
 /*
- * Detaches all sessions, discards unread events, and frees the tracer and its
- * sessions. NULL is allowed. Any thread, but no other call may be using the tracer.
+ * Detaches all sessions, discards unread events, and frees the tracer, its
+ * sessions and its rule sets. NULL is allowed. Any thread, but no other call may be using the
+ * tracer.
  */
 AGENTSH_EBPF_API void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *tracer);
 
@@ -791,14 +853,14 @@ AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tr
 
 /*
  * The AGENTSH_EBPF_HOOK_ bits that this library was built with: all of them, or all
- * but UDP if the CMake option AGENTSH_EBPF_UDP was off. Any thread.
+ * but UDP and RULES if the CMake option AGENTSH_EBPF_UDP was off. Any thread.
  */
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /*
  * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept", "traffic",
- * "dns", "server_name", "unix". Never NULL; any other value gives "unknown". Static storage, any
- * thread.
+ * "dns", "server_name", "unix", "rules". Never NULL; any other value gives "unknown". Static
+ * storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
@@ -868,6 +930,11 @@ struct agentsh_ebpf_session_options {
 	 * the connection were seen.
 	 */
 	struct agentsh_ebpf_address trusted_resolvers[4];
+	/*
+	 * Rules of the session from the first call on; NULL: none. As with
+	 * agentsh_ebpf_session_set_rules().
+	 */
+	struct agentsh_ebpf_rules *rules;
 };
 
 /*
@@ -971,6 +1038,168 @@ struct agentsh_ebpf_session_check {
  */
 AGENTSH_EBPF_API int agentsh_ebpf_session_check(const struct agentsh_ebpf_session *session,
 						struct agentsh_ebpf_session_check *out);
+
+/* ---- Rules ---------------------------------------------------------------- */
+
+/* agentsh_ebpf_rule.action, and agentsh_ebpf_rules_options.default_action */
+enum { AGENTSH_EBPF_RULE_ALLOW = 1, AGENTSH_EBPF_RULE_DENY = 2 };
+
+/* agentsh_ebpf_rule.protocol: every protocol other than TCP, MPTCP, UDP and UDP-Lite. */
+enum { AGENTSH_EBPF_RULE_OTHER_PROTOCOLS = 255 };
+
+/* agentsh_ebpf_rule.flags */
+enum {
+	/*
+	 * The rule matches an address of its prefix only while the address is listed for the
+	 * rule_id (agentsh_ebpf_rules_address()).
+	 */
+	AGENTSH_EBPF_RULE_LISTED = 1
+};
+
+/*
+ * A rule for calls of a session. Of the rules of a set, the first that matches the remote end of
+ * the call decides, as in packet filters. The remote end is the address, the port and the protocol
+ * that the call names. With a source route (AGENTSH_EBPF_FLAG_SOURCE_ROUTED) the rules judge the
+ * first hop, too. For 0.0.0.0 and :: they judge the address that the kernel takes, as far as it is
+ * known, and for 0.0.0.0 also 127.0.0.1; a rule for 0.0.0.0 or :: that denies counts, too. The call
+ * is denied if one of these addresses is. The caller owns the struct.
+ */
+struct agentsh_ebpf_rule {
+	/*
+	 * Network byte order; IPv4 in the first four bytes. Bits behind the prefix are ignored. A
+	 * prefix within ::ffff:0:0/96 stands for IPv4 addresses, and a shorter IPv6 prefix
+	 * matches no IPv4 address.
+	 */
+	uint8_t addr[16];
+	/* AF_INET, AF_INET6, or 0: every address of both families, with a prefix_len of 0. */
+	uint16_t family;
+	/* Length of the prefix in bits: 0 to 32, or 0 to 128. */
+	uint8_t prefix_len;
+	/*
+	 * 0: every protocol; IPPROTO_TCP, which includes MPTCP; IPPROTO_UDP, which includes
+	 * UDP-Lite; or AGENTSH_EBPF_RULE_OTHER_PROTOCOLS.
+	 */
+	uint8_t protocol;
+	/*
+	 * First and last port, in host byte order. Both 0: every port, and protocols without
+	 * ports. last_port 0: first_port alone. With AGENTSH_EBPF_RULE_OTHER_PROTOCOLS both are 0.
+	 */
+	uint16_t first_port;
+	uint16_t last_port;
+	/* A number that the host chooses, repeated in events; need not be unique. */
+	uint32_t rule_id;
+	/* AGENTSH_EBPF_RULE_ALLOW or _DENY */
+	uint16_t action;
+	/* AGENTSH_EBPF_RULE_LISTED, or 0 */
+	uint16_t flags;
+	/*
+	 * Time of CLOCK_BOOTTIME in the initial time namespace, in nanoseconds, from which on the
+	 * rule does not match; 0: never.
+	 */
+	uint64_t expires_boottime_ns;
+	/* must be 0 */
+	uint64_t reserved;
+};
+
+/* agentsh_ebpf_rules_options.flags */
+enum {
+	/* Refuse nothing; events of calls that the rules deny have verdict WOULD_DENY. */
+	AGENTSH_EBPF_RULES_AUDIT = 1
+};
+
+/*
+ * Options of agentsh_ebpf_rules_create(). The caller owns the struct, which is not used
+ * after the call.
+ */
+struct agentsh_ebpf_rules_options {
+	/* sizeof(struct agentsh_ebpf_rules_options) */
+	uint32_t size;
+	/* AGENTSH_EBPF_RULES_ bits */
+	uint32_t flags;
+	/* What holds if no rule matches; default AGENTSH_EBPF_RULE_ALLOW. */
+	uint32_t default_action;
+	/* must be 0 */
+	uint32_t reserved;
+};
+
+/*
+ * Compiles rules into a set, which any number of the tracer's sessions can use. The rules stay the
+ * caller's, and may be NULL if count is 0. opts and err may be NULL. On success *out is valid
+ * until agentsh_ebpf_rules_free() or until the tracer is closed; on failure *out is NULL.
+ *
+ * The rules judge connect(2) on TCP, MPTCP, SMC and UDP sockets, and since kernel 6.1 on ICMP
+ * datagram sockets, and each datagram that a UDP or UDP-Lite socket sends to an explicit
+ * destination. A call that the rules allow may fail all the same, and a call that another program
+ * of the cgroup refuses has an event, too. No other path is judged, whatever
+ * agentsh_ebpf_coverage() says of it: raw, packet and SCTP sockets, connect(2) on UDP-Lite sockets,
+ * inbound connections, AF_UNIX, and sockets that were connected before the rules were set or that
+ * another process has passed in. SECURITY.md of the library lists the ways around rules. When the
+ * process that opened the tracer has exited, and no forked child holds its descriptors, its
+ * sessions end, and with them their rules.
+ *
+ * Returns 0, an argument error, or: -EINVAL (a rule is malformed; the message names the rule and
+ * its member), -ENOSPC (rules_bytes is used up, there are more than 131071 rules or 32767 times of
+ * expiry, or more than 8 rules for one destination expire or match listed addresses only),
+ * -EOPNOTSUPP (the tracer does not have AGENTSH_EBPF_HOOK_RULES), -EPERM (a forked child of the
+ * process that opened the tracer), or -ENOMEM. If memory of freed sets has to be used again, the
+ * call waits until no program can see those sets (membarrier(2)), some milliseconds. Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_rules_create(struct agentsh_ebpf_tracer *tracer,
+					       const struct agentsh_ebpf_rule *rules, size_t count,
+					       const struct agentsh_ebpf_rules_options *opts,
+					       struct agentsh_ebpf_rules **out,
+					       struct agentsh_ebpf_error *err);
+
+/*
+ * Frees a set of rules. Returns 0, also if rules is NULL; -EBUSY if a session uses the set; or
+ * -EPERM in a forked child of the process that opened the tracer. Any thread, but no other call
+ * may be using the set.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_rules_free(struct agentsh_ebpf_rules *rules);
+
+/*
+ * Replaces the rules of a session; with rules NULL the session has none. Every call is judged by
+ * the old set or by the new one. A call that begins after the function has returned is judged by
+ * the new one. A connection that exists goes on, whatever the new rules say; only send(2) on an
+ * IPv6 UDP socket that is connected to an IPv4-mapped address is judged each time. err may be NULL.
+ *
+ * Returns 0; -EINVAL if the session was detached, or if rules is of another tracer; -EOPNOTSUPP
+ * if the tracer does not have AGENTSH_EBPF_HOOK_RULES; -EPERM in a forked child of the process that
+ * opened the tracer; or an argument error. After an error the old rules are in force. The function
+ * makes no system call. Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_session_set_rules(struct agentsh_ebpf_session *session,
+						    struct agentsh_ebpf_rules *rules,
+						    struct agentsh_ebpf_error *err);
+
+/*
+ * Lists an address for the rules of this rule_id that have AGENTSH_EBPF_RULE_LISTED, without
+ * compiling the set anew: an approval by a person, or an address that a name has just now.
+ * expires_boottime_ns is the time of CLOCK_BOOTTIME in the initial time namespace, in nanoseconds,
+ * from which on the address is not listed; UINT64_MAX: never. An address that is listed gets the
+ * new time, and with expires_boottime_ns 0 it is removed. family is AF_INET or AF_INET6, and addr
+ * is in network byte order, 4 or 16 bytes. The change holds for calls that begin after the function
+ * has returned. An earlier rule that matches the address decides before the rule of the list.
+ *
+ * Returns 0; -EINVAL (another family); -ENOENT (the set has no such rule, or the address that is to
+ * be removed is not listed); -ENOSPC (rules_addresses is used up, even without the addresses that
+ * have expired); -EPERM in a forked child of the process that opened the tracer; -ENOMEM; an
+ * argument error; or an error of bpf(2), which before kernel 5.19 (c8644cd0efe7) requires CAP_BPF.
+ * Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_rules_address(struct agentsh_ebpf_rules *rules, uint32_t rule_id,
+						uint16_t family, const void *addr,
+						uint64_t expires_boottime_ns);
+
+/*
+ * Finds out what a set says of a remote end now. protocol is an IPPROTO_ value. rule_id, which may
+ * be NULL, gets the number of the rule that decides, or 0. Returns an AGENTSH_EBPF_VERDICT_
+ * value other than NONE; -EINVAL (another family); -EPERM in a forked child of the process that
+ * opened the tracer; or an argument error. Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_rules_judge(const struct agentsh_ebpf_rules *rules,
+					      const struct agentsh_ebpf_address *remote,
+					      uint16_t protocol, uint32_t *rule_id);
 
 /* ---- Reading ------------------------------------------------------------ */
 
@@ -1263,6 +1492,13 @@ struct agentsh_ebpf_stats {
 	uint64_t messages_skipped;
 	/* Names that were dropped to make room for others (names_max, names_bytes). */
 	uint64_t names_evicted;
+	/*
+	 * Calls by the verdict of the session's rules, whether an event reports them or not.
+	 * A call without rules is not counted.
+	 */
+	uint64_t allowed;
+	uint64_t denied;
+	uint64_t would_deny;
 };
 
 /*
@@ -1620,8 +1856,9 @@ AGENTSH_EBPF_API const char *agentsh_ebpf_coverage_note(uint32_t coverage);
  * timestamp_ns if it is 0. Reserved bytes are not copied. Returns 0; -EFAULT; -EINVAL
  * if the session was detached; -ENOBUFS if the event did not fit and was counted as
  * lost, which lets a test fill the ring; -EOPNOTSUPP for any other tracer; -EPERM in a
- * forked child of the process that opened the tracer; -ERANGE if kind exceeds 255 or
- * flags exceed 16 bits. Any thread, the callback included.
+ * forked child of the process that opened the tracer; -ERANGE if kind exceeds 255,
+ * flags exceed 16 bits, or a verdict or rule_id comes with a member of an outcome (error, rtt_us,
+ * duration_ns, bytes, packets or retransmits). Any thread, the callback included.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_inject(struct agentsh_ebpf_session *session,
 					 const struct agentsh_ebpf_event *event);

@@ -98,9 +98,23 @@ const char *agentsh_ebpf_hook_name(uint32_t hook)
 		return "server_name";
 	case AGENTSH_EBPF_HOOK_UNIX:
 		return "unix";
+	case AGENTSH_EBPF_HOOK_RULES:
+		return "rules";
 	default:
 		return UNKNOWN;
 	}
+}
+
+const char *agentsh_ebpf_verdict_name(uint32_t verdict)
+{
+	static const char *const names[] = {
+		[AGENTSH_EBPF_VERDICT_NONE] = "none",
+		[AGENTSH_EBPF_VERDICT_ALLOWED] = "allowed",
+		[AGENTSH_EBPF_VERDICT_DENIED] = "denied",
+		[AGENTSH_EBPF_VERDICT_WOULD_DENY] = "would_deny",
+	};
+
+	return verdict < sizeof(names) / sizeof(names[0]) ? names[verdict] : UNKNOWN;
 }
 
 const char *agentsh_ebpf_step_name(uint32_t step)
@@ -118,6 +132,7 @@ const char *agentsh_ebpf_step_name(uint32_t step)
 		[AGENTSH_EBPF_STEP_SESSION_SLOT] = "session_slot",
 		[AGENTSH_EBPF_STEP_LINK] = "link",
 		[AGENTSH_EBPF_STEP_STORAGE] = "storage",
+		[AGENTSH_EBPF_STEP_RULES] = "rules",
 	};
 
 	return step < sizeof(names) / sizeof(names[0]) ? names[step] : UNKNOWN;

@@ -18,17 +18,18 @@
 #define DNS AGENTSH_EBPF_HOOK_DNS
 #define SERVER_NAME AGENTSH_EBPF_HOOK_SERVER_NAME
 #define UNIX AGENTSH_EBPF_HOOK_UNIX
+#define RULES AGENTSH_EBPF_HOOK_RULES
 /* the hooks that need the table of sockets */
 #define STATES (LIFECYCLE | TRAFFIC | DNS | SERVER_NAME)
 
 const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] = {
-	{CONNECT, CONNECT | STATES, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
+	{CONNECT, CONNECT | STATES | RULES, AGENTSH_EBPF_CHECK_CONNECT4, BPF_CGROUP_INET4_CONNECT,
 	 "agentsh_connect4", "agentsh_state_connect4", "cgroup/connect4"},
-	{CONNECT, CONNECT | STATES, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT,
+	{CONNECT, CONNECT | STATES | RULES, AGENTSH_EBPF_CHECK_CONNECT6, BPF_CGROUP_INET6_CONNECT,
 	 "agentsh_connect6", "agentsh_state_connect6", "cgroup/connect6"},
-	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
+	{UDP, UDP | RULES, AGENTSH_EBPF_CHECK_SENDMSG4, BPF_CGROUP_UDP4_SENDMSG, "agentsh_sendmsg4",
 	 "agentsh_state_sendmsg4", "cgroup/sendmsg4"},
-	{UDP, UDP, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
+	{UDP, UDP | RULES, AGENTSH_EBPF_CHECK_SENDMSG6, BPF_CGROUP_UDP6_SENDMSG, "agentsh_sendmsg6",
 	 "agentsh_state_sendmsg6", "cgroup/sendmsg6"},
 	{LIFECYCLE | ACCEPT, STATES | ACCEPT, AGENTSH_EBPF_CHECK_SOCK_OPS, BPF_CGROUP_SOCK_OPS,
 	 "agentsh_sockops", "agentsh_state_sockops", "sock_ops"},
@@ -53,7 +54,7 @@ const struct agentsh_program_desc agentsh_program_descs[AGENTSH_PROGRAM_COUNT] =
 uint32_t agentsh_ebpf_hooks_built(void)
 {
 #ifdef AGENTSH_EBPF_WITH_UDP
-	return CONNECT | UDP | ACCEPT | STATES | UNIX;
+	return CONNECT | UDP | ACCEPT | STATES | UNIX | RULES;
 #else
 	return CONNECT | ACCEPT | STATES | UNIX;
 #endif

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "rules/pool.h"
+
 /* Number of kernel programs in the table. */
 #define AGENTSH_PROGRAM_COUNT 12
 
@@ -37,6 +39,8 @@ struct agentsh_programs {
 	int state_fd;	 /* cgroup storage that all programs share; -1: each has its own */
 	int sockets_fd;	 /* table of sockets; -1: no hook fills it */
 	int progress_fd; /* program that reports the progress of one socket; -1: none */
+	int listed_fd;	 /* table of the addresses that are listed for rules; -1: none */
+	struct agentsh_rules_pool rules;
 };
 
 #endif

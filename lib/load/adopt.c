@@ -15,6 +15,7 @@
 
 #include "base/programs.h"
 #include "control.h"
+#include "load/configure.h"
 #include "ring/deliver.h"
 #include "ring/ring.h"
 
@@ -95,6 +96,27 @@ static int adopt_progress(struct agentsh_programs *programs, struct bpf_object *
 	return programs->progress_fd < 0 ? programs->progress_fd : 0;
 }
 
+static int adopt_rules(struct agentsh_programs *programs, struct bpf_object *obj,
+		       const struct agentsh_ebpf_tracer_options *opts)
+{
+	struct agentsh_rules_pool *pool = &programs->rules;
+	void *at;
+
+	if (!(programs->hooks & AGENTSH_EBPF_HOOK_RULES))
+		return 0;
+	programs->listed_fd = copy_fd(bpf_object__find_map_fd_by_name(obj, "agentsh_listed"));
+	if (programs->listed_fd < 0)
+		return programs->listed_fd;
+	pool->count = agentsh_rules_nodes(opts);
+	pool->bytes = (size_t)pool->count * sizeof(*pool->nodes);
+	at = mmap(NULL, pool->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+		  bpf_object__find_map_fd_by_name(obj, "agentsh_rules"), 0);
+	if (at == MAP_FAILED)
+		return -errno;
+	pool->nodes = at;
+	return agentsh_rules_pool_init(pool);
+}
+
 static int adopt_slots(struct agentsh_ring *ring, struct bpf_object *obj)
 {
 	void *at = mmap(NULL, ring->slots.bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
@@ -128,7 +150,8 @@ static int adopt_ring(struct agentsh_ring *ring, struct bpf_object *obj)
 }
 
 int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
-		  struct bpf_object *obj, uint32_t *step)
+		  const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
+		  uint32_t *step)
 {
 	int ret = adopt_programs(programs, obj);
 
@@ -136,6 +159,8 @@ int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
 		ret = adopt_sockets(programs, obj);
 	if (!ret)
 		ret = adopt_progress(programs, obj);
+	if (!ret)
+		ret = adopt_rules(programs, obj, opts);
 	if (ret)
 		return ret;
 	*step = AGENTSH_EBPF_STEP_COUNTERS_MAP;

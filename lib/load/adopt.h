@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+struct agentsh_ebpf_tracer_options;
 struct agentsh_programs;
 struct agentsh_ring;
 struct bpf_object;
@@ -14,6 +15,7 @@ struct bpf_object;
  * the AGENTSH_EBPF_STEP_ value of the current step.
  */
 int agentsh_adopt(struct agentsh_programs *programs, struct agentsh_ring *ring,
-		  struct bpf_object *obj, uint32_t *step);
+		  const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
+		  uint32_t *step);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "base/programs.h"
 #include "ring/ring.h"
+#include "rules_table.h"
 #include "settings.h"
 
 #define SETTINGS_MAP ".rodata.settings"
@@ -68,11 +69,18 @@ static int set_settings(const struct agentsh_ring *ring, uint32_t hooks,
 		.dns = (hooks & AGENTSH_EBPF_HOOK_DNS) != 0,
 		.server_name = (hooks & AGENTSH_EBPF_HOOK_SERVER_NAME) != 0,
 		.unix_sockets = (hooks & AGENTSH_EBPF_HOOK_UNIX) != 0,
+		.rules = (hooks & AGENTSH_EBPF_HOOK_RULES) != 0,
+		.denials_only = (opts->flags & AGENTSH_EBPF_OPEN_DENIALS_ONLY) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
 
 	set_dns_ports(settings.dns_ports, opts);
 	return map ? bpf_map__set_initial_value(map, &settings, sizeof(settings)) : -ENOENT;
+}
+
+uint32_t agentsh_rules_nodes(const struct agentsh_ebpf_tracer_options *opts)
+{
+	return opts->rules_bytes / (uint32_t)sizeof(struct agentsh_rules_node);
 }
 
 static int set_entries(struct bpf_object *obj, const char *name, uint32_t entries)
@@ -156,6 +164,16 @@ static uint32_t table_size(uint32_t hooks, const struct agentsh_ebpf_tracer_opti
 										: 1;
 }
 
+/* Likewise, these maps are created for every tracer. */
+static int set_rules_sizes(struct bpf_object *obj, uint32_t hooks,
+			   const struct agentsh_ebpf_tracer_options *opts)
+{
+	const bool rules = hooks & AGENTSH_EBPF_HOOK_RULES;
+	int ret = set_entries(obj, "agentsh_rules", rules ? agentsh_rules_nodes(opts) : 1);
+
+	return ret ? ret : set_entries(obj, "agentsh_listed", rules ? opts->rules_addresses : 1);
+}
+
 /*
  * From kernel 5.9 on (7d9c3427894f) all programs can share one storage per cgroup, so a
  * session's state is written once. The key of such a map is the cgroup's id alone, which
@@ -192,6 +210,8 @@ int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ri
 		ret = set_entries(obj, "agentsh_ring", opts->ring_size);
 	if (!ret)
 		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
+	if (!ret)
+		ret = set_rules_sizes(obj, programs->hooks, opts);
 	if (!ret && (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
 		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_dedup_entries);
 	return ret ? ret : share_states(programs, obj, wanted);

@@ -28,4 +28,7 @@ int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ri
 		      const struct agentsh_ebpf_tracer_options *opts, struct bpf_object *obj,
 		      const struct agentsh_variant *variant, uint32_t wanted);
 
+/* Number of nodes in the map of the rules, from options with RULES. */
+uint32_t agentsh_rules_nodes(const struct agentsh_ebpf_tracer_options *opts);
+
 #endif

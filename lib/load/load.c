@@ -276,7 +276,7 @@ int agentsh_load(struct agentsh_programs *programs, struct agentsh_ring *ring,
 		if (!l.variant->task)
 			agentsh_log(&l.log, AGENTSH_EBPF_LOG_INFO, "events come without %s",
 				    l.variant->without);
-		ret = agentsh_adopt(programs, ring, l.obj, &l.step);
+		ret = agentsh_adopt(programs, ring, opts, l.obj, &l.step);
 		bpf_object__close(l.obj);
 	}
 	agentsh_print_capture_end();
@@ -291,6 +291,9 @@ void agentsh_unload(struct agentsh_programs *programs)
 		close(programs->sockets_fd);
 	if (programs->progress_fd >= 0)
 		close(programs->progress_fd);
+	if (programs->listed_fd >= 0)
+		close(programs->listed_fd);
+	agentsh_rules_pool_free(&programs->rules);
 	for (uint32_t i = 0; i < programs->count; i++) {
 		close(programs->list[i].fd);
 		close(programs->list[i].state_fd);

@@ -113,6 +113,8 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 		.max_sessions = 1,
 		.udp_dedup_entries = 16,
 		.max_sockets = 16,
+		.rules_bytes = 4096,
+		.rules_addresses = 16,
 		.simulate_missing = caps->simulate_missing,
 	};
 	struct agentsh_ebpf_tracer *t;

@@ -69,8 +69,9 @@ static void fill(struct agentsh_ebpf_event *restrict event,
 	event->container_pid = rec->task.container_pid;
 	event->container_tgid = rec->task.container_tgid;
 	event->packets_received = 0;
-	event->reserved1 = 0;
+	event->verdict = 0;
 	event->name_id = 0;
+	event->rule_id = 0;
 	memset(event->reserved, 0, sizeof(event->reserved));
 }
 
@@ -85,6 +86,26 @@ static void fill_outcome(struct agentsh_ebpf_event *restrict event,
 	event->retransmits = full->retransmits;
 	event->packets_sent = full->packets_sent;
 	event->packets_received = full->packets_received;
+}
+
+/* A judged record is the beginning of an outcome, whose first two members have other meanings. */
+_Static_assert(offsetof(struct agentsh_record_judged, verdict) ==
+		       offsetof(struct agentsh_record_outcome, error),
+	       "same place");
+_Static_assert(offsetof(struct agentsh_record_judged, rule_id) ==
+		       offsetof(struct agentsh_record_outcome, rtt_us),
+	       "same place");
+
+static void fill_judged(struct agentsh_ebpf_event *event, const struct agentsh_record_outcome *full)
+{
+	event->verdict = (uint32_t)full->error;
+	event->rule_id = full->rtt_us;
+}
+
+static void set_judged(const struct agentsh_ebpf_event *event, struct agentsh_record_outcome *full)
+{
+	full->error = (int32_t)event->verdict;
+	full->rtt_us = event->rule_id;
 }
 
 static bool is_packet(uint32_t kind)
@@ -134,6 +155,7 @@ static int decode_type(const void *data, size_t size, struct agentsh_origin *ori
 {
 	switch (size) {
 	case sizeof(struct agentsh_record):
+	case sizeof(struct agentsh_record_judged):
 	case sizeof(struct agentsh_record_outcome):
 		origin->type = AGENTSH_RECORD_EVENT;
 		return 0;
@@ -171,6 +193,8 @@ int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *eve
 	fill(event, &full->base);
 	if (size == sizeof(*full))
 		fill_outcome(event, full);
+	else if (size == sizeof(struct agentsh_record_judged))
+		fill_judged(event, full);
 	return 0;
 }
 
@@ -182,6 +206,7 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 	bool outcome = event->error || event->rtt_us || event->duration_ns || event->bytes_sent ||
 		       event->bytes_received || event->retransmits || event->packets_sent ||
 		       event->packets_received;
+	bool judged = event->verdict || event->rule_id;
 
 	*record = (struct agentsh_record_outcome){
 		.error = event->error,
@@ -234,5 +259,8 @@ size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 	memcpy(rec->remote_addr, event->remote_addr, sizeof(rec->remote_addr));
 	memcpy(rec->task.comm, event->comm, sizeof(rec->task.comm));
 	memcpy(rec->task.process_comm, event->process_comm, sizeof(rec->task.process_comm));
-	return outcome ? sizeof(*record) : sizeof(record->base);
+	if (!judged)
+		return outcome ? sizeof(*record) : sizeof(record->base);
+	set_judged(event, record);
+	return outcome ? 0 : sizeof(struct agentsh_record_judged);
 }

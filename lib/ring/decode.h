@@ -34,7 +34,10 @@ struct agentsh_origin {
 int agentsh_decode(const void *data, size_t size, struct agentsh_ebpf_event *event,
 		   struct agentsh_origin *origin);
 
-/* Encodes an event, for synthetic mode and tests; returns the record's size. */
+/*
+ * Encodes an event, for synthetic mode and tests. Returns the record's size, or 0 if no record can
+ * have both a verdict and an outcome.
+ */
 size_t agentsh_encode(const struct agentsh_ebpf_event *event,
 		      const struct agentsh_session_state *state,
 		      struct agentsh_record_outcome *record);

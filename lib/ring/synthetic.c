@@ -161,7 +161,7 @@ int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_ses
 	struct agentsh_synthetic *synthetic = ring->synthetic;
 	struct agentsh_ebpf_event copy = *event;
 	struct entry entry = {.large = NULL};
-	bool fits;
+	int ret = -ERANGE;
 
 	if (!copy.timestamp_ns)
 		copy.timestamp_ns = agentsh_clock_ns(CLOCK_BOOTTIME);
@@ -169,9 +169,10 @@ int agentsh_synthetic_inject(struct agentsh_ring *ring, const struct agentsh_ses
 	pthread_mutex_lock(&synthetic->lock);
 	copy.session_lost = agentsh_counter(&slot->lost) - state->lost_base;
 	entry.size = (uint32_t)agentsh_encode(&copy, state, &entry.record);
-	fits = add(synthetic, slot, &entry);
+	if (entry.size)
+		ret = add(synthetic, slot, &entry) ? 0 : -ENOBUFS;
 	pthread_mutex_unlock(&synthetic->lock);
-	return fits ? 0 : -ENOBUFS;
+	return ret;
 }
 
 /* Removes the oldest entry, and releases the lock before the host's callback runs. */

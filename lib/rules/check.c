@@ -12,7 +12,7 @@ static const char *wrong_member(const struct agentsh_rule *rule)
 	if (rule->family && !bits)
 		return "family";
 	if (rule->prefix > bits)
-		return "prefix";
+		return "prefix_len";
 	if (rule->protocol > AGENTSH_RULE_OTHER)
 		return "protocol";
 	if (rule->action > AGENTSH_RULE_DENY)

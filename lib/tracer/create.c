@@ -5,11 +5,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "load/load.h"
 #include "ring/synthetic.h"
 #include "tracer/look.h"
 #include "tracer/progress.h"
+#include "tracer/rules.h"
 #include "tracer/session.h"
 #include "tracer/tracer.h"
 
@@ -49,7 +51,9 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 				    "out of memory for a tracer");
 	t->opts = *opts;
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
-	t->programs.state_fd = t->programs.sockets_fd = t->programs.progress_fd = -1;
+	t->programs.state_fd = t->programs.sockets_fd = -1;
+	t->programs.progress_fd = t->programs.listed_fd = -1;
+	t->boottime_offset_ns = agentsh_boottime_offset_ns();
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->handles.lock, NULL);
 	ret = set_up(t, process, err);
@@ -70,6 +74,7 @@ void agentsh_ebpf_tracer_close(struct agentsh_ebpf_tracer *t)
 	if (!t)
 		return;
 	agentsh_sessions_detach_all(t);
+	agentsh_rules_free_all(t);
 	agentsh_unload(&t->programs);
 	agentsh_ring_close(&t->ring);
 	agentsh_handles_free(t);

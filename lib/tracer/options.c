@@ -35,6 +35,12 @@
 #define DNS_TIMEOUT_DEFAULT 5000
 #define DNS_TIMEOUT_MIN 100
 #define DNS_TIMEOUT_MAX 600000
+#define RULES_BYTES_DEFAULT (4U << 20)
+#define RULES_BYTES_MIN 4096
+#define RULES_BYTES_MAX (1U << 30)
+#define RULES_ADDRESSES_DEFAULT 16384
+#define RULES_ADDRESSES_MIN 16
+#define RULES_ADDRESSES_MAX (1U << 24)
 
 /*
  * Copies a struct that begins with its size into known bytes; members that from lacks
@@ -110,15 +116,19 @@ static int check_hooks_together(uint32_t hooks, struct agentsh_ebpf_error *err)
 		ret = CHECK_NEEDS(hooks, DNS, LIFECYCLE, err);
 	if (!ret)
 		ret = CHECK_NEEDS(hooks, SERVER_NAME, LIFECYCLE, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, RULES, CONNECT, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, RULES, UDP, err);
 	return ret;
 }
 
 static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
 {
-	const uint32_t known = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			       AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
-			       AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
-			       AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX;
+	const uint32_t known =
+		AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
+		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES;
 	uint32_t built = agentsh_ebpf_hooks_built();
 	int ret = check_bits(o->hooks, known, "hooks", err);
 
@@ -137,6 +147,8 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 		o->required_hooks = o->hooks;
 	else if (!o->required_hooks)
 		o->required_hooks = o->hooks & AGENTSH_EBPF_HOOK_CONNECT;
+	if (o->flags & AGENTSH_EBPF_OPEN_DENIALS_ONLY) /* without rules nothing is reported */
+		o->required_hooks |= o->hooks & AGENTSH_EBPF_HOOK_RULES;
 	if (o->required_hooks & ~built || !(o->hooks & built))
 		return agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
 				    "hooks is 0x%x and required_hooks is 0x%x, but this library "
@@ -196,6 +208,49 @@ static int check_dns(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_
 	return 0;
 }
 
+static int needs_rules(uint32_t value, const char *name, uint32_t hooks,
+		       struct agentsh_ebpf_error *err)
+{
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "%s is %u, but hooks is 0x%x; it needs RULES (%d)", name, value, hooks,
+			    AGENTSH_EBPF_HOOK_RULES);
+}
+
+static int check_denials_only(const struct agentsh_ebpf_tracer_options *o,
+			      struct agentsh_ebpf_error *err)
+{
+	if (!(o->flags & AGENTSH_EBPF_OPEN_DENIALS_ONLY) ||
+	    (o->hooks & (AGENTSH_EBPF_HOOK_RULES | AGENTSH_EBPF_HOOK_LIFECYCLE)) ==
+		    AGENTSH_EBPF_HOOK_RULES)
+		return 0;
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "flags is 0x%x, but hooks is 0x%x; DENIALS_ONLY (%d) needs RULES (%d), "
+			    "and cannot be used with LIFECYCLE (%d)",
+			    o->flags, o->hooks, AGENTSH_EBPF_OPEN_DENIALS_ONLY,
+			    AGENTSH_EBPF_HOOK_RULES, AGENTSH_EBPF_HOOK_LIFECYCLE);
+}
+
+static int check_rules(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebpf_error *err)
+{
+	int ret = check_denials_only(o, err);
+
+	if (ret)
+		return ret;
+	if (!(o->hooks & AGENTSH_EBPF_HOOK_RULES)) {
+		if (o->rules_bytes)
+			return needs_rules(o->rules_bytes, "rules_bytes", o->hooks, err);
+		if (o->rules_addresses)
+			return needs_rules(o->rules_addresses, "rules_addresses", o->hooks, err);
+		return 0;
+	}
+	ret = check_range(&o->rules_bytes, RULES_BYTES_DEFAULT, RULES_BYTES_MIN, RULES_BYTES_MAX,
+			  "rules_bytes", err);
+	if (!ret)
+		ret = check_range(&o->rules_addresses, RULES_ADDRESSES_DEFAULT, RULES_ADDRESSES_MIN,
+				  RULES_ADDRESSES_MAX, "rules_addresses", err);
+	return ret;
+}
+
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				 struct agentsh_ebpf_tracer_options *to,
 				 struct agentsh_ebpf_error *err)
@@ -217,7 +272,7 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				    (unsigned long long)to->simulate_missing, AGENTSH_CHECK_COUNT);
 	ret = check_bits(to->flags,
 			 AGENTSH_EBPF_OPEN_UDP_NO_DEDUP | AGENTSH_EBPF_OPEN_NO_MODERATION |
-				 AGENTSH_EBPF_OPEN_DNS_EVENTS,
+				 AGENTSH_EBPF_OPEN_DNS_EVENTS | AGENTSH_EBPF_OPEN_DENIALS_ONLY,
 			 "flags", err);
 	if (!ret)
 		ret = check_hooks(to, err);
@@ -243,6 +298,25 @@ int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 		ret = check_progress(to, err);
 	if (!ret)
 		ret = check_dns(to, err);
+	if (!ret)
+		ret = check_rules(to, err);
+	return ret;
+}
+
+int agentsh_rules_options_check(const struct agentsh_ebpf_rules_options *from,
+				struct agentsh_ebpf_rules_options *to,
+				struct agentsh_ebpf_error *err)
+{
+	int ret = sized_copy(to, sizeof(*to), from, "rules_options", err);
+
+	if (!ret)
+		ret = check_bits(to->flags, AGENTSH_EBPF_RULES_AUDIT, "flags", err);
+	if (!ret)
+		ret = check_bits(to->reserved, 0, "reserved", err);
+	if (!ret)
+		ret = check_range(&to->default_action, AGENTSH_EBPF_RULE_ALLOW,
+				  AGENTSH_EBPF_RULE_ALLOW, AGENTSH_EBPF_RULE_DENY, "default_action",
+				  err);
 	return ret;
 }
 

@@ -16,4 +16,8 @@ int agentsh_session_options_check(const struct agentsh_ebpf_session_options *fro
 				  struct agentsh_ebpf_session_options *to,
 				  struct agentsh_ebpf_error *err);
 
+int agentsh_rules_options_check(const struct agentsh_ebpf_rules_options *from,
+				struct agentsh_ebpf_rules_options *to,
+				struct agentsh_ebpf_error *err);
+
 #endif

@@ -17,6 +17,7 @@
 #include "tracer/look.h"
 #include "tracer/options.h"
 #include "tracer/progress.h"
+#include "tracer/rules.h"
 #include "tracer/sockets.h"
 #include "tracer/stats.h"
 #include "tracer/tracer.h"
@@ -56,6 +57,7 @@ static int explain(int ret, int fd, struct agentsh_ebpf_error *err)
 /* Frees the slot, but does not reuse one in which a program may still count. */
 static void give_slot(struct agentsh_session *s, bool silenced)
 {
+	agentsh_rules_use(s, NULL);
 	if (silenced)
 		agentsh_slots_give(&s->tracer->ring.slots, s->state.slot);
 	else
@@ -142,7 +144,8 @@ static void end_names(struct agentsh_session *s)
 }
 
 /* Without a handle: another thread cannot find the session yet. */
-static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
+static int attach_unnamed(struct agentsh_session *s, int cgroup_fd,
+			  const struct agentsh_ebpf_session_options *opts,
 			  struct agentsh_ebpf_error *err)
 {
 	struct agentsh_ebpf_tracer *t = s->tracer;
@@ -160,11 +163,12 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t fla
 				    t->opts.max_sessions);
 	agentsh_stats_add(&s->base, &t->ring, s->state.slot);
 	s->state.lost_base = s->base.lost;
+	agentsh_rules_use(s, opts->rules); /* before the programs begin to judge */
 	ret = prepare_names(s);
 	if (ret)
 		out_of_memory(err);
 	else if (!t->ring.synthetic)
-		ret = link_session(s, cgroup_fd, flags, err);
+		ret = link_session(s, cgroup_fd, opts->flags, err);
 	if (ret) {
 		bool silenced = agentsh_session_unlink(s);
 
@@ -184,7 +188,8 @@ static int attach_unnamed(struct agentsh_session *s, int cgroup_fd, uint32_t fla
 	return 0;
 }
 
-static int attach_locked(struct agentsh_session *s, int cgroup_fd, uint32_t flags,
+static int attach_locked(struct agentsh_session *s, int cgroup_fd,
+			 const struct agentsh_ebpf_session_options *opts,
 			 struct agentsh_ebpf_session **out, struct agentsh_ebpf_error *err)
 {
 	int ret;
@@ -192,7 +197,7 @@ static int attach_locked(struct agentsh_session *s, int cgroup_fd, uint32_t flag
 	s->block = agentsh_handles_take(s->tracer);
 	if (!s->block)
 		return out_of_memory(err);
-	ret = attach_unnamed(s, cgroup_fd, flags, err);
+	ret = attach_unnamed(s, cgroup_fd, opts, err);
 	if (ret)
 		agentsh_handles_give(s->block);
 	else
@@ -209,6 +214,8 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 	uint64_t cgroup_id = 0;
 	int ret = agentsh_session_options_check(opts, &o, err);
 
+	if (!ret)
+		ret = agentsh_rules_fit(t, o.rules, err);
 	if (!ret && (!t->ring.synthetic || fcntl(cgroup_fd, F_GETFD) < 0))
 		ret = check_directory(cgroup_fd, &cgroup_id, err);
 	if (ret)
@@ -228,7 +235,7 @@ static int attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		s->links[i] = -1;
 
 	pthread_mutex_lock(&t->lock);
-	ret = attach_locked(s, cgroup_fd, o.flags, out, err);
+	ret = attach_locked(s, cgroup_fd, &o, out, err);
 	pthread_mutex_unlock(&t->lock);
 	if (ret)
 		free(s);

@@ -17,6 +17,9 @@ void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_ring 
 	to->deduplicated += agentsh_counter(&slot->deduplicated);
 	to->untracked += agentsh_counter(&slot->untracked);
 	to->packets_lost += agentsh_counter(&slot->packets_lost);
+	to->allowed += agentsh_counter(&slot->allowed);
+	to->denied += agentsh_counter(&slot->denied);
+	to->would_deny += agentsh_counter(&slot->would_deny);
 	agentsh_names_stats(&ring->names, number, to);
 }
 
@@ -56,6 +59,9 @@ static void session_stats(const struct agentsh_session *s, struct agentsh_ebpf_s
 	stats->answers_malformed -= s->base.answers_malformed;
 	stats->messages_skipped -= s->base.messages_skipped;
 	stats->names_evicted -= s->base.names_evicted;
+	stats->allowed -= s->base.allowed;
+	stats->denied -= s->base.denied;
+	stats->would_deny -= s->base.would_deny;
 }
 
 int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *handle,

@@ -27,7 +27,8 @@ struct agentsh_session {
 	struct agentsh_handle_block *block; /* of its handle */
 	struct agentsh_session_state state;
 	struct agentsh_names_session names;
-	struct agentsh_ebpf_stats base; /* what the slot had counted before attach */
+	struct agentsh_ebpf_stats base;	  /* what the slot had counted before attach */
+	struct agentsh_ebpf_rules *rules; /* NULL: none */
 	uint64_t cgroup_id;
 	int cgroup_fd;			  /* a copy; -1 in synthetic mode */
 	bool blind;			  /* AGENTSH_EBPF_EVENT_SESSION_BLIND was delivered */
@@ -37,9 +38,11 @@ struct agentsh_session {
 struct agentsh_ebpf_tracer {
 	struct agentsh_owner owner; /* a forked child only releases its copies */
 	struct agentsh_ebpf_tracer_options opts;
-	pthread_mutex_t
-		lock; /* protects sessions, the ring's slots, states_uncleared and progress */
+	pthread_mutex_t lock; /* protects sessions, rules, the ring's slots, states_uncleared and
+				 progress */
 	struct agentsh_session *sessions;
+	struct agentsh_ebpf_rules *rules; /* all sets */
+	int64_t boottime_offset_ns;	  /* of this process, for rules that expire */
 	struct agentsh_session *by_cgroup[AGENTSH_SESSION_BUCKETS];
 	bool states_uncleared; /* the storage of a cgroup may hold the state of an ended session */
 	struct agentsh_session *look_next;   /* whose turn it is; NULL: that of the first */

@@ -87,7 +87,9 @@ class Header:
                 yield f"struct {struct}: '{member}' is not a plain member (bit-field, function, nested struct?)"
                 continue
             if match["star"]:
-                if match["type"] not in ("void", "const char"):
+                # A struct that the header does not define is a handle.
+                handle = match["type"].startswith("struct ") and match["type"][7:] not in self.structs
+                if match["type"] not in ("void", "const char") and not handle:
                     yield f"struct {struct}: pointer member '{member}'"
             elif match["type"].startswith("struct "):
                 # Elements of an array can never grow.

@@ -75,6 +75,11 @@ static __always_inline __u64 rules_listed(__u32 set, __u32 rule_id,
 	return past;
 }
 
+static __always_inline __u64 rules_now(__u64 now_ns)
+{
+	return now_ns;
+}
+
 #include "rules_search.h"
 
 static __always_inline const struct agentsh_rules_key *next_destination(void)

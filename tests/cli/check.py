@@ -46,14 +46,16 @@ BASE = dict(
     src_ip=str, src_port=int, ifindex=int, source_routed=bool, unspecified=bool, untracked=bool,
     inbound=bool, attributed=bool)
 EVENT = dict(BASE, **NAME, session_lost=int)
+VERDICT = {"verdict": str, "rule_id": int}  # only if the trace has rules
+CALL = dict(EVENT, **VERDICT)
 DNS = dict(BASE, dns_name=(str, NULL), dns_type=(str, NULL), dns_flags=list)
 BYTES = {"bytes_sent": int, "bytes_received": int}
 TCP = dict(rtt_us=int, **BYTES, retransmits=int)
 PACKETS = dict(sent=int, received=int, **BYTES)
 ERROR = {"error": (int, NULL), "error_name": (str, NULL)}
 SHAPES = {
-    "net_connect": EVENT,
-    "net_udp_send": EVENT,
+    "net_connect": CALL,
+    "net_udp_send": CALL,
     "net_connected": dict(EVENT, duration_ns=int, rtt_us=int, retransmits=int),
     "net_connect_failed": dict(EVENT, duration_ns=int, **ERROR, retransmits=int),
     "net_closed": dict(EVENT, duration_ns=int, **ERROR, closed_by=(str, NULL), **TCP),
@@ -76,8 +78,8 @@ SHAPES = {
     "ebpf_detached": dict(COMMON, cgroup_id=int, delivered=int, unchosen=int, lost=int, lost_quota=int,
                           deduplicated=int, malformed=int, untracked=int, packets_lost=int, answers=int,
                           answers_unasked=int, answers_untrusted=int, answers_malformed=int,
-                          messages_skipped=int,
-                          names_evicted=int),
+                          messages_skipped=int, names_evicted=int, allowed=int, denied=int,
+                          would_deny=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
 # net_closed and net_progress of a socket that is not TCP
@@ -120,6 +122,8 @@ def shape_of(obj):
         shape = PACKET_SOCKET
     if "exe" not in obj:  # --no-proc
         left_out |= {*PROGRAM}
+    if "verdict" not in obj:
+        left_out |= {*VERDICT}
     if "server_name" in shape:
         if "server_name" not in obj:  # --names=off
             left_out |= {*NAME}

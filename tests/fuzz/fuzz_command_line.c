@@ -45,6 +45,18 @@ static bool has_option(char *const *argv, int argc)
 	return false;
 }
 
+static void check_rules(const struct options *o)
+{
+	FUZZ_CHECK(o->rules_given <= OPTIONS_RULES_MAX);
+	FUZZ_CHECK(!o->rules_given || o->rules_hooks);
+	FUZZ_CHECK(!o->audit || o->rules_hooks);
+	FUZZ_CHECK(!o->rules_hooks || o->ebpf != EBPF_OFF || o->probe);
+	for (uint32_t i = 0; i < o->rules_given; i++) {
+		FUZZ_CHECK(o->rules[i].rule.rule_id == i + 1);
+		FUZZ_CHECK(!*o->rules[i].host || o->rules_hooks & AGENTSH_EBPF_HOOK_DNS);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = {data, size};
@@ -73,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(options.resolvers_given <= OPTIONS_RESOLVERS_MAX);
 		for (uint32_t i = 0; i < OPTIONS_RESOLVERS_MAX; i++)
 			FUZZ_CHECK(!options.resolvers[i].family == (i >= options.resolvers_given));
+		check_rules(&options);
 		FUZZ_CHECK(options.ebpf >= EBPF_OFF && options.ebpf <= EBPF_REQUIRED);
 	} else {
 		FUZZ_CHECK(warnings ? status == 125 : !status && has_option(argv, argc));

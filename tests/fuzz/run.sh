@@ -7,7 +7,7 @@ set -euo pipefail
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${BUILD_ROOT:-$top/build}/fuzz
-all=(record mountinfo environment options command_line output dns_message first_data name_text stream rules)
+all=(record mountinfo environment options command_line output dns_message first_data name_text stream rules rules_text)
 target=${1:-}
 seconds=${2:-}
 if [[ " all ${all[*]} " != *" $target "* ]] || [[ ! $seconds =~ ^[0-9]+$ ]] || [ -z "$target" ]; then

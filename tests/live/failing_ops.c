@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "failing_ops.h"
 
@@ -39,7 +40,7 @@ int op_open(struct host *h)
 		.on_event = on_event,
 		.event_ctx = h,
 		.hooks = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			 AGENTSH_EBPF_HOOK_LIFECYCLE,
+			 AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_RULES,
 		.check_interval_ms = 100,
 		.simulate_missing = op_without_btf ? 1ULL << AGENTSH_EBPF_CHECK_BTF : 0,
 	};
@@ -101,6 +102,27 @@ static int op_read(struct host *h)
 	return ret < 0 ? ret : 0;
 }
 
+/* The session has no rules afterwards, and the set is freed, whatever has failed. */
+static int op_rules(struct host *h)
+{
+	const struct agentsh_ebpf_rule rule = {
+		.action = AGENTSH_EBPF_RULE_ALLOW,
+		.flags = AGENTSH_EBPF_RULE_LISTED,
+	};
+	struct agentsh_ebpf_rules *rules = (void *)h;
+	int ret = agentsh_ebpf_rules_create(h->tracer, &rule, 1, NULL, &rules, NULL);
+
+	if (!ret)
+		ret = agentsh_ebpf_session_set_rules(h->session, rules, NULL);
+	if (!ret)
+		ret = agentsh_ebpf_rules_address(rules, 0, AF_INET, "abcd", UINT64_MAX);
+	if (!ret)
+		ret = agentsh_ebpf_rules_address(rules, 0, AF_INET, "abcd", 0);
+	LIVE_CHECK(!agentsh_ebpf_session_set_rules(h->session, NULL, NULL), "set_rules");
+	LIVE_CHECK(!agentsh_ebpf_rules_free(rules), "rules_free");
+	return ret;
+}
+
 int op_close(struct host *h)
 {
 	agentsh_ebpf_tracer_close(h->tracer);
@@ -117,6 +139,7 @@ const struct op ops[] = {
 	{.name = "poll, nothing there", .run = op_poll, .opened = 1, .attached = 1},
 	{.name = "look", .run = op_look, .opened = 1, .attached = 1},
 	{.name = "check", .run = op_check, .opened = 1, .attached = 1},
+	{.name = "rules", .run = op_rules, .opened = 1, .attached = 1},
 	{.name = "read", .run = op_read, .opened = 1, .attached = 1, .events = 3},
 	{.name = "detach", .run = op_detach, .opened = 1, .attached = 1, .must_not_fail = true},
 	{.name = "close", .run = op_close, .opened = 1, .attached = 1, .must_not_fail = true},

@@ -45,6 +45,11 @@ static __always_inline __u64 rules_listed(__u32 set, __u32 rule_id,
 	return until_ns ? *until_ns : past;
 }
 
+static __always_inline __u64 rules_now(__u64 now_ns)
+{
+	return now_ns;
+}
+
 #include "rules_search.h"
 
 SEC("tc")

@@ -32,14 +32,16 @@ static const struct bad_options {
 	{{.hooks = 16}, -EINVAL, "hooks,0x10,TRAFFIC,LIFECYCLE"},
 	{{.hooks = 32}, -EINVAL, "hooks,0x20,DNS,LIFECYCLE"},
 	{{.hooks = 64}, -EINVAL, "hooks,0x40,SERVER_NAME,LIFECYCLE"},
-	{{.hooks = 256}, -EINVAL, "hooks,0x100,0xff"},
+	{{.hooks = 256}, -EINVAL, "hooks,0x100,RULES (256) needs CONNECT (1)"},
+	{{.hooks = 512}, -EINVAL, "hooks,0x200,0x1ff"},
 	{{.flags = 4}, -EINVAL, "flags,0x4,DNS_EVENTS,DNS"},
 	{{.hooks = 5, .dns_ports = {0, 5353}}, -EINVAL, "dns_ports[1],5353,DNS"},
 	{{.hooks = 37, .dns_timeout_ms = 99}, -ERANGE, "dns_timeout_ms,99,100"},
 	{{.progress_interval_ms = 1000}, -EINVAL, "progress_interval_ms,1000,TRAFFIC"},
 	{{.hooks = 21, .progress_interval_ms = 99}, -ERANGE, "progress_interval_ms,99,100"},
 	{{.hooks = 0x80000001}, -EINVAL, "hooks,0x80000001"},
-	{{.flags = 8}, -EINVAL, "flags,0x8,0x7"},
+	{{.flags = 8}, -EINVAL, "flags,0x8,needs RULES (256)"},
+	{{.flags = 16}, -EINVAL, "flags,0x10,0xf"},
 	{{.wakeup_delay_us = 49}, -ERANGE, "wakeup_delay_us,49,50"},
 };
 

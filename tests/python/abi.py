@@ -18,13 +18,14 @@ sys.path[:0] = [str(top / "examples/python"), str(top / "tests/abi")]
 import agentsh_ebpf as ebpf  # noqa: E402
 from header import Header  # noqa: E402
 
-# The enum of the module for each prefix of constants.
-ENUMS = {
-    "EVENT": ebpf.Kind, "FLAG": ebpf.Flag, "STEP": ebpf.Step, "MODE": ebpf.Mode, "HOOK": ebpf.Hook, "OPEN": ebpf.Open,
-    "LOG": ebpf.LogLevel, "ATTACH": ebpf.Attach, "CHECK": ebpf.Check, "STATUS": ebpf.Status,
-    "CGROUP": ebpf.CgroupMode, "COVERAGE": ebpf.Path, "NAME": ebpf.NameSource,
-    "NAME_FLAG": ebpf.NameFlag, "DNS_FLAG": ebpf.DnsFlag,
-}
+# The enums of the module, each with the prefix of its constants.
+ENUMS = [
+    ("EVENT", ebpf.Kind), ("FLAG", ebpf.Flag), ("STEP", ebpf.Step), ("MODE", ebpf.Mode), ("HOOK", ebpf.Hook),
+    ("OPEN", ebpf.Open), ("LOG", ebpf.LogLevel), ("ATTACH", ebpf.Attach), ("CHECK", ebpf.Check),
+    ("STATUS", ebpf.Status), ("CGROUP", ebpf.CgroupMode), ("COVERAGE", ebpf.Path), ("NAME", ebpf.NameSource),
+    ("NAME_FLAG", ebpf.NameFlag), ("DNS_FLAG", ebpf.DnsFlag), ("VERDICT", ebpf.Verdict), ("RULE", ebpf.RuleAction),
+    ("RULE", ebpf.RuleFlag), ("RULES", ebpf.RulesFlag),
+]
 SCALARS = {
     "int": ctypes.c_int, "size_t": ctypes.c_size_t, "uint8_t": ctypes.c_uint8, "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32, "uint64_t": ctypes.c_uint64, "int32_t": ctypes.c_int32, "char": ctypes.c_char,
@@ -38,14 +39,14 @@ def structs(module):
 
 def constants(text, module):
     declared = dict(re.findall(r"AGENTSH_EBPF_(\w+) = (\d+)", " ".join(Header(text).enumerators)))
-    mine = {"CHECKS_MAX": module.CHECKS_MAX}
-    for prefix, name in ENUMS.items():
+    mine = {"CHECKS_MAX": module.CHECKS_MAX, "RULE_OTHER_PROTOCOLS": module.RULE_OTHER_PROTOCOLS}
+    for prefix, name in ENUMS:
         members = getattr(module, name.__name__).__members__
         mine.update({f"{prefix}_{member}": value.value for member, value in members.items()})
     for name in sorted(declared.keys() | mine.keys()):
         if int(declared.get(name, -1)) != mine.get(name, -1):
             yield f"constant {name}: {mine.get(name)} here, {declared.get(name)} in C"
-    if not {value for value in vars(module).values() if isinstance(value, enum.EnumMeta)} <= set(ENUMS.values()):
+    if not {value for value in vars(module).values() if isinstance(value, enum.EnumMeta)} <= {name for _, name in ENUMS}:
         yield "an enum of the module is not compared"
 
 
@@ -116,7 +117,7 @@ def self_test(text, path):
     for old, new in (("agentsh_ebpf_event pid 64 4", "agentsh_ebpf_event pid 68 4"),
                      ("agentsh_ebpf_event pid 64 4\n", ""),
                      ("agentsh_ebpf_event - 256 0", "agentsh_ebpf_event - 264 0"),
-                     ("agentsh_ebpf_stats - 120 0", "agentsh_ebpf_stats more 120 8\nagentsh_ebpf_stats - 120 0")):
+                     ("agentsh_ebpf_stats - 144 0", "agentsh_ebpf_stats more 144 8\nagentsh_ebpf_stats - 144 0")):
         changed.write_text(lines.replace(old, new))
         if lines.count(old) != 1 or len(list(differences(text, changed, ebpf))) != 1:
             yield f"self-test: not found in the layout: {new or 'removal of ' + old}"

@@ -4,6 +4,8 @@
 calls.py ways TCP4 TCP6 CLOSED   each way once, to these ports of the loopback addresses
 calls.py listen                  accepts one connection and ends it
 calls.py flood COUNT             sends COUNT datagrams, each to another port
+calls.py rules                   reads lines "tcp PORT" and "udp PORT", and answers each with the error number of
+                                 the call to that port of 127.0.0.1
 calls.py resolve DNS HTTP        asks the name server at the port DNS of 127.0.0.1, connects to the port HTTP
                                  of the address, names another host there, and calls connect() with an
                                  abstract AF_UNIX address
@@ -100,8 +102,23 @@ def resolve(dns, http):
                b"GET / HTTP/1.1\r\nHost: api.example.org\r\n\r\n")
 
 
+def rules():
+    for line in sys.stdin:
+        kind, port = line.split()
+        with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as sock:
+            try:
+                if kind == "tcp":
+                    sock.connect(("127.0.0.1", int(port)))
+                else:
+                    sock.sendto(b"x", ("127.0.0.1", int(port)))
+                print(0, flush=True)
+            except OSError as error:
+                print(error.errno, flush=True)
+
+
 def main():
-    function = {"ways": ways, "listen": listen, "flood": flood, "resolve": resolve}[sys.argv[1]]
+    function = {"ways": ways, "listen": listen, "flood": flood, "resolve": resolve,
+                "rules": rules}[sys.argv[1]]
     print(json.dumps(function(*map(int, sys.argv[2:]))))
 
 

@@ -29,7 +29,7 @@ CGROUPS = ebpf.probe().cgroup2_path
 ALL = ebpf.Hook.CONNECT | ebpf.Hook.UDP | ebpf.Hook.LIFECYCLE
 
 
-def start(cgroup, *arguments):
+def start(cgroup, *arguments, **options):
     """Starts calls.py in the cgroup."""
     def enter():
         with open(cgroup / "cgroup.procs", "w") as file:
@@ -37,7 +37,7 @@ def start(cgroup, *arguments):
 
     # -I: the modules of Python only; no socket is made before the call
     return subprocess.Popen([sys.executable, "-I", CALLS, *map(str, arguments)], preexec_fn=enter,
-                            stdout=subprocess.PIPE, text=True)
+                            stdout=subprocess.PIPE, text=True, **options)
 
 
 def ends(process):
@@ -46,6 +46,9 @@ def ends(process):
     if process.returncode:
         raise AssertionError(f"calls.py ended with status {process.returncode}")
     return json.loads(out)
+
+
+RULES = ebpf.Hook.CONNECT | ebpf.Hook.UDP | ebpf.Hook.RULES
 
 
 class Live(Case):
@@ -106,6 +109,66 @@ class Live(Case):
         self.assertEqual(ebpf.Flag.V4_MAPPED in event.flags, said["name"] == "mapped")
         self.assertNotIn(ebpf.Flag.UNATTRIBUTED, event.flags)
         self.assertLess(abs(time.time_ns() - event.realtime_ns), 600 * 10**9)
+
+    def asks(self, cgroup):
+        """A function that has a process in the cgroup make a call, and returns the number of its error."""
+        process = start(cgroup, "rules", stdin=subprocess.PIPE)
+
+        def end():
+            process.communicate()  # ends its input
+            self.assertEqual(process.returncode, 0)
+
+        self.addCleanup(end)
+
+        def ask(kind, port):
+            print(kind, port, file=process.stdin, flush=True)
+            return int(process.stdout.readline())
+
+        return ask
+
+    def test_rules(self):
+        tracer, cgroup = self.open(hooks=RULES, required_hooks=RULES), self.cgroup()
+        port, verdicts = self.server(socket.AF_INET, "127.0.0.1"), ebpf.Verdict
+        listed, denied = 7, 8
+        rules = [ebpf.Rule("127.0.0.0/8", ebpf.RuleAction.ALLOW, listed, flags=ebpf.RuleFlag.LISTED),
+                 ebpf.Rule("127.0.0.0/8", ebpf.RuleAction.DENY, denied)]
+        enforced, audited = tracer.create_rules(rules), tracer.create_rules(rules, flags=ebpf.RulesFlag.AUDIT)
+        session, ask = tracer.attach(cgroup, rules=enforced), self.asks(cgroup)
+
+        def expect(kind, error, verdict, rule_id):
+            self.assertEqual(ask(kind, port), error)
+            (event,) = tracer.read()
+            self.assertIs(event.kind, ebpf.Kind.CONNECT if kind == "tcp" else ebpf.Kind.UDP_SEND)
+            self.assertEqual((event.verdict, event.rule_id, event.remote_port), (verdict, rule_id, port))
+
+        expect("tcp", errno.EPERM, verdicts.DENIED, denied)
+        expect("udp", errno.EPERM, verdicts.DENIED, denied)
+        for expires in (None, ebpf.boottime_ns() + 3600 * 10**9):
+            enforced.list_address(listed, "127.0.0.1", expires)
+            expect("tcp", 0, verdicts.ALLOWED, listed)
+        enforced.list_address(listed, "127.0.0.1", ebpf.boottime_ns())
+        expect("tcp", errno.EPERM, verdicts.DENIED, denied)
+        enforced.unlist_address(listed, "127.0.0.1")
+        expect("tcp", errno.EPERM, verdicts.DENIED, denied)
+        session.set_rules(audited)
+        enforced.close()
+        expect("tcp", 0, verdicts.WOULD_DENY, denied)
+        session.set_rules(None)
+        expect("tcp", 0, verdicts.NONE, 0)
+        stats = session.stats()
+        self.assertEqual((stats.allowed, stats.denied, stats.would_deny), (2, 4, 1))
+
+    def test_denials_only(self):
+        tracer, cgroup = self.open(hooks=RULES, required_hooks=RULES, flags=ebpf.Open.DENIALS_ONLY), self.cgroup()
+        port, ask = self.server(socket.AF_INET, "127.0.0.1"), self.asks(cgroup)
+        session = tracer.attach(cgroup, rules=tracer.create_rules())
+        self.assertEqual(ask("tcp", port), 0)
+        session.set_rules(tracer.create_rules(default_action=ebpf.RuleAction.DENY))
+        self.assertEqual(ask("tcp", port), errno.EPERM)
+        (event,) = tracer.read()
+        self.assertEqual((event.verdict, event.rule_id), (ebpf.Verdict.DENIED, 0))
+        stats = tracer.stats()
+        self.assertEqual((stats.delivered, stats.allowed, stats.denied), (1, 1, 1))
 
     def test_ways(self):
         tracer, cgroup = self.open(hooks=ALL, required_hooks=ALL), self.cgroup()

@@ -19,7 +19,7 @@ from header import Header  # noqa: E402
 
 TYPES = {"u8": "uint8_t", "u16": "uint16_t", "u32": "uint32_t", "u64": "uint64_t", "i32": "int32_t",
          "c_int": "int", "c_char": "char", "c_void": "void", "usize": "size_t"}
-OPAQUE = {"agentsh_ebpf_tracer", "agentsh_ebpf_session"}
+OPAQUE = {"agentsh_ebpf_tracer", "agentsh_ebpf_session", "agentsh_ebpf_rules"}
 
 
 def c_type(rust, name=""):

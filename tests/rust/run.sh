@@ -67,7 +67,7 @@ live=1
 tests=()
 if [ "$(id -u)" -ne 0 ]; then
 	live=0
-	tests=(--lib --test synthetic --test names --test layout)
+	tests=(--lib --test synthetic --test names --test rules --test layout)
 fi
 
 # needs PROGRAM: whether the dynamic linker loads the shared library for the program

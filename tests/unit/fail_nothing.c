@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Stands for fail.c in a fully static program, which cannot replace functions of the C library: no
- * call is counted or made to fail, and fail_has_allocations() says so.
+ * call is counted, watched or made to fail, and fail_has_allocations() says so.
  */
 #include "fail.h"
 
@@ -27,4 +27,9 @@ bool fail_has_allocations(void)
 long fail_blocks(void)
 {
 	return 0;
+}
+
+void fail_watch(fail_watcher watcher)
+{
+	(void)watcher;
 }

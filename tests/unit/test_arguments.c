@@ -159,6 +159,11 @@ static const struct option_case {
 	{AT(hooks), 128, 0},
 	{AT(hooks), 255, 0},
 	{AT(hooks), 256, -EINVAL},
+	{AT(hooks), 257, -EINVAL},
+	{AT(hooks), 258, -EINVAL},
+	{AT(hooks), 259, 0},
+	{AT(hooks), 511, 0},
+	{AT(hooks), 512, -EINVAL},
 	{AT(hooks), 0x80000001, -EINVAL},
 	{AT(required_hooks), 1, 0},
 	{AT(required_hooks), 4, -EINVAL},
@@ -183,12 +188,16 @@ static const struct option_case {
 	{AT(dns_timeout_ms), 600000, 0},
 	{AT(dns_timeout_ms), 600001, -ERANGE},
 	{AT(dns_ports), 53, -EINVAL},
+	{AT(rules_bytes), 4096, -EINVAL},
+	{AT(rules_addresses), 16, -EINVAL},
 	{AT(simulate_missing), 1 << 27, 0},
 	{AT(simulate_missing), 1 << 28, -EINVAL},
 	{AT(flags), 1, 0},
 	{AT(flags), 3, 0},
 	{AT(flags), 4, -EINVAL},
 	{AT(flags), 5, -EINVAL},
+	{AT(flags), 8, -EINVAL},
+	{AT(flags), 16, -EINVAL},
 	{AT(flags), 0x80000000, -EINVAL},
 	{AT(ring_size), 1, -ERANGE},
 	{AT(ring_size), 2048, -ERANGE},
@@ -270,10 +279,10 @@ END_TEST
 /* A hook that the build lacks is left out, unless it is required. */
 START_TEST(hooks_built)
 {
-	const uint32_t all = AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP |
-			     AGENTSH_EBPF_HOOK_LIFECYCLE | AGENTSH_EBPF_HOOK_ACCEPT |
-			     AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
-			     AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX;
+	const uint32_t all =
+		AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
+		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
+		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES;
 	const uint32_t built = agentsh_ebpf_hooks_built();
 	struct agentsh_ebpf_tracer_options o = {
 		.size = sizeof(o),
@@ -283,7 +292,7 @@ START_TEST(hooks_built)
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;
 
-	ck_assert_uint_eq(built | AGENTSH_EBPF_HOOK_UDP, all);
+	ck_assert_uint_eq(built | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES, all);
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
 	ck_assert_uint_eq(agentsh_ebpf_tracer_hooks(tracer), built);
 	agentsh_ebpf_tracer_close(tracer);

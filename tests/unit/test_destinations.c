@@ -282,6 +282,36 @@ START_TEST(medians)
 }
 END_TEST
 
+static void add_denied(uint32_t kind, uint16_t protocol, uint64_t cookie, uint16_t port)
+{
+	struct agentsh_ebpf_event event = summary_event(kind, protocol, cookie, port);
+
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	destinations_add(&destinations, &event, NULL);
+}
+
+/* The call has failed, and the socket keeps the destination that it had. */
+START_TEST(denied_attempts)
+{
+	summary_begin(SUMMARY_HOOKS);
+	add_denied(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
+	add_denied(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
+	ck_assert_ptr_null(open_sockets_find(&destinations.sockets, 1));
+	add(AGENTSH_EBPF_EVENT_FIRST_DATA, IPPROTO_UDP, 2, 53);
+	add_denied(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_UDP, 2, 54);
+	for (int i = 0; i < 3; i++)
+		add_denied(AGENTSH_EBPF_EVENT_UDP_SEND, IPPROTO_UDP, 2, 55);
+	add_numbers(AGENTSH_EBPF_EVENT_CLOSED, IPPROTO_UDP, 2, 53, 10, 20, 1000000);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 4);
+	summary_check_row(0, 53, 1, 0, 10, 20);
+	summary_check_row(1, 80, 2, 2, 0, 0);
+	summary_check_row(2, 54, 1, 1, 0, 0);
+	summary_check_row(3, 55, 1, 1, 0, 0);
+	ck_assert_uint_eq(summary_rows[1]->durations.count, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("destinations");
@@ -298,6 +328,7 @@ int main(void)
 	tcase_add_test(tcase, more_destinations_than_rows);
 	tcase_add_test(tcase, one_socket_with_more_destinations_than_rows);
 	tcase_add_test(tcase, more_open_sockets_than_room);
+	tcase_add_test(tcase, denied_attempts);
 	tcase_add_test(tcase, medians);
 	return unit_main(suite);
 }

@@ -19,7 +19,7 @@ static void slots_open(struct agentsh_slots *slots, uint32_t max)
 {
 	memset(slots, 0, sizeof(*slots));
 	ck_assert_int_eq(agentsh_slots_init(slots, max), 0);
-	ck_assert_uint_eq(slots->bytes, (size_t)max * 128);
+	ck_assert_uint_eq(slots->bytes, (size_t)max * 192);
 	slots->counters = calloc(max, sizeof(*slots->counters));
 	ck_assert_ptr_nonnull(slots->counters);
 }

@@ -51,10 +51,8 @@ static bool is_reserved(size_t byte)
 	const size_t rest = offsetof(struct agentsh_ebpf_event, reserved);
 
 	const size_t id = offsetof(struct agentsh_ebpf_event, name_id);
-	const size_t between = offsetof(struct agentsh_ebpf_event, reserved1);
 
 	return (byte >= first && byte < first + sizeof(event->reserved0)) ||
-	       (byte >= between && byte < between + sizeof(event->reserved1)) ||
 	       (byte >= id && byte < id + sizeof(event->name_id)) || /* only finds the name */
 	       (byte >= rest && byte < rest + sizeof(event->reserved));
 }

@@ -216,7 +216,7 @@ static void model_inject(struct model *m)
 	};
 	int want = 0;
 
-	e.ring_bytes = unit_has_outcome(&e.event) ? UNIT_RING_BYTES_OUTCOME : UNIT_RING_BYTES;
+	e.ring_bytes = unit_ring_bytes(&e.event);
 	if (m->held[i] >= m->quota_bytes) {
 		want = -ENOBUFS;
 		m->lost_quota[i]++;

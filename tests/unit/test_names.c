@@ -36,10 +36,15 @@ static const struct named protocols[] = {
 };
 
 static const struct named hooks[] = {
-	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},		{AGENTSH_EBPF_HOOK_UDP, "udp"},
-	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
-	{AGENTSH_EBPF_HOOK_TRAFFIC, "traffic"},		{AGENTSH_EBPF_HOOK_DNS, "dns"},
-	{AGENTSH_EBPF_HOOK_SERVER_NAME, "server_name"}, {AGENTSH_EBPF_HOOK_UNIX, "unix"},
+	{AGENTSH_EBPF_HOOK_CONNECT, "connect"},
+	{AGENTSH_EBPF_HOOK_UDP, "udp"},
+	{AGENTSH_EBPF_HOOK_LIFECYCLE, "lifecycle"},
+	{AGENTSH_EBPF_HOOK_ACCEPT, "accept"},
+	{AGENTSH_EBPF_HOOK_TRAFFIC, "traffic"},
+	{AGENTSH_EBPF_HOOK_DNS, "dns"},
+	{AGENTSH_EBPF_HOOK_SERVER_NAME, "server_name"},
+	{AGENTSH_EBPF_HOOK_UNIX, "unix"},
+	{AGENTSH_EBPF_HOOK_RULES, "rules"},
 };
 
 static const struct named steps[] = {
@@ -55,6 +60,14 @@ static const struct named steps[] = {
 	{AGENTSH_EBPF_STEP_SESSION_SLOT, "session_slot"},
 	{AGENTSH_EBPF_STEP_LINK, "link"},
 	{AGENTSH_EBPF_STEP_STORAGE, "storage"},
+	{AGENTSH_EBPF_STEP_RULES, "rules"},
+};
+
+static const struct named verdicts[] = {
+	{AGENTSH_EBPF_VERDICT_NONE, "none"},
+	{AGENTSH_EBPF_VERDICT_ALLOWED, "allowed"},
+	{AGENTSH_EBPF_VERDICT_DENIED, "denied"},
+	{AGENTSH_EBPF_VERDICT_WOULD_DENY, "would_deny"},
 };
 
 static const char *protocol_name(uint32_t number)
@@ -82,6 +95,7 @@ START_TEST(all_16_bits)
 	expect_names(protocol_name, protocols, UNIT_COUNT(protocols));
 	expect_names(agentsh_ebpf_hook_name, hooks, UNIT_COUNT(hooks));
 	expect_names(agentsh_ebpf_step_name, steps, UNIT_COUNT(steps));
+	expect_names(agentsh_ebpf_verdict_name, verdicts, UNIT_COUNT(verdicts));
 }
 END_TEST
 
@@ -95,6 +109,7 @@ START_TEST(beyond_16_bits)
 		ck_assert_str_eq(agentsh_ebpf_kind_name(high[i]), "unknown");
 		ck_assert_str_eq(agentsh_ebpf_hook_name(high[i]), "unknown");
 		ck_assert_str_eq(agentsh_ebpf_step_name(high[i]), "unknown");
+		ck_assert_str_eq(agentsh_ebpf_verdict_name(high[i]), "unknown");
 	}
 }
 END_TEST

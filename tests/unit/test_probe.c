@@ -19,7 +19,8 @@
 #define NAME_HOOK AGENTSH_EBPF_HOOK_SERVER_NAME
 #define UNIX_HOOK AGENTSH_EBPF_HOOK_UNIX
 #define STATE_HOOKS (LIFE_HOOK | TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK)
-#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | ACCEPT_HOOK | STATE_HOOKS | UNIX_HOOK)
+#define RULES_HOOK AGENTSH_EBPF_HOOK_RULES
+#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | ACCEPT_HOOK | STATE_HOOKS | UNIX_HOOK | RULES_HOOK)
 
 /* Repeated here, because hosts and operators rely on each value. */
 static const struct {
@@ -48,11 +49,11 @@ static const struct {
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
 	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | STATE_HOOKS},
+	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOK},
 	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | STATE_HOOKS},
-	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK},
-	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK},
+	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOK},
+	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOK},
+	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOK},
 	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", STATE_HOOKS | ACCEPT_HOOK},
 	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10", STATE_HOOKS | ACCEPT_HOOK},
 	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
@@ -236,7 +237,7 @@ START_TEST(hooks_simulated_together)
 		if (some & 3)
 			ck_assert(!(c.hooks & CONNECT_HOOK));
 		if (some & 12)
-			ck_assert(!(c.hooks & UDP_HOOK));
+			ck_assert(!(c.hooks & (UDP_HOOK | RULES_HOOK)));
 		if (some & (16 | 64 | 128))
 			ck_assert(!(c.hooks & ACCEPT_HOOK));
 		if (some & 0x333) /* TRAFFIC requires LIFECYCLE, which requires CONNECT */

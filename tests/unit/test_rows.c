@@ -12,6 +12,7 @@
 #include "format_summary.h"
 #include "format_text.h"
 #include "interfaces.h"
+#include "options.h"
 #include "summary.h"
 
 static char line[4096];
@@ -171,6 +172,9 @@ START_TEST(statistics)
 		.answers_malformed = 4,
 		.messages_skipped = 8,
 		.names_evicted = 6,
+		.allowed = 9,
+		.denied = 10,
+		.would_deny = 11,
 	};
 	static struct summary summary;
 	struct text t = begin();
@@ -179,16 +183,18 @@ START_TEST(statistics)
 	ck_assert_ptr_nonnull(strstr(end(&t), ",\"untracked\":5,\"packets_lost\":7,\"answers\":1,"
 					      "\"answers_unasked\":2,\"answers_untrusted\":3,"
 					      "\"answers_malformed\":4,\"messages_skipped\":8,"
-					      "\"names_evicted\":6}\n"));
+					      "\"names_evicted\":6,\"allowed\":9,"
+					      "\"denied\":10,\"would_deny\":11}\n"));
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(
 		end(&t),
 		"0 events, 0 destinations, 0 lost, 7 packets with names lost, "
-		"8 messages with names skipped, 5 untracked\n"
+		"8 messages with names skipped, 5 untracked, 10 denied, 11 would be denied\n"
 		"\"untracked\" is how often a socket found no room in the table of sockets; "
 		"later events of such a socket may be missing\n");
 	stats.untracked = stats.packets_lost = stats.messages_skipped = 0;
+	stats.denied = stats.would_deny = 0;
 	t = begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(end(&t), "0 events, 0 destinations, 0 lost\n");
@@ -325,6 +331,98 @@ START_TEST(one_address_on_two_interfaces)
 }
 END_TEST
 
+/* Without rules the members are missing, as before there were rules. */
+START_TEST(verdict_in_json)
+{
+	const struct format_json_details details = {0};
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	struct text t = begin();
+
+	format_json_event(&t, &event, 0, &details);
+	ck_assert_ptr_null(strstr(end(&t), "verdict"));
+	ck_assert_ptr_null(strstr(line, "rule_id"));
+	event.verdict = AGENTSH_EBPF_VERDICT_ALLOWED; /* no rule matched */
+	t = begin();
+	format_json_event(&t, &event, 0, &details);
+	ck_assert_ptr_nonnull(strstr(end(&t), ",\"verdict\":\"allowed\",\"rule_id\":0}\n"));
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	event.rule_id = UINT32_MAX;
+	t = begin();
+	format_json_event(&t, &event, 0, &details);
+	ck_assert_ptr_nonnull(strstr(end(&t), ",\"verdict\":\"denied\",\"rule_id\":4294967295}\n"));
+}
+END_TEST
+
+START_TEST(verdict_in_a_row)
+{
+	const struct format_text_style coloured = {.colour = true, .traffic = true};
+	const struct format_text_progress connected = {.connected = true, .connected_ns = 2000000};
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	struct text t = begin();
+
+	event.verdict = AGENTSH_EBPF_VERDICT_ALLOWED;
+	event.rule_id = 2;
+	ck_assert_str_eq(destination(&event, NULL), "192.0.2.1:80\n");
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	ck_assert_str_eq(destination(&event, NULL), "192.0.2.1:80  denied: rule 2\n");
+	format_text_event(&t, &coloured, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\033[31mconnect  "));
+	ck_assert_ptr_nonnull(strstr(line, "\033[31m192.0.2.1:80\033[0m  "
+					   "\033[31mdenied: rule 2\033[0m\n"));
+	event.rule_id = 0;
+	ck_assert_str_eq(destination(&event, NULL), "192.0.2.1:80  denied: --default=deny\n");
+	event.verdict = AGENTSH_EBPF_VERDICT_WOULD_DENY;
+	ck_assert_str_eq(destination(&event, NULL), "192.0.2.1:80 (would deny: --default=deny)\n");
+	t = begin(); /* the attempt goes on */
+	format_text_connection(&t, &coloured, &event, NULL, 0, &connected);
+	ck_assert_ptr_nonnull(strstr(end(&t), "\033[36mconnect  "));
+	ck_assert_ptr_nonnull(strstr(line, "\033[33m (would deny: --default=deny)\033[0m\033[2m -> "
+					   "\033[0m2.0 ms\n"));
+}
+END_TEST
+
+START_TEST(rule_in_a_row)
+{
+	static const struct options_rule rules[] = {
+		{.option = "--allow", .text = "192.0.2.0/24"},
+		{.option = "--deny", .text = "[2001:db8::/32]:80/tcp"},
+	};
+	const struct format_text_style style = {.rules = rules, .rules_given = UNIT_COUNT(rules)};
+	struct agentsh_ebpf_event event = event_to("2001:db8::1", 0);
+	struct text t = begin();
+
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	event.rule_id = 2;
+	format_text_event(&t, &style, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  denied: --deny [2001:db8::/32]:80/tcp\n"));
+	event.rule_id = 3;
+	t = begin();
+	format_text_event(&t, &style, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(end(&t), "  denied: rule 3\n"));
+}
+END_TEST
+
+START_TEST(denied_connections_are_counted_as_failed)
+{
+	struct agentsh_ebpf_event event = event_to("192.0.2.1", 0);
+	static struct summary summary;
+
+	summary_add(&summary, &event, true);
+	ck_assert_uint_eq(summary.failed, 0);
+	event.verdict = AGENTSH_EBPF_VERDICT_WOULD_DENY;
+	summary_add(&summary, &event, true);
+	ck_assert_uint_eq(summary.failed, 0);
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	summary_add(&summary, &event, true);
+	ck_assert_uint_eq(summary.failed, 1);
+	ck_assert_uint_eq(summary_open(&summary), 0);
+	event.protocol = IPPROTO_UDP; /* not a connection */
+	event.socket_type = SOCK_DGRAM;
+	summary_add(&summary, &event, true);
+	ck_assert_uint_eq(summary.failed, 1);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rows");
@@ -341,5 +439,9 @@ int main(void)
 	tcase_add_test(tcase, probes);
 	tcase_add_test(tcase, rows_of_destinations);
 	tcase_add_test(tcase, one_address_on_two_interfaces);
+	tcase_add_test(tcase, verdict_in_json);
+	tcase_add_test(tcase, verdict_in_a_row);
+	tcase_add_test(tcase, rule_in_a_row);
+	tcase_add_test(tcase, denied_connections_are_counted_as_failed);
 	return unit_main(suite);
 }

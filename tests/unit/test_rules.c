@@ -213,9 +213,9 @@ START_TEST(test_check)
 	} wrong[] = {
 		{{.family = 1, .last_port = PORTS}, "family"},
 		{{.family = 255, .last_port = PORTS}, "family"},
-		{{.family = AF_INET, .prefix = 33, .last_port = PORTS}, "prefix"},
-		{{.family = AF_INET6, .prefix = 129, .last_port = PORTS}, "prefix"},
-		{{.family = 0, .prefix = 1, .last_port = PORTS}, "prefix"},
+		{{.family = AF_INET, .prefix = 33, .last_port = PORTS}, "prefix_len"},
+		{{.family = AF_INET6, .prefix = 129, .last_port = PORTS}, "prefix_len"},
+		{{.family = 0, .prefix = 1, .last_port = PORTS}, "prefix_len"},
 		{{.protocol = OTHER + 1, .last_port = PORTS}, "protocol"},
 		{{.action = DENY + 1, .last_port = PORTS}, "action"},
 		{{.listed = 2, .last_port = PORTS}, "listed"},

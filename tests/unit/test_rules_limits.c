@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Sets of rules: their size, what does not fit, and what happens while memory is short. */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "fail.h"
+#include "rules/pool.h"
 #include "rules_model.h"
 #include "unit.h"
 
@@ -210,6 +214,57 @@ START_TEST(test_no_memory)
 }
 END_TEST
 
+/* ---- memory that programs share ------------------------------------------------- */
+
+static volatile int barriers; /* the compiler takes it that syscall() calls nothing here */
+
+static void count_barriers(const char *name, const char *path, long number, long arg)
+{
+	(void)path;
+	(void)arg;
+	barriers += !strcmp(name, "syscall") && number == SYS_membarrier;
+}
+
+/* What a program may still read is used again only after a wait for all programs. */
+START_TEST(test_resting)
+{
+	struct agentsh_rules_pool pool = {.count = 11};
+	uint32_t first, second, third;
+	int watched;
+
+	ck_assert_int_eq(agentsh_rules_pool_init(&pool), 0);
+	fail_watch(count_barriers);
+	barriers = 0;
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+	watched = barriers; /* 0 in a fully static program */
+	barriers = 0;
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 4, &first), 0);
+	ck_assert_uint_eq(first, 1); /* 0 means "no rules" */
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 4, &second), 0);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 3, &third), -ENOSPC);
+	/* no program has seen it */
+	agentsh_rules_pool_give(&pool, first, false);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 3, &first), 0);
+	ck_assert_uint_eq(first, 1);
+	ck_assert_int_eq(barriers, 0);
+	/* other nodes are free */
+	agentsh_rules_pool_give(&pool, second, true);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 2, &third), 0);
+	ck_assert_int_eq(barriers, 0);
+	agentsh_rules_pool_give(&pool, third, false);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 7, &second), 0);
+	ck_assert_int_eq(barriers, watched);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 1, &third), -ENOSPC);
+	agentsh_rules_pool_give(&pool, first, true);
+	agentsh_rules_pool_give(&pool, second, true);
+	ck_assert_int_eq(agentsh_rules_pool_take(&pool, 10, &first), 0);
+	ck_assert_uint_eq(first, 1);
+	ck_assert_int_eq(barriers, 2 * watched);
+	fail_watch(NULL);
+	agentsh_rules_pool_free(&pool);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("limits of rules");
@@ -223,5 +278,6 @@ int main(void)
 	tcase_add_test(tc, test_limit);
 	tcase_add_test(tc, test_expiring);
 	tcase_add_test(tc, test_no_memory);
+	tcase_add_test(tc, test_resting);
 	return unit_main(suite);
 }

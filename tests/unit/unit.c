@@ -142,6 +142,8 @@ struct agentsh_ebpf_event unit_random_event(void)
 		event.packets_sent = 0;
 	if (!(some & 128))
 		event.packets_received = 0;
+	if (unit_has_outcome(&event)) /* no record has both */
+		event.verdict = event.rule_id = 0;
 	return event;
 }
 
@@ -149,6 +151,13 @@ bool unit_has_outcome(const struct agentsh_ebpf_event *e)
 {
 	return e->error || e->rtt_us || e->duration_ns || e->bytes_sent || e->bytes_received ||
 	       e->retransmits || e->packets_sent || e->packets_received;
+}
+
+uint32_t unit_ring_bytes(const struct agentsh_ebpf_event *e)
+{
+	if (unit_has_outcome(e))
+		return UNIT_RING_BYTES_OUTCOME;
+	return e->verdict || e->rule_id ? UNIT_RING_BYTES_JUDGED : UNIT_RING_BYTES;
 }
 
 int unit_inject(struct agentsh_ebpf_session *session, uint64_t number)
@@ -191,7 +200,7 @@ void unit_expect_event(const struct agentsh_ebpf_event *got, const struct agents
 	want.session_lost = session_lost;
 	want.comm[sizeof(want.comm) - 1] = '\0';
 	want.process_comm[sizeof(want.process_comm) - 1] = '\0';
-	want.reserved0 = want.reserved1 = 0;
+	want.reserved0 = 0;
 	want.name_id = 0;
 	memset(want.reserved, 0, sizeof(want.reserved));
 	if (!memcmp(got, &want, sizeof(want))) /* an assertion per byte takes minutes */

@@ -21,6 +21,7 @@
  * kernel's header. The numbers are repeated here so that a change is noticed.
  */
 #define UNIT_RING_BYTES 200
+#define UNIT_RING_BYTES_JUDGED 208
 #define UNIT_RING_BYTES_OUTCOME 248
 #define UNIT_RING_SMALL 4096
 
@@ -54,10 +55,12 @@ uint32_t unit_below(uint32_t limit);
 struct agentsh_ebpf_event unit_event(uint64_t number);
 /*
  * An event in which every byte that a host may set is random; some, all or none of the
- * outcome members are set.
+ * outcome members are set; if none is, the event has a verdict.
  */
 struct agentsh_ebpf_event unit_random_event(void);
 bool unit_has_outcome(const struct agentsh_ebpf_event *event);
+/* Bytes that the event takes in the ring. */
+uint32_t unit_ring_bytes(const struct agentsh_ebpf_event *event);
 
 int unit_inject(struct agentsh_ebpf_session *session, uint64_t number);
 /* Injects events until the ring is full; returns their number. */

@@ -134,10 +134,13 @@ const (
 	HookServerName Hooks = 64
 	// HookUnix reports calls on AF_UNIX sockets.
 	HookUnix Hooks = 128
+	// HookRules lets sessions have [Rules]; it requires HookConnect and HookUDP. Put it into
+	// RequiredHooks, because otherwise Open leaves it out on a machine that lacks it.
+	HookRules Hooks = 256
 )
 
 var hookNames = [...]string{"connect", "udp", "lifecycle", "accept", "traffic", "dns", "server_name",
-	"unix"}
+	"unix", "rules"}
 
 // String returns the names of the hooks, separated by commas; "" for no hook.
 func (h Hooks) String() string { return bitNames(hookNames[:], uint64(h)) }
@@ -152,6 +155,9 @@ const (
 	OpenNoModeration OpenFlags = 2
 	// OpenDNSEvents delivers KindDNSQuery and KindDNSAnswer; it requires HookDNS.
 	OpenDNSEvents OpenFlags = 4
+	// OpenDenialsOnly reports KindConnect and KindUDPSend only if the verdict is VerdictDenied or
+	// VerdictWouldDeny. It requires HookRules, and excludes HookLifecycle.
+	OpenDenialsOnly OpenFlags = 8
 )
 
 // AttachFlags are [SessionOptions].Flags.
@@ -192,10 +198,11 @@ const (
 	StepSessionSlot Step = 9  // finding a free slot for the session
 	StepLink        Step = 10 // attaching a program to the cgroup
 	StepStorage     Step = 11 // writing the session state
+	StepRules       Step = 12 // compiling rules, and finding room for them
 )
 
 var stepNames = [...]string{"none", "options", "memory", "object_open", "object_load", "ring_map",
-	"counters_map", "event_fd", "cgroup", "session_slot", "link", "storage"}
+	"counters_map", "event_fd", "cgroup", "session_slot", "link", "storage", "rules"}
 
 // String returns the name that the library has for the step ("link"), or Step(N).
 func (s Step) String() string { return nameOf(stepNames[:], uint32(s), "Step") }
@@ -467,6 +474,54 @@ var dnsFlagNames = [...]string{"tcp", "truncated", "cut", "unasked", "untrusted"
 
 // String returns the names of the flags, separated by commas; "" for no flag.
 func (f DNSFlags) String() string { return bitNames(dnsFlagNames[:], uint64(f)) }
+
+// Verdict is what the rules of the session say of a call.
+type Verdict uint32
+
+const (
+	VerdictNone Verdict = 0 // The session has no rules.
+	// VerdictAllowed means that the rules allow the call. It may fail all the same, also because
+	// another session or another program of the cgroup refuses it.
+	VerdictAllowed Verdict = 1
+	// VerdictDenied means that the rules deny the call, which failed with EPERM.
+	VerdictDenied Verdict = 2
+	// VerdictWouldDeny means that the rules deny the call, but RulesAudit let it go on.
+	VerdictWouldDeny Verdict = 3
+)
+
+var verdictNames = [...]string{"none", "allowed", "denied", "would_deny"}
+
+// String returns the name that the library has for the verdict ("denied"), or Verdict(N).
+func (v Verdict) String() string { return nameOf(verdictNames[:], uint32(v), "Verdict") }
+
+// Action is what a [Rule] does. There is no default: the zero value is an error in a Rule.
+type Action uint32
+
+const (
+	RuleAllow Action = 1
+	RuleDeny  Action = 2
+)
+
+var actionNames = [...]string{1: "allow", 2: "deny"}
+
+// String returns "allow", "deny", or Action(N).
+func (a Action) String() string { return nameOf(actionNames[:], uint32(a), "Action") }
+
+// RuleFlags are [Rule].Flags.
+type RuleFlags uint16
+
+// RuleListed: the rule matches an address only while it is listed for the ID of the rule; see
+// [Rules.ListAddress].
+const RuleListed RuleFlags = 1
+
+// RulesFlags are [RulesOptions].Flags.
+type RulesFlags uint32
+
+// RulesAudit: the rules refuse nothing. Events of calls that they deny have VerdictWouldDeny.
+const RulesAudit RulesFlags = 1
+
+// RuleOtherProtocols in [Rule].Protocol is every protocol other than TCP, MPTCP, UDP and UDP-Lite.
+const RuleOtherProtocols Protocol = 255
 
 func nameOf(names []string, value uint32, typ string) string {
 	if uint64(value) < uint64(len(names)) && names[value] != "" {

@@ -11,6 +11,12 @@
 // the session of an event by its SessionID. A goroutine that waits for events waits in the
 // network poller of the Go runtime, so it occupies no thread of the operating system.
 //
+// # Rules
+//
+// A session may have [Rules], with which the kernel refuses calls whose destination the host does not
+// allow: connect(2) and datagrams with a destination fail with EPERM. Rules do not close what needs
+// no such call; agentsh_ebpf_rules_create(3) lists it.
+//
 // # Build
 //
 // By default the package links with the shared library that pkg-config finds as agentsh-ebpf.

@@ -76,10 +76,13 @@ type Event struct {
 	ContainerPID    uint32
 	ContainerTGID   uint32
 	PacketsReceived uint32
-	_               uint32
+	// Verdict is what the rules of the session say of the call, in KindConnect and KindUDPSend.
+	Verdict Verdict
 	// NameID is 0 if no name is known; see [Tracer.Name].
 	NameID uint64
-	_      [8]byte
+	// RuleID is the ID of the rule that decided; 0 if no rule matched, or Verdict is VerdictNone.
+	RuleID uint32
+	_      [4]byte
 }
 
 // Local returns the local address and port. Both are zero if the kernel has not chosen them yet.
@@ -128,6 +131,9 @@ func (e *Event) Err() error {
 // String returns a short description for logs.
 func (e *Event) String() string {
 	s := e.Kind.String() + " " + e.Protocol.String() + " " + e.Remote().String()
+	if e.Verdict == VerdictDenied || e.Verdict == VerdictWouldDeny {
+		s += " " + e.Verdict.String()
+	}
 	if err := e.Err(); err != nil {
 		s += ": " + err.Error()
 	}

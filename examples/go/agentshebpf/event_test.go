@@ -47,6 +47,9 @@ func TestEventMethods(t *testing.T) {
 	equal(t, "error", e.Err(), nil)
 	equal(t, "text", e.String(), "connect tcp 127.1.2.3:443")
 
+	e.Verdict = VerdictDenied
+	equal(t, "text", e.String(), "connect tcp 127.1.2.3:443 denied")
+
 	e.Family, e.RemoteAddr = FamilyIPv6, netip.MustParseAddr("fe80::1").As16()
 	equal(t, "remote", e.Remote(), netip.MustParseAddrPort("[fe80::1]:443"))
 	e.Family = 0
@@ -72,6 +75,8 @@ func TestStrings(t *testing.T) {
 	equal(t, "path in set", PathRaw.Set().Has(PathRaw), true)
 	equal(t, "mode", ModeDisabled.String(), "off")
 	equal(t, "cgroup mode", CgroupHybrid.String(), "hybrid")
+	equal(t, "action", RuleDeny.String(), "deny")
+	equal(t, "action 0", Action(0).String(), "Action(0)")
 	equal(t, "log level", LogWarn.String(), "warn")
 }
 

@@ -26,7 +26,7 @@ const childVariable = "AGENTSHEBPF_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	children := map[string]func() error{"calls": childCalls, "turns": childTurns, "burst": childBurst,
-		"names": childNames}
+		"names": childNames, "rules": childRules}
 	if name := os.Getenv(childVariable); name != "" {
 		if err := children[name](); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -18,6 +18,9 @@ type Tracer struct{}
 // Session is one attached cgroup, including its descendants.
 type Session struct{}
 
+// Rules is a compiled set of rules.
+type Rules struct{}
+
 // Open returns ErrUnsupported in this build.
 func Open(opts Options) (*Tracer, error) { return nil, ErrUnsupported }
 
@@ -86,6 +89,30 @@ func (s *Session) SeedName(addr netip.Addr, name string, ttl time.Duration) erro
 
 // InjectName returns ErrUnsupported in this build.
 func (s *Session) InjectName(addr netip.Addr, name *Name) error { return ErrUnsupported }
+
+// NewRules returns ErrUnsupported in this build.
+func (t *Tracer) NewRules(rules []Rule, opts RulesOptions) (*Rules, error) {
+	return nil, ErrUnsupported
+}
+
+// SetRules returns ErrUnsupported in this build.
+func (s *Session) SetRules(rules *Rules) error { return ErrUnsupported }
+
+// Close returns ErrUnsupported in this build.
+func (r *Rules) Close() error { return ErrUnsupported }
+
+// ListAddress returns ErrUnsupported in this build.
+func (r *Rules) ListAddress(id uint32, addr netip.Addr, until time.Time) error {
+	return ErrUnsupported
+}
+
+// UnlistAddress returns ErrUnsupported in this build.
+func (r *Rules) UnlistAddress(id uint32, addr netip.Addr) error { return ErrUnsupported }
+
+// Judge returns ErrUnsupported in this build.
+func (r *Rules) Judge(remote netip.AddrPort, protocol Protocol) (Verdict, uint32, error) {
+	return VerdictNone, 0, ErrUnsupported
+}
 
 // Probe returns ErrUnsupported in this build.
 func Probe(simulateMissing CheckSet) (Capabilities, error) { return Capabilities{}, ErrUnsupported }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 func TestStub(t *testing.T) {
@@ -17,7 +18,7 @@ func TestStub(t *testing.T) {
 		t.Fatalf("Open returns %v, %v", tracer, err)
 	}
 	events := make([]Event, 1)
-	session := new(Session)
+	session, rules := new(Session), new(Rules)
 	tracer = new(Tracer)
 	calls := map[string]func() error{
 		"Close":       func() error { return tracer.Close() },
@@ -37,6 +38,12 @@ func TestStub(t *testing.T) {
 		"LookupName":  func() error { _, err := session.LookupName(netip.Addr{}); return err },
 		"SeedName":    func() error { return session.SeedName(netip.Addr{}, "", 0) },
 		"InjectName":  func() error { return session.InjectName(netip.Addr{}, new(Name)) },
+		"NewRules":    func() error { _, err := tracer.NewRules(nil, RulesOptions{}); return err },
+		"SetRules":    func() error { return session.SetRules(rules) },
+		"CloseRules":  func() error { return rules.Close() },
+		"List":        func() error { return rules.ListAddress(1, netip.Addr{}, time.Time{}) },
+		"Unlist":      func() error { return rules.UnlistAddress(1, netip.Addr{}) },
+		"Judge":       func() error { _, _, err := rules.Judge(netip.AddrPort{}, 0); return err },
 		"Probe":       func() error { _, err := Probe(0); return err },
 		"ParseChecks": func() error { _, err := ParseChecks("btf"); return err },
 		"CgroupPath":  func() error { _, err := CgroupPath(); return err },

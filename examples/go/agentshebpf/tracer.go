@@ -127,6 +127,8 @@ func (o *Options) toC() C.struct_agentsh_ebpf_tracer_options {
 		check_interval_ms:    units(o.CheckInterval, time.Millisecond),
 		progress_interval_ms: units(o.ProgressInterval, time.Millisecond),
 		dns_timeout_ms:       units(o.DNSTimeout, time.Millisecond),
+		rules_bytes:          C.uint32_t(o.RulesBytes),
+		rules_addresses:      C.uint32_t(o.RulesAddresses),
 	}
 	for i, port := range o.DNSPorts {
 		c.dns_ports[i] = C.uint16_t(port)
@@ -220,6 +222,12 @@ func (t *Tracer) Attach(cgroup *os.File, opts SessionOptions) (*Session, error) 
 		}
 		c.trusted_resolvers[i] = toAddress(server)
 	}
+	rules, unlock, err := opts.Rules.use(t, "attach")
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	c.rules = rules
 	s := &Session{tracer: t, id: opts.ID}
 	cerr := newError()
 	var ret C.int
@@ -320,6 +328,10 @@ func toStats(c *C.struct_agentsh_ebpf_stats) Stats {
 		AnswersMalformed: uint64(c.answers_malformed),
 		MessagesSkipped:  uint64(c.messages_skipped),
 		NamesEvicted:     uint64(c.names_evicted),
+
+		Allowed:   uint64(c.allowed),
+		Denied:    uint64(c.denied),
+		WouldDeny: uint64(c.would_deny),
 	}
 }
 

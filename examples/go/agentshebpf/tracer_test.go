@@ -77,6 +77,7 @@ func TestNamesAreThoseOfTheLibrary(t *testing.T) {
 	names("Step", 64, func(v uint32) string { return Step(v).String() }, clib.StepName)
 	names("Check", 64, func(v uint32) string { return Check(v).String() }, clib.CheckName)
 	names("Status", 64, func(v uint32) string { return Status(v).String() }, clib.StatusName)
+	names("Verdict", 64, func(v uint32) string { return Verdict(v).String() }, clib.VerdictName)
 	names("Path", 64, func(v uint32) string { return Path(v).String() }, clib.CoverageName)
 	for bit := range 16 {
 		want := clib.HookName(1 << bit)

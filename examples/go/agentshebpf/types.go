@@ -40,6 +40,11 @@ type Options struct {
 	DNSTimeout time.Duration
 	// DNSPorts are ports of name servers besides 53, at most four.
 	DNSPorts []uint16
+	// RulesBytes is the kernel memory for the compiled rules of all sets together; default 4 MiB.
+	// It requires HookRules, as does RulesAddresses.
+	RulesBytes uint32
+	// RulesAddresses is the number of addresses that all sets together can list; default 16384.
+	RulesAddresses uint32
 	// SimulateMissing is a set of checks to treat as missing, for tests.
 	SimulateMissing CheckSet
 	// OnLog receives the messages of libbpf and of the library. Open calls it before it returns,
@@ -62,7 +67,9 @@ type SessionOptions struct {
 	// means any port. If there is none, every name server is trusted, which a watched process may run
 	// itself.
 	TrustedResolvers []netip.AddrPort
-	Flags            AttachFlags
+	// Rules are the rules of the session from the first call on; nil: none. See [Session.SetRules].
+	Rules *Rules
+	Flags AttachFlags
 }
 
 // Stats are the counters of a tracer since it was opened, or of a session since it was attached.
@@ -99,6 +106,44 @@ type Stats struct {
 	MessagesSkipped uint64
 	// NamesEvicted is the number of names that were dropped to make room for others.
 	NamesEvicted uint64
+	// Allowed, Denied and WouldDeny are the numbers of calls by the verdict of the session's rules,
+	// whether an event reports them or not.
+	Allowed   uint64
+	Denied    uint64
+	WouldDeny uint64
+}
+
+// Rule is a rule for calls of a session. The remote end of a call is RemoteAddr, RemotePort and
+// Protocol of its event.
+type Rule struct {
+	// Prefix are the addresses that the rule matches. A prefix within ::ffff:0:0/96 stands for IPv4
+	// addresses, and a shorter IPv6 prefix matches no IPv4 address. An invalid prefix is an error,
+	// unless AnyAddress is set.
+	Prefix netip.Prefix
+	// AnyAddress makes the rule match every address of both families; Prefix must then be the zero
+	// Prefix.
+	AnyAddress bool
+	// Protocol is 0: every protocol; ProtocolTCP, which includes MPTCP; ProtocolUDP, which includes
+	// UDP-Lite; or RuleOtherProtocols.
+	Protocol Protocol
+	// FirstPort and LastPort are both 0: every port, and protocols without ports. LastPort 0 means
+	// FirstPort alone. With RuleOtherProtocols both are 0.
+	FirstPort uint16
+	LastPort  uint16
+	// ID is a number that the host chooses, repeated in events; it need not be unique.
+	ID     uint32
+	Action Action
+	Flags  RuleFlags
+	// Expires is the time from which on the rule does not match; the zero Time: never. A later
+	// change of the wall clock does not move it.
+	Expires time.Time
+}
+
+// RulesOptions are the options of [Tracer.NewRules].
+type RulesOptions struct {
+	Flags RulesFlags
+	// DefaultAction is what holds if no rule matches; default RuleAllow.
+	DefaultAction Action
 }
 
 // SessionCheck is the result of [Session.Check]. The sets contain the checks CheckConnect4 to

@@ -23,6 +23,13 @@ pub struct agentsh_ebpf_session {
     _not_send: PhantomData<*mut c_void>,
 }
 
+/// A set of rules.
+#[repr(C)]
+pub struct agentsh_ebpf_rules {
+    _private: [u8; 0],
+    _not_send: PhantomData<*mut c_void>,
+}
+
 pub const AGENTSH_EBPF_EVENT_CONNECT: u32 = 1;
 pub const AGENTSH_EBPF_EVENT_UDP_SEND: u32 = 2;
 pub const AGENTSH_EBPF_EVENT_CONNECTED: u32 = 3;
@@ -60,6 +67,7 @@ pub const AGENTSH_EBPF_STEP_CGROUP: u32 = 8;
 pub const AGENTSH_EBPF_STEP_SESSION_SLOT: u32 = 9;
 pub const AGENTSH_EBPF_STEP_LINK: u32 = 10;
 pub const AGENTSH_EBPF_STEP_STORAGE: u32 = 11;
+pub const AGENTSH_EBPF_STEP_RULES: u32 = 12;
 
 pub const AGENTSH_EBPF_MODE_AUTO: u32 = 0;
 pub const AGENTSH_EBPF_MODE_DISABLED: u32 = 1;
@@ -74,10 +82,12 @@ pub const AGENTSH_EBPF_HOOK_TRAFFIC: u32 = 16;
 pub const AGENTSH_EBPF_HOOK_DNS: u32 = 32;
 pub const AGENTSH_EBPF_HOOK_SERVER_NAME: u32 = 64;
 pub const AGENTSH_EBPF_HOOK_UNIX: u32 = 128;
+pub const AGENTSH_EBPF_HOOK_RULES: u32 = 256;
 
 pub const AGENTSH_EBPF_OPEN_UDP_NO_DEDUP: u32 = 1;
 pub const AGENTSH_EBPF_OPEN_NO_MODERATION: u32 = 2;
 pub const AGENTSH_EBPF_OPEN_DNS_EVENTS: u32 = 4;
+pub const AGENTSH_EBPF_OPEN_DENIALS_ONLY: u32 = 8;
 
 pub const AGENTSH_EBPF_LOG_WARN: c_int = 0;
 pub const AGENTSH_EBPF_LOG_INFO: c_int = 1;
@@ -191,6 +201,20 @@ pub const AGENTSH_EBPF_DNS_FLAG_CUT: u32 = 4;
 pub const AGENTSH_EBPF_DNS_FLAG_UNASKED: u32 = 8;
 pub const AGENTSH_EBPF_DNS_FLAG_UNTRUSTED: u32 = 16;
 
+pub const AGENTSH_EBPF_VERDICT_NONE: u32 = 0;
+pub const AGENTSH_EBPF_VERDICT_ALLOWED: u32 = 1;
+pub const AGENTSH_EBPF_VERDICT_DENIED: u32 = 2;
+pub const AGENTSH_EBPF_VERDICT_WOULD_DENY: u32 = 3;
+
+pub const AGENTSH_EBPF_RULE_ALLOW: u32 = 1;
+pub const AGENTSH_EBPF_RULE_DENY: u32 = 2;
+
+pub const AGENTSH_EBPF_RULE_OTHER_PROTOCOLS: u8 = 255;
+
+pub const AGENTSH_EBPF_RULE_LISTED: u32 = 1;
+
+pub const AGENTSH_EBPF_RULES_AUDIT: u32 = 1;
+
 pub type agentsh_ebpf_event_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const agentsh_ebpf_event) -> c_int>;
 pub type agentsh_ebpf_log_fn =
@@ -238,9 +262,10 @@ pub struct agentsh_ebpf_event {
     pub container_pid: u32,
     pub container_tgid: u32,
     pub packets_received: u32,
-    pub reserved1: u32,
+    pub verdict: u32,
     pub name_id: u64,
-    pub reserved: [u8; 8],
+    pub rule_id: u32,
+    pub reserved: [u8; 4],
 }
 
 #[repr(C)]
@@ -276,6 +301,8 @@ pub struct agentsh_ebpf_tracer_options {
     pub progress_interval_ms: u32,
     pub dns_timeout_ms: u32,
     pub dns_ports: [u16; 4],
+    pub rules_bytes: u32,
+    pub rules_addresses: u32,
 }
 
 #[repr(C)]
@@ -298,6 +325,32 @@ pub struct agentsh_ebpf_session_options {
     pub names_bytes: u32,
     pub reserved: u32,
     pub trusted_resolvers: [agentsh_ebpf_address; 4],
+    pub rules: *mut agentsh_ebpf_rules,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_rule {
+    pub addr: [u8; 16],
+    pub family: u16,
+    pub prefix_len: u8,
+    pub protocol: u8,
+    pub first_port: u16,
+    pub last_port: u16,
+    pub rule_id: u32,
+    pub action: u16,
+    pub flags: u16,
+    pub expires_boottime_ns: u64,
+    pub reserved: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct agentsh_ebpf_rules_options {
+    pub size: u32,
+    pub flags: u32,
+    pub default_action: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -359,6 +412,9 @@ pub struct agentsh_ebpf_stats {
     pub answers_malformed: u64,
     pub messages_skipped: u64,
     pub names_evicted: u64,
+    pub allowed: u64,
+    pub denied: u64,
+    pub would_deny: u64,
 }
 
 #[repr(C)]
@@ -408,6 +464,7 @@ extern "C" {
     pub fn agentsh_ebpf_event_realtime_ns(event: *const agentsh_ebpf_event) -> u64;
     pub fn agentsh_ebpf_kind_name(kind: u32) -> *const c_char;
     pub fn agentsh_ebpf_protocol_name(protocol: u16) -> *const c_char;
+    pub fn agentsh_ebpf_verdict_name(verdict: u32) -> *const c_char;
     pub fn agentsh_ebpf_step_name(step: u32) -> *const c_char;
     pub fn agentsh_ebpf_tracer_open(
         opts: *const agentsh_ebpf_tracer_options,
@@ -429,6 +486,33 @@ extern "C" {
     pub fn agentsh_ebpf_session_check(
         session: *const agentsh_ebpf_session,
         out: *mut agentsh_ebpf_session_check,
+    ) -> c_int;
+    pub fn agentsh_ebpf_rules_create(
+        tracer: *mut agentsh_ebpf_tracer,
+        rules: *const agentsh_ebpf_rule,
+        count: usize,
+        opts: *const agentsh_ebpf_rules_options,
+        out: *mut *mut agentsh_ebpf_rules,
+        err: *mut agentsh_ebpf_error,
+    ) -> c_int;
+    pub fn agentsh_ebpf_rules_free(rules: *mut agentsh_ebpf_rules) -> c_int;
+    pub fn agentsh_ebpf_session_set_rules(
+        session: *mut agentsh_ebpf_session,
+        rules: *mut agentsh_ebpf_rules,
+        err: *mut agentsh_ebpf_error,
+    ) -> c_int;
+    pub fn agentsh_ebpf_rules_address(
+        rules: *mut agentsh_ebpf_rules,
+        rule_id: u32,
+        family: u16,
+        addr: *const c_void,
+        expires_boottime_ns: u64,
+    ) -> c_int;
+    pub fn agentsh_ebpf_rules_judge(
+        rules: *const agentsh_ebpf_rules,
+        remote: *const agentsh_ebpf_address,
+        protocol: u16,
+        rule_id: *mut u32,
     ) -> c_int;
     pub fn agentsh_ebpf_poll(tracer: *mut agentsh_ebpf_tracer, timeout_ms: c_int) -> c_int;
     pub fn agentsh_ebpf_read(

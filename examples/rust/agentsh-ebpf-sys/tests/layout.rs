@@ -46,7 +46,8 @@ structs! {
         process_start_ns pid tgid ppid uid gid ns_pid ns_tgid family protocol socket_type
         local_port remote_port reserved0 error rtt_us duration_ns bytes_sent bytes_received
         local_addr remote_addr comm retransmits packets_sent ifindex exe_device exe_inode
-        process_comm container_pid container_tgid packets_received reserved1 name_id reserved
+        process_comm container_pid container_tgid packets_received verdict name_id rule_id
+        reserved
     }
     agentsh_ebpf_error {
         size code step reserved message
@@ -55,9 +56,17 @@ structs! {
         size mode hooks flags ring_size ring_quota max_sessions udp_dedup_entries on_event
         event_ctx on_log log_ctx simulate_missing wakeup_delay_us required_hooks max_sockets
         check_interval_ms progress_interval_ms dns_timeout_ms dns_ports
+        rules_bytes rules_addresses
     }
     agentsh_ebpf_session_options {
-        size flags session_id max_sockets names_max names_bytes reserved trusted_resolvers
+        size flags session_id max_sockets names_max names_bytes reserved trusted_resolvers rules
+    }
+    agentsh_ebpf_rule {
+        addr family prefix_len protocol first_port last_port rule_id action flags
+        expires_boottime_ns reserved
+    }
+    agentsh_ebpf_rules_options {
+        size flags default_action reserved
     }
     agentsh_ebpf_address {
         family port ttl_s addr
@@ -75,7 +84,7 @@ structs! {
     agentsh_ebpf_stats {
         size sessions delivered lost lost_quota deduplicated attach_failures malformed untracked
         packets_lost answers answers_unasked answers_untrusted answers_malformed
-        messages_skipped names_evicted
+        messages_skipped names_evicted allowed denied would_deny
     }
     agentsh_ebpf_check {
         status error required reserved value detail

@@ -11,7 +11,7 @@ use agentsh_ebpf_sys as sys;
 
 use crate::error::{bytes, static_text};
 use crate::name::octets;
-use crate::{Flags, Kind};
+use crate::{Flags, Kind, Verdict};
 
 pub(crate) const AF_INET: u16 = 2;
 pub(crate) const AF_INET6: u16 = 10;
@@ -73,6 +73,8 @@ members! {
     packets_received: u32,
     /// 0 if no name is known; see [`Tracer::event_name`](crate::Tracer::event_name).
     name_id: u64,
+    /// The rule that decided; 0 if no rule matched, or if there is no verdict.
+    rule_id: u32,
 }
 
 impl Event {
@@ -82,6 +84,11 @@ impl Event {
 
     pub fn flags(&self) -> Flags {
         Flags::from_bits(self.0.flags)
+    }
+
+    /// What the rules of the session say of the call.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::from_raw(self.0.verdict)
     }
 
     /// `None` if the event has no addresses.
@@ -196,6 +203,7 @@ impl fmt::Debug for Event {
             .field("local", &self.local())
             .field("remote", &self.remote())
             .field("error", &self.0.error)
+            .field("verdict", &self.verdict())
             .finish_non_exhaustive()
     }
 }

@@ -21,15 +21,15 @@
 //!
 //! # Threads
 //!
-//! [`Tracer`] and [`Session`] are `Send` and `Sync`, because the library allows all calls from any
+//! [`Tracer`], [`Session`] and [`Rules`] are `Send` and `Sync`, because the library allows all calls from any
 //! thread. Only one thread at a time may read a tracer: a second thread gets `EBUSY`.
 //! [`Tracer::wake`] ends a read that waits. The library closes a tracer when the [`Tracer`] and all its [`Session`]s
 //! have been dropped, so no call can use a tracer that is closed.
 //!
 //! # Fork
 //!
-//! Only the process that opened a tracer may use it. In a forked child, reading, attaching, checking
-//! and injecting fail with `EPERM`; dropping releases the copies that the child has and leaves the
+//! Only the process that opened a tracer may use it. In a forked child, reading, attaching, checking,
+//! injecting and the calls about names and rules fail with `EPERM`; dropping releases the copies that the child has and leaves the
 //! sessions of the parent as they are.
 
 mod error;
@@ -38,6 +38,7 @@ mod name;
 mod numbers;
 mod probe;
 mod read;
+mod rules;
 mod tracer;
 
 pub use agentsh_ebpf_sys as sys;
@@ -46,13 +47,14 @@ pub use event::Event;
 pub use name::{Dns, Name};
 pub use numbers::{
     AttachFlags, CgroupMode, Check, DnsFlags, Flags, Hooks, Kind, LogLevel, Mode, NameFlags,
-    NameSource, OpenFlags, Path, Status, Step,
+    NameSource, OpenFlags, Path, RuleAction, RuleFlags, RulesFlags, Status, Step, Verdict,
 };
 pub use probe::{
     cgroup_path, checks_parse, hooks_built, mode_from_env, probe, Capabilities, CheckResult,
     Coverage,
 };
 pub use read::Events;
+pub use rules::{boottime_ns, Rule, Rules, RulesOptions};
 pub use tracer::{Session, SessionCheck, SessionOptions, Stats, Tracer, TracerOptions};
 
 /// The version of the library, for example "1.0.0".

@@ -149,6 +149,7 @@ number_type! {
         SESSION_SLOT = AGENTSH_EBPF_STEP_SESSION_SLOT,
         LINK = AGENTSH_EBPF_STEP_LINK,
         STORAGE = AGENTSH_EBPF_STEP_STORAGE,
+        RULES = AGENTSH_EBPF_STEP_RULES,
     }
 }
 
@@ -286,6 +287,39 @@ number_type! {
     }
 }
 
+number_type! {
+    /// What the rules of the session say of a call.
+    Verdict {
+        NONE = AGENTSH_EBPF_VERDICT_NONE,
+        ALLOWED = AGENTSH_EBPF_VERDICT_ALLOWED,
+        DENIED = AGENTSH_EBPF_VERDICT_DENIED,
+        WOULD_DENY = AGENTSH_EBPF_VERDICT_WOULD_DENY,
+    }
+}
+
+number_type! {
+    /// What a rule does.
+    RuleAction {
+        ALLOW = AGENTSH_EBPF_RULE_ALLOW,
+        DENY = AGENTSH_EBPF_RULE_DENY,
+    }
+}
+
+bit_type! {
+    /// The flags of a rule. A `LISTED` rule matches only the addresses of
+    /// [`Rules::list_address`](crate::Rules::list_address).
+    RuleFlags {
+        LISTED = AGENTSH_EBPF_RULE_LISTED,
+    }
+}
+
+bit_type! {
+    /// The flags of a set of rules. `AUDIT` refuses nothing, and reports [`Verdict::WOULD_DENY`].
+    RulesFlags {
+        AUDIT = AGENTSH_EBPF_RULES_AUDIT,
+    }
+}
+
 bit_type! {
     /// The flags of an event.
     Flags {
@@ -336,6 +370,7 @@ bit_type! {
         DNS = AGENTSH_EBPF_HOOK_DNS,
         SERVER_NAME = AGENTSH_EBPF_HOOK_SERVER_NAME,
         UNIX = AGENTSH_EBPF_HOOK_UNIX,
+        RULES = AGENTSH_EBPF_HOOK_RULES,
     }
 }
 
@@ -345,6 +380,7 @@ bit_type! {
         UDP_NO_DEDUP = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
         NO_MODERATION = AGENTSH_EBPF_OPEN_NO_MODERATION,
         DNS_EVENTS = AGENTSH_EBPF_OPEN_DNS_EVENTS,
+        DENIALS_ONLY = AGENTSH_EBPF_OPEN_DENIALS_ONLY,
     }
 }
 
@@ -368,6 +404,14 @@ impl Step {
     pub fn name(self) -> &'static str {
         // SAFETY: any number is allowed; the result is a static string.
         unsafe { static_text(sys::agentsh_ebpf_step_name(self.0)) }
+    }
+}
+
+impl Verdict {
+    /// "none", "allowed", "denied", "would_deny"
+    pub fn name(self) -> &'static str {
+        // SAFETY: any number is allowed; the result is a static string.
+        unsafe { static_text(sys::agentsh_ebpf_verdict_name(self.0)) }
     }
 }
 

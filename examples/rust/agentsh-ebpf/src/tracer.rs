@@ -18,7 +18,8 @@ use agentsh_ebpf_sys as sys;
 
 use crate::error::{call, check};
 use crate::name::address;
-use crate::{AttachFlags, Coverage, Event, Hooks, LogLevel, Mode, OpenFlags, Result};
+use crate::rules::RulesHandle;
+use crate::{AttachFlags, Coverage, Event, Hooks, LogLevel, Mode, OpenFlags, Result, Rules};
 
 /// A struct whose first member is its size, as the library expects; all other members are 0.
 macro_rules! sized {
@@ -79,6 +80,25 @@ impl Tracer {
     /// Traces the cgroup v2 whose directory is open, and its descendants;
     /// agentsh_ebpf_session_attach(3).
     pub fn attach(&self, cgroup: impl AsFd, options: SessionOptions) -> Result<Session> {
+        self.attach_raw(cgroup.as_fd(), options, None)
+    }
+
+    /// Like [`Tracer::attach`], with rules from the first call on, as with [`Session::set_rules`].
+    pub fn attach_with_rules(
+        &self,
+        cgroup: impl AsFd,
+        options: SessionOptions,
+        rules: &Rules,
+    ) -> Result<Session> {
+        self.attach_raw(cgroup.as_fd(), options, Some(Arc::clone(&rules.handle)))
+    }
+
+    fn attach_raw(
+        &self,
+        cgroup: BorrowedFd<'_>,
+        options: SessionOptions,
+        rules: Option<Arc<RulesHandle>>,
+    ) -> Result<Session> {
         let mut raw = sized!(agentsh_ebpf_session_options);
         raw.session_id = options.session_id;
         raw.flags = options.flags.bits();
@@ -86,7 +106,8 @@ impl Tracer {
         raw.names_max = options.names_max;
         raw.names_bytes = options.names_bytes;
         raw.trusted_resolvers = options.trusted_resolvers.map(address);
-        let fd = cgroup.as_fd().as_raw_fd();
+        raw.rules = RulesHandle::pointer_of(rules.as_ref());
+        let fd = cgroup.as_raw_fd();
         let mut out = ptr::null_mut();
         // SAFETY: the tracer is open, and the pointers are valid during the call.
         call(|err| unsafe {
@@ -97,6 +118,7 @@ impl Tracer {
             pointer,
             handle: Arc::clone(&self.handle),
             session_id: options.session_id,
+            rules: Mutex::new(rules),
         })
     }
 
@@ -199,6 +221,10 @@ impl<'a> TracerOptions<'a> {
         dns_timeout_ms: u32 => dns_timeout_ms,
         /// Ports of name servers besides 53; 0 marks an unused element.
         dns_ports: [u16; 4] => dns_ports,
+        /// Bytes of kernel memory for the compiled rules of all sets together.
+        rules_bytes: u32 => rules_bytes,
+        /// Number of addresses that all sets together can list.
+        rules_addresses: u32 => rules_addresses,
         /// For tests: a mask of [`Check::mask`](crate::Check::mask).
         simulate_missing: u64 => simulate_missing,
     }
@@ -282,6 +308,8 @@ pub struct Session {
     pub(crate) pointer: NonNull<sys::agentsh_ebpf_session>,
     handle: Arc<Handle>,
     session_id: u64,
+    /// The set that the session uses, which stays valid as long as it is here.
+    pub(crate) rules: Mutex<Option<Arc<RulesHandle>>>,
 }
 
 // SAFETY: the header allows all calls with a session from any thread. The session keeps its tracer
@@ -302,8 +330,12 @@ impl Session {
         let mut session = mem::ManuallyDrop::new(self);
         // SAFETY: the session is attached, and self is its only owner.
         let result = check(unsafe { sys::agentsh_ebpf_session_detach(pointer) });
-        // SAFETY: the handle is dropped once, because ManuallyDrop drops no member.
-        unsafe { ptr::drop_in_place(&mut session.handle) };
+        // SAFETY: the members are dropped once, because ManuallyDrop drops none. The session does not
+        // use its rules any more.
+        unsafe {
+            ptr::drop_in_place(&mut session.rules);
+            ptr::drop_in_place(&mut session.handle);
+        }
         result.map(drop)
     }
 
@@ -387,6 +419,9 @@ pub struct Stats {
     pub answers_malformed: u64,
     pub messages_skipped: u64,
     pub names_evicted: u64,
+    pub allowed: u64,
+    pub denied: u64,
+    pub would_deny: u64,
 }
 
 impl Stats {
@@ -407,6 +442,9 @@ impl Stats {
             answers_malformed: raw.answers_malformed,
             messages_skipped: raw.messages_skipped,
             names_evicted: raw.names_evicted,
+            allowed: raw.allowed,
+            denied: raw.denied,
+            would_deny: raw.would_deny,
         }
     }
 }

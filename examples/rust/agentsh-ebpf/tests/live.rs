@@ -16,6 +16,7 @@ use std::time::Duration;
 use agentsh_ebpf::*;
 
 const ECONNREFUSED: i32 = 111;
+const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
 const ENOTDIR: i32 = 20;
@@ -109,6 +110,17 @@ fn child() {
                 stream.shutdown(Shutdown::Write).unwrap();
                 stream.read_to_end(&mut Vec::new()).unwrap();
                 stream.local_addr().unwrap()
+            }
+            "denied" => {
+                let error = TcpStream::connect(to).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(EPERM));
+                any.parse().unwrap()
+            }
+            "denied-send" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                let error = socket.send_to(b"x", to).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(EPERM));
+                socket.local_addr().unwrap()
             }
             "refused" => {
                 assert!(TcpStream::connect(to).is_err());
@@ -261,6 +273,115 @@ fn ways() {
         assert_eq!((stats.delivered, stats.lost), (kinds.len() as u64, 0));
         session.detach().unwrap();
     }
+}
+
+#[test]
+fn rules() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::RULES;
+    let options = Tracer::options().hooks(hooks).required_hooks(hooks);
+    let tracer = options.open().unwrap();
+    let server = server("127.0.0.1:0");
+    let loopback = Some(("127.0.0.0".parse().unwrap(), 8));
+    let list = [
+        Rule {
+            rule_id: 7,
+            flags: RuleFlags::LISTED,
+            ..Rule::new(RuleAction::ALLOW, loopback)
+        },
+        Rule {
+            rule_id: 8,
+            ..Rule::new(RuleAction::DENY, loopback)
+        },
+    ];
+    let enforced = tracer.create_rules(&list, RulesOptions::default()).unwrap();
+    let audit = RulesOptions {
+        flags: RulesFlags::AUDIT,
+        ..RulesOptions::default()
+    };
+    let audited = tracer.create_rules(&list, audit).unwrap();
+    let cgroup = Cgroup::new();
+    let directory = File::open(&cgroup.0).unwrap();
+    let session = tracer
+        .attach_with_rules(&directory, 1.into(), &enforced)
+        .unwrap();
+    let expect = |call: &str, kind: Kind, verdict: Verdict, rule_id: u32| {
+        cgroup.run(&format!("{call}={server}"));
+        let events: Vec<_> = tracer
+            .events(Some(Duration::ZERO))
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(events.len(), 1, "{call}: {events:?}");
+        let event = &events[0];
+        assert_eq!((event.kind(), event.remote()), (kind, Some(server)));
+        assert_eq!((event.verdict(), event.rule_id()), (verdict, rule_id));
+    };
+    expect("denied", Kind::CONNECT, Verdict::DENIED, 8);
+    expect("denied-send", Kind::UDP_SEND, Verdict::DENIED, 8);
+    enforced.list_address(7, server.ip(), None).unwrap();
+    expect("tcp", Kind::CONNECT, Verdict::ALLOWED, 7);
+    let now = boottime_ns();
+    enforced.list_address(7, server.ip(), Some(now)).unwrap();
+    expect("denied", Kind::CONNECT, Verdict::DENIED, 8);
+    enforced.unlist_address(7, server.ip()).unwrap();
+    expect("denied", Kind::CONNECT, Verdict::DENIED, 8);
+    session.set_rules(Some(&audited)).unwrap();
+    drop(enforced);
+    expect("tcp", Kind::CONNECT, Verdict::WOULD_DENY, 8);
+    session.set_rules(None).unwrap();
+    expect("tcp", Kind::CONNECT, Verdict::NONE, 0);
+    let stats = session.stats().unwrap();
+    assert_eq!((stats.allowed, stats.denied, stats.would_deny), (1, 4, 1));
+}
+
+#[test]
+fn denials_only() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::RULES;
+    let tracer = Tracer::options()
+        .hooks(hooks)
+        .required_hooks(hooks)
+        .flags(OpenFlags::DENIALS_ONLY)
+        .open()
+        .unwrap();
+    let server = server("127.0.0.1:0");
+    let cgroup = Cgroup::new();
+    let session = tracer.attach_path(&cgroup.0, 1.into()).unwrap();
+    let deny = RulesOptions {
+        default_action: Some(RuleAction::DENY),
+        ..RulesOptions::default()
+    };
+    cgroup.run(&format!("tcp={server}"));
+    let rules = tracer.create_rules(&[], deny).unwrap();
+    session.set_rules(Some(&rules)).unwrap();
+    cgroup.run(&format!("denied={server}"));
+    let event = tracer.events(None).next().unwrap().unwrap();
+    assert_eq!((event.verdict(), event.rule_id()), (Verdict::DENIED, 0));
+    let stats = tracer.stats().unwrap();
+    assert_eq!((stats.delivered, stats.denied), (1, 1));
+}
+
+/// The kernel memory of the sets would be used up if a set were not freed with its last owner.
+#[test]
+fn sets_are_freed() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::RULES;
+    let options = Tracer::options().hooks(hooks).required_hooks(hooks);
+    let tracer = options.rules_bytes(16384).open().unwrap();
+    let cgroup = Cgroup::new();
+    let session = tracer.attach_path(&cgroup.0, 1.into()).unwrap();
+    let list: Vec<_> = (0..100)
+        .map(|number| {
+            let ip = std::net::Ipv4Addr::new(127, number, 0, 0).into();
+            Rule::new(RuleAction::DENY, Some((ip, 16)))
+        })
+        .collect();
+    for _ in 0..20 {
+        let rules = tracer.create_rules(&list, RulesOptions::default()).unwrap();
+        session.set_rules(Some(&rules)).unwrap();
+    }
+    let kept: Vec<_> = (0..20)
+        .map(|_| tracer.create_rules(&list, RulesOptions::default()))
+        .collect();
+    let error = kept.into_iter().find_map(Result::err).unwrap();
+    assert_eq!((error.raw_os_error(), error.step()), (28, Step::RULES));
 }
 
 #[test]

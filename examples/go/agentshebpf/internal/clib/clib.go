@@ -59,4 +59,5 @@ func StepName(v uint32) string     { return C.GoString(C.agentsh_ebpf_step_name(
 func CheckName(v uint32) string    { return C.GoString(C.agentsh_ebpf_check_name(C.uint32_t(v))) }
 func StatusName(v uint32) string   { return C.GoString(C.agentsh_ebpf_status_name(C.uint32_t(v))) }
 func SourceName(v uint32) string   { return C.GoString(C.agentsh_ebpf_name_source_name(C.uint32_t(v))) }
+func VerdictName(v uint32) string  { return C.GoString(C.agentsh_ebpf_verdict_name(C.uint32_t(v))) }
 func CoverageName(v uint32) string { return C.GoString(C.agentsh_ebpf_coverage_name(C.uint32_t(v))) }

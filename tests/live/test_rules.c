@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules: each way to name a destination is judged, refused and reported as they say. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "live.h"
+#include "rules_ways.h"
+
+#define HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
+#define ALLOW AGENTSH_EBPF_RULE_ALLOW
+#define DENY AGENTSH_EBPF_RULE_DENY
+#define SESSION_ID 15
+#define RULE_ID 70000 /* more than 16 bits */
+
+static struct agentsh_ebpf_tracer *tracer;
+static struct agentsh_ebpf_session *session;
+static struct live_cgroup cgroup;
+
+/* What the rules of a case say, and what is expected. */
+struct verdict_case {
+	const char *name;
+	uint16_t action; /* of a rule for exactly the destination; 0: no rule */
+	uint32_t default_action;
+	uint32_t flags;
+	uint32_t verdict;
+};
+
+static const struct verdict_case verdict_cases[] = {
+	{"allowed by a rule", ALLOW, DENY, 0, AGENTSH_EBPF_VERDICT_ALLOWED},
+	{"denied by a rule", DENY, ALLOW, 0, AGENTSH_EBPF_VERDICT_DENIED},
+	{"allowed by default", 0, ALLOW, 0, AGENTSH_EBPF_VERDICT_ALLOWED},
+	{"denied by default", 0, DENY, 0, AGENTSH_EBPF_VERDICT_DENIED},
+	{"would be denied", DENY, ALLOW, AGENTSH_EBPF_RULES_AUDIT, AGENTSH_EBPF_VERDICT_WOULD_DENY},
+};
+
+static struct agentsh_ebpf_rules *create(const struct agentsh_ebpf_rule *list, size_t count,
+					 uint32_t default_action, uint32_t flags)
+{
+	const struct agentsh_ebpf_rules_options options = {
+		.size = sizeof(options),
+		.flags = flags,
+		.default_action = default_action,
+	};
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+	struct agentsh_ebpf_rules *rules;
+	int ret = agentsh_ebpf_rules_create(tracer, list, count, &options, &rules, &err);
+
+	LIVE_CHECK(!ret, "rules_create: %d %s", ret, err.message);
+	return rules;
+}
+
+static void set(struct agentsh_ebpf_rules *rules)
+{
+	struct agentsh_ebpf_error err = LIVE_ERROR;
+	int ret = agentsh_ebpf_session_set_rules(session, rules, &err);
+
+	LIVE_CHECK(!ret, "set_rules: %d %s", ret, err.message);
+}
+
+/* A rule for the destination of the way, between rules for its neighbours that say the opposite. */
+static struct agentsh_ebpf_rules *rules_for(const struct way *way, const struct verdict_case *c)
+{
+	struct agentsh_ebpf_address remote = way_remote(way);
+	struct agentsh_ebpf_rule list[3];
+	size_t count = 0;
+
+	memset(list, 0, sizeof(list));
+	for (int i = 0; i < 3; i++) {
+		struct agentsh_ebpf_rule *rule = &list[count];
+
+		if (i == 1 && !c->action)
+			continue;
+		memcpy(rule->addr, remote.addr, sizeof(rule->addr));
+		rule->family = remote.family;
+		rule->prefix_len = remote.family == AF_INET ? 32 : 128;
+		rule->protocol = way_protocol(way);
+		rule->first_port = way->port;
+		rule->rule_id = RULE_ID + (uint32_t)i;
+		rule->action = i == 1					    ? c->action
+			       : c->verdict == AGENTSH_EBPF_VERDICT_ALLOWED ? DENY
+									    : ALLOW;
+		if (i == 0)
+			rule->addr[remote.family == AF_INET ? 3 : 15] ^= 2;
+		if (i == 2 && way->port)
+			rule->first_port++;
+		else if (i == 2)
+			rule->protocol = IPPROTO_TCP;
+		count++;
+	}
+	return create(list, count, c->default_action, c->flags);
+}
+
+static void expect_event(const struct agentsh_ebpf_event *e, const struct way *way,
+			 const struct verdict_case *c)
+{
+	struct agentsh_ebpf_address remote = way_remote(way);
+	uint32_t rule_id = c->action ? RULE_ID + 1 : 0;
+
+	LIVE_CHECK(e->kind == way->kind && e->verdict == c->verdict && e->rule_id == rule_id &&
+			   e->session_id == SESSION_ID && e->family == remote.family &&
+			   e->remote_port == way->port &&
+			   !memcmp(e->remote_addr, remote.addr, sizeof(remote.addr)),
+		   "%s, %s: kind %u, verdict %u, rule %u, port %u", way->name, c->name, e->kind,
+		   e->verdict, e->rule_id, e->remote_port);
+}
+
+/* Goes one way and compares. Returns false if the kernel lacks it. */
+static bool try(struct live_worker *worker, uint32_t number, bool thread,
+		const struct verdict_case *c)
+{
+	const struct way_try arg = {.number = number, .thread = thread};
+	const struct way *way = &ways[number];
+	struct agentsh_ebpf_stats before = live_session_stats(session), after;
+	bool denied = c->verdict == AGENTSH_EBPF_VERDICT_DENIED;
+	struct agentsh_ebpf_rules *rules = rules_for(way, c);
+	struct agentsh_ebpf_address remote = way_remote(way);
+	struct way_result result;
+	uint32_t rule_id;
+
+	set(rules);
+	live_seen.count = 0;
+	live_worker_call(worker, way_go, &arg, sizeof(arg), &result, sizeof(result));
+	live_drain(tracer);
+	ck_assert_int_eq(
+		agentsh_ebpf_rules_judge(rules, &remote, (uint16_t)way->protocol, &rule_id),
+		(int)c->verdict);
+	ck_assert_uint_eq(rule_id, c->action ? RULE_ID + 1 : 0);
+	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), -EBUSY);
+	set(NULL);
+	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), 0);
+	if (result.error == WAY_ABSENT || (way->absent_before_6_1 && !live_seen.count))
+		return false;
+	LIVE_CHECK((result.error == EPERM) == denied, "%s, %s: %s", way->name, c->name,
+		   strerror(result.error));
+	LIVE_CHECK(live_seen.count >= 1, "%s, %s: no event", way->name, c->name);
+	expect_event(&live_seen.list[live_seen.count - 1], way, c);
+	after = live_session_stats(session);
+	/* the last way has a call more, which the default decides */
+	if (number + 1 == ways_count)
+		return true;
+	LIVE_CHECK(live_seen.count == 1, "%s, %s: %zu events", way->name, c->name, live_seen.count);
+	LIVE_CHECK(after.allowed - before.allowed == (c->verdict == AGENTSH_EBPF_VERDICT_ALLOWED) &&
+			   after.denied - before.denied == denied &&
+			   after.would_deny - before.would_deny ==
+				   (c->verdict == AGENTSH_EBPF_VERDICT_WOULD_DENY),
+		   "%s, %s: counters", way->name, c->name);
+	return true;
+}
+
+static void try_all(struct live_worker *worker, bool thread)
+{
+	for (uint32_t i = 0; i < ways_count; i++) {
+		bool there = true;
+
+		for (size_t j = 0; j < LIVE_COUNT(verdict_cases) && there; j++)
+			there = try(worker, i, thread, &verdict_cases[j]);
+		if (!there)
+			printf("this kernel does not have: %s\n", ways[i].name);
+	}
+}
+
+static void begin(uint64_t missing)
+{
+	const struct agentsh_ebpf_tracer_options options = {
+		.hooks = HOOKS,
+		.required_hooks = HOOKS,
+		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
+		.simulate_missing = missing,
+	};
+
+	live_cgroup_make(&cgroup, NULL);
+	tracer = live_open(&options);
+	session = live_attach(tracer, &cgroup, SESSION_ID);
+}
+
+/* Lets everybody open ICMP sockets in the worker's network namespace. */
+static void allow_ping(const void *unused, void *unused_out)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ping_group_range", "w");
+
+	(void)unused;
+	(void)unused_out;
+	LIVE_CHECK(file && fputs("0 2147483647", file) >= 0 && !fclose(file), "ping_group_range");
+}
+
+static void start(struct live_worker *worker, const struct live_cgroup *at)
+{
+	live_worker_start(worker, at);
+	live_worker_call(worker, live_own_netns, NULL, 0, NULL, 0);
+	live_worker_call(worker, allow_ping, NULL, 0, NULL, 0);
+}
+
+START_TEST(each_way)
+{
+	struct live_worker worker;
+
+	begin(0);
+	start(&worker, &cgroup);
+	try_all(&worker, false);
+	live_worker_stop(&worker);
+}
+END_TEST
+
+START_TEST(each_way_without_perfmon)
+{
+	struct live_worker worker;
+
+	begin(1ULL << AGENTSH_EBPF_CHECK_CAP_PERFMON);
+	start(&worker, &cgroup);
+	try_all(&worker, false);
+	live_worker_stop(&worker);
+}
+END_TEST
+
+START_TEST(each_way_by_a_thread_in_a_child_cgroup)
+{
+	struct live_cgroup child, grandchild;
+	struct live_worker worker;
+
+	begin(0);
+	live_cgroup_make(&child, &cgroup);
+	live_cgroup_make(&grandchild, &child);
+	start(&worker, &grandchild);
+	try_all(&worker, true);
+	live_worker_stop(&worker);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("rules");
+	TCase *tc = live_case(s, "ways");
+
+	tcase_add_test(tc, each_way);
+	tcase_add_test(tc, each_way_without_perfmon);
+	tcase_add_test(tc, each_way_by_a_thread_in_a_child_cgroup);
+	return live_main(s);
+}
