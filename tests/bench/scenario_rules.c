@@ -14,6 +14,7 @@
 #include "report.h"
 #include "rules/build.h"
 #include "rules.skel.h"
+#include "run.h"
 #include "scenario.h"
 #include "util.h"
 
@@ -208,6 +209,66 @@ static void time_size(const struct bench *b, const struct size *size)
 	report_ratio(NAME, size->load, "ns added by (l)", (double)NAN, added[1]);
 }
 
+/* ---- connect() ------------------------------------------------------------------ */
+
+enum { CONNECT_PASSES = 5 };
+
+static const struct {
+	const struct variant *variant;
+	double target; /* ns more than without the hook; NAN: for information only */
+} connectors[] = {
+	{&variant_ours_udp, (double)NAN},
+	{&variant_ours_unruled, (double)NAN},
+	{&variant_ours_1000_rules, 100},
+	{&variant_ours_10000_rules, 220},
+};
+
+enum { CONNECTORS = sizeof(connectors) / sizeof(*connectors) };
+
+/* The median over the passes, whose runs were next to each other. */
+static double more(double ours[CONNECT_PASSES], double base[CONNECT_PASSES])
+{
+	double ns[CONNECT_PASSES];
+
+	for (unsigned i = 0; i < CONNECT_PASSES; i++)
+		ns[i] = ours[i] - base[i];
+	return median(ns, CONNECT_PASSES);
+}
+
+static void time_connects(const struct bench *b, unsigned round)
+{
+	const struct load full = {
+		.name = "connect(), read afterwards",
+		.calls = 40000,
+		.passes = CONNECT_PASSES,
+		.read_late = true,
+	};
+	struct load load = run_scaled(b, &full);
+	double p50[CONNECTORS][CONNECT_PASSES];
+
+	for (unsigned i = 0; i < CONNECTORS * CONNECT_PASSES; i++) {
+		unsigned at = (i + round) % CONNECTORS;
+		struct run run;
+
+		run_one(b, connectors[at].variant, &load, (struct run_how){0}, &run);
+		p50[at][i / CONNECTORS] = run.times.p50;
+	}
+	report_ratio(NAME, load.name, "p50, no rules / no RULES", 1.05,
+		     median((double[CONNECT_PASSES]){p50[1][0] / p50[0][0], p50[1][1] / p50[0][1],
+						     p50[1][2] / p50[0][2], p50[1][3] / p50[0][3],
+						     p50[1][4] / p50[0][4]},
+			    CONNECT_PASSES));
+	for (unsigned i = 1; i < CONNECTORS; i++)
+		report_ratio(NAME, load.name,
+			     i == 1   ? "ns added by (u)"
+			     : i == 2 ? "ns added by (r)"
+				      : "ns added by (s)",
+			     connectors[i].target, more(p50[i], p50[0]));
+	for (unsigned i = 0; i < CONNECTORS; i++)
+		report_add(NAME, load.name, connectors[i].variant->name, "p50", "ns",
+			   median(p50[i], CONNECT_PASSES));
+}
+
 void scenario_rules(const struct bench *b)
 {
 	load();
@@ -219,4 +280,6 @@ void scenario_rules(const struct bench *b)
 	}
 	unpin();
 	unload();
+	for (unsigned round = 0; round < b->rounds; round++)
+		time_connects(b, round);
 }

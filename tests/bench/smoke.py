@@ -34,6 +34,8 @@ CONNECTORS = ["(d) agentsh-ebpf, no names", *NAMES[3:]]
 CONNECTS = ["connect(), read afterwards", "TCP, connect() to close()"]
 RULES_LOADS = [f"{family}, {rules}" for family in ("IPv4", "IPv6")
                for rules in ("no rule", "10 rules", "1,000 rules", "10,000 rules")]
+RULED = ["(d) agentsh-ebpf, no RULES", "(u) agentsh-ebpf, RULES, no rules",
+         "(r) agentsh-ebpf, 1,000 rules", "(s) agentsh-ebpf, 10,000 rules"]
 PEERS = {
     "nothing": None,
     "agentsh-ebpf, all defaults": None,
@@ -77,6 +79,7 @@ for load in RULES_LOADS:
         (["time per run"], ["(0) destination alone", "(r) compiled rules", "(l) LPM trie"]),
         (["compile and copy", "memory"], ["(r) compiled rules"]),
     ]
+WANTED["rules", CONNECTS[0]] = [(["p50"], RULED)]
 for load in ("flat out", "flat out, read afterwards"):
     WANTED["connect", load] = [
         (["p50", "mean", "p99", "calls/s"], VARIANTS),
@@ -185,6 +188,8 @@ for answer in ("one A", "a CNAME and 4 A"):
 RATIOS.add(("answers", "memory", "KiB of a session with 1,000 names"))
 for load in RULES_LOADS:
     RATIOS |= {("rules", load, f"ns added by ({variant})") for variant in "rl"}
+RATIOS |= {("rules", CONNECTS[0], f"ns added by ({variant})") for variant in "urs"}
+RATIOS.add(("rules", CONNECTS[0], "p50, no rules / no RULES"))
 for family in ("IPv4", "IPv6"):
     RATIOS |= {
         ("rules", f"{family}, 10,000 rules", text)

@@ -37,6 +37,10 @@ extern const struct variant variant_ours_tracked;    /* and UDP, all with the ta
 extern const struct variant variant_ours_traffic;    /* and TRAFFIC */
 extern const struct variant variant_ours_dns;	     /* as tracked, and DNS */
 extern const struct variant variant_ours_names;	     /* and SERVER_NAME */
+extern const struct variant variant_ours_udp;	     /* CONNECT and UDP */
+extern const struct variant variant_ours_unruled;    /* and RULES; the session has no rules */
+extern const struct variant variant_ours_1000_rules; /* and the session has rules */
+extern const struct variant variant_ours_10000_rules;
 
 /* Receives the delays from event to reader; NULL: delays are not recorded. */
 struct delays {

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* (d) The library as a host uses it: defaults, except hooks, ring and what the name says. */
 #include <agentsh/ebpf.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "util.h"
 #include "variant.h"
@@ -11,6 +13,7 @@ enum { READ_SMALL = 32, READ_BATCH = 256 };
 
 struct ours {
 	struct agentsh_ebpf_tracer *tracer;
+	struct agentsh_ebpf_rules *rules; /* of the session; may be NULL */
 	_Alignas(64) struct agentsh_ebpf_event batch[READ_BATCH];
 };
 
@@ -28,6 +31,7 @@ static void *open_with(size_t ring_size, struct agentsh_ebpf_tracer_options opts
 
 	if (!o)
 		die("out of memory");
+	o->rules = NULL;
 	opts.size = sizeof(opts);
 	if (!opts.hooks)
 		opts.hooks = AGENTSH_EBPF_HOOK_CONNECT;
@@ -99,10 +103,62 @@ static void *ours_names_open(size_t ring_size)
 	return open_hooks(ring_size, NAMES);
 }
 
+#define UDP (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP)
+
+static void *ours_udp_open(size_t ring_size)
+{
+	return open_hooks(ring_size, UDP);
+}
+
+static void *ours_unruled_open(size_t ring_size)
+{
+	return open_hooks(ring_size, UDP | AGENTSH_EBPF_HOOK_RULES);
+}
+
+/* Rules for networks and hosts; the worker's destination matches none. */
+static void *open_ruled(size_t ring_size, size_t count)
+{
+	struct ours *o = ours_unruled_open(ring_size);
+	struct agentsh_ebpf_rule *rules = calloc(count, sizeof(*rules));
+	struct agentsh_ebpf_error err = {.size = sizeof(err)};
+
+	if (!rules)
+		die("out of memory");
+	for (size_t i = 0; i < count; i++) {
+		uint32_t address = (uint32_t)i * 2654435761U;
+
+		rules[i].family = AF_INET;
+		rules[i].prefix_len = (uint8_t)(24 + i % 9);
+		rules[i].protocol = IPPROTO_TCP;
+		rules[i].first_port = 443;
+		rules[i].rule_id = (uint32_t)i;
+		rules[i].action = AGENTSH_EBPF_RULE_ALLOW;
+		memcpy(rules[i].addr, &address, sizeof(address));
+	}
+	if (agentsh_ebpf_rules_create(o->tracer, rules, count, NULL, &o->rules, &err))
+		die("rules_create: %s", err.message);
+	free(rules);
+	return o;
+}
+
+static void *ours_1000_rules_open(size_t ring_size)
+{
+	return open_ruled(ring_size, 1000);
+}
+
+static void *ours_10000_rules_open(size_t ring_size)
+{
+	return open_ruled(ring_size, 10000);
+}
+
 static void ours_attach(void *state, int cgroup_fd)
 {
 	struct ours *o = state;
-	struct agentsh_ebpf_session_options opts = {.size = sizeof(opts), .session_id = 1};
+	struct agentsh_ebpf_session_options opts = {
+		.size = sizeof(opts),
+		.session_id = 1,
+		.rules = o->rules,
+	};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_session *session; /* detached when the tracer is closed */
 
@@ -175,3 +231,8 @@ OURS(variant_ours_tracked, "(d) agentsh-ebpf, no TRAFFIC", ours_tracked_open, ou
 OURS(variant_ours_traffic, "(t) agentsh-ebpf, TRAFFIC", ours_traffic_open, ours_consume);
 OURS(variant_ours_dns, "(n) agentsh-ebpf, DNS", ours_dns_open, ours_consume);
 OURS(variant_ours_names, "(m) agentsh-ebpf, DNS and SERVER_NAME", ours_names_open, ours_consume);
+OURS(variant_ours_udp, "(d) agentsh-ebpf, no RULES", ours_udp_open, ours_consume);
+OURS(variant_ours_unruled, "(u) agentsh-ebpf, RULES, no rules", ours_unruled_open, ours_consume);
+OURS(variant_ours_1000_rules, "(r) agentsh-ebpf, 1,000 rules", ours_1000_rules_open, ours_consume);
+OURS(variant_ours_10000_rules, "(s) agentsh-ebpf, 10,000 rules", ours_10000_rules_open,
+     ours_consume);
