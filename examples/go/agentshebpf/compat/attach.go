@@ -18,6 +18,8 @@ type Collection struct {
 	reader  *reader
 	session *agentshebpf.Session
 	id      uint64
+	// The inode number of the directory of the session's cgroup.
+	cgroupID uint64
 
 	mu        sync.Mutex
 	attached  bool
@@ -37,11 +39,15 @@ func AttachConnectToCgroup(path string) (handle *Collection, detach func() error
 		return nil, nil, err
 	}
 	defer dir.Close()
+	cgroupID, err := CgroupID(path)
+	if err != nil {
+		return nil, nil, err
+	}
 	r, id, err := process.open()
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &Collection{reader: r, id: id, attached: true}
+	c := &Collection{reader: r, id: id, cgroupID: cgroupID, attached: true}
 	r.add(id, c) // before the first event
 	session, err := r.tracer.Attach(dir, agentshebpf.SessionOptions{ID: id})
 	if err != nil {
@@ -73,6 +79,9 @@ func (c *Collection) detach() error {
 
 	stats, statsErr := c.session.Stats() // a detached session has none
 	err := c.session.Detach()
+	policies.mu.Lock()
+	c.forget()
+	policies.mu.Unlock()
 
 	c.mu.Lock()
 	if statsErr == nil {

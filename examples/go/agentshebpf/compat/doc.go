@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package compat exports the names that agentsh's package internal/netmonitor/ebpf exports for
-// tracing, and uses package agentshebpf. A host that was written for the package of agentsh
+// tracing and for rules by destination, and uses package agentshebpf. A host that was written for the package of agentsh
 // replaces the import, and *ebpf.Collection by [*Collection].
 //
 // The process has one tracer. The first call of [AttachConnectToCgroup] opens it. It is closed
@@ -39,7 +39,10 @@
 //   - cgroup v2 may be mounted anywhere. BTF is not required.
 //   - Domain and DomainSource have the name that the process asked for, if the host has called
 //     SetOptions(NameOptions()). A host can make agentsh's events with a domain of them.
-//   - Blocked is always 0: this package traces and enforces nothing.
+//   - [PopulateAllowlist] also holds for the descendants of the cgroup, and returns an error if the number is
+//     not that of the session's cgroup. A policy is replaced as a whole, so no call sees a part of it. An
+//     entry with an unknown family is an error. [CleanupAllowlist] also removes the entries of deny.
+//   - All entries share one memory; [SetMapSizeOverrides] only makes it larger.
 //
 // # Environment
 //

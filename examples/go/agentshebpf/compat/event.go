@@ -30,7 +30,7 @@ type ConnectEvent struct {
 	DstIPv4 uint32
 	// DstIPv6 is the destination if Family is 10.
 	DstIPv6 [16]byte
-	// Blocked is always 0.
+	// Blocked is 1 if the policy of the session denied the call (PopulateAllowlist), else 0.
 	Blocked uint8
 	// Domain is the name that the process asked for; empty if no name is known, and always without
 	// the options of NameOptions. The watched process can choose it: never take it for a permission.
@@ -71,6 +71,9 @@ func convert(e *agentshebpf.Event, name *agentshebpf.Name, unixNs int64) Connect
 		ev.DstIPv4 = binary.BigEndian.Uint32(e.RemoteAddr[:v4Size])
 	} else {
 		ev.DstIPv6 = e.RemoteAddr
+	}
+	if e.Verdict == agentshebpf.VerdictDenied {
+		ev.Blocked = 1
 	}
 	if name != nil {
 		if ev.Domain = name.Host(); ev.Domain != "" {

@@ -5,6 +5,7 @@
 package compat
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,9 @@ import (
 )
 
 const childVariable = "COMPAT_TEST_CHILD"
+
+// If set, connections must (1) or must not (0) fail with EPERM.
+const childDenied = "COMPAT_TEST_DENIED"
 
 // TestMain runs the test binary as the traced process if childVariable is set, and otherwise checks
 // that the tests have left nothing open.
@@ -78,8 +82,12 @@ func connect(network, address string, times int) error {
 		return nil
 	}
 	for range times {
-		if conn, err := net.Dial(network, address); err == nil {
+		conn, err := net.Dial(network, address)
+		if err == nil {
 			conn.Close()
+		}
+		if expect := os.Getenv(childDenied); expect != "" && (expect == "1") != errors.Is(err, syscall.EPERM) {
+			return fmt.Errorf("the error is %v, denied must be %s", err, expect)
 		}
 	}
 	return nil

@@ -33,10 +33,10 @@ var environment = func() (e struct {
 	return e
 }()
 
-const hooks = agentshebpf.HookConnect | agentshebpf.HookUDP
+const hooks = agentshebpf.HookConnect | agentshebpf.HookUDP | agentshebpf.HookRules
 
 // DefaultOptions returns the options with which the tracer is opened unless SetOptions was called:
-// the hooks CONNECT and UDP, both required, and an event for each datagram.
+// the hooks CONNECT, UDP and RULES, all required, and an event for each datagram.
 func DefaultOptions() agentshebpf.Options {
 	return agentshebpf.Options{
 		Hooks:         hooks,
@@ -80,6 +80,7 @@ func (s *shared) optionsLocked() (agentshebpf.Options, error) {
 	if !s.set {
 		opts = DefaultOptions()
 	}
+	GetMapOverrides().apply(&opts)
 	if opts.Mode == agentshebpf.ModeSynthetic {
 		return opts, nil
 	}
