@@ -4,11 +4,9 @@
 
 #include <agentsh/ebpf.h>
 
-#define UNKNOWN "unknown"
+#include "base/protocols.h"
 
-/* The headers of some C libraries lack these. */
-#define PROTOCOL_UDPLITE 136
-#define PROTOCOL_MPTCP 262
+#define UNKNOWN "unknown"
 
 #define STRING(x) #x
 #define VERSION(major, minor, patch) STRING(major) "." STRING(minor) "." STRING(patch)

@@ -5,6 +5,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/error.h"
+
 /*
  * A process id alone does not tell a child apart: in a new PID namespace parent and child
  * can both be process 1. MADV_WIPEONFORK came with kernel 4.14, madvise(2).
@@ -36,4 +38,13 @@ void agentsh_owner_free(struct agentsh_owner *owner)
 bool agentsh_owner_is_caller(const struct agentsh_owner *owner)
 {
 	return owner->is_owner ? *owner->is_owner : owner->pid == getpid();
+}
+
+int agentsh_owner_check(const struct agentsh_owner *owner, struct agentsh_ebpf_error *err)
+{
+	if (agentsh_owner_is_caller(owner))
+		return 0;
+	return agentsh_fail(err, -EPERM, AGENTSH_EBPF_STEP_OPTIONS,
+			    "the tracer belongs to the process that this one was forked from; "
+			    "open a tracer after fork()");
 }

@@ -108,8 +108,7 @@ static int adopt_rules(struct agentsh_programs *programs, struct bpf_object *obj
 	if (programs->listed_fd < 0)
 		return programs->listed_fd;
 	pool->count = agentsh_rules_nodes(opts);
-	pool->bytes = (size_t)pool->count * sizeof(*pool->nodes);
-	at = mmap(NULL, pool->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+	at = mmap(NULL, pool->count * sizeof(*pool->nodes), PROT_READ | PROT_WRITE, MAP_SHARED,
 		  bpf_object__find_map_fd_by_name(obj, "agentsh_rules"), 0);
 	if (at == MAP_FAILED)
 		return -errno;

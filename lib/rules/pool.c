@@ -30,7 +30,7 @@ int agentsh_rules_pool_init(struct agentsh_rules_pool *pool)
 void agentsh_rules_pool_free(struct agentsh_rules_pool *pool)
 {
 	if (pool->nodes)
-		munmap(pool->nodes, pool->bytes);
+		munmap(pool->nodes, pool->count * sizeof(*pool->nodes));
 	free(pool->extents);
 }
 

@@ -18,7 +18,6 @@ struct agentsh_rules_extent;
 struct agentsh_rules_pool {
 	struct agentsh_rules_node *nodes; /* mapped; NULL: the tracer has no rules */
 	uint32_t count;
-	size_t bytes;			      /* of the mapping */
 	struct agentsh_rules_extent *extents; /* all nodes but the first, in order */
 	size_t extents_count;
 	size_t extents_room;

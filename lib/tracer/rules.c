@@ -21,10 +21,10 @@ static int out_of_memory(struct agentsh_ebpf_error *err)
 
 static int check_hook(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
 {
-	if (!agentsh_owner_is_caller(&t->owner))
-		return agentsh_fail(err, -EPERM, AGENTSH_EBPF_STEP_OPTIONS,
-				    "the tracer belongs to the process that this one was forked "
-				    "from; open a tracer after fork()");
+	int ret = agentsh_owner_check(&t->owner, err);
+
+	if (ret)
+		return ret;
 	if (!(t->programs.hooks & AGENTSH_EBPF_HOOK_RULES))
 		return agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
 				    "the tracer has hooks 0x%x; rules need RULES (%d) in hooks and "
@@ -33,15 +33,21 @@ static int check_hook(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_e
 	return 0;
 }
 
+static int check_tracer(const struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_rules *rules,
+			struct agentsh_ebpf_error *err)
+{
+	if (!rules || rules->tracer == t)
+		return 0;
+	return agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
+			    "the rules are of another tracer; create them with this one");
+}
+
 int agentsh_rules_fit(const struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_rules *rules,
 		      struct agentsh_ebpf_error *err)
 {
 	int ret = rules ? check_hook(t, err) : 0;
 
-	if (!ret && rules && rules->tracer != t)
-		ret = agentsh_fail(err, -EINVAL, AGENTSH_EBPF_STEP_OPTIONS,
-				   "the rules are of another tracer; create them with this one");
-	return ret;
+	return ret ? ret : check_tracer(t, rules, err);
 }
 
 /* ---- sets -------------------------------------------------------------------- */
@@ -249,7 +255,7 @@ int agentsh_ebpf_session_set_rules(struct agentsh_ebpf_session *handle,
 	t = agentsh_handle_tracer(handle);
 	ret = check_hook(t, err);
 	if (!ret)
-		ret = agentsh_rules_fit(t, rules, err);
+		ret = check_tracer(t, rules, err);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&t->lock);

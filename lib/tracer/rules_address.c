@@ -8,12 +8,10 @@
 #include <bpf/bpf.h>
 
 #include "base/clock.h"
+#include "base/protocols.h"
 #include "rules_listed.h"
 #include "tracer/rules.h"
 #include "tracer/tracer.h"
-
-#define PROTOCOL_UDPLITE 136
-#define PROTOCOL_MPTCP 262
 
 static struct agentsh_rules_key key_of(uint16_t family, const void *addr)
 {

@@ -254,15 +254,12 @@ int agentsh_ebpf_session_attach(struct agentsh_ebpf_tracer *t, int cgroup_fd,
 		ret = -EINVAL;
 	else if (!t)
 		return agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "tracer is NULL");
-	else if (out && !agentsh_owner_is_caller(&t->owner))
-		ret = agentsh_fail(
-			err, -EPERM, AGENTSH_EBPF_STEP_OPTIONS,
-			"the tracer belongs to the process that this one was forked from; "
-			"open a tracer after fork()");
-	else if (out)
-		ret = attach(t, cgroup_fd, opts, out, err);
-	else
+	else if (!out)
 		ret = agentsh_fail(err, -EFAULT, AGENTSH_EBPF_STEP_OPTIONS, "out is NULL");
+	else
+		ret = agentsh_owner_check(&t->owner, err);
+	if (!ret)
+		ret = attach(t, cgroup_fd, opts, out, err);
 	if (ret && t)
 		atomic_fetch_add_explicit(&t->attach_failures, 1, memory_order_relaxed);
 	return ret;
