@@ -2,6 +2,7 @@
 /* Looks up the destination in the packet that the test gives. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "rules_listed.h"
 #include "rules_search_query.h"
 #include "rules_table.h"
 #include "words.h"
@@ -17,7 +18,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 65536);
-	__type(key, struct rules_listed_key);
+	__type(key, struct agentsh_rules_listed);
 	__type(value, __u64);
 } rules_addresses SEC(".maps");
 
@@ -35,7 +36,7 @@ static __always_inline const void *rules_node(__u32 set, __u32 number)
 static __always_inline __u64 rules_listed(__u32 set, __u32 rule_id,
 					  const struct agentsh_rules_key *key, __u64 past)
 {
-	struct rules_listed_key listed;
+	struct agentsh_rules_listed listed;
 	const __u64 *until_ns;
 
 	SET_WORD(listed.set, word_of(set, rule_id));

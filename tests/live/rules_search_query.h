@@ -18,11 +18,4 @@ struct rules_answer {
 	__u32 flags; /* AGENTSH_RULES_DENY, AGENTSH_RULES_DEFAULT */
 };
 
-/* The key of the map of listed addresses, whose value is the time until which they are listed. */
-struct rules_listed_key {
-	__u32 set; /* its first node */
-	__u32 rule_id;
-	__u64 high, low;
-};
-
 #endif

@@ -6,12 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "live.h"
+#include "rules.h"
 #include "rules_ways.h"
 
-#define HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
-#define ALLOW AGENTSH_EBPF_RULE_ALLOW
-#define DENY AGENTSH_EBPF_RULE_DENY
 #define SESSION_ID 15
 #define RULE_ID 70000 /* more than 16 bits */
 
@@ -35,30 +32,6 @@ static const struct verdict_case verdict_cases[] = {
 	{"denied by default", 0, DENY, 0, AGENTSH_EBPF_VERDICT_DENIED},
 	{"would be denied", DENY, ALLOW, AGENTSH_EBPF_RULES_AUDIT, AGENTSH_EBPF_VERDICT_WOULD_DENY},
 };
-
-static struct agentsh_ebpf_rules *create(const struct agentsh_ebpf_rule *list, size_t count,
-					 uint32_t default_action, uint32_t flags)
-{
-	const struct agentsh_ebpf_rules_options options = {
-		.size = sizeof(options),
-		.flags = flags,
-		.default_action = default_action,
-	};
-	struct agentsh_ebpf_error err = LIVE_ERROR;
-	struct agentsh_ebpf_rules *rules;
-	int ret = agentsh_ebpf_rules_create(tracer, list, count, &options, &rules, &err);
-
-	LIVE_CHECK(!ret, "rules_create: %d %s", ret, err.message);
-	return rules;
-}
-
-static void set(struct agentsh_ebpf_rules *rules)
-{
-	struct agentsh_ebpf_error err = LIVE_ERROR;
-	int ret = agentsh_ebpf_session_set_rules(session, rules, &err);
-
-	LIVE_CHECK(!ret, "set_rules: %d %s", ret, err.message);
-}
 
 /* A rule for the destination of the way, between rules for its neighbours that say the opposite. */
 static struct agentsh_ebpf_rules *rules_for(const struct way *way, const struct verdict_case *c)
@@ -90,7 +63,7 @@ static struct agentsh_ebpf_rules *rules_for(const struct way *way, const struct 
 			rule->protocol = IPPROTO_TCP;
 		count++;
 	}
-	return create(list, count, c->default_action, c->flags);
+	return rules_create(tracer, list, count, c->default_action, c->flags);
 }
 
 static void expect_event(const struct agentsh_ebpf_event *e, const struct way *way,
@@ -120,7 +93,7 @@ static bool try(struct live_worker *worker, uint32_t number, bool thread,
 	struct way_result result;
 	uint32_t rule_id;
 
-	set(rules);
+	rules_set(session, rules);
 	live_seen.count = 0;
 	live_worker_call(worker, way_go, &arg, sizeof(arg), &result, sizeof(result));
 	live_drain(tracer);
@@ -129,7 +102,7 @@ static bool try(struct live_worker *worker, uint32_t number, bool thread,
 		(int)c->verdict);
 	ck_assert_uint_eq(rule_id, c->action ? RULE_ID + 1 : 0);
 	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), -EBUSY);
-	set(NULL);
+	rules_set(session, NULL);
 	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), 0);
 	if (result.error == WAY_ABSENT || (way->absent_before_6_1 && !live_seen.count))
 		return false;
@@ -165,8 +138,8 @@ static void try_all(struct live_worker *worker, bool thread)
 static void begin(uint64_t missing)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = HOOKS,
-		.required_hooks = HOOKS,
+		.hooks = RULES_HOOKS,
+		.required_hooks = RULES_HOOKS,
 		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
 		.simulate_missing = missing,
 	};

@@ -6,65 +6,41 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "live.h"
+#include "rules.h"
 
 #ifndef CLONE_NEWTIME /* musl, and glibc before 2.36 */
 #define CLONE_NEWTIME 0x80
 #endif
-
-#define RULES (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
-#define ALLOW AGENTSH_EBPF_RULE_ALLOW
-#define DENY AGENTSH_EBPF_RULE_DENY
 
 static struct agentsh_ebpf_tracer *tracer;
 static struct agentsh_ebpf_session *session;
 static struct live_cgroup cgroup;
 static struct live_worker worker;
 
-static struct agentsh_ebpf_rules *create(const struct agentsh_ebpf_rule *list, size_t count,
-					 uint32_t default_action)
+/* Rules for hosts in one network, to which no test connects. */
+static void fill(struct agentsh_ebpf_rule *list, size_t count)
 {
-	const struct agentsh_ebpf_rules_options options = {
-		.size = sizeof(options),
-		.default_action = default_action,
-	};
-	struct agentsh_ebpf_error err = LIVE_ERROR;
-	struct agentsh_ebpf_rules *rules;
-	int ret = agentsh_ebpf_rules_create(tracer, list, count, &options, &rules, &err);
-
-	LIVE_CHECK(!ret, "rules_create: %d %s", ret, err.message);
-	return rules;
+	for (uint32_t i = 0; i < count; i++)
+		list[i] = (struct agentsh_ebpf_rule){
+			.addr = {10, (uint8_t)(i >> 8), (uint8_t)i, 1},
+			.family = AF_INET,
+			.prefix_len = 32,
+			.action = ALLOW,
+			.rule_id = i,
+		};
 }
 
-static void connect_to(const void *last_byte, void *error)
+static int connect_to(uint32_t last_byte)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(9),
-		.sin_addr.s_addr = htonl(0x7f000000U | *(const uint8_t *)last_byte),
-	};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	LIVE_CHECK(fd >= 0, "socket: %s", strerror(errno));
-	*(int *)error = connect(fd, (const void *)&to, sizeof(to)) ? errno : 0;
-	close(fd);
-}
-
-static int connect_by_worker(uint8_t last_byte)
-{
-	int error;
-
-	live_worker_call(&worker, connect_to, &last_byte, sizeof(last_byte), &error, sizeof(error));
-	return error;
+	return rules_connect(&worker, 0x7f000000U | last_byte);
 }
 
 START_TEST(a_set_that_does_not_fit_changes_nothing)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = RULES,
-		.required_hooks = RULES,
+		.hooks = RULES_HOOKS,
+		.required_hooks = RULES_HOOKS,
 		.rules_bytes = 65536,
 		.rules_addresses = 16,
 	};
@@ -77,19 +53,12 @@ START_TEST(a_set_that_does_not_fit_changes_nothing)
 	tracer = live_open(&options);
 	session = live_attach(tracer, &cgroup, 1);
 	live_worker_start(&worker, &cgroup);
-	for (uint32_t i = 0; i < LIVE_COUNT(list); i++)
-		list[i] = (struct agentsh_ebpf_rule){
-			.addr = {10, (uint8_t)(i >> 8), (uint8_t)i, 1},
-			.family = AF_INET,
-			.prefix_len = 32,
-			.action = ALLOW,
-			.rule_id = i,
-		};
+	fill(list, LIVE_COUNT(list));
 	list[0] = (struct agentsh_ebpf_rule){
 		.action = ALLOW,
 		.flags = AGENTSH_EBPF_RULE_LISTED,
 	};
-	rules = create(list, 1000, DENY);
+	rules = rules_create(tracer, list, 1000, DENY, 0);
 	ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
 	ck_assert_int_eq(
 		agentsh_ebpf_rules_create(tracer, list, LIVE_COUNT(list), NULL, &large, &err),
@@ -99,7 +68,7 @@ START_TEST(a_set_that_does_not_fit_changes_nothing)
 	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, list, 1000, NULL, &large, &err),
 			 -ENOSPC);
 	live_expect_message(&err, "1000 rules,rules_bytes 65536");
-	ck_assert_int_eq(connect_by_worker(1), EPERM);
+	ck_assert_int_eq(connect_to(1), EPERM);
 	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), -EBUSY);
 
 	/* addresses */
@@ -112,18 +81,18 @@ START_TEST(a_set_that_does_not_fit_changes_nothing)
 	}
 	/* one of them has expired */
 	ck_assert_int_eq(agentsh_ebpf_rules_address(rules, 0, AF_INET, address, UINT64_MAX), 0);
-	ck_assert_int_eq(connect_by_worker(1), 0);
+	ck_assert_int_eq(connect_to(1), 0);
 	ck_assert_int_eq(agentsh_ebpf_rules_address(rules, 0, AF_INET, &(uint8_t[4]){127, 0, 2, 1},
 						    UINT64_MAX),
 			 -ENOSPC);
-	ck_assert_int_eq(connect_by_worker(1), 0);
+	ck_assert_int_eq(connect_to(1), 0);
 
 	/* the nodes of a set that was in force are used again */
 	ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, NULL, NULL), 0);
 	ck_assert_int_eq(agentsh_ebpf_rules_free(rules), 0);
-	rules = create(list + 1, 1000, DENY);
+	rules = rules_create(tracer, list + 1, 1000, DENY, 0);
 	ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
-	ck_assert_int_eq(connect_by_worker(1), EPERM);
+	ck_assert_int_eq(connect_to(1), EPERM);
 	live_worker_stop(&worker);
 }
 END_TEST
@@ -134,22 +103,15 @@ END_TEST
 START_TEST(many_sessions)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = RULES,
-		.required_hooks = RULES,
+		.hooks = RULES_HOOKS,
+		.required_hooks = RULES_HOOKS,
 		.rules_bytes = 16 << 20,
 	};
 	static struct live_cgroup cgroups[MANY];
 	static struct agentsh_ebpf_rule list[1000];
 
 	tracer = live_open(&options);
-	for (uint32_t i = 0; i < LIVE_COUNT(list); i++)
-		list[i] = (struct agentsh_ebpf_rule){
-			.addr = {10, (uint8_t)(i >> 8), (uint8_t)i, 1},
-			.family = AF_INET,
-			.prefix_len = 32,
-			.action = ALLOW,
-			.rule_id = i,
-		};
+	fill(list, LIVE_COUNT(list));
 	for (uint32_t i = 0; i < MANY; i++) {
 		struct agentsh_ebpf_session_options of = {
 			.size = sizeof(of),
@@ -164,14 +126,14 @@ START_TEST(many_sessions)
 			.rule_id = 5000 + i,
 		};
 		live_cgroup_make(&cgroups[i], NULL);
-		of.rules = create(list, LIVE_COUNT(list), DENY);
+		of.rules = rules_create(tracer, list, LIVE_COUNT(list), DENY, 0);
 		live_attach_with(tracer, &cgroups[i], &of);
 	}
 	for (uint32_t i = 0; i < MANY; i += 7) {
 		live_worker_start(&worker, &cgroups[i]);
 		live_seen.count = 0;
-		ck_assert_int_eq(connect_by_worker((uint8_t)(i + 1)), 0);
-		ck_assert_int_eq(connect_by_worker((uint8_t)(i + 2)), EPERM);
+		ck_assert_int_eq(connect_to(i + 1), 0);
+		ck_assert_int_eq(connect_to(i + 2), EPERM);
 		live_worker_stop(&worker);
 		ck_assert_uint_eq(live_drain(tracer), 2);
 		ck_assert_uint_eq(live_seen.list[0].rule_id, 5000 + i);
@@ -187,7 +149,7 @@ static void judge_ahead(const void *expires_ns, void *verdict)
 {
 	const struct agentsh_ebpf_tracer_options options = {
 		.mode = AGENTSH_EBPF_MODE_SYNTHETIC,
-		.hooks = RULES,
+		.hooks = RULES_HOOKS,
 	};
 	const struct agentsh_ebpf_rule rule = {
 		.action = ALLOW,
@@ -196,8 +158,8 @@ static void judge_ahead(const void *expires_ns, void *verdict)
 	const struct agentsh_ebpf_address remote = {.family = AF_INET};
 
 	tracer = live_open(&options);
-	*(int *)verdict =
-		agentsh_ebpf_rules_judge(create(&rule, 1, DENY), &remote, IPPROTO_TCP, NULL);
+	*(int *)verdict = agentsh_ebpf_rules_judge(rules_create(tracer, &rule, 1, DENY, 0), &remote,
+						   IPPROTO_TCP, NULL);
 	live_close(tracer);
 }
 

@@ -7,13 +7,10 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "live.h"
+#include "rules.h"
 
-#define HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
-#define ALLOW AGENTSH_EBPF_RULE_ALLOW
-#define DENY AGENTSH_EBPF_RULE_DENY
+#define NETWORK 0x7f080800U /* of the addresses in rule_for() */
 #define DESTINATIONS 64
 #define SETS 300 /* that replace each other */
 #define CALLERS 2
@@ -33,21 +30,6 @@ static struct agentsh_ebpf_rule rule_for(uint32_t last_byte, uint16_t action, ui
 	};
 }
 
-static struct agentsh_ebpf_rules *create(const struct agentsh_ebpf_rule *list, size_t count,
-					 uint32_t default_action)
-{
-	const struct agentsh_ebpf_rules_options options = {
-		.size = sizeof(options),
-		.default_action = default_action,
-	};
-	struct agentsh_ebpf_error err = LIVE_ERROR;
-	struct agentsh_ebpf_rules *rules;
-	int ret = agentsh_ebpf_rules_create(tracer, list, count, &options, &rules, &err);
-
-	LIVE_CHECK(!ret, "rules_create: %d %s", ret, err.message);
-	return rules;
-}
-
 static struct agentsh_ebpf_session *attach_with(struct agentsh_ebpf_rules *rules)
 {
 	const struct agentsh_ebpf_session_options options = {
@@ -61,8 +43,8 @@ static struct agentsh_ebpf_session *attach_with(struct agentsh_ebpf_rules *rules
 static void begin(uint32_t rules_bytes)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = HOOKS,
-		.required_hooks = HOOKS,
+		.hooks = RULES_HOOKS,
+		.required_hooks = RULES_HOOKS,
 		.rules_bytes = rules_bytes,
 		.ring_size = 1 << 22,
 		.ring_quota = 100,
@@ -72,35 +54,9 @@ static void begin(uint32_t rules_bytes)
 	tracer = live_open(&options);
 }
 
-/* Returns the errno value of connect(), which sends no packet. */
-static int connect_to(uint32_t last_byte)
+static int connect_by(struct live_worker *caller, uint32_t last_byte)
 {
-	const struct sockaddr_in to = {
-		.sin_family = AF_INET,
-		.sin_port = htons(9),
-		.sin_addr.s_addr = htonl(0x7f080800 | last_byte),
-	};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int error;
-
-	LIVE_CHECK(fd >= 0, "socket: %s", strerror(errno));
-	error = connect(fd, (const void *)&to, sizeof(to)) ? errno : 0;
-	close(fd);
-	return error;
-}
-
-static void connect_once(const void *last_byte, void *error)
-{
-	*(int *)error = connect_to(*(const uint32_t *)last_byte);
-}
-
-static int connect_by(struct live_worker *worker, uint32_t last_byte)
-{
-	int error;
-
-	live_worker_call(worker, connect_once, &last_byte, sizeof(last_byte), &error,
-			 sizeof(error));
-	return error;
+	return rules_connect(caller, NETWORK | last_byte);
 }
 
 /* ---- replacement under traffic --------------------------------------------- */
@@ -122,7 +78,7 @@ static void connect_until_stopped(const void *unused, void *out)
 
 	(void)unused;
 	for (uint32_t i = 0; !shared->stop; i = (i + 1) % DESTINATIONS) {
-		int error = connect_to(i);
+		int error = rules_connect_here(NETWORK | i);
 
 		LIVE_CHECK(!error || error == EPERM, "connect: %s", strerror(error));
 		calls.allowed += !error;
@@ -140,7 +96,7 @@ static struct agentsh_ebpf_rules *numbered(uint32_t number)
 
 	for (uint32_t i = 0; i < DESTINATIONS; i++)
 		list[i] = rule_for(i, (i + number) % 2 ? ALLOW : DENY, 256 * number + i);
-	return create(list, DESTINATIONS, number % 3 ? ALLOW : DENY);
+	return rules_create(tracer, list, DESTINATIONS, number % 3 ? ALLOW : DENY, 0);
 }
 
 static uint64_t check_events(void)
@@ -214,7 +170,7 @@ START_TEST(rules_hold_from_the_first_call)
 	struct calls calls;
 
 	begin(0);
-	deny = create(NULL, 0, DENY);
+	deny = rules_create(tracer, NULL, 0, DENY, 0);
 	live_worker_start(&caller, &cgroup);
 	live_worker_send(&caller, connect_until_stopped, NULL, 0, sizeof(calls));
 	for (int i = 0; i < 30; i++) {
@@ -268,7 +224,7 @@ START_TEST(rules_expire)
 		int error;
 
 		rule.expires_boottime_ns = end;
-		rules = create(&rule, 1, DENY);
+		rules = rules_create(tracer, &rule, 1, DENY, 0);
 		ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
 		error = connect_by(&caller, 1);
 		if (live_clock_ns(CLOCK_BOOTTIME) < end) {
@@ -310,8 +266,8 @@ START_TEST(listed_addresses)
 	live_worker_start(&caller, &cgroup);
 	list[1].prefix_len = 8;
 	list[1].flags = AGENTSH_EBPF_RULE_LISTED;
-	rules = create(list, 2, DENY);
-	others = create(list, 2, DENY);
+	rules = rules_create(tracer, list, 2, DENY, 0);
+	others = rules_create(tracer, list, 2, DENY, 0);
 	ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
 	ck_assert_int_eq(connect_by(&caller, 1), EPERM);
 
@@ -353,7 +309,7 @@ START_TEST(listed_addresses_end_with_their_set)
 	rule.prefix_len = 0;
 	rule.flags = AGENTSH_EBPF_RULE_LISTED;
 	for (int i = 0; i < 50; i++) {
-		struct agentsh_ebpf_rules *rules = create(&rule, 1, DENY);
+		struct agentsh_ebpf_rules *rules = rules_create(tracer, &rule, 1, DENY, 0);
 
 		ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
 		ck_assert_int_eq(connect_by(&caller, 1), EPERM);

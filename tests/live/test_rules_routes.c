@@ -11,11 +11,9 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "rules.h"
 #include "source_routes.h"
 
-#define HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
-#define ALLOW AGENTSH_EBPF_RULE_ALLOW
-#define DENY AGENTSH_EBPF_RULE_DENY
 #define ABSENT (-1) /* the kernel refuses the option */
 #define PORT 99
 
@@ -27,8 +25,8 @@ static struct live_worker worker;
 static void begin(uint64_t missing)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = HOOKS,
-		.required_hooks = HOOKS,
+		.hooks = RULES_HOOKS,
+		.required_hooks = RULES_HOOKS,
 		.flags = AGENTSH_EBPF_OPEN_UDP_NO_DEDUP,
 		.simulate_missing = missing,
 	};
@@ -56,14 +54,7 @@ static struct agentsh_ebpf_rule rule_for(const struct connection_address *at, ui
 /* Replaces the rules of the session by one rule and a default. */
 static void set(struct agentsh_ebpf_rule rule, uint32_t default_action)
 {
-	const struct agentsh_ebpf_rules_options options = {
-		.size = sizeof(options),
-		.default_action = default_action,
-	};
-	struct agentsh_ebpf_rules *rules;
-
-	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, &rule, 1, &options, &rules, NULL), 0);
-	ck_assert_int_eq(agentsh_ebpf_session_set_rules(session, rules, NULL), 0);
+	rules_set(session, rules_create(tracer, &rule, 1, default_action, 0));
 }
 
 /* ---- source routes ---------------------------------------------------------- */

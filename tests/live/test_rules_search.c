@@ -14,6 +14,7 @@
 #include "host_limits.h"
 #include "live.h"
 #include "rules_random.h"
+#include "rules_listed.h"
 #include "rules_search_query.h" /* before the next, which uses it */
 #include "rules_search.skel.h"
 
@@ -86,7 +87,7 @@ static void list_address(const struct set *set, const struct agentsh_rules_key *
 {
 	for (size_t i = 0; i < set->count; i++) {
 		uint32_t rule_id = set->rules[i].rule_id;
-		struct rules_listed_key listed = {
+		struct agentsh_rules_listed listed = {
 			.set = set->first_node,
 			.rule_id = rule_id,
 			.high = key->high,

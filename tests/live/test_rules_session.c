@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 #include "host_limits.h"
-#include "live.h"
+#include "rules.h"
 
-#define RULES (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
-#define ALLOW AGENTSH_EBPF_RULE_ALLOW
-#define DENY AGENTSH_EBPF_RULE_DENY
 #define VERDICT(name) AGENTSH_EBPF_VERDICT_##name
 
 static struct agentsh_ebpf_tracer *tracer;
@@ -21,24 +18,9 @@ static struct agentsh_ebpf_session *session;
 static struct live_cgroup cgroup;
 static struct live_worker worker;
 
-static struct agentsh_ebpf_rules *create(const struct agentsh_ebpf_rule *list, size_t count,
-					 uint32_t default_action)
-{
-	const struct agentsh_ebpf_rules_options options = {
-		.size = sizeof(options),
-		.default_action = default_action,
-	};
-	struct agentsh_ebpf_error err = LIVE_ERROR;
-	struct agentsh_ebpf_rules *rules;
-	int ret = agentsh_ebpf_rules_create(tracer, list, count, &options, &rules, &err);
-
-	LIVE_CHECK(!ret, "rules_create: %d %s", ret, err.message);
-	return rules;
-}
-
 static void set(struct agentsh_ebpf_session *of, uint32_t default_action)
 {
-	struct agentsh_ebpf_rules *rules = create(NULL, 0, default_action);
+	struct agentsh_ebpf_rules *rules = rules_create(tracer, NULL, 0, default_action, 0);
 
 	ck_assert_int_eq(agentsh_ebpf_session_set_rules(of, rules, NULL), 0);
 }
@@ -152,7 +134,7 @@ static void expect(const struct seen *want, size_t count)
 /* Nothing follows a refused call, and what was known of the socket stays. */
 START_TEST(a_denied_call_is_the_end)
 {
-	begin(RULES | AGENTSH_EBPF_HOOK_LIFECYCLE, 0);
+	begin(RULES_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE, 0);
 	set(session, DENY);
 	ck_assert_int_eq(TCP_CONNECT(1), EPERM);
 	ck_assert_int_eq(UDP_CONNECT(1), EPERM);
@@ -180,7 +162,7 @@ END_TEST
 
 START_TEST(each_verdict_has_an_event_per_destination)
 {
-	begin(RULES, 0);
+	begin(RULES_HOOKS, 0);
 	ck_assert_int_eq(UDP_SEND(1), 0);
 	ck_assert_int_eq(UDP_SEND(1), 0);
 	set(session, DENY);
@@ -206,7 +188,7 @@ START_TEST(only_denials)
 	};
 	struct agentsh_ebpf_rules *rules;
 
-	begin(RULES, AGENTSH_EBPF_OPEN_DENIALS_ONLY);
+	begin(RULES_HOOKS, AGENTSH_EBPF_OPEN_DENIALS_ONLY);
 	UDP_CONNECT(1);
 	UDP_SEND(1);
 	set(session, ALLOW);
@@ -235,7 +217,7 @@ START_TEST(nested_sessions_both_judge)
 	struct agentsh_ebpf_session *inner;
 	struct live_cgroup child;
 
-	begin(RULES, 0);
+	begin(RULES_HOOKS, 0);
 	live_cgroup_make(&child, &cgroup);
 	inner = live_attach(tracer, &child, 2);
 	live_worker_stop(&worker);
@@ -284,8 +266,8 @@ START_TEST(beside_other_programs)
 
 	for (int allows = 0; allows < 2; allows++) {
 		const struct agentsh_ebpf_tracer_options options = {
-			.hooks = RULES,
-			.required_hooks = RULES,
+			.hooks = RULES_HOOKS,
+			.required_hooks = RULES_HOOKS,
 		};
 
 		tracer = live_open(&options);
@@ -313,8 +295,8 @@ END_TEST
 static void host(const void *unused, void *refused)
 {
 	const struct agentsh_ebpf_tracer_options options = {
-		.hooks = RULES | AGENTSH_EBPF_HOOK_LIFECYCLE,
-		.required_hooks = RULES,
+		.hooks = RULES_HOOKS | AGENTSH_EBPF_HOOK_LIFECYCLE,
+		.required_hooks = RULES_HOOKS,
 	};
 	struct agentsh_ebpf_rule rule = {.action = ALLOW, .flags = AGENTSH_EBPF_RULE_LISTED};
 	struct agentsh_ebpf_rules *rules;
@@ -325,7 +307,7 @@ static void host(const void *unused, void *refused)
 		   strerror(errno));
 	tracer = live_open(&options);
 	session = live_attach(tracer, &cgroup, 1);
-	rules = create(&rule, 1, DENY);
+	rules = rules_create(tracer, &rule, 1, DENY, 0);
 	LIVE_CHECK(!agentsh_ebpf_session_set_rules(session, rules, NULL), "set_rules");
 	((int *)refused)[0] = UDP_CONNECT(1);
 	LIVE_CHECK(!agentsh_ebpf_rules_address(rules, 0, AF_INET, &(uint8_t[4]){127, 0, 0, 1},
