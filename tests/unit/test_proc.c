@@ -146,6 +146,25 @@ static bool is_empty(const struct proc_found *found)
 	       !found->args_size;
 }
 
+/* execve(2) closes descriptors before it stores where the arguments are. */
+static void wait_for_arguments(pid_t pid)
+{
+	char path[64], byte;
+	ssize_t n = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	for (int ms = 0; ms < UNIT_DEADLINE_MS && n != 1; ms++) {
+		int fd = open(path, O_RDONLY);
+
+		ck_assert_int_ge(fd, 0);
+		n = read(fd, &byte, 1);
+		close(fd);
+		if (n != 1)
+			unit_sleep_ms(1);
+	}
+	ck_assert_int_eq(n, 1);
+}
+
 /* Starts a program with one long argument, and waits until it runs. */
 static pid_t start_program(size_t size)
 {
@@ -166,6 +185,7 @@ static pid_t start_program(size_t size)
 	close(fds[1]);
 	ck_assert_int_eq(read(fds[0], &byte, 1), 0); /* closed by execve(2) */
 	close(fds[0]);
+	wait_for_arguments(pid);
 	return pid;
 }
 
