@@ -222,9 +222,21 @@ static __noinline __u64 sendmsg_judge6(struct bpf_sock_addr *ctx, __u64 rules)
 	return rules_judge_all(rules, &f, ctx);
 }
 
+/*
+ * A send without a destination on a connected socket runs the hook, too, if it has ancillary data
+ * of the IP layer. connect() was judged and reported. The kernel refuses the port 0 in a
+ * destination.
+ */
+static __always_inline int is_nameless(struct bpf_sock_addr *ctx)
+{
+	return !ctx->user_port;
+}
+
 SEC("cgroup/sendmsg4")
 int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 {
+	if (is_nameless(ctx))
+		return 1;
 	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_sendmsg4, 0),
 				sendmsg_judge4, sendmsg_report4);
 }
@@ -232,6 +244,8 @@ int agentsh_sendmsg4(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg6")
 int agentsh_sendmsg6(struct bpf_sock_addr *ctx)
 {
+	if (is_nameless(ctx))
+		return 1;
 	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_sendmsg6, 0),
 				sendmsg_judge6, sendmsg_report6);
 }

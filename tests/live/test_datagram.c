@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "rules.h"
 #include "traffic.h"
 
 static struct live_cgroup cgroup;
@@ -219,6 +220,72 @@ START_TEST(both_hooks)
 }
 END_TEST
 
+/* ---- without a destination ---------------------------------------------------- */
+
+static const struct {
+	int family, level, type;
+} ancillary[] = {
+	{AF_INET, IPPROTO_IP, IP_TOS},
+	{AF_INET, IPPROTO_IP, IP_TTL},
+	{AF_INET6, IPPROTO_IPV6, IPV6_TCLASS},
+	{AF_INET6, IPPROTO_IPV6, IPV6_HOPLIMIT},
+};
+
+/* live_fn: sends on connected sockets, with ancillary data for which the kernel runs the hook. */
+static void send_ancillary(const void *unused, void *unused_out)
+{
+	(void)unused;
+	(void)unused_out;
+	for (size_t i = 0; i < LIVE_COUNT(ancillary); i++) {
+		struct sockaddr_in6 v6 = {.sin6_family = AF_INET6,
+					  .sin6_port = htons(9),
+					  .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+		struct sockaddr_in v4 = {.sin_family = AF_INET,
+					 .sin_port = htons(9),
+					 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		union {
+			struct cmsghdr header;
+			char bytes[CMSG_SPACE(sizeof(int))];
+		} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+					.cmsg_level = ancillary[i].level,
+					.cmsg_type = ancillary[i].type}};
+		struct iovec data = {.iov_base = (char[]){"x"}, .iov_len = 1};
+		struct msghdr message = {.msg_iov = &data,
+					 .msg_iovlen = 1,
+					 .msg_control = &control,
+					 .msg_controllen = sizeof(control)};
+		int fd = socket(ancillary[i].family, SOCK_DGRAM | SOCK_CLOEXEC, 0), one = 1;
+
+		memcpy(CMSG_DATA(&control.header), &one, sizeof(one));
+		LIVE_CHECK(!connect(fd, ancillary[i].family == AF_INET ? (void *)&v4 : (void *)&v6,
+				    ancillary[i].family == AF_INET ? sizeof(v4) : sizeof(v6)),
+			   "connect: %s", strerror(errno));
+		LIVE_CHECK(sendmsg(fd, &message, 0) == 1, "row %zu: %s", i, strerror(errno));
+		close(fd);
+	}
+}
+
+/* A send without a destination is neither reported nor judged: the connect() was. */
+START_TEST(ancillary_data)
+{
+	static const struct agentsh_ebpf_rule allowed = {
+		.action = AGENTSH_EBPF_RULE_ALLOW, .protocol = IPPROTO_UDP, .first_port = 9};
+	const struct agentsh_ebpf_tracer_options options = {.hooks = RULES_HOOKS,
+							    .required_hooks = RULES_HOOKS};
+
+	begin(&options);
+	if (_i)
+		rules_set(session, rules_create(tracer, &allowed, 1, AGENTSH_EBPF_RULE_DENY, 0));
+	live_worker_call(&worker, send_ancillary, NULL, 0, NULL, 0);
+	live_drain(tracer);
+	ck_assert_uint_eq(live_seen.count, LIVE_COUNT(ancillary));
+	for (size_t i = 0; i < live_seen.count; i++)
+		ck_assert_uint_eq(live_seen.list[i].kind, AGENTSH_EBPF_EVENT_CONNECT);
+	expect_stats(LIVE_COUNT(ancillary), 0);
+	live_worker_stop(&worker);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("datagram");
@@ -233,5 +300,6 @@ int main(void)
 	tcase_add_test(tcase, connect_hooks_only);
 	tcase_add_test(tcase, udp_hooks_only);
 	tcase_add_test(tcase, both_hooks);
+	tcase_add_loop_test(tcase, ancillary_data, 0, 2);
 	return live_main(suite);
 }
