@@ -8,8 +8,9 @@
  *                                        past: it is not listed
  *   rules_now(now_ns)                    the time, if the caller of rules_find() leaves it out
  *
- * Within a node there are no branches and no indices that depend on data: without CAP_PERFMON the
- * verifier of old kernels refuses such indices, and follows each branch in turn.
+ * Within a node there are no branches that depend on data: without CAP_PERFMON the verifier of old
+ * kernels follows each in turn. It also refuses indices that depend on data; RULES_PICK uses one
+ * only where CAP_PERFMON is there, because it costs much less.
  */
 #ifndef AGENTSH_RULES_SEARCH_H
 #define AGENTSH_RULES_SEARCH_H
@@ -75,6 +76,37 @@ static __always_inline __u64 rules_either(__u64 first_value, __u64 second_value,
 	return first_value ^ ((first_value ^ second_value) & mask);
 }
 
+/* The element at this index of an array of four or eight elements, and a copy of one of four. */
+#if !defined(__bpf__) || defined(AGENTSH_TASK)
+/* Opaque, because the compiler drops a mask without which the verifier does not know the limit. */
+static __always_inline __u64 rules_masked(__u64 index, __u64 mask)
+{
+	RULES_OPAQUE(index);
+	return index & mask;
+}
+
+#define RULES_PICK4(array, index) ((array)[rules_masked(index, 3)])
+#define RULES_PICK8(array, index) ((array)[rules_masked(index, 7)])
+#define RULES_COPY(to, four, index) (*(to) = RULES_PICK4(four, index))
+#else
+#define RULES_PICK2(array, index) rules_either((array)[0], (array)[1], (index)&1)
+#define RULES_PICK4(array, index)                                                                  \
+	rules_either(RULES_PICK2(array, index), RULES_PICK2(&(array)[2], index), (index) >> 1 & 1)
+#define RULES_PICK8(array, index)                                                                  \
+	rules_either(RULES_PICK4(array, index), RULES_PICK4(&(array)[4], index), (index) >> 2 & 1)
+#define RULES_COPY_MEMBER(to, four, index, member)                                                 \
+	((to)->member = (__u32)rules_either(                                                       \
+		 rules_either((four)[0].member, (four)[1].member, (index)&1),                      \
+		 rules_either((four)[2].member, (four)[3].member, (index)&1), (index) >> 1 & 1))
+#define RULES_COPY(to, four, index)                                                                \
+	do {                                                                                       \
+		RULES_COPY_MEMBER(to, four, index, rule_id);                                       \
+		RULES_COPY_MEMBER(to, four, index, next);                                          \
+		RULES_COPY_MEMBER(to, four, index, ports);                                         \
+		RULES_COPY_MEMBER(to, four, index, order);                                         \
+	} while (0)
+#endif
+
 /* The child at this place, or the last one. */
 static __always_inline __u32 rules_child(__u32 child, __u32 last, __u32 place)
 {
@@ -111,8 +143,13 @@ static __always_inline int rules_descend128(RULES_SET set, const struct agentsh_
 	return 0;
 }
 
-#define RULES_DAMAGED (1ULL << 32) /* a result: the set is damaged */
-#define RULES_HOLDS (1ULL << 33)   /* a result: the entry holds */
+/* A result: the number of an entry, or one of these. */
+#define RULES_DAMAGED (1ULL << 63) /* the set is damaged */
+#define RULES_HOLDS                                                                                \
+	(1ULL << 62) /* the entry holds: its rule_id, and shifted its flags and order              \
+		      */
+#define RULES_FLAGS_SHIFT 32
+#define RULES_ORDER_SHIFT 40
 
 /* One level of a tree, if it has more than this number of levels. */
 #define RULES_LEVEL32(n) (levels > (n) && rules_descend32(set, key, &number))
@@ -123,8 +160,8 @@ RULES_FUNCTION __u64 rules_find32(RULES_SET set, __u32 tree, __u32 key)
 {
 	__u32 number = tree & AGENTSH_RULES_ROOT;
 	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
+	__u32 place = AGENTSH_RULES_ROWS32 - 1;
 	const struct agentsh_rules_leaf32 *leaf;
-	__u64 value;
 
 	_Static_assert(AGENTSH_RULES_DEPTH32 == 4, "a line for each level");
 	if (RULES_LEVEL32(0) || RULES_LEVEL32(1) || RULES_LEVEL32(2) || RULES_LEVEL32(3))
@@ -132,11 +169,11 @@ RULES_FUNCTION __u64 rules_find32(RULES_SET set, __u32 tree, __u32 key)
 	leaf = rules_node(set, number);
 	if (!leaf)
 		return RULES_DAMAGED;
-	value = leaf->value[0];
 	RULES_UNROLL
 	for (int i = 0; i < AGENTSH_RULES_ROWS32 - 1; i++)
-		value = rules_either(leaf->value[i + 1], value, rules_before32(key, leaf->key[i]));
-	return value;
+		place -= (__u32)rules_before32(key, leaf->key[i]);
+	_Static_assert(AGENTSH_RULES_ROWS32 == 8, "the number of elements");
+	return RULES_PICK8(leaf->value, place);
 }
 
 RULES_FUNCTION __u64 rules_find128(RULES_SET set, __u32 tree, __u64 high, __u64 low)
@@ -144,8 +181,8 @@ RULES_FUNCTION __u64 rules_find128(RULES_SET set, __u32 tree, __u64 high, __u64 
 	const struct agentsh_rules_key key = {high, low};
 	__u32 number = tree & AGENTSH_RULES_ROOT;
 	__u32 levels = tree >> AGENTSH_RULES_LEVELS_SHIFT & AGENTSH_RULES_LEVELS;
+	__u32 place = AGENTSH_RULES_ROWS128 - 1;
 	const struct agentsh_rules_leaf128 *leaf;
-	__u64 value;
 
 	_Static_assert(AGENTSH_RULES_DEPTH128 == 8, "a line for each level");
 	if (RULES_LEVEL128(0) || RULES_LEVEL128(1) || RULES_LEVEL128(2) || RULES_LEVEL128(3) ||
@@ -154,12 +191,11 @@ RULES_FUNCTION __u64 rules_find128(RULES_SET set, __u32 tree, __u64 high, __u64 
 	leaf = rules_node(set, number);
 	if (!leaf)
 		return RULES_DAMAGED;
-	value = leaf->value[0];
 	RULES_UNROLL
 	for (int i = 0; i < AGENTSH_RULES_ROWS128 - 1; i++)
-		value = rules_either(leaf->value[i + 1], value,
-				     rules_before128(&key, &leaf->key[i]));
-	return value;
+		place -= (__u32)rules_before128(&key, &leaf->key[i]);
+	_Static_assert(AGENTSH_RULES_ROWS128 == 4, "the number of elements");
+	return RULES_PICK4(leaf->value, place);
 }
 
 /* Copies the entry of this number. */
@@ -167,19 +203,10 @@ static __always_inline int rules_entry(RULES_SET set, __u32 first_node, __u32 nu
 				       struct agentsh_rules_entry *entry)
 {
 	const struct agentsh_rules_entry *four = rules_node(set, first_node + number / 4);
-	__u64 odd = number & 1, high = number >> 1 & 1;
 
 	if (!four)
 		return -1;
-#define RULES_OF_FOUR(member)                                                                      \
-	entry->member =                                                                            \
-		(__u32)rules_either(rules_either(four[0].member, four[1].member, odd),             \
-				    rules_either(four[2].member, four[3].member, odd), high)
-	RULES_OF_FOUR(rule_id);
-	RULES_OF_FOUR(next);
-	RULES_OF_FOUR(ports);
-	RULES_OF_FOUR(order);
-#undef RULES_OF_FOUR
+	RULES_COPY(entry, four, number);
 	return 0;
 }
 
@@ -187,16 +214,10 @@ static __always_inline int rules_expiry(RULES_SET set, __u32 first_node, __u32 n
 					__u64 *expires_ns)
 {
 	const struct agentsh_rules_node *node = rules_node(set, first_node + number / 8);
-	__u64 by1 = number & 1, by2 = number >> 1 & 1, by4 = number >> 2 & 1;
 
 	if (!node)
 		return -1;
-	*expires_ns =
-		rules_either(rules_either(rules_either(node->words[0], node->words[1], by1),
-					  rules_either(node->words[2], node->words[3], by1), by2),
-			     rules_either(rules_either(node->words[4], node->words[5], by1),
-					  rules_either(node->words[6], node->words[7], by1), by2),
-			     by4);
+	*expires_ns = RULES_PICK8(node->words, number);
 	return 0;
 }
 
@@ -233,9 +254,20 @@ static __always_inline int rules_holds(RULES_SET set, const struct agentsh_rules
 	return 0;
 }
 
+static __always_inline __u64 rules_held(const struct agentsh_rules_entry *entry)
+{
+	return entry->rule_id | (__u64)(entry->next & 0xff) << RULES_FLAGS_SHIFT |
+	       (__u64)(entry->order & AGENTSH_RULES_ORDER) << RULES_ORDER_SHIFT | RULES_HOLDS;
+}
+
+static __always_inline __u32 rules_order(__u64 result)
+{
+	return result >> RULES_ORDER_SHIFT & AGENTSH_RULES_ORDER;
+}
+
 /*
  * Tries one entry. The first 32 bits of what are its number, and those above the class and the
- * port. Returns the number of the next entry, RULES_HOLDS, or RULES_DAMAGED.
+ * port. Returns a result; a number is that of the next entry.
  */
 RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 low, __u64 now_ns)
 {
@@ -247,51 +279,40 @@ RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 
 	if (!head || rules_entry(set, head->entries, (__u32)what, &entry) ||
 	    rules_holds(set, head, &entry, &key, (__u32)(what >> 32), now_ns, &holds))
 		return RULES_DAMAGED;
-	return rules_either(entry.next >> AGENTSH_RULES_NEXT_SHIFT, RULES_HOLDS, holds);
+	return rules_either(entry.next >> AGENTSH_RULES_NEXT_SHIFT, rules_held(&entry), holds);
 }
 
-/* Tries the entry of this number, and goes on to the next. Returns 1 at the end of the search. */
-static __always_inline int rules_next(RULES_SET set, __u64 *number,
-				      const struct agentsh_rules_key *key, __u32 class_and_port,
-				      __u64 now_ns)
+/* Tries an entry, and returns unless the next one is to be tried. */
+#define RULES_TRY                                                                                  \
+	do {                                                                                       \
+		result = rules_try_one(set, result | (__u64)class_and_port << 32, key->high,       \
+				       key->low, now_ns);                                          \
+		if (result & (RULES_HOLDS | RULES_DAMAGED))                                        \
+			return result;                                                             \
+	} while (0)
+
+/* The first entry that holds from this reference on. */
+static __always_inline __u64 rules_try(RULES_SET set, __u32 reference,
+				       const struct agentsh_rules_key *key, __u32 class_and_port,
+				       __u64 now_ns)
 {
-	__u64 next = rules_try_one(set, *number | (__u64)class_and_port << 32, key->high, key->low,
-				   now_ns);
-
-	if (next & RULES_HOLDS)
-		return 1;
-	*number = next;
-	return next & RULES_DAMAGED ? 1 : 0;
-}
-
-#define RULES_NEXT rules_next(set, &number, key, class_and_port, now_ns)
-
-/* Finds the first entry that holds from this reference on. */
-static __always_inline int rules_try(RULES_SET set, const struct agentsh_rules_head *head,
-				     __u32 reference, const struct agentsh_rules_key *key,
-				     __u32 class_and_port, __u64 now_ns,
-				     struct agentsh_rules_entry *entry)
-{
-	__u64 number = reference;
-	int found;
+	__u64 result = reference;
 
 	if (reference & AGENTSH_RULES_TREE)
-		number = rules_find32(set, reference, class_and_port);
-	if (number & RULES_DAMAGED)
-		return -1;
+		result = rules_find32(set, reference, class_and_port);
+	if (result & RULES_DAMAGED)
+		return result;
 	_Static_assert(AGENTSH_RULES_CHAIN == 8, "one more than the entries in a chain");
-	found = RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	found = found || RULES_NEXT;
-	if (!found || number & RULES_DAMAGED)
-		return -1;
-	return rules_entry(set, head->entries, (__u32)number, entry);
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	RULES_TRY;
+	return RULES_DAMAGED;
 }
 
 /* Copies what the set has for the family. A pointer to it would depend on data. */
@@ -304,8 +325,8 @@ static __always_inline void rules_family(const struct agentsh_rules_head *head, 
 }
 
 /*
- * Finds the entry that holds for a destination at this time of CLOCK_BOOTTIME. Returns 0, or -1 if
- * the set is damaged.
+ * Finds the entry that holds for a destination at this time of CLOCK_BOOTTIME, and sets its rule_id
+ * and the flags in next. Returns 0, or -1 if the set is damaged.
  */
 static __always_inline int rules_find(RULES_SET set, const struct agentsh_rules_key *key,
 				      __u32 class_and_port, __u64 now_ns,
@@ -314,8 +335,7 @@ static __always_inline int rules_find(RULES_SET set, const struct agentsh_rules_
 	const struct agentsh_rules_head *head = rules_node(set, 0);
 	int ipv4 = !key->high && key->low >> 32 == AGENTSH_RULES_IPV4;
 	struct agentsh_rules_family family;
-	struct agentsh_rules_entry every;
-	__u64 reference;
+	__u64 reference, result, every;
 
 	if (!head)
 		return -1;
@@ -324,16 +344,17 @@ static __always_inline int rules_find(RULES_SET set, const struct agentsh_rules_
 	if (reference & AGENTSH_RULES_TREE)
 		reference = ipv4 ? rules_find32(set, family.addresses, (__u32)key->low)
 				 : rules_find128(set, family.addresses, key->high, key->low);
-	if (reference & RULES_DAMAGED ||
-	    rules_try(set, head, (__u32)reference, key, class_and_port, now_ns, entry))
+	if (reference & RULES_DAMAGED)
 		return -1;
-	if (family.every_min >= (entry->order & AGENTSH_RULES_ORDER))
-		return 0;
-	if (rules_try(set, head, family.every, key, class_and_port, now_ns, &every))
-		return -1;
-	if ((every.order & AGENTSH_RULES_ORDER) < (entry->order & AGENTSH_RULES_ORDER))
-		*entry = every;
-	return 0;
+	result = rules_try(set, (__u32)reference, key, class_and_port, now_ns);
+	if (!(result & RULES_DAMAGED) && family.every_min < rules_order(result)) {
+		every = rules_try(set, family.every, key, class_and_port, now_ns);
+		if (every & RULES_DAMAGED || rules_order(every) < rules_order(result))
+			result = every;
+	}
+	entry->rule_id = (__u32)result;
+	entry->next = result >> RULES_FLAGS_SHIFT & 0xff;
+	return result & RULES_DAMAGED ? -1 : 0;
 }
 
 #endif
