@@ -4,6 +4,7 @@
  * checks the address, so attempts that fail at once are seen, too. The local port is known
  * only for a bound socket; others get their port after the hook.
  */
+#include "accepted.h"
 #include "interface.h"
 #include "mptcp.h"
 #include "rules.h"
@@ -81,7 +82,8 @@ static __noinline void connect_report4(struct bpf_sock_addr *ctx,
 
 	fields_of(&f, ctx);
 	connect_set_remote4(&f, ctx);
-	source_route_of_caller(&f, ctx);
+	if (!(judgement & DIRECT))
+		source_route_of_caller(&f, ctx);
 	connect_report(ctx, &f, session, slot, judgement);
 }
 
@@ -93,7 +95,8 @@ static __noinline void connect_report6(struct bpf_sock_addr *ctx,
 
 	fields_of(&f, ctx);
 	connect_set_remote6(&f, ctx);
-	source_route_of_caller(&f, ctx);
+	if (!(judgement & DIRECT))
+		source_route_of_caller(&f, ctx);
 	connect_report(ctx, &f, session, slot, judgement);
 }
 
@@ -102,7 +105,8 @@ static __noinline __u64 connect_judge4(struct bpf_sock_addr *ctx, __u64 rules)
 	struct fields f;
 
 	fields_for_rules(&f, ctx);
-	connect_set_remote4(&f, ctx);
+	if (!rules_named4(&f, ctx))
+		connect_set_remote4(&f, ctx);
 	return rules_judge_all(rules, &f, ctx);
 }
 
@@ -115,9 +119,16 @@ static __noinline __u64 connect_judge6(struct bpf_sock_addr *ctx, __u64 rules)
 	return rules_judge_all(rules, &f, ctx);
 }
 
+static __always_inline void begin_connect(struct bpf_sock_addr *ctx)
+{
+	if (agentsh_settings.egress)
+		forget_accepted(ctx->sk);
+}
+
 SEC("cgroup/connect4")
 int agentsh_connect4(struct bpf_sock_addr *ctx)
 {
+	begin_connect(ctx);
 	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_connect4, 0),
 				connect_judge4, connect_report4);
 }
@@ -125,6 +136,7 @@ int agentsh_connect4(struct bpf_sock_addr *ctx)
 SEC("cgroup/connect6")
 int agentsh_connect6(struct bpf_sock_addr *ctx)
 {
+	begin_connect(ctx);
 	return judge_and_report(ctx, bpf_get_local_storage(&agentsh_state_connect6, 0),
 				connect_judge6, connect_report6);
 }

@@ -13,6 +13,7 @@
 #define LOOPBACK4 bpf_htonl(0x7f000001)
 
 #define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17

@@ -68,11 +68,27 @@ static __always_inline __u32 class_and_port(const struct fields *f)
 	return AGENTSH_RULES_OTHER << AGENTSH_RULES_CLASS_SHIFT;
 }
 
-#define BY_DEFAULT 0x100 /* beside the verdict: no rule matches */
+/* Beside the verdict. */
+#define BY_DEFAULT 0x100 /* no rule matches */
+#define DIRECT 0x200	 /* the socket has no source route */
+#define REFUSED 0x400	 /* a denied call fails with ECONNREFUSED */
+#define REFUSED_SHIFT 23 /* from AGENTSH_SLOT_REFUSE */
+#define AUDIT_SHIFT 32	 /* from AGENTSH_SLOT_AUDIT to 1 */
 
 static __always_inline __u64 judgement_of(__u64 verdict, __u32 rule_id)
 {
 	return verdict | (__u64)rule_id << 32;
+}
+
+/* By arithmetic: the verifier would check what follows for each verdict that it knows. */
+static __always_inline __u64 judgement_denied(__u64 rules, __u32 rule_id)
+{
+	__u64 audit = (rules & AGENTSH_SLOT_AUDIT) >> AUDIT_SHIFT;
+
+	_Static_assert(AGENTSH_VERDICT_DENIED + 1 == AGENTSH_VERDICT_WOULD_DENY, "one more");
+	RULES_OPAQUE(audit);
+	return judgement_of(AGENTSH_VERDICT_DENIED + audit, rule_id) |
+	       (rules & AGENTSH_SLOT_REFUSE) >> REFUSED_SHIFT;
 }
 
 static __always_inline __u8 verdict_of(__u64 judgement)
@@ -95,9 +111,7 @@ RULES_FUNCTION __u64 rules_decide(__u64 rules, __u64 high, __u64 low, __u32 clas
 	}
 	if (!(entry.next & AGENTSH_RULES_DENY))
 		return judgement_of(AGENTSH_VERDICT_ALLOWED, entry.rule_id);
-	return judgement_of(rules & AGENTSH_SLOT_AUDIT ? AGENTSH_VERDICT_WOULD_DENY
-						       : AGENTSH_VERDICT_DENIED,
-			    entry.rule_id) |
+	return judgement_denied(rules, entry.rule_id) |
 	       (entry.next & AGENTSH_RULES_DEFAULT ? BY_DEFAULT : 0);
 }
 
@@ -150,7 +164,7 @@ static __always_inline __u64 rules_judge_all(__u64 rules, struct fields *f,
 	if (!is_allowed(judgement))
 		return judgement;
 	source_route_of_caller(f, ctx);
-	return f->flags & AGENTSH_FLAG_SOURCE_ROUTED ? rules_judge(rules, f) : judgement;
+	return f->flags & AGENTSH_FLAG_SOURCE_ROUTED ? rules_judge(rules, f) : judgement | DIRECT;
 }
 
 /*
@@ -160,8 +174,16 @@ static __always_inline __u64 rules_judge_all(__u64 rules, struct fields *f,
 static __always_inline void fields_for_rules(struct fields *f, struct bpf_sock_addr *ctx)
 {
 	f->flags = 0;
-	f->protocol = socket_protocol(ctx);
+	f->protocol = ctx->protocol; /* MPTCP counts as TCP */
 	f->remote_port = bpf_ntohs((__u16)ctx->user_port);
+}
+
+/* Most calls name an address, so that nothing else has to be found out. */
+static __always_inline int rules_named4(struct fields *f, struct bpf_sock_addr *ctx)
+{
+	f->family = AF_INET;
+	f->remote[0] = ctx->user_ip4;
+	return f->remote[0] != 0;
 }
 
 /*
@@ -172,9 +194,13 @@ static __always_inline void fields_for_rules(struct fields *f, struct bpf_sock_a
 static __always_inline __u64 rules_of(const struct agentsh_slot *slot,
 				      const struct agentsh_session_state *session)
 {
-	if (!agentsh_settings.rules || *(volatile __u32 *)&slot->generation != session->generation)
+	__u64 rules;
+
+	if (!agentsh_settings.rules)
 		return 0;
-	return *(volatile __u64 *)&slot->rules;
+	/* first: the library gives the slot to another session before it writes that one's rules */
+	rules = *(volatile __u64 *)&slot->rules;
+	return *(volatile __u32 *)&slot->generation == session->generation ? rules : 0;
 }
 
 /* Nothing, but each number makes it another thing, which the compiler does not merge. */
@@ -251,7 +277,12 @@ static __always_inline int judge_and_report(struct bpf_sock_addr *ctx,
 	}
 	if (!is_silent(judgement))
 		report(ctx, session, slot, judgement);
-	return !is_denied(judgement);
+	if (!is_denied(judgement))
+		return 1;
+	/* not by the flag in rules: kernel 6.1 takes rules for 0 here, and drops the branch */
+	if (judgement & REFUSED)
+		bpf_set_retval(-ECONNREFUSED);
+	return 0;
 }
 
 #endif

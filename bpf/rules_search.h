@@ -78,6 +78,7 @@ static __always_inline __u64 rules_either(__u64 first_value, __u64 second_value,
 
 /* The element at this index of an array of four or eight elements, and a copy of one of four. */
 #if !defined(__bpf__) || defined(AGENTSH_TASK)
+#define RULES_DIRECT
 /* Opaque, because the compiler drops a mask without which the verifier does not know the limit. */
 static __always_inline __u64 rules_masked(__u64 index, __u64 mask)
 {
@@ -269,7 +270,8 @@ static __always_inline __u32 rules_order(__u64 result)
  * Tries one entry. The first 32 bits of what are its number, and those above the class and the
  * port. Returns a result; a number is that of the next entry.
  */
-RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 low, __u64 now_ns)
+static __always_inline __u64 rules_try_first(RULES_SET set, __u64 what, __u64 high, __u64 low,
+					     __u64 now_ns)
 {
 	const struct agentsh_rules_head *head = rules_node(set, 0);
 	const struct agentsh_rules_key key = {high, low};
@@ -282,11 +284,21 @@ RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 
 	return rules_either(entry.next >> AGENTSH_RULES_NEXT_SHIFT, rules_held(&entry), holds);
 }
 
+RULES_FUNCTION __u64 rules_try_one(RULES_SET set, __u64 what, __u64 high, __u64 low, __u64 now_ns)
+{
+	return rules_try_first(set, what, high, low, now_ns);
+}
+
+/* Most searches end at their first entry. */
+#ifndef RULES_DIRECT
+#define rules_try_first rules_try_one
+#endif
+
 /* Tries an entry, and returns unless the next one is to be tried. */
-#define RULES_TRY                                                                                  \
+#define RULES_TRY(function)                                                                        \
 	do {                                                                                       \
-		result = rules_try_one(set, result | (__u64)class_and_port << 32, key->high,       \
-				       key->low, now_ns);                                          \
+		result = function(set, result | (__u64)class_and_port << 32, key->high, key->low,  \
+				  now_ns);                                                         \
 		if (result & (RULES_HOLDS | RULES_DAMAGED))                                        \
 			return result;                                                             \
 	} while (0)
@@ -303,15 +315,15 @@ static __always_inline __u64 rules_try(RULES_SET set, __u32 reference,
 	if (result & RULES_DAMAGED)
 		return result;
 	_Static_assert(AGENTSH_RULES_CHAIN == 8, "one more than the entries in a chain");
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
-	RULES_TRY;
+	RULES_TRY(rules_try_first);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
+	RULES_TRY(rules_try_one);
 	return RULES_DAMAGED;
 }
 

@@ -5,6 +5,7 @@
  * and its connect() was reported, except that an IPv6 socket that is connected to a mapped address
  * runs the IPv4 hook.
  */
+#include "destination.h"
 #include "interface.h"
 #include "rules.h"
 #include "sock_state.h"
@@ -12,21 +13,6 @@
 
 AGENTSH_STATE_MAP(agentsh_state_sendmsg4);
 AGENTSH_STATE_MAP(agentsh_state_sendmsg6);
-
-/*
- * The generation gives each of two nested sessions a record. Before kernel 5.10 (92acdc58ab11) a
- * cookie is unique only within its network namespace. The interface is part of a link-local
- * destination.
- *
- * Every member is a whole 64-bit word: see words.h.
- */
-struct destination {
-	__u64 socket_cookie;
-	__u64 netns_cookie;
-	__u64 addr[2];
-	__u64 generation_port_family;
-	__u64 ifindex_routed;
-};
 
 /* A datagram. The destination has the place of what a new state gets later: the stack is full. */
 union datagram {
@@ -39,58 +25,13 @@ union datagram {
 
 _Static_assert(sizeof(union datagram) == sizeof(struct sock_state), "the end of the state");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1); /* the library sets the real size */
-	__type(key, struct destination);
-	__type(value, __u8);
-} agentsh_udp_seen SEC(".maps");
-
-static __always_inline void set_destination(struct destination *dst,
-					    const struct agentsh_record *rec,
-					    const struct agentsh_session_state *session,
-					    __u64 judgement)
-{
-	dst->socket_cookie = rec->socket_cookie;
-	dst->netns_cookie = rec->netns_cookie;
-	__builtin_memcpy(dst->addr, rec->remote_addr, sizeof(dst->addr));
-	/* the event's family, because a caller may write AF_UNSPEC for AF_INET */
-	dst->generation_port_family =
-		word_of(session->generation, half_of(rec->head.remote_port, rec->head.family));
-	/*
-	 * A host that was named before may be the first hop to another one now. The first refused
-	 * datagram has a record even if earlier ones to this destination were allowed.
-	 */
-	dst->ifindex_routed =
-		word_of(rec->head.ifindex,
-			(rec->head.flags & AGENTSH_FLAG_SOURCE_ROUTED) | (__u8)judgement);
-}
-
 /*
- * Whether this destination is new. If two threads send at once, BPF_NOEXIST lets only one
- * of them report it.
+ * A host that was named before may be the first hop to another one now. The first refused datagram
+ * has a record even if earlier ones to this destination were allowed.
  */
-static __always_inline int first_seen(union datagram *new,
-				      const struct agentsh_session_state *session,
-				      struct agentsh_slot *slot, __u64 judgement)
+static __always_inline __u32 seen_as(const union datagram *new, __u64 judgement)
 {
-	__u8 one = 1;
-
-	set_destination(&new->dst, &new->rec, session, judgement);
-	if (bpf_map_lookup_elem(&agentsh_udp_seen, &new->dst) ||
-	    bpf_map_update_elem(&agentsh_udp_seen, &new->dst, &one, BPF_NOEXIST) == -EEXIST) {
-		__sync_fetch_and_add(&slot->deduplicated, 1);
-		return 0;
-	}
-	return 1;
-}
-
-/* Makes the destination new again, because it could not be reported. */
-static __always_inline void forget(union datagram *new, const struct agentsh_session_state *session,
-				   __u64 judgement)
-{
-	set_destination(&new->dst, &new->rec, session, judgement);
-	bpf_map_delete_elem(&agentsh_udp_seen, &new->dst);
+	return (new->rec.head.flags &AGENTSH_FLAG_SOURCE_ROUTED) | verdict_of(judgement);
 }
 
 /*
@@ -144,7 +85,9 @@ static __always_inline void sendmsg_report(union datagram *new, const struct fie
 
 	record_finish(&new->rec, f, session, AGENTSH_KIND_UDP_SEND);
 	key = sock_key(new->rec.socket_cookie, session);
-	known = dedup && !first_seen(new, session, slot, judgement);
+	if (dedup)
+		set_destination(&new->dst, &new->rec, session, seen_as(new, judgement));
+	known = dedup && !destination_is_new(&new->dst, slot);
 	if (keeps_state) {
 		sock = sock_state_find(&key);
 		if (sock)
@@ -155,8 +98,10 @@ static __always_inline void sendmsg_report(union datagram *new, const struct fie
 	task_fill(&new->rec.task); /* not from the state: another process may send */
 	if (keeps_state)
 		own_state(&new->state, session, slot, &key);
-	if (!known && !rules_write(slot, session, &new->rec, judgement) && dedup)
-		forget(new, session, judgement);
+	if (known || rules_write(slot, session, &new->rec, judgement) || !dedup)
+		return;
+	set_destination(&new->dst, &new->rec, session, seen_as(new, judgement));
+	destination_forget(&new->dst);
 }
 
 static __always_inline void sendmsg_set_remote4(struct fields *f, struct bpf_sock_addr *ctx)
@@ -185,7 +130,8 @@ static __noinline void sendmsg_report4(struct bpf_sock_addr *ctx,
 	record_begin(&new.rec,
 		     &f); /* the stack has no room for the fields until the record is filled */
 	sendmsg_set_remote4(&f, ctx);
-	source_route_of_caller(&f, ctx);
+	if (!(judgement & DIRECT))
+		source_route_of_caller(&f, ctx);
 	sendmsg_report(&new, &f, session, slot, judgement);
 }
 
@@ -200,7 +146,8 @@ static __noinline void sendmsg_report6(struct bpf_sock_addr *ctx,
 	record_begin(&new.rec,
 		     &f); /* the stack has no room for the fields until the record is filled */
 	sendmsg_set_remote6(&f, ctx);
-	source_route_of_caller(&f, ctx);
+	if (!(judgement & DIRECT))
+		source_route_of_caller(&f, ctx);
 	sendmsg_report(&new, &f, session, slot, judgement);
 }
 
@@ -209,7 +156,8 @@ static __noinline __u64 sendmsg_judge4(struct bpf_sock_addr *ctx, __u64 rules)
 	struct fields f;
 
 	fields_for_rules(&f, ctx);
-	sendmsg_set_remote4(&f, ctx);
+	if (!rules_named4(&f, ctx))
+		sendmsg_set_remote4(&f, ctx);
 	return rules_judge_all(rules, &f, ctx);
 }
 

@@ -51,10 +51,16 @@ struct agentsh_slot {
 	__u64 allowed;
 	__u64 denied;
 	__u64 would_deny;
-	__u64 pad_programs[5];
+	__u64 packets_denied;
+	__u64 packets_would_deny;
+	__u64 pad_programs[3];
 };
 
-#define AGENTSH_SLOT_AUDIT (1ULL << 32) /* flag in rules: nothing is refused */
+/* Flags in rules. */
+#define AGENTSH_SLOT_AUDIT (1ULL << 32)	 /* nothing is refused */
+#define AGENTSH_SLOT_REFUSE (1ULL << 33) /* a denied call fails with ECONNREFUSED */
+#define AGENTSH_SLOT_STRICT (1ULL << 34) /* only sockets that the rules can judge */
+#define AGENTSH_SLOT_EGRESS (1ULL << 35) /* packets are judged, too */
 
 _Static_assert(sizeof(struct agentsh_slot) == 192, "three cache lines");
 

@@ -24,7 +24,7 @@ struct agentsh_settings {
 	__u8 unix_sockets; /* report AF_UNIX sockets */
 	__u8 rules;	   /* sessions may have rules */
 	__u8 denials_only; /* report no call that is allowed */
-	__u8 zero;
+	__u8 egress;	   /* rules may judge packets */
 	/* of name servers, host order; unused elements repeat the first */
 	__u16 dns_ports[AGENTSH_DNS_PORTS];
 };

@@ -12,8 +12,6 @@
 #include "record_fill.h"
 #include "sock_key.h"
 
-#define EEXIST 17
-
 enum {
 	PHASE_ATTEMPT = 1,  /* connect() was called, or a datagram was sent */
 	PHASE_SYN = 2,	    /* a SYN was sent, at least */

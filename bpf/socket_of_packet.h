@@ -6,8 +6,6 @@
 #include "packet.h"
 #include "sock_state.h"
 
-#define SOCK_DGRAM 2
-
 static __always_inline int is_socket_of(struct bpf_sock *sk, __u32 type, __u32 protocol)
 {
 #ifdef AGENTSH_TASK
@@ -49,6 +47,11 @@ static __always_inline __u64 netns_cookie_of_socket(struct sock *sk)
 }
 #endif
 
+static __always_inline __u32 mapped_flag(struct bpf_sock *sk, const struct packet *p)
+{
+	return sk->family == AF_INET6 && p->family == AF_INET ? AGENTSH_FLAG_V4_MAPPED : 0;
+}
+
 /* Everything but the addresses of a socket without a state. */
 static __always_inline void fields_of_skb(struct fields *f, const struct packet *p,
 					  struct __sk_buff *skb, struct bpf_sock *sk)
@@ -60,8 +63,7 @@ static __always_inline void fields_of_skb(struct fields *f, const struct packet 
 	f->protocol = sk->protocol;
 	f->socket_type = sk->type;
 	f->ifindex = sk->bound_dev_if;
-	if (sk->family == AF_INET6 && p->family == AF_INET)
-		f->flags |= AGENTSH_FLAG_V4_MAPPED;
+	f->flags |= mapped_flag(sk, p);
 	if (p->inbound)
 		f->flags |= AGENTSH_FLAG_INBOUND;
 }
@@ -86,6 +88,9 @@ static __always_inline int record_of_packet(struct agentsh_record *rec, struct _
 	if (sock) {
 		rec->task = sock->rec.task;
 		fields_of_state(&f, sock);
+		/* the others are about the call that made the state */
+		f.flags &= AGENTSH_FLAG_UNATTRIBUTED | AGENTSH_FLAG_INBOUND;
+		f.flags |= mapped_flag(sk, p);
 	} else {
 		__builtin_memset(&rec->task, 0, sizeof(rec->task));
 		sk = bpf_sk_fullsock(sk);

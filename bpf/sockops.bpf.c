@@ -4,6 +4,7 @@
  * questions with this hook (time-outs, windows). The program answers none of them, and
  * keeps the reply that another program may have given.
  */
+#include "accepted.h"
 #include "listener.h"
 #include "outcome.h"
 #include "source_route.h"
@@ -318,6 +319,8 @@ int agentsh_sockops(struct bpf_sock_ops *ctx)
 	} else if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
 		syn_sent(ctx, &key);
 	} else if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && !ctx->bytes_acked) {
+		if (agentsh_settings.egress)
+			mark_accepted(sk, session);
 		if (agentsh_settings.accept || agentsh_settings.traffic)
 			accepted(ctx, sk, session, slot, &key);
 	} else if (agentsh_settings.lifecycle) {

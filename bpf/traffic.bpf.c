@@ -6,6 +6,7 @@
  */
 #include "dns.h"
 #include "released.h"
+#include "rules_egress.h"
 #include "server_name.h"
 #include "tcp_seen.h"
 
@@ -208,52 +209,64 @@ static __always_inline void other_packet(struct __sk_buff *skb, struct bpf_sock 
 }
 
 /* What is not chosen is not even in the program: the settings are constants. */
-static __always_inline void packet(struct __sk_buff *skb, void *states, int sent)
+static __always_inline void packet(struct __sk_buff *skb, struct bpf_sock *sk, struct packet *p,
+				   void *states, int sent)
 {
-	struct bpf_sock *sk = skb->sk;
 	struct agentsh_slot *slot;
 	int tcp, dns;
 
-	if (!sk)
-		return;
 	dns = agentsh_settings.dns && has_dns_port(skb, sk, sent);
 	if (!dns && !agentsh_settings.traffic && !(sent && agentsh_settings.server_name))
 		return;
 	tcp = is_tcp_socket(sk);
 	if (dns && may_be_dns(sk, tcp)) {
-		struct packet p = {.sent = sent, .tcp = tcp};
 		struct agentsh_session_state *session = bpf_get_local_storage(states, 0);
 
+		*p = (struct packet){.sent = sent, .tcp = tcp};
 		slot = session_slot(session);
 		if (slot) {
-			packet_read(skb, &p);
-			dns_packet(skb, &p, session, slot);
+			packet_read(skb, p);
+			dns_packet(skb, p, session, slot);
 		}
 		if (tcp && !agentsh_settings.traffic && !agentsh_settings.server_name)
 			return;
 	}
 	if (tcp ? sent && (agentsh_settings.traffic || agentsh_settings.server_name)
 		: agentsh_settings.traffic) {
-		struct packet p = {.sent = sent, .tcp = tcp};
 		struct agentsh_session_state *session = bpf_get_local_storage(states, 0);
 
+		*p = (struct packet){.sent = sent, .tcp = tcp};
 		if (tcp)
-			tcp_packet(skb, sk, &p, session);
+			tcp_packet(skb, sk, p, session);
 		else
-			other_packet(skb, sk, &p, session);
+			other_packet(skb, sk, p, session);
 	}
 }
 
 SEC("cgroup_skb/egress")
 int agentsh_egress(struct __sk_buff *skb)
 {
-	packet(skb, &agentsh_state_egress, 1);
+	struct bpf_sock *sk = skb->sk;
+	struct packet p;
+
+	if (!sk)
+		return 1;
+	if (agentsh_settings.egress) {
+		p = (struct packet){.sent = 1, .tcp = is_tcp_socket(sk)};
+		if (!egress_may_pass(skb, &p, bpf_get_local_storage(&agentsh_state_egress, 0)))
+			return 0;
+	}
+	packet(skb, sk, &p, &agentsh_state_egress, 1);
 	return 1;
 }
 
 SEC("cgroup_skb/ingress")
 int agentsh_ingress(struct __sk_buff *skb)
 {
-	packet(skb, &agentsh_state_ingress, 0);
+	struct bpf_sock *sk = skb->sk;
+	struct packet p;
+
+	if (sk)
+		packet(skb, sk, &p, &agentsh_state_ingress, 0);
 	return 1;
 }

@@ -123,6 +123,8 @@ static const struct counter {
 	COUNTER(allowed, "Calls that the rules allow."),
 	COUNTER(denied, "Calls that the rules denied, and that failed."),
 	COUNTER(would_deny, "Calls that the rules deny, but that were let go on."),
+	COUNTER(packets_denied, "Packets that the rules deny, and that were dropped."),
+	COUNTER(packets_would_deny, "Packets that the rules deny, but that were sent."),
 	/* always 0 for a session, and the last OF_TRACER_ONLY: */
 	COUNTER(attach_failures, "Failed calls to attach."),
 	COUNTER(malformed, "Records that could not be decoded."),

@@ -45,6 +45,7 @@ bool destinations_named_by(const struct agentsh_ebpf_event *event, uint32_t hook
 	case AGENTSH_EBPF_EVENT_DNS_QUERY: /* the socket has events of its own */
 	case AGENTSH_EBPF_EVENT_DNS_ANSWER:
 	case AGENTSH_EBPF_EVENT_SERVER_NAME:
+	case AGENTSH_EBPF_EVENT_SOCKET_DENIED:
 	case AGENTSH_EBPF_EVENT_UNIX_CONNECT: /* no network */
 		return false;
 	case AGENTSH_EBPF_EVENT_CONNECT:
@@ -211,13 +212,18 @@ static uint32_t begin(struct destinations *d, struct open_socket *socket,
 }
 
 /* Counts an attempt that the rules denied, which changes nothing of the socket. */
-static void add_denied(struct destinations *d, const struct agentsh_ebpf_event *event,
-		       const char *name)
+static void add_denied(struct destinations *d, const struct open_socket *socket,
+		       const struct agentsh_ebpf_event *event, const char *name)
 {
-	struct destination_row *row = &d->table[row_of(d, event, name)];
+	const bool packet = event->kind == AGENTSH_EBPF_EVENT_PACKET_DENIED;
+	struct destination_row *row;
 
+	/* The connection is counted, and its end says whether it has failed. */
+	if (packet && socket && socket->destination == destination_of(d, event))
+		return;
+	row = &d->table[row_of(d, event, name)];
 	/* A process may repeat a datagram many times. */
-	if (event->kind == AGENTSH_EBPF_EVENT_UDP_SEND && row->connections &&
+	if ((packet || event->kind == AGENTSH_EBPF_EVENT_UDP_SEND) && row->connections &&
 	    row->latest_socket == event->socket_cookie)
 		return;
 	row->connections++;
@@ -247,9 +253,9 @@ void destinations_add(struct destinations *d, const struct agentsh_ebpf_event *e
 	const bool named = destinations_named_by(event, d->hooks);
 	uint32_t row;
 
-	if (verdict_is_denied(event)) {
-		if (named)
-			add_denied(d, event, name);
+	if (verdict_is_final(event)) {
+		if (named && verdict_is_denied(event))
+			add_denied(d, socket, event, name);
 		return;
 	}
 	if (socket && becomes_known(d, socket, event))

@@ -38,7 +38,12 @@ static const uint32_t hooks_of[] = {
 	[AGENTSH_EBPF_EVENT_DNS_ANSWER] = DNS,
 	[AGENTSH_EBPF_EVENT_SERVER_NAME] = SERVER_NAME,
 	[AGENTSH_EBPF_EVENT_UNIX_CONNECT] = AGENTSH_EBPF_HOOK_UNIX,
+	[AGENTSH_EBPF_EVENT_SOCKET_DENIED] = 0,
+	[AGENTSH_EBPF_EVENT_PACKET_DENIED] = 0,
 };
+
+/* Of the session itself, and of the rules, for which options_rules.h chooses the hooks. */
+#define HOOKLESS (BLIND | BIT(SOCKET_DENIED) | BIT(PACKET_DENIED))
 
 /* Names of sets. */
 static const struct {
@@ -56,8 +61,7 @@ bool event_types_have(uint32_t types, uint32_t kind)
 
 bool event_types_known(uint32_t kind)
 {
-	return kind == AGENTSH_EBPF_EVENT_SESSION_BLIND ||
-	       (kind < COUNT(hooks_of) && hooks_of[kind]);
+	return event_types_have(HOOKLESS, kind) || (kind < COUNT(hooks_of) && hooks_of[kind]);
 }
 
 static uint32_t all(void)
@@ -149,7 +153,7 @@ uint32_t event_types_required_hooks(uint32_t types)
 {
 	static const uint32_t needs[] = {TRAFFIC, DNS, SERVER_NAME};
 
-	types &= ~BLIND;
+	types &= ~HOOKLESS;
 	for (size_t i = 0; i < COUNT(needs); i++)
 		if (all_need(types, needs[i] & ~(uint32_t)OUTCOME))
 			return needs[i];
@@ -161,7 +165,7 @@ uint32_t event_types_required_hooks(uint32_t types)
 
 uint32_t event_types_name_hooks(uint32_t types)
 {
-	types &= ~(BLIND | BIT(ACCEPTED) | BIT(UNIX_CONNECT));
+	types &= ~(BLIND | BIT(SOCKET_DENIED) | BIT(ACCEPTED) | BIT(UNIX_CONNECT));
 	return types ? DNS | AGENTSH_EBPF_HOOK_SERVER_NAME : 0;
 }
 

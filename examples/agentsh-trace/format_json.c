@@ -16,6 +16,7 @@
 #include "event_types.h"
 #include "format_json_names.h"
 #include "json.h"
+#include "socket_words.h"
 #include "summary.h"
 #include "unavailable.h"
 
@@ -172,26 +173,11 @@ static void append_process(struct text *t, const struct agentsh_ebpf_event *even
 		json_word(t, "cgroup", NULL);
 }
 
-static const char *socket_type_name(uint16_t type)
-{
-	switch (type) {
-	case SOCK_STREAM:
-		return "stream";
-	case SOCK_DGRAM:
-		return "dgram";
-	case SOCK_RAW:
-		return "raw";
-	case SOCK_SEQPACKET:
-		return "seqpacket";
-	case SOCK_DCCP:
-		return "dccp";
-	default:
-		return "unknown";
-	}
-}
-
 static void append_socket(struct text *t, const struct agentsh_ebpf_event *event)
 {
+	/* A socket that is about to be made has no addresses. */
+	const uint16_t addresses =
+		event->kind == AGENTSH_EBPF_EVENT_SOCKET_DENIED ? AF_UNSPEC : event->family;
 	char ip[ADDRESS_MAX];
 
 	json_number(t, "socket_cookie", event->socket_cookie);
@@ -204,10 +190,10 @@ static void append_socket(struct text *t, const struct agentsh_ebpf_event *event
 	json_boolean(t, "v4_mapped", event->flags & AGENTSH_EBPF_FLAG_V4_MAPPED);
 	json_word(t, "proto", agentsh_ebpf_protocol_name(event->protocol));
 	json_number(t, "protocol", event->protocol);
-	json_word(t, "socket_type", socket_type_name(event->socket_type));
-	json_word(t, "dst_ip", address_text(event->family, event->remote_addr, ip));
+	json_word(t, "socket_type", socket_word_type(event->socket_type));
+	json_word(t, "dst_ip", address_text(addresses, event->remote_addr, ip));
 	json_number(t, "dst_port", event->remote_port);
-	json_word(t, "src_ip", address_text(event->family, event->local_addr, ip));
+	json_word(t, "src_ip", address_text(addresses, event->local_addr, ip));
 	json_number(t, "src_port", event->local_port);
 	json_number(t, "ifindex", event->ifindex);
 	json_boolean(t, "source_routed", event->flags & AGENTSH_EBPF_FLAG_SOURCE_ROUTED);
@@ -327,6 +313,8 @@ void format_json_detached(struct text *t, const struct format_json_session *sess
 	json_number(t, "allowed", stats->allowed);
 	json_number(t, "denied", stats->denied);
 	json_number(t, "would_deny", stats->would_deny);
+	json_number(t, "packets_denied", stats->packets_denied);
+	json_number(t, "packets_would_deny", stats->packets_would_deny);
 	text_string(t, "}\n");
 }
 

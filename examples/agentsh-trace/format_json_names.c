@@ -128,6 +128,8 @@ void format_json_names(struct text *t, const struct agentsh_ebpf_event *event,
 
 	if (names_of_dns(event))
 		append_dns(t, event, names);
+	else if (event->kind == AGENTSH_EBPF_EVENT_SOCKET_DENIED)
+		return; /* it has no destination */
 	else if (event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT)
 		append_text(t, "dst_path", name ? name->asked : "", sizeof(name->asked));
 	else if (names)

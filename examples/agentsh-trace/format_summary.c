@@ -36,7 +36,7 @@ static void append_connections(struct text *t, const struct format_text_style *s
 		text_format(t, ", %" PRIu64 " still open", summary_open(summary));
 }
 
-/* Calls, also those that no event has reported. */
+/* Calls and packets, also those that no event has reported. */
 static void append_verdicts(struct text *t, const struct format_text_style *style,
 			    const struct agentsh_ebpf_stats *stats)
 {
@@ -46,8 +46,18 @@ static void append_verdicts(struct text *t, const struct format_text_style *styl
 		text_format(t, "%" PRIu64 " denied", stats->denied);
 		colour(t, style, PLAIN);
 	}
+	if (stats->packets_denied) {
+		text_string(t, ", ");
+		colour(t, style, RED);
+		text_format(t, "%" PRIu64 " packet%s denied", stats->packets_denied,
+			    plural(stats->packets_denied));
+		colour(t, style, PLAIN);
+	}
 	if (stats->would_deny)
 		text_format(t, ", %" PRIu64 " would be denied", stats->would_deny);
+	if (stats->packets_would_deny)
+		text_format(t, ", %" PRIu64 " packet%s would be denied", stats->packets_would_deny,
+			    plural(stats->packets_would_deny));
 }
 
 /* Names that were in these packets and messages are missing. */

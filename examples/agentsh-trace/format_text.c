@@ -117,6 +117,8 @@ static const char *kind_colour(uint32_t kind)
 	switch (kind) {
 	case AGENTSH_EBPF_EVENT_UDP_SEND:
 	case AGENTSH_EBPF_EVENT_UNANNOUNCED:
+	case AGENTSH_EBPF_EVENT_SOCKET_DENIED: /* let go on; otherwise red */
+	case AGENTSH_EBPF_EVENT_PACKET_DENIED:
 		return YELLOW;
 	case AGENTSH_EBPF_EVENT_CONNECT_FAILED:
 	case AGENTSH_EBPF_EVENT_DNS_QUERY:
@@ -280,6 +282,8 @@ static void append_rest(struct text *t, const struct format_text_style *style,
 		format_names_question(t, style, event, names);
 	else if (event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT)
 		format_names_path(t, style, name);
+	else if (event->kind == AGENTSH_EBPF_EVENT_SOCKET_DENIED)
+		format_verdict_socket(t, style, event);
 	else
 		append_destination(t, style, event, name, name_of(event).remote_colour);
 	switch (event->kind) {

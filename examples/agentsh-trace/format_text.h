@@ -32,6 +32,7 @@ struct format_text_style {
 	const struct interfaces *interfaces; /* NULL: numbers instead of names */
 	const struct options_rule *rules;    /* rule_id 1 and so on; further ones are numbers */
 	uint32_t rules_given;
+	bool default_allows; /* what no rule matches */
 };
 
 /* The columns with which a connection's row fits this many characters; 0: unlimited. */

@@ -12,4 +12,8 @@
 void format_verdict(struct text *t, const struct format_text_style *style,
 		    const struct agentsh_ebpf_event *event);
 
+/* Appends "raw socket of IPv4", for an event SOCKET_DENIED, and the verdict. */
+void format_verdict_socket(struct text *t, const struct format_text_style *style,
+			   const struct agentsh_ebpf_event *event);
+
 #endif

@@ -243,8 +243,8 @@ static bool stands_alone(const struct agentsh_ebpf_event *event)
 	       event->kind == AGENTSH_EBPF_EVENT_UNIX_CONNECT || names_of_dns(event);
 }
 
-/* A row that no later event changes: the call has failed, and its socket is as it was. */
-static void show_denied(struct live_table *table, const struct news *news)
+/* A row that no later event changes. */
+static void show_final(struct live_table *table, const struct news *news)
 {
 	struct connection *c = connections_find(&table->connections, news->event);
 
@@ -280,9 +280,9 @@ void live_table_event(struct live_table *table, const struct agentsh_ebpf_event 
 			add_event(table, &news);
 		return;
 	}
-	if (verdict_is_denied(event)) {
+	if (verdict_is_final(event)) {
 		if (shown)
-			show_denied(table, &news);
+			show_final(table, &news);
 		return;
 	}
 	if (event->kind == AGENTSH_EBPF_EVENT_PROGRESS)

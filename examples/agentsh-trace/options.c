@@ -44,13 +44,17 @@ static const char help[] =
 	"      --ebpf=WHEN           if tracing is impossible, auto runs COMMAND\n"
 	"                            untraced, and required fails; off never traces\n"
 	"                            (default: auto)\n"
+	"      --egress              drop denied packets, too, for example those of raw\n"
+	"                            sockets and of earlier connections\n"
 	"      --events=LIST         show these events: connect, udp_send, connected,\n"
 	"                            connect_failed, closed, accepted, session_blind,\n"
 	"                            first_data, progress, unannounced, dns_query,\n"
-	"                            dns_answer, server_name, unix_connect, or all; dns\n"
-	"                            means both of DNS, unix means unix_connect (default:\n"
-	"                            connect, udp_send, connected, connect_failed,\n"
-	"                            closed, session_blind, unannounced)\n"
+	"                            dns_answer, server_name, unix_connect,\n"
+	"                            socket_denied, packet_denied, or all; dns means both\n"
+	"                            of DNS, unix means unix_connect (default: connect,\n"
+	"                            udp_send, connected, connect_failed, closed,\n"
+	"                            session_blind, unannounced, socket_denied,\n"
+	"                            packet_denied)\n"
 	"      --json                write one JSON object per line instead of columns\n"
 	"      --names=WHEN          on shows the name that a process asked DNS for before\n"
 	"                            it connected, and the name that it sent to the\n"
@@ -59,7 +63,10 @@ static const char help[] =
 	"                            contain secrets, out of the JSON output\n"
 	"      --probe               report what can be traced on this machine\n"
 	"  -o, --output FILE         write the trace to FILE instead of stderr\n"
+	"      --refuse              denied calls fail with \"connection refused\"\n"
 	"      --session-id NUMBER   set session_id in the JSON output (default: 0)\n"
+	"      --strict-sockets      refuse to create sockets that RULE cannot judge, for\n"
+	"                            example raw sockets\n"
 	"      --summary             show no events, only a summary by destination at the\n"
 	"                            end\n"
 	"      --trusted-resolver ADDRESS[:PORT]\n"
@@ -88,12 +95,15 @@ enum {
 	OPT_DISPLACE,
 	OPT_DNS_PORT,
 	OPT_EBPF,
+	OPT_EGRESS,
 	OPT_EVENTS,
 	OPT_JSON,
 	OPT_NAMES,
 	OPT_NO_PROC,
 	OPT_PROBE,
+	OPT_REFUSE,
 	OPT_SESSION_ID,
+	OPT_STRICT_SOCKETS,
 	OPT_SUMMARY,
 	OPT_TRUSTED_RESOLVER,
 	OPT_UDP_NO_DEDUP,
@@ -109,13 +119,16 @@ static const struct option long_options[] = {
 	{"displace", no_argument, NULL, OPT_DISPLACE},
 	{"dns-port", required_argument, NULL, OPT_DNS_PORT},
 	{"ebpf", required_argument, NULL, OPT_EBPF},
+	{"egress", no_argument, NULL, OPT_EGRESS},
 	{"events", required_argument, NULL, OPT_EVENTS},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"names", required_argument, NULL, OPT_NAMES},
 	{"no-proc", no_argument, NULL, OPT_NO_PROC},
 	{"probe", no_argument, NULL, OPT_PROBE},
 	{"output", required_argument, NULL, 'o'},
+	{"refuse", no_argument, NULL, OPT_REFUSE},
 	{"session-id", required_argument, NULL, OPT_SESSION_ID},
+	{"strict-sockets", no_argument, NULL, OPT_STRICT_SOCKETS},
 	{"summary", no_argument, NULL, OPT_SUMMARY},
 	{"trusted-resolver", required_argument, NULL, OPT_TRUSTED_RESOLVER},
 	{"udp-no-dedup", no_argument, NULL, OPT_UDP_NO_DEDUP},
@@ -171,7 +184,7 @@ static bool parse_one(struct options *o, int option)
 	case OPT_ALLOW:
 		return options_rules_add(o, AGENTSH_EBPF_RULE_ALLOW, optarg);
 	case OPT_AUDIT:
-		o->audit = true;
+		o->rules_flags |= AGENTSH_EBPF_RULES_AUDIT;
 		return true;
 	case OPT_CGROUP:
 		o->cgroup = optarg;
@@ -191,6 +204,9 @@ static bool parse_one(struct options *o, int option)
 	case OPT_EBPF:
 		o->ebpf_given = true;
 		return parse_ebpf(optarg, &o->ebpf);
+	case OPT_EGRESS:
+		o->rules_flags |= AGENTSH_EBPF_RULES_EGRESS;
+		return true;
 	case OPT_EVENTS:
 		return parse_events(optarg, &o->event_types);
 	case OPT_NAMES:
@@ -207,8 +223,14 @@ static bool parse_one(struct options *o, int option)
 	case 'o':
 		o->output = optarg;
 		return true;
+	case OPT_REFUSE:
+		o->rules_flags |= AGENTSH_EBPF_RULES_REFUSE;
+		return true;
 	case OPT_SESSION_ID:
 		return parse_session_id(optarg, &o->session_id);
+	case OPT_STRICT_SOCKETS:
+		o->rules_flags |= AGENTSH_EBPF_RULES_STRICT_SOCKETS;
+		return true;
 	case OPT_SUMMARY:
 		o->summary = true;
 		return true;

@@ -42,9 +42,9 @@ struct options {
 	struct options_rule rules[OPTIONS_RULES_MAX]; /* in the order given */
 	uint32_t rules_given;
 	uint32_t default_action; /* AGENTSH_EBPF_RULE_; 0: not given */
-	bool audit;
-	uint32_t rules_hooks; /* AGENTSH_EBPF_HOOK_ bits that the rules need; 0: no rules */
-	uint32_t event_types; /* the set to show, see event_types.h */
+	uint32_t rules_flags;	 /* AGENTSH_EBPF_RULES_ bits */
+	uint32_t rules_hooks;	 /* AGENTSH_EBPF_HOOK_ bits that the rules need; 0: no rules */
+	uint32_t event_types;	 /* the set to show, see event_types.h */
 	uint64_t session_id;
 	uint64_t simulate_missing; /* AGENTSH_EBPF_CHECK_ bits */
 	const char *cgroup;	   /* an existing cgroup to trace; NULL: run command */

@@ -43,29 +43,59 @@ bool options_default_parse(struct options *o, const char *text)
 	return false;
 }
 
+/* What the options ask of the set of rules. */
+static const struct {
+	uint32_t flag, hook;
+	const char *option;
+} flag_options[] = {
+	{AGENTSH_EBPF_RULES_AUDIT, 0, "--audit"},
+	{AGENTSH_EBPF_RULES_EGRESS, AGENTSH_EBPF_HOOK_EGRESS, "--egress"},
+	{AGENTSH_EBPF_RULES_REFUSE, 0, "--refuse"},
+	{AGENTSH_EBPF_RULES_STRICT_SOCKETS, AGENTSH_EBPF_HOOK_SOCK_CREATE, "--strict-sockets"},
+};
+#define FLAG_OPTIONS (sizeof(flag_options) / sizeof(flag_options[0]))
+
 static bool denies(const struct options *o)
 {
 	for (uint32_t i = 0; i < o->rules_given; i++)
 		if (o->rules[i].rule.action == AGENTSH_EBPF_RULE_DENY)
 			return true;
-	return o->default_action == AGENTSH_EBPF_RULE_DENY;
+	/* --default=allow tells that an operator wants to refuse nothing but sockets. */
+	return o->default_action == AGENTSH_EBPF_RULE_DENY ||
+	       (o->default_action && o->rules_flags & AGENTSH_EBPF_RULES_STRICT_SOCKETS);
+}
+
+/* An option that has no effect unless something is denied; NULL: none is given. */
+static const char *option_for_denials(const struct options *o)
+{
+	/* An operator who gives --allow alone expects that the rest is denied. */
+	if (o->rules_given)
+		return "--allow";
+	for (size_t i = 0; i < FLAG_OPTIONS; i++)
+		if (o->rules_flags & flag_options[i].flag)
+			return flag_options[i].option;
+	return NULL;
 }
 
 bool options_rules_choose(struct options *o)
 {
 	if (!denies(o)) {
-		/* An operator who gives --allow alone expects that the rest is denied. */
-		if (!o->rules_given && !o->audit)
+		const char *option = option_for_denials(o);
+
+		if (!option)
 			return true;
 		warn_user("%s has no effect, because nothing is denied; give --deny or "
 			  "--default=deny",
-			  o->rules_given ? "--allow" : "--audit");
+			  option);
 		return false;
 	}
 	o->rules_hooks = HOOKS;
 	for (uint32_t i = 0; i < o->rules_given; i++)
 		if (*o->rules[i].host)
 			o->rules_hooks |= HOST_HOOKS;
+	for (size_t i = 0; i < FLAG_OPTIONS; i++)
+		if (o->rules_flags & flag_options[i].flag)
+			o->rules_hooks |= flag_options[i].hook;
 	return true;
 }
 

@@ -16,6 +16,7 @@ void presenter_init(struct presenter *p, struct output *output, const struct opt
 	p->cgroups.fd = p->processes.helper.fd = -1;
 	p->table.style.rules = options->rules;
 	p->table.style.rules_given = options->rules_given;
+	p->table.style.default_allows = options->default_action != AGENTSH_EBPF_RULE_DENY;
 	if (!options->json)
 		live_table_init(&p->table, output, options->cgroup != NULL);
 	/* Now, because the helper must not inherit the descriptors of the trace. */

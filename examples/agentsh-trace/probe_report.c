@@ -14,6 +14,7 @@
 #include "text.h"
 
 #define REPORT_MAX (64 * 1024)
+#define LINE_WIDTH 78
 
 struct report {
 	struct agentsh_ebpf_capabilities caps;
@@ -93,6 +94,8 @@ static void json_report(struct text *t, const struct report *r)
 	json_paths(t, "implied", r->coverage.implied, r->coverage.count);
 	text_string(t, ",");
 	json_paths(t, "unseen", r->coverage.unseen, r->coverage.count);
+	text_string(t, ",");
+	json_paths(t, "enforced", r->coverage.enforced, r->coverage.count);
 	text_string(t, "}}\n");
 }
 
@@ -143,6 +146,31 @@ static void text_paths(struct text *t, const char *title, uint64_t paths, uint32
 				    agentsh_ebpf_coverage_note(i));
 }
 
+/* Names alone, because the notes are about events. */
+static void text_enforced(struct text *t, const struct agentsh_ebpf_coverage *coverage)
+{
+	const bool sockets = coverage->rules_flags & AGENTSH_EBPF_RULES_STRICT_SOCKETS;
+	const bool egress = coverage->rules_flags & AGENTSH_EBPF_RULES_EGRESS;
+	size_t column = 0, n;
+
+	if (!coverage->enforced)
+		return;
+	text_format(t, "\nPaths that rules close%s%s%s%s:", sockets || egress ? " with " : "",
+		    sockets ? "--strict-sockets" : "", sockets && egress ? " and " : "",
+		    egress ? "--egress" : "");
+	for (uint32_t i = 0; i < coverage->count; i++) {
+		const char *name = agentsh_ebpf_coverage_name(i);
+
+		if (!(coverage->enforced >> i & 1))
+			continue;
+		n = strlen(name) + 1;
+		text_string(t, column && column + n < LINE_WIDTH ? " " : "\n  ");
+		column = column && column + n < LINE_WIDTH ? column + n : n + 1;
+		text_string(t, name);
+	}
+	text_string(t, "\n");
+}
+
 static void text_report(struct text *t, const struct report *r)
 {
 	const struct agentsh_ebpf_capabilities *caps = &r->caps;
@@ -163,6 +191,7 @@ static void text_report(struct text *t, const struct report *r)
 		   r->coverage.count);
 	text_paths(t, "Covered by an earlier event:", r->coverage.implied, r->coverage.count);
 	text_paths(t, "Not reported:", r->coverage.unseen, r->coverage.count);
+	text_enforced(t, &r->coverage);
 }
 
 /* ---- Report ------------------------------------------------------------- */
@@ -172,7 +201,8 @@ static void fill_report(struct report *r, const struct options *options)
 	/* With every hook, so that the coverage is that of the most complete trace. */
 	const struct agentsh_ebpf_tracer_options opts = {
 		.size = sizeof(opts),
-		.hooks = event_types_hooks(UINT32_MAX),
+		.hooks = event_types_hooks(UINT32_MAX) | AGENTSH_EBPF_HOOK_RULES |
+			 AGENTSH_EBPF_HOOK_SOCK_CREATE | AGENTSH_EBPF_HOOK_EGRESS,
 		.simulate_missing = options->simulate_missing,
 	};
 	struct agentsh_ebpf_tracer *tracer;
@@ -182,7 +212,8 @@ static void fill_report(struct report *r, const struct options *options)
 		.simulate_missing = options->simulate_missing,
 	};
 	agentsh_ebpf_capability_probe(&r->caps);
-	r->coverage = (struct agentsh_ebpf_coverage){.size = sizeof(r->coverage)};
+	r->coverage = (struct agentsh_ebpf_coverage){.size = sizeof(r->coverage),
+						     .rules_flags = options->rules_flags};
 	if (r->caps.usable && !agentsh_ebpf_tracer_open(&opts, &tracer, NULL)) {
 		agentsh_ebpf_coverage(tracer, &r->coverage);
 		agentsh_ebpf_tracer_close(tracer);

@@ -59,7 +59,7 @@ int rules_create(struct rules *rules, struct agentsh_ebpf_tracer *tracer,
 	const struct options *options = rules->options;
 	struct agentsh_ebpf_rules_options opts = {
 		.size = sizeof(opts),
-		.flags = options->audit ? AGENTSH_EBPF_RULES_AUDIT : 0,
+		.flags = options->rules_flags,
 		.default_action = options->default_action,
 	};
 	struct agentsh_ebpf_rule list[OPTIONS_RULES_MAX];

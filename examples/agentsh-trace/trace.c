@@ -83,6 +83,9 @@ static bool create_rules(struct trace *trace, const struct options *options,
 	if (ret == -ENOSPC && options->rules_hooks & AGENTSH_EBPF_HOOK_DNS)
 		return explain(why, agentsh_ebpf_step_name(err.step), ret,
 			       "at most 8 rules with a host can match one destination");
+	if (ret == -EOPNOTSUPP && options->rules_flags & AGENTSH_EBPF_RULES_REFUSE)
+		return explain(why, agentsh_ebpf_step_name(err.step), ret,
+			       "--refuse needs Linux 6.1 or later");
 	return !ret || explain_library(why, &err);
 }
 
@@ -171,6 +174,17 @@ bool trace_start(struct trace *trace, const struct options *options, struct unav
 	return open_and_attach(trace, options, 0, why);
 }
 
+/* hooks: those that still work */
+static void warn_of_rules(const struct options *options, uint32_t hooks)
+{
+	if (!(hooks & AGENTSH_EBPF_HOOK_RULES))
+		warn_user("the rules are no longer enforced");
+	if (options->rules_hooks & ~hooks & AGENTSH_EBPF_HOOK_EGRESS)
+		warn_user("--egress has no effect any more");
+	if (options->rules_hooks & ~hooks & AGENTSH_EBPF_HOOK_SOCK_CREATE)
+		warn_user("--strict-sockets has no effect any more");
+}
+
 void trace_warn_blind(const struct trace *trace)
 {
 	struct agentsh_ebpf_session_check check = {.size = sizeof(check)};
@@ -185,8 +199,8 @@ void trace_warn_blind(const struct trace *trace)
 					   length ? ", " : "", agentsh_ebpf_hook_name(hook));
 	warn_user("the trace is incomplete from now on: %s; hooks that still work: %s",
 		  blind_reason(check.error), names);
-	if (trace->rules.set && !(check.hooks & AGENTSH_EBPF_HOOK_RULES))
-		warn_user("the rules are no longer enforced");
+	if (trace->rules.set)
+		warn_of_rules(trace->rules.options, check.hooks);
 }
 
 static void remove_created_cgroup(struct cgroup *cgroup, bool traced)

@@ -67,6 +67,8 @@ class Kind(enum.IntEnum):
     DNS_ANSWER = 12
     SERVER_NAME = 13
     UNIX_CONNECT = 14
+    SOCKET_DENIED = 15
+    PACKET_DENIED = 16
 
 
 class Flag(enum.IntFlag):
@@ -122,6 +124,8 @@ class Hook(enum.IntFlag):
     SERVER_NAME = 64
     UNIX = 128
     RULES = 256
+    SOCK_CREATE = 512
+    EGRESS = 1024
 
 
 class Open(enum.IntFlag):
@@ -178,6 +182,8 @@ class Check(enum.IntEnum):
     INET_EGRESS = 25
     CONNECT_UNIX = 26
     SENDMSG_UNIX = 27
+    SOCK_CREATE = 28
+    SET_RETVAL = 29
 
     @property
     def mask(self) -> int:
@@ -311,9 +317,16 @@ class RuleFlag(enum.IntFlag):
 
 
 class RulesFlag(enum.IntFlag):
-    """AGENTSH_EBPF_RULES_: flags of a set of rules. AUDIT refuses nothing, and reports WOULD_DENY."""
+    """AGENTSH_EBPF_RULES_: flags of a set of rules.
+
+    AUDIT refuses nothing, and reports WOULD_DENY. With REFUSE, calls that the rules deny fail with ECONNREFUSED
+    instead of EPERM. STRICT_SOCKETS refuses sockets that the rules cannot judge, and EGRESS judges each packet.
+    """
 
     AUDIT = 1
+    REFUSE = 2
+    STRICT_SOCKETS = 4
+    EGRESS = 8
 
 
 CHECKS_MAX = 32
@@ -430,7 +443,7 @@ class Event(ctypes.Structure):
 
     @property
     def local_addr(self) -> Optional[Address]:
-        """None if the event has no addresses (SESSION_BLIND)."""
+        """None if the event has no addresses (SESSION_BLIND, SOCKET_DENIED)."""
         return self._address(self._local_addr)
 
     @local_addr.setter
@@ -439,7 +452,7 @@ class Event(ctypes.Structure):
 
     @property
     def remote_addr(self) -> Optional[Address]:
-        """None if the event has no addresses (SESSION_BLIND)."""
+        """None if the event has no addresses (SESSION_BLIND, SOCKET_DENIED)."""
         return self._address(self._remote_addr)
 
     @remote_addr.setter
@@ -511,6 +524,8 @@ class Event(ctypes.Structure):
         return _text(_library().agentsh_ebpf_verdict_name(self._verdict))
 
     def _address(self, value: Any) -> Optional[Address]:
+        if self._kind == Kind.SOCKET_DENIED:  # family is that of the socket
+            return None
         if self.family == socket.AF_INET:
             return ipaddress.IPv4Address(bytes(value)[:4])
         if self.family == socket.AF_INET6:
@@ -605,7 +620,7 @@ class _Rule(ctypes.Structure):
 
 class _RulesOptions(ctypes.Structure):
     c_name = "agentsh_ebpf_rules_options"
-    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("default_action", c_uint32), ("reserved", c_uint32)]
+    _fields_ = [("size", c_uint32), ("flags", c_uint32), ("default_action", c_uint32), ("on_exhaustion", c_uint32)]
 
 
 class _SessionCheck(ctypes.Structure):
@@ -621,7 +636,8 @@ class _Stats(ctypes.Structure):
                 ("malformed", c_uint64), ("untracked", c_uint64), ("packets_lost", c_uint64),
                 ("answers", c_uint64), ("answers_unasked", c_uint64), ("answers_untrusted", c_uint64),
                 ("answers_malformed", c_uint64), ("messages_skipped", c_uint64),
-                ("names_evicted", c_uint64), ("allowed", c_uint64), ("denied", c_uint64), ("would_deny", c_uint64)]
+                ("names_evicted", c_uint64), ("allowed", c_uint64), ("denied", c_uint64), ("would_deny", c_uint64),
+                ("packets_denied", c_uint64), ("packets_would_deny", c_uint64)]
 
 
 class _Check(ctypes.Structure):
@@ -642,7 +658,7 @@ class _Capabilities(ctypes.Structure):
 class _Coverage(ctypes.Structure):
     c_name = "agentsh_ebpf_coverage"
     _fields_ = [("size", c_uint32), ("count", c_uint32), ("seen", c_uint64), ("implied", c_uint64),
-                ("unseen", c_uint64)]
+                ("unseen", c_uint64), ("enforced", c_uint64), ("rules_flags", c_uint32), ("reserved", c_uint32)]
 
 
 _Struct = TypeVar("_Struct", bound=ctypes.Structure)
@@ -686,6 +702,8 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "agentsh_ebpf_session_set_rules": (c_int, [c_void_p, c_void_p, POINTER(_Error)]),
     "agentsh_ebpf_rules_address": (c_int, [c_void_p, c_uint32, c_uint16, c_void_p, c_uint64]),
     "agentsh_ebpf_rules_judge": (c_int, [c_void_p, POINTER(_Address), c_uint16, POINTER(c_uint32)]),
+    "agentsh_ebpf_rules_loopback": (c_int, [POINTER(_Rule), c_uint32]),
+    "agentsh_ebpf_rules_resolver": (c_int, [POINTER(_Rule), POINTER(_Address), c_uint32]),
     "agentsh_ebpf_poll": (c_int, [c_void_p, c_int]),
     "agentsh_ebpf_read": (c_int, [c_void_p, POINTER(Event), c_size_t, c_int]),
     "agentsh_ebpf_fd": (c_int, [c_void_p]),
@@ -788,6 +806,8 @@ class Stats:
     allowed: int
     denied: int
     would_deny: int
+    packets_denied: int
+    packets_would_deny: int
 
 
 def _stats(function: Any, handle: c_void_p) -> Stats:
@@ -921,6 +941,13 @@ class Rule:
             raw.addr = _packed(network.network_address)
         return raw
 
+    @staticmethod
+    def _from(raw: _Rule) -> Rule:
+        packed = bytes(raw.addr)
+        network = ipaddress.ip_network((packed[:4] if raw.family == socket.AF_INET else packed, raw.prefix_len))
+        return Rule(network, RuleAction(raw.action), raw.rule_id, raw.protocol, raw.first_port, raw.last_port,
+                    RuleFlag(raw.flags), raw.expires_boottime_ns)
+
 
 class Judgement(NamedTuple):
     """What a set of rules says of a remote end; rule_id is 0 if no rule matches."""
@@ -978,11 +1005,15 @@ class Capabilities:
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """struct agentsh_ebpf_coverage: each path to the network is in one of the three sets."""
+    """struct agentsh_ebpf_coverage: each path to the network is in one of the sets seen, implied and unseen.
+
+    enforced are the paths that rules can close, whether they are seen or not.
+    """
 
     seen: FrozenSet[Path]
     implied: FrozenSet[Path]
     unseen: FrozenSet[Path]
+    enforced: FrozenSet[Path]
 
 
 class EnvironmentMode(NamedTuple):
@@ -1006,6 +1037,31 @@ def boottime_ns() -> int:
 def _signed(value: int) -> int:
     """Without a clock chip, the Unix time of boot may be just below 0."""
     return value - 2**64 if value >= 2**63 else value
+
+
+def rules_loopback(rule_id: int = 0) -> List[Rule]:
+    """Two rules that allow every protocol to 127.0.0.0/8 and ::1; agentsh_ebpf_rules_loopback(3).
+
+    Nothing is allowed until the rules are in a set, in front of the rules that they shall precede.
+    """
+    raw = (_Rule * 2)()
+    count = _check(_library().agentsh_ebpf_rules_loopback(raw, _rule_id(rule_id)))
+    return [Rule._from(rule) for rule in raw[:count]]
+
+
+def rules_resolver(address: Union[Address, str], port: int = 0, rule_id: int = 0) -> List[Rule]:
+    """Two rules that allow UDP and TCP to a name server, whose port 0 stands for 53; agentsh_ebpf_rules_resolver(3)."""
+    if not 0 <= port < 2**16:
+        raise ValueError(f"port is out of range: {port}")
+    raw = (_Rule * 2)()
+    count = _check(_library().agentsh_ebpf_rules_resolver(raw, _Address.of(address, port), _rule_id(rule_id)))
+    return [Rule._from(rule) for rule in raw[:count]]
+
+
+def _rule_id(value: int) -> int:
+    if not 0 <= value < 2**32:
+        raise ValueError(f"rule_id is out of range: {value}")
+    return value
 
 
 def hooks_built() -> Hook:
@@ -1229,18 +1285,23 @@ class Tracer:
         return Session(self, out, session_id)
 
     def create_rules(self, rules: Iterable[Rule] = (), *, default_action: Union[RuleAction, int] = 0,
-                     flags: RulesFlag = RulesFlag(0)) -> Rules:
+                     flags: RulesFlag = RulesFlag(0), on_exhaustion: Union[RuleAction, int] = 0) -> Rules:
         """Compiles rules into a set; agentsh_ebpf_rules_create(3). The first rule that matches decides.
 
         default_action holds if no rule matches; 0 selects ALLOW. The tracer needs Hook.RULES, which belongs into
         required_hooks.
+
+        on_exhaustion says what holds if memory for the set is short. With 0 the call raises an AgentshEbpfError.
+        With DENY or ALLOW it returns a set without rules that denies or allows everything, and Rules.fallback
+        is the error.
         """
         raw = [rule._raw() for rule in rules]
-        options, out, err = _sized(_RulesOptions, default_action=default_action, flags=flags), c_void_p(), _sized(_Error)
+        options, out, err = _sized(_RulesOptions, default_action=default_action, flags=flags,
+                                   on_exhaustion=on_exhaustion), c_void_p(), _sized(_Error)
         with self._open() as pointer:
-            _check(self._library.agentsh_ebpf_rules_create(pointer, (_Rule * len(raw))(*raw), len(raw), options, out,
-                                                           err), err)
-        return Rules(self, out)
+            result = _check(self._library.agentsh_ebpf_rules_create(pointer, (_Rule * len(raw))(*raw), len(raw),
+                                                                    options, out, err), err)
+        return Rules(self, out, AgentshEbpfError(-err.code, _text(err.message), err.step) if result else None)
 
     # ---- Reading ----
 
@@ -1391,12 +1452,14 @@ class Tracer:
         with self._open() as pointer:
             return _stats(self._library.agentsh_ebpf_tracer_stats, pointer)
 
-    def coverage(self) -> Coverage:
-        """Which paths to the network this tracer sees on this kernel; agentsh_ebpf_coverage(3)."""
-        raw = _sized(_Coverage)
+    def coverage(self, rules_flags: RulesFlag = RulesFlag(0)) -> Coverage:
+        """Which paths to the network this tracer sees on this kernel, and which ones a set of rules with these
+        flags can close; agentsh_ebpf_coverage(3)."""
+        raw = _sized(_Coverage, rules_flags=rules_flags)
         with self._open() as pointer:
             _check(self._library.agentsh_ebpf_coverage(pointer, raw))
-        return Coverage(_members(Path, raw.seen), _members(Path, raw.implied), _members(Path, raw.unseen))
+        return Coverage(_members(Path, raw.seen), _members(Path, raw.implied), _members(Path, raw.unseen),
+                        _members(Path, raw.enforced))
 
 
 def _log_function(log: LogFunction, raised: List[BaseException]) -> Any:
@@ -1432,10 +1495,13 @@ os.register_at_fork(after_in_child=_forked)
 
 class Rules:
     """A compiled set of rules, which any number of the tracer's sessions can use. It stays valid until
-    close() is called, or its tracer is closed. Deleting the object does not free the set."""
+    close() is called, or its tracer is closed. Deleting the object does not free the set.
 
-    def __init__(self, tracer: Tracer, pointer: c_void_p) -> None:
+    fallback is None, or the error because of which the set has no rules (on_exhaustion)."""
+
+    def __init__(self, tracer: Tracer, pointer: c_void_p, fallback: Optional[AgentshEbpfError] = None) -> None:
         self.tracer = tracer
+        self.fallback = fallback
         self._pointer: Optional[c_void_p] = pointer
         self._calls = 0  # calls that use the set now
 
@@ -1485,9 +1551,7 @@ class Rules:
         self._address(rule_id, address, 0)
 
     def _address(self, rule_id: int, address: Union[Address, str], expires: int) -> None:
-        ip = ipaddress.ip_address(address)
-        if not 0 <= rule_id < 2**32:
-            raise ValueError(f"rule_id is out of range: {rule_id}")
+        ip, rule_id = ipaddress.ip_address(address), _rule_id(rule_id)
         with self._open() as pointer:
             _check(self.tracer._library.agentsh_ebpf_rules_address(pointer, rule_id, _family(ip), ip.packed, expires))
 

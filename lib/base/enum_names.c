@@ -48,6 +48,10 @@ const char *agentsh_ebpf_kind_name(uint32_t kind)
 		return "server_name";
 	case AGENTSH_EBPF_EVENT_UNIX_CONNECT:
 		return "unix_connect";
+	case AGENTSH_EBPF_EVENT_SOCKET_DENIED:
+		return "socket_denied";
+	case AGENTSH_EBPF_EVENT_PACKET_DENIED:
+		return "packet_denied";
 	default:
 		return UNKNOWN;
 	}
@@ -98,6 +102,10 @@ const char *agentsh_ebpf_hook_name(uint32_t hook)
 		return "unix";
 	case AGENTSH_EBPF_HOOK_RULES:
 		return "rules";
+	case AGENTSH_EBPF_HOOK_SOCK_CREATE:
+		return "sock_create";
+	case AGENTSH_EBPF_HOOK_EGRESS:
+		return "egress";
 	default:
 		return UNKNOWN;
 	}

@@ -3,12 +3,13 @@
 #ifndef AGENTSH_BASE_PROGRAMS_H
 #define AGENTSH_BASE_PROGRAMS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "rules/pool.h"
 
 /* Number of kernel programs in the table. */
-#define AGENTSH_PROGRAM_COUNT 12
+#define AGENTSH_PROGRAM_COUNT 13
 
 struct agentsh_program_desc {
 	uint32_t wanted_by;	 /* AGENTSH_EBPF_HOOK_ bits: loaded for any of these */
@@ -40,6 +41,7 @@ struct agentsh_programs {
 	int sockets_fd;	 /* table of sockets; -1: no hook fills it */
 	int progress_fd; /* program that reports the progress of one socket; -1: none */
 	int listed_fd;	 /* table of the addresses that are listed for rules; -1: none */
+	bool set_retval; /* a refused call can fail with ECONNREFUSED */
 	struct agentsh_rules_pool rules;
 };
 

@@ -84,6 +84,11 @@ static const struct {
 					     "cgroup/connect_unix does not work", NEWEST},
 	[AGENTSH_EBPF_CHECK_SENDMSG_UNIX] = {"sendmsg_unix", 0, EINVAL,
 					     "cgroup/sendmsg_unix does not work", NEWEST},
+	[AGENTSH_EBPF_CHECK_SOCK_CREATE] = {"sock_create", 0, EINVAL,
+					    "cgroup/sock_create does not work", HOOK},
+	[AGENTSH_EBPF_CHECK_SET_RETVAL] = {"set_retval", 0, EINVAL,
+					   "programs cannot choose the error of a refused call",
+					   "run Linux 6.1 or later"},
 };
 
 #define CHECKS (sizeof(table) / sizeof(table[0]))

@@ -8,7 +8,7 @@
 
 #include <agentsh/ebpf.h>
 
-#define AGENTSH_CHECK_COUNT 28
+#define AGENTSH_CHECK_COUNT 30
 
 /*
  * The checks without which bpf(2) is not even called to create a map. They include the

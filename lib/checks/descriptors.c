@@ -13,8 +13,8 @@
 #include "base/programs.h"
 #include "checks/checks.h"
 
-#define DESCRIPTORS_FOR_LOAD 72 /* the most at one time: libbpf's and our copies */
-#define DESCRIPTORS_KEPT 33	/* the most that a tracer with all hooks keeps open */
+#define DESCRIPTORS_FOR_LOAD 73 /* the most at one time: libbpf's and our copies */
+#define DESCRIPTORS_KEPT 36	/* the most that a tracer with all hooks keeps open */
 /* one per link, and one of the cgroup */
 #define DESCRIPTORS_PER_SESSION (AGENTSH_PROGRAM_COUNT + 1)
 

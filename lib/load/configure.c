@@ -10,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/programs.h"
+#include "load/set_retval.h"
 #include "ring/ring.h"
 #include "rules_table.h"
 #include "settings.h"
@@ -70,6 +71,7 @@ static int set_settings(const struct agentsh_ring *ring, uint32_t hooks,
 		.server_name = (hooks & AGENTSH_EBPF_HOOK_SERVER_NAME) != 0,
 		.unix_sockets = (hooks & AGENTSH_EBPF_HOOK_UNIX) != 0,
 		.rules = (hooks & AGENTSH_EBPF_HOOK_RULES) != 0,
+		.egress = (hooks & AGENTSH_EBPF_HOOK_EGRESS) != 0,
 		.denials_only = (opts->flags & AGENTSH_EBPF_OPEN_DENIALS_ONLY) != 0,
 	};
 	struct bpf_map *map = bpf_object__find_map_by_name(obj, SETTINGS_MAP);
@@ -120,7 +122,6 @@ static int choose_programs(struct bpf_object *obj, uint32_t wanted, uint32_t hoo
 		const char *map;
 		uint32_t hooks;
 	} maps[] = {
-		{"agentsh_udp_seen", AGENTSH_EBPF_HOOK_UDP},
 		{"agentsh_tcp_seen", AGENTSH_EBPF_HOOK_TRAFFIC},
 		{"agentsh_unix_seen", AGENTSH_EBPF_HOOK_UNIX},
 	};
@@ -212,7 +213,11 @@ int agentsh_configure(struct agentsh_programs *programs, const struct agentsh_ri
 		ret = set_entries(obj, "agentsh_slots", opts->max_sessions);
 	if (!ret)
 		ret = set_rules_sizes(obj, programs->hooks, opts);
-	if (!ret && (agentsh_ebpf_hooks_built() & AGENTSH_EBPF_HOOK_UDP))
-		ret = set_entries(obj, "agentsh_udp_seen", opts->udp_dedup_entries);
+	if (!ret)
+		ret = set_entries(obj, "agentsh_udp_seen",
+				  programs->hooks & AGENTSH_EBPF_HOOK_UDP ? opts->udp_dedup_entries
+									  : 1);
+	if (!ret && !programs->set_retval)
+		ret = agentsh_set_retval_remove(obj);
 	return ret ? ret : share_states(programs, obj, wanted);
 }

@@ -18,6 +18,7 @@
 #include "load/adopt.h"
 #include "load/configure.h"
 #include "load/libbpf_print.h"
+#include "load/set_retval.h"
 #include "settings.h"
 
 #include "agentsh.skel.h" /* uses the type of the settings, so it comes after settings.h */
@@ -271,6 +272,9 @@ int agentsh_load(struct agentsh_programs *programs, struct agentsh_ring *ring,
 	else if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
 					 BPF_FUNC_get_current_task_btf, NULL) != 1)
 		l.variant = &variants[COPIED];
+	programs->set_retval = programs->hooks & AGENTSH_EBPF_HOOK_RULES &&
+			       !(opts->simulate_missing & 1ULL << AGENTSH_EBPF_CHECK_SET_RETVAL) &&
+			       agentsh_has_set_retval();
 	ret = load_hooks(&l);
 	if (!ret) {
 		if (!l.variant->task)

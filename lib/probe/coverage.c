@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which paths to the network a tracer sees. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@
 #include "base/files.h"
 #include "base/result.h"
 #include "base/system.h"
+#include "probe/enforced.h"
+#include "tracer/options.h"
 #include "tracer/tracer.h"
 
 enum rule {
@@ -212,6 +215,12 @@ int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *t, struct agentsh_eb
 		return -EINVAL;
 	if (t->ring.synthetic)
 		return -EOPNOTSUPP;
+	if (out->size >= offsetof(struct agentsh_ebpf_coverage, reserved))
+		c.rules_flags = out->rules_flags;
+	if (c.rules_flags & ~AGENTSH_RULES_FLAGS)
+		return -EINVAL;
+	if (t->programs.hooks & AGENTSH_EBPF_HOOK_RULES)
+		c.enforced = agentsh_enforced(t->programs.hooks, c.rules_flags, ping_hooked());
 	for (size_t i = 0; i < ROWS; i++) {
 		if (is_seen(t, table[i].rule))
 			c.seen |= 1ULL << i;

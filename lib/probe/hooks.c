@@ -13,6 +13,7 @@
 #include "checks/checks.h"
 #include "checks/diagnose.h"
 #include "checks/displace.h"
+#include "load/set_retval.h"
 #include "tracer/create.h"
 #include "tracer/options.h"
 #include "tracer/tracer.h"
@@ -146,12 +147,27 @@ static void load_all(struct agentsh_ebpf_capabilities *caps)
 	agentsh_ebpf_tracer_close(t);
 }
 
+static void probe_set_retval(struct agentsh_ebpf_capabilities *caps)
+{
+	const uint32_t check = AGENTSH_EBPF_CHECK_SET_RETVAL;
+
+	if (agentsh_has_set_retval())
+		agentsh_check_set(caps, check, AVAILABLE, 0,
+				  "programs can choose the error of a refused call");
+	else
+		agentsh_check_set_lacking(caps, check, AGENTSH_EBPF_STATUS_MISSING);
+}
+
 void agentsh_probe_hooks(struct agentsh_ebpf_capabilities *caps)
 {
 	int because = agentsh_checks_first_missing(caps, AGENTSH_CHECKS_FOR_LOAD);
 
-	if (because < 0)
+	if (because < 0) {
 		load_all(caps);
+		probe_set_retval(caps);
+	} else {
+		agentsh_check_not_tried(caps, AGENTSH_EBPF_CHECK_SET_RETVAL, (uint32_t)because);
+	}
 	caps->hooks = agentsh_ebpf_hooks_built();
 	for (int i = 0; i < AGENTSH_PROGRAM_COUNT; i++) {
 		const struct agentsh_program_desc *desc = &agentsh_program_descs[i];

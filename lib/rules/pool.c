@@ -61,7 +61,10 @@ static bool wake_resting(struct agentsh_rules_pool *pool)
 
 	for (size_t i = 0; i < pool->extents_count; i++)
 		resting |= pool->extents[i].state == RESTING;
-	if (!resting || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+	if (!resting)
+		return false;
+	pool->stuck = syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	if (pool->stuck)
 		return false;
 	for (size_t i = 0; i < pool->extents_count; i++)
 		if (pool->extents[i].state == RESTING)

@@ -21,6 +21,7 @@ struct agentsh_rules_pool {
 	struct agentsh_rules_extent *extents; /* all nodes but the first, in order */
 	size_t extents_count;
 	size_t extents_room;
+	bool stuck; /* nothing that rests can be used again: see wake_resting() */
 };
 
 /* Returns 0 or -ENOMEM. The first node is left unused, because its number means "no rules". */

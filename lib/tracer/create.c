@@ -35,6 +35,8 @@ static int set_up(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_capab
 		ret = agentsh_synthetic_open(&t->ring, err);
 	else
 		ret = agentsh_load(&t->programs, &t->ring, &t->opts, process, err);
+	if (!ret)
+		ret = agentsh_rules_spare_init(t, err);
 	return ret ? ret : agentsh_ring_open(&t->ring, err);
 }
 
@@ -53,6 +55,7 @@ int agentsh_tracer_create(const struct agentsh_ebpf_tracer_options *opts,
 	t->programs.hooks = opts->hooks & agentsh_ebpf_hooks_built();
 	t->programs.state_fd = t->programs.sockets_fd = -1;
 	t->programs.progress_fd = t->programs.listed_fd = -1;
+	t->programs.set_retval = opts->mode == AGENTSH_EBPF_MODE_SYNTHETIC;
 	t->boottime_offset_ns = agentsh_boottime_offset_ns();
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_mutex_init(&t->handles.lock, NULL);

@@ -120,6 +120,10 @@ static int check_hooks_together(uint32_t hooks, struct agentsh_ebpf_error *err)
 		ret = CHECK_NEEDS(hooks, RULES, CONNECT, err);
 	if (!ret)
 		ret = CHECK_NEEDS(hooks, RULES, UDP, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, SOCK_CREATE, RULES, err);
+	if (!ret)
+		ret = CHECK_NEEDS(hooks, EGRESS, RULES, err);
 	return ret;
 }
 
@@ -128,7 +132,8 @@ static int check_hooks(struct agentsh_ebpf_tracer_options *o, struct agentsh_ebp
 	const uint32_t known =
 		AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
 		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
-		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES;
+		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES |
+		AGENTSH_EBPF_HOOK_SOCK_CREATE | AGENTSH_EBPF_HOOK_EGRESS;
 	uint32_t built = agentsh_ebpf_hooks_built();
 	int ret = check_bits(o->hooks, known, "hooks", err);
 
@@ -310,13 +315,14 @@ int agentsh_rules_options_check(const struct agentsh_ebpf_rules_options *from,
 	int ret = sized_copy(to, sizeof(*to), from, "rules_options", err);
 
 	if (!ret)
-		ret = check_bits(to->flags, AGENTSH_EBPF_RULES_AUDIT, "flags", err);
-	if (!ret)
-		ret = check_bits(to->reserved, 0, "reserved", err);
+		ret = check_bits(to->flags, AGENTSH_RULES_FLAGS, "flags", err);
 	if (!ret)
 		ret = check_range(&to->default_action, AGENTSH_EBPF_RULE_ALLOW,
 				  AGENTSH_EBPF_RULE_ALLOW, AGENTSH_EBPF_RULE_DENY, "default_action",
 				  err);
+	if (!ret && to->on_exhaustion)
+		ret = check_range(&to->on_exhaustion, 0, AGENTSH_EBPF_RULE_ALLOW,
+				  AGENTSH_EBPF_RULE_DENY, "on_exhaustion", err);
 	return ret;
 }
 

@@ -8,6 +8,10 @@
 #include <agentsh/ebpf.h>
 
 #define AGENTSH_RING_SIZE_DEFAULT (1U << 20)
+/* All flags of a set of rules. */
+#define AGENTSH_RULES_FLAGS                                                                        \
+	(AGENTSH_EBPF_RULES_AUDIT | AGENTSH_EBPF_RULES_REFUSE |                                    \
+	 AGENTSH_EBPF_RULES_STRICT_SOCKETS | AGENTSH_EBPF_RULES_EGRESS)
 
 int agentsh_tracer_options_check(const struct agentsh_ebpf_tracer_options *from,
 				 struct agentsh_ebpf_tracer_options *to,

@@ -33,6 +33,33 @@ static int check_hook(const struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_e
 	return 0;
 }
 
+static int check_flags(const struct agentsh_ebpf_tracer *t, uint32_t flags,
+		       struct agentsh_ebpf_error *err)
+{
+	static const struct {
+		uint32_t flag, hook;
+		const char *name, *hook_name;
+	} needs[] = {
+		{AGENTSH_EBPF_RULES_STRICT_SOCKETS, AGENTSH_EBPF_HOOK_SOCK_CREATE, "STRICT_SOCKETS",
+		 "SOCK_CREATE"},
+		{AGENTSH_EBPF_RULES_EGRESS, AGENTSH_EBPF_HOOK_EGRESS, "EGRESS", "EGRESS"},
+	};
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (flags & needs[i].flag && !(t->programs.hooks & needs[i].hook))
+			return agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
+					    "the tracer has hooks 0x%x; %s (%u) needs %s (%u) in "
+					    "hooks and required_hooks",
+					    t->programs.hooks, needs[i].name, needs[i].flag,
+					    needs[i].hook_name, needs[i].hook);
+	if (flags & AGENTSH_EBPF_RULES_REFUSE && !t->programs.set_retval)
+		return agentsh_fail(err, -EOPNOTSUPP, AGENTSH_EBPF_STEP_OPTIONS,
+				    "flags is 0x%x; this kernel cannot do REFUSE (%d): run Linux "
+				    "6.1 or later",
+				    flags, AGENTSH_EBPF_RULES_REFUSE);
+	return 0;
+}
+
 static int check_tracer(const struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_rules *rules,
 			struct agentsh_ebpf_error *err)
 {
@@ -84,7 +111,7 @@ static int publish(struct agentsh_ebpf_rules *rules)
 
 static void free_memory(struct agentsh_ebpf_rules *rules)
 {
-	if (!rules->first)
+	if (!rules->first && !rules->spare)
 		agentsh_rules_table_free(&rules->table);
 	free(rules->listed_ids);
 	agentsh_rules_list_free(&rules->list);
@@ -116,8 +143,64 @@ static int compile(struct agentsh_ebpf_rules *set, const struct agentsh_ebpf_rul
 				    "listed addresses for one destination",
 				    count, set->tracer->opts.rules_bytes);
 	set->table.listed = listed_until;
-	set->audit = opts->flags & AGENTSH_EBPF_RULES_AUDIT;
 	return 0;
+}
+
+static int compile_and_publish(struct agentsh_ebpf_rules *set,
+			       const struct agentsh_ebpf_rule *rules, size_t count,
+			       const struct agentsh_ebpf_rules_options *opts,
+			       struct agentsh_ebpf_error *err)
+{
+	struct agentsh_ebpf_tracer *t = set->tracer;
+	int ret = compile(set, rules, count, opts, err);
+
+	if (ret)
+		return ret;
+	pthread_mutex_lock(&t->lock);
+	ret = publish(set);
+	pthread_mutex_unlock(&t->lock);
+	if (!ret)
+		return 0;
+	return ret == -ENOMEM
+		       ? out_of_memory(err)
+		       : agentsh_fail(
+				 err, ret, AGENTSH_EBPF_STEP_RULES,
+				 "%zu rules need %zu bytes, which are not free of rules_bytes "
+				 "%u; free sets that no session uses, or raise rules_bytes%s",
+				 count, set->table.count * sizeof(*set->table.nodes),
+				 t->opts.rules_bytes,
+				 t->programs.rules.stuck
+					 ? "; without membarrier(2) freed sets keep their bytes"
+					 : "");
+}
+
+int agentsh_rules_spare_init(struct agentsh_ebpf_tracer *t, struct agentsh_ebpf_error *err)
+{
+	int ret = 0;
+
+	if (!(t->programs.hooks & AGENTSH_EBPF_HOOK_RULES))
+		return 0;
+	for (uint32_t i = 0; i < 2 && !ret; i++) {
+		const struct agentsh_ebpf_rules_options opts = {
+			.default_action = AGENTSH_EBPF_RULE_ALLOW + i};
+		struct agentsh_ebpf_rules set = {.tracer = t};
+
+		ret = compile_and_publish(&set, NULL, 0, &opts, err);
+		t->spare_rules[i] = set.table;
+		t->spare_first[i] = set.first;
+		free(set.listed_ids);
+	}
+	return ret;
+}
+
+/* Makes the set one without rules, whose nodes are there already. */
+static void use_spare(struct agentsh_ebpf_rules *set, uint32_t action)
+{
+	agentsh_rules_table_free(&set->table);
+	set->table = set->tracer->spare_rules[action - AGENTSH_EBPF_RULE_ALLOW];
+	set->first = set->tracer->spare_first[action - AGENTSH_EBPF_RULE_ALLOW];
+	set->listed_ids_count = 0;
+	set->spare = true;
 }
 
 static int create(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_rule *rules,
@@ -130,30 +213,21 @@ static int create(struct agentsh_ebpf_tracer *t, const struct agentsh_ebpf_rule 
 	if (!set)
 		return out_of_memory(err);
 	set->tracer = t;
-	ret = compile(set, rules, count, opts, err);
-	if (ret) {
+	set->flags = opts->flags;
+	ret = compile_and_publish(set, rules, count, opts, err);
+	if ((ret == -ENOMEM || ret == -ENOSPC) && opts->on_exhaustion) {
+		use_spare(set, opts->on_exhaustion);
+		ret = 1;
+	}
+	if (ret < 0) {
 		free_memory(set);
 		return ret;
 	}
 	pthread_mutex_lock(&t->lock);
-	ret = publish(set);
-	if (!ret) {
-		set->next = t->rules;
-		t->rules = set;
-	}
+	set->next = t->rules;
+	t->rules = set;
 	pthread_mutex_unlock(&t->lock);
-	if (!ret) {
-		*out = set;
-		return 0;
-	}
-	ret = ret == -ENOMEM
-		      ? out_of_memory(err)
-		      : agentsh_fail(err, ret, AGENTSH_EBPF_STEP_RULES,
-				     "%zu rules need %zu bytes, which are not free of rules_bytes "
-				     "%u; free sets that no session uses, or raise rules_bytes",
-				     count, set->table.count * sizeof(*set->table.nodes),
-				     t->opts.rules_bytes);
-	free_memory(set);
+	*out = set;
 	return ret;
 }
 
@@ -176,6 +250,8 @@ int agentsh_ebpf_rules_create(struct agentsh_ebpf_tracer *t, const struct agents
 	ret = agentsh_rules_options_check(opts, &checked, err);
 	if (!ret)
 		ret = check_hook(t, err);
+	if (!ret)
+		ret = check_flags(t, checked.flags, err);
 	return ret ? ret : create(t, rules, count, &checked, out, err);
 }
 
@@ -204,7 +280,7 @@ int agentsh_ebpf_rules_free(struct agentsh_ebpf_rules *rules)
 	else
 		take_out(rules);
 	/* the nodes are not used again if the programs still know listed addresses of this set */
-	if (!ret && rules->first && !agentsh_rules_unlist_all(rules))
+	if (!ret && rules->first && !rules->spare && !agentsh_rules_unlist_all(rules))
 		agentsh_rules_pool_give(&t->programs.rules, rules->first, rules->seen);
 	pthread_mutex_unlock(&t->lock);
 	if (!ret)
@@ -220,9 +296,18 @@ void agentsh_rules_free_all(struct agentsh_ebpf_tracer *t)
 		t->rules = rules->next;
 		free_memory(rules);
 	}
+	for (int i = 0; i < 2; i++)
+		if (!t->spare_first[i])
+			agentsh_rules_table_free(&t->spare_rules[i]);
 }
 
 /* ---- sessions ---------------------------------------------------------------- */
+
+_Static_assert((uint64_t)AGENTSH_EBPF_RULES_AUDIT << 32 == AGENTSH_SLOT_AUDIT, "same flag");
+_Static_assert((uint64_t)AGENTSH_EBPF_RULES_REFUSE << 32 == AGENTSH_SLOT_REFUSE, "same flag");
+_Static_assert((uint64_t)AGENTSH_EBPF_RULES_STRICT_SOCKETS << 32 == AGENTSH_SLOT_STRICT,
+	       "same flag");
+_Static_assert((uint64_t)AGENTSH_EBPF_RULES_EGRESS << 32 == AGENTSH_SLOT_EGRESS, "same flag");
 
 /* The programs read the word at once, so each call is judged by the old set or the new one. */
 void agentsh_rules_use(struct agentsh_session *s, struct agentsh_ebpf_rules *rules)
@@ -233,7 +318,7 @@ void agentsh_rules_use(struct agentsh_session *s, struct agentsh_ebpf_rules *rul
 	if (rules) {
 		rules->users++;
 		rules->seen = true;
-		word = rules->first | (rules->audit ? AGENTSH_SLOT_AUDIT : 0);
+		word = rules->first | (uint64_t)rules->flags << 32;
 	}
 	if (s->rules)
 		s->rules->users--;

@@ -14,10 +14,11 @@ struct agentsh_ebpf_rules {
 	struct agentsh_rules_table table; /* the first member: see rules.c */
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_rules *next;
-	uint32_t first; /* number of the first node in the pool; in synthetic mode 0 */
-	uint32_t users; /* sessions */
-	bool audit;
+	uint32_t first;	      /* number of the first node in the pool; in synthetic mode 0 */
+	uint32_t users;	      /* sessions */
+	uint32_t flags;	      /* AGENTSH_EBPF_RULES_ bits */
 	bool seen;	      /* a session used it, so a program may read it */
+	bool spare;	      /* the nodes belong to agentsh_ebpf_tracer.spare_rules */
 	uint32_t *listed_ids; /* rules that match listed addresses only */
 	size_t listed_ids_count;
 	struct agentsh_rules_list list;
@@ -30,6 +31,11 @@ int agentsh_rules_fit(const struct agentsh_ebpf_tracer *tracer,
 void agentsh_rules_use(struct agentsh_session *session, struct agentsh_ebpf_rules *rules);
 /* Takes all listed addresses of a set from the programs. Returns 0 or a negative errno value. */
 int agentsh_rules_unlist_all(struct agentsh_ebpf_rules *rules);
+/*
+ * Makes the sets without rules that stand in for sets for which memory is short. Returns 0 or a
+ * negative errno value.
+ */
+int agentsh_rules_spare_init(struct agentsh_ebpf_tracer *tracer, struct agentsh_ebpf_error *err);
 /* Frees all sets of a tracer that has no session. */
 void agentsh_rules_free_all(struct agentsh_ebpf_tracer *tracer);
 

@@ -205,5 +205,6 @@ int agentsh_ebpf_rules_judge(const struct agentsh_ebpf_rules *rules,
 		*rule_id = verdict.rule_id;
 	if (!verdict.denied)
 		return AGENTSH_EBPF_VERDICT_ALLOWED;
-	return rules->audit ? AGENTSH_EBPF_VERDICT_WOULD_DENY : AGENTSH_EBPF_VERDICT_DENIED;
+	return rules->flags & AGENTSH_EBPF_RULES_AUDIT ? AGENTSH_EBPF_VERDICT_WOULD_DENY
+						       : AGENTSH_EBPF_VERDICT_DENIED;
 }

@@ -20,6 +20,8 @@ void agentsh_stats_add(struct agentsh_ebpf_stats *to, const struct agentsh_ring 
 	to->allowed += agentsh_counter(&slot->allowed);
 	to->denied += agentsh_counter(&slot->denied);
 	to->would_deny += agentsh_counter(&slot->would_deny);
+	to->packets_denied += agentsh_counter(&slot->packets_denied);
+	to->packets_would_deny += agentsh_counter(&slot->packets_would_deny);
 	agentsh_names_stats(&ring->names, number, to);
 }
 
@@ -62,6 +64,8 @@ static void session_stats(const struct agentsh_session *s, struct agentsh_ebpf_s
 	stats->allowed -= s->base.allowed;
 	stats->denied -= s->base.denied;
 	stats->would_deny -= s->base.would_deny;
+	stats->packets_denied -= s->base.packets_denied;
+	stats->packets_would_deny -= s->base.packets_would_deny;
 }
 
 int agentsh_ebpf_session_stats(const struct agentsh_ebpf_session *handle,

@@ -12,6 +12,7 @@
 #include "base/owner.h"
 #include "base/programs.h"
 #include "ring/ring.h"
+#include "rules/build.h"
 #include "session_state.h"
 #include "tracer/handles.h"
 #include "tracer/sockets.h"
@@ -42,7 +43,10 @@ struct agentsh_ebpf_tracer {
 				 progress */
 	struct agentsh_session *sessions;
 	struct agentsh_ebpf_rules *rules; /* all sets */
-	int64_t boottime_offset_ns;	  /* of this process, for rules that expire */
+	/* without rules: the first allows everything, the second denies everything */
+	struct agentsh_rules_table spare_rules[2];
+	uint32_t spare_first[2];    /* numbers of their first nodes */
+	int64_t boottime_offset_ns; /* of this process, for rules that expire */
 	struct agentsh_session *by_cgroup[AGENTSH_SESSION_BUCKETS];
 	bool states_uncleared; /* the storage of a cgroup may hold the state of an ended session */
 	struct agentsh_session *look_next;   /* whose turn it is; NULL: that of the first */

@@ -68,6 +68,8 @@ SHAPES = {
                            dns_addresses=(list, NULL), session_lost=int, duration_ns=int),
     "net_server_name": EVENT,
     "net_unix_connect": dict(BASE, dst_path=(str, NULL), session_lost=int),
+    "net_socket_denied": dict(BASE, session_lost=int, **VERDICT),
+    "net_packet_denied": CALL,
     "net_session_blind": dict(COMMON, timestamp_ns=int, cgroup_id=int, session_lost=int, error=int,
                               reason=str),
     "net_summary": dict(COMMON, process=(str, NULL), dst_name=(str, NULL), dst_ip=(str, NULL), dst_port=(int, NULL),
@@ -79,7 +81,7 @@ SHAPES = {
                           deduplicated=int, malformed=int, untracked=int, packets_lost=int, answers=int,
                           answers_unasked=int, answers_untrusted=int, answers_malformed=int,
                           messages_skipped=int, names_evicted=int, allowed=int, denied=int,
-                          would_deny=int),
+                          would_deny=int, packets_denied=int, packets_would_deny=int),
     "ebpf_unavailable": dict(COMMON, reason=str, step=str, code=int),
 }
 # net_closed and net_progress of a socket that is not TCP

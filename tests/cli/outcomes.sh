@@ -88,7 +88,7 @@ check hooks "$work/json" accept
 begin "--events with unknown names"
 for bad in "" "connect," ",connect" nothing connect,connects allx Connect sendto failed close accept net_connect $'\e[31mx'; do
 	expect 125 "${t[@]}" --events="$bad" -- touch "$work/ran"
-	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, first_data, progress, unannounced, dns_query, dns_answer, server_name, unix_connect, dns, unix, or all"
+	says "it must be a list of connect, udp_send, connected, connect_failed, closed, accepted, session_blind, first_data, progress, unannounced, dns_query, dns_answer, server_name, unix_connect, socket_denied, packet_denied, dns, unix, or all"
 done
 expect 125 "${t[@]}" --events=$'\e[31mx' -- touch "$work/ran"
 says "--events contains '\\x1B[31mx'"

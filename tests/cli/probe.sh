@@ -22,10 +22,29 @@ json 'r["kernel"] == __import__("os").uname().release and r["max_sessions"] > 0'
 json 'all(c["status"] == "available" for c in r["checks"] if c["required"])'
 json 'all(c["detail"] and c["hint"] for c in r["checks"])'
 json '"tcp_connect" in c["seen"] and "raw" in c["seen"] and "packet" in c["unseen"]'
-json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == sum(map(len, c.values()))'
+json 'len({*c["seen"], *c["implied"], *c["unseen"]}) == len(c["seen"]) + len(c["implied"]) + len(c["unseen"])'
 checked probe_check names "$work/out" || fail "$(cat "$work/checked")"
 names=$(cat "$work/checked")
 [ "$(wc -w <<<"$names")" -ge 20 ] || fail "only these checks: $names"
+
+# What rules close, with the options that are given.
+enforced() {
+	expect 0 "$trace" --probe --json "${@:2}"
+	json "$1"
+}
+enforced '"tcp_connect" in c["enforced"] and not {"raw", "earlier_connection", "packet"} & {*c["enforced"]}'
+enforced '{"tcp_connect", "udp_send"} < {*c["enforced"]} and "raw" not in c["enforced"]' --default=deny
+enforced '"raw" in c["enforced"] and "earlier_connection" not in c["enforced"]' --default=deny --strict-sockets
+enforced '{"raw", "earlier_connection"} < {*c["enforced"]} and "packet" not in c["enforced"]' --default=deny --egress
+enforced 'c["enforced"] == []' --default=deny --egress --audit
+AGENTSH_EBPF_SIMULATE_MISSING=sock_create enforced '"raw" not in c["enforced"]' --default=deny --strict-sockets
+AGENTSH_EBPF_SIMULATE_MISSING=sendmsg4 enforced 'c["enforced"] == []' --default=deny
+expect 0 "$trace" --probe --deny 192.0.2.1 --strict-sockets --egress
+says "Paths that rules close with --strict-sockets and --egress:" "$work/out"
+expect 0 "$trace" --probe
+says "Paths that rules close:" "$work/out"
+expect 0 "$trace" --probe --default=deny --audit
+! grep -q "rules close" "$work/out" || fail "--audit closes paths: $(cat "$work/out")"
 
 # Each check alone: the report names it, and tracing is impossible only if it is required.
 for name in $names; do

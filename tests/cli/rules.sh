@@ -104,6 +104,102 @@ begin "--events without connect: the rules hold all the same"
 rules --events=closed --names=off --deny 127.0.0.2 -- "connect=127.0.0.2,$tcp,EPERM" "send=127.0.0.2,9,EPERM"
 says "0 events, 0 destinations, 0 lost, 2 denied;"
 
+# ---- Refused connections, sockets and packets ---------------------------------------
+
+# provides CHECK: whether this machine has what the check of --probe is about
+provides() {
+	"$trace" --probe --json >"$work/probe" || true
+	checked probe_check holds "$work/probe" "checks['$1']['status'] == 'available'"
+}
+
+begin "--refuse: denied calls fail as if nobody listened"
+if provides set_retval; then
+	rules --default=deny --refuse --allow "127.0.0.2:$tcp" -- "connect=127.0.0.1,$tcp,ECONNREFUSED" \
+		"connect=::1,$tcp,ECONNREFUSED" "mapped=127.0.0.1,$tcp,ECONNREFUSED" \
+		"send=127.0.0.1,9,ECONNREFUSED" "send=::1,9,ECONNREFUSED" "connect=127.0.0.2,$tcp,0"
+	says "127.0.0.1:$tcp  denied: --default=deny"
+	says ", 5 denied; 1 connection opened, 3 failed, 0 still open"
+	rules --audit --default=deny --refuse -- "connect=127.0.0.1,$tcp,0"
+else
+	expect 125 "${t[@]}" --default=deny --refuse -- touch "$work/ran"
+	says "cannot trace: --refuse needs Linux 6.1 or later"
+fi
+
+begin "--strict-sockets: sockets that rules cannot judge are not made"
+raw4=INET,RAW,1 raw6=INET6,RAW,58
+kinds=("socket=INET,STREAM,0,0" "socket=INET6,STREAM,6,0" "socket=INET,DGRAM,0,0" "socket=INET6,DGRAM,17,0")
+rules --deny 127.0.0.2 --strict-sockets -- "socket=$raw4,EPERM" "socket=$raw6,EPERM" "${kinds[@]}" \
+	"connect=127.0.0.1,$tcp,0" "connect=127.0.0.2,$tcp,EPERM"
+says "socket_denied   icmp      raw socket of IPv4  denied: --strict-sockets"
+says "socket_denied   icmpv6    raw socket of IPv6  denied: --strict-sockets"
+says ", 3 denied; 1 connection opened, 1 failed, 0 still open"
+rules --deny 127.0.0.2 -- "socket=$raw4,0" "socket=$raw6,0"
+rules --default=allow --strict-sockets -- "socket=$raw4,EPERM" "connect=127.0.0.2,$tcp,0"
+rules --audit --default=allow --strict-sockets -- "socket=$raw4,0"
+says "raw socket of IPv4 (would deny: --strict-sockets)"
+rules --json -o "$work/json" --deny 127.0.0.2 --strict-sockets -- "socket=$raw6,EPERM" "${kinds[@]}"
+check stream "$work/json"
+[ "$(get "$work/json" net_socket_denied verdict) $(get "$work/json" ebpf_detached denied)" = "denied 1" ] ||
+	fail "$(cat "$work/json")"
+[ "$(get "$work/json" net_socket_denied family) $(get "$work/json" net_socket_denied protocol)" = "ipv6 58" ] ||
+	fail "$(cat "$work/json")"
+grep -q '"hooks":\[.*"rules","sock_create"\]' "$work/json" || fail "hooks: $(cat "$work/json")"
+
+begin "--egress: packets of raw sockets are dropped"
+rules --deny 127.0.0.2 --egress -- raw=127.0.0.1,0 raw=127.0.0.2,EPERM "connect=127.0.0.1,$tcp,0"
+says "packet_denied   icmp      127.0.0.2:0  denied: --deny 127.0.0.2"
+says ", 1 packet denied; 1 connection opened, 0 failed, 0 still open"
+rules --deny 127.0.0.2 -- raw=127.0.0.2,0
+rules --default=deny --allow 127.0.0.1 --egress -- raw=127.0.0.1,0 raw=127.0.0.2,EPERM
+says "127.0.0.2:0  denied: --default=deny"
+begin "--egress: a packet that cannot be judged is dropped"
+rules --deny 127.0.0.2 --egress -- extensions=::1,0,0 extensions=::1,8,0 extensions=::1,9,EPERM
+says "[::1]:0  denied: --egress"
+says ", 1 packet denied;"
+rules --deny 127.0.0.2 -- extensions=::1,9,0
+rules --default=deny --allow ::1 --egress -- extensions=::1,8,0 extensions=::1,9,EPERM
+says "[::1]:0  denied: --default=deny"
+begin "--egress: packets that take another route after connect are dropped"
+rules --deny 127.0.0.2 --egress -- route=127.0.0.1,9,127.0.0.1,0 route=127.0.0.1,9,127.0.0.2,EPERM
+says "127.0.0.2:9  denied: --deny 127.0.0.2"
+says ", 1 packet denied;"
+rules --deny 127.0.0.2 -- route=127.0.0.1,9,127.0.0.2,0
+begin "--egress: JSON and --audit"
+rules --json -o "$work/json" --deny 127.0.0.3 --deny 127.0.0.2 --egress -- raw=127.0.0.2,EPERM raw=127.0.0.2,EPERM
+check stream "$work/json"
+[ "$(get "$work/json" net_packet_denied verdict)" = "denied denied" ] || fail "$(cat "$work/json")"
+[ "$(get "$work/json" net_packet_denied rule_id)" = "2 2" ] || fail "$(cat "$work/json")"
+[ "$(get "$work/json" ebpf_detached packets_denied)" = 2 ] || fail "$(cat "$work/json")"
+grep -q '"hooks":\[.*"rules","egress"\]' "$work/json" || fail "hooks: $(cat "$work/json")"
+rules --audit --deny 127.0.0.2 --egress -- raw=127.0.0.2,0
+says "packet_denied   icmp      127.0.0.2:0 (would deny: --deny 127.0.0.2)"
+says ", 1 packet would be denied;"
+begin "--egress: answers of a server in the trace are not judged"
+background "${t[@]}" --default=deny --egress -- "${client[@]}" "serve=$work/port"
+wait_for test -e "$work/port"
+"${client[@]}" "echo=$(cat "$work/port")" || fail "the server does not answer"
+ends 0
+! grep -q denied "$work/err" || fail "$(cat "$work/err")"
+begin "--egress without the other programs that count packets"
+rules --events=connect,packet_denied --names=off --deny 127.0.0.2 --egress -- raw=127.0.0.2,EPERM "connect=127.0.0.1,$tcp,0"
+says "denied: --deny 127.0.0.2"
+rules --events=connect --deny 127.0.0.2 --egress -- raw=127.0.0.2,EPERM
+says "0 events, 0 destinations, 0 lost, 1 packet denied"
+begin "--egress: sockets that were connected before the trace"
+mkdir "$parent/mine"
+# shellcheck disable=SC2016 # expanded by the inner shell
+sh -c 'echo 0 >"$0/cgroup.procs"; exec "$@"' "$parent/mine" "${client[@]}" "early=127.0.0.2,9,$work/connected" &
+early=$!
+started+=("$early")
+wait_for test -e "$work/connected"
+background "$trace" --deny 127.0.0.2 --egress --cgroup "$parent/mine"
+wait "$early" || fail "the client failed"
+kill -INT "$pid"
+ends 0
+says "127.0.0.2:9  denied: --deny 127.0.0.2"
+rmdir_mine() { rmdir "$parent/mine"; }
+wait_for rmdir_mine
+
 # ---- Terminals ----------------------------------------------------------------------
 
 begin "a terminal: a denied attempt is red"
@@ -111,6 +207,9 @@ expect 0 "${on_pty[@]}" "$work/tty" "${t[@]}" --deny 127.0.0.2 -- "${client[@]}"
 says $'\e[31mconnect' "$work/tty"
 says $'\e[31mdenied: --deny 127.0.0.2\e[0m' "$work/tty"
 check clean "$work/tty" yes
+expect 0 "${on_pty[@]}" "$work/tty" "${t[@]}" --deny 127.0.0.2 --egress -- "${client[@]}" raw=127.0.0.2,EPERM
+says $'\e[31mpacket_denied' "$work/tty"
+says $'\e[31mdenied: --deny 127.0.0.2\e[0m' "$work/tty"
 begin "a terminal where rows are updated: --cgroup"
 mkdir "$parent/mine"
 sh -c 'echo 0 >"$0/cgroup.procs"; until "$@" 2>/dev/null; do sleep 0.1; done' "$parent/mine" \
@@ -122,7 +221,6 @@ kill "$repeating"
 wait "$repeating" 2>/dev/null || true
 says $'\e[31mdenied: --deny 127.0.0.1:'"$closed"$'\e[0m' "$work/tty"
 says ", 0 still open" "$work/tty"
-rmdir_mine() { rmdir "$parent/mine"; }
 wait_for rmdir_mine
 
 # ---- Hosts ------------------------------------------------------------------------------
@@ -167,6 +265,13 @@ expect 0 "${t[@]}" "${hosts[@]}" -- true
 begin "without the programs that enforce rules the command is not run"
 AGENTSH_EBPF_SIMULATE_MISSING=connect4 expect 125 "${t[@]}" --ebpf=auto --deny 192.0.2.1 -- touch "$work/ran"
 says "agentsh-trace: cannot trace: "
+AGENTSH_EBPF_SIMULATE_MISSING=set_retval expect 125 "${t[@]}" --deny 192.0.2.1 --refuse -- touch "$work/ran"
+says "agentsh-trace: cannot trace: --refuse needs Linux 6.1 or later"
+AGENTSH_EBPF_SIMULATE_MISSING=sock_create expect 125 "${t[@]}" --deny 192.0.2.1 --strict-sockets -- touch "$work/ran"
+says "agentsh-trace: cannot trace: cgroup/sock_create does not work (simulated)"
+AGENTSH_EBPF_SIMULATE_MISSING=inet_egress expect 125 "${t[@]}" --deny 192.0.2.1 --egress -- touch "$work/ran"
+says "agentsh-trace: cannot trace: cgroup_skb/egress does not work (simulated)"
+AGENTSH_EBPF_SIMULATE_MISSING=set_retval,sock_create,inet_egress expect 0 "${t[@]}" --names=off --deny 192.0.2.1 -- true
 usage() {
 	expect 125 "${t[@]}" "${@:2}" touch "$work/ran"
 	says "$1"
@@ -176,7 +281,11 @@ usage "nothing enforces the rules" --default=deny --ebpf=off
 AGENTSH_EBPF=off usage "nothing enforces the rules" --deny 192.0.2.1
 usage "--allow has no effect" --allow 192.0.2.1
 usage "--allow has no effect" --allow 192.0.2.1 --default=allow --audit
-usage "--audit has no effect" --audit
+for flag in --audit --egress --refuse --strict-sockets; do
+	usage "$flag has no effect" "$flag"
+	usage "--allow has no effect" "$flag" --allow 192.0.2.1
+done
+usage "--egress has no effect" --egress --default=allow
 for bad in "" drop Deny; do
 	usage "it must be allow or deny" "--default=$bad"
 done

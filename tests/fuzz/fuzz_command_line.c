@@ -49,7 +49,11 @@ static void check_rules(const struct options *o)
 {
 	FUZZ_CHECK(o->rules_given <= OPTIONS_RULES_MAX);
 	FUZZ_CHECK(!o->rules_given || o->rules_hooks);
-	FUZZ_CHECK(!o->audit || o->rules_hooks);
+	FUZZ_CHECK(!o->rules_flags || o->rules_hooks);
+	FUZZ_CHECK(!(o->rules_flags & AGENTSH_EBPF_RULES_EGRESS) ==
+		   !(o->rules_hooks & AGENTSH_EBPF_HOOK_EGRESS));
+	FUZZ_CHECK(!(o->rules_flags & AGENTSH_EBPF_RULES_STRICT_SOCKETS) ==
+		   !(o->rules_hooks & AGENTSH_EBPF_HOOK_SOCK_CREATE));
 	FUZZ_CHECK(!o->rules_hooks || o->ebpf != EBPF_OFF || o->probe);
 	for (uint32_t i = 0; i < o->rules_given; i++) {
 		FUZZ_CHECK(o->rules[i].rule.rule_id == i + 1);

@@ -19,7 +19,8 @@ struct op {
 	int (*run)(struct host *h);
 	unsigned int opened, attached, events; /* state before the call */
 	bool must_not_fail;
-	bool has_error; /* fills err */
+	bool has_error;	     /* fills err */
+	uint32_t more_hooks; /* of the tracer: only where they matter, because they take time */
 };
 
 extern const struct op ops[];
@@ -29,6 +30,7 @@ enum { OP_OPEN = 1, OP_ATTACH = 2 }; /* in ops */
 extern struct live_cgroup op_cgroup; /* of this process */
 extern bool op_synthetic;
 extern bool op_without_btf;
+extern uint32_t op_more_hooks;
 
 int op_open(struct host *h);
 int op_attach(struct host *h);

@@ -100,14 +100,14 @@ static int descriptors_0(void)
 	return host_descriptors(0);
 }
 
-static int descriptors_71(void)
-{
-	return host_descriptors(71);
-}
-
 static int descriptors_72(void)
 {
 	return host_descriptors(72);
+}
+
+static int descriptors_73(void)
+{
+	return host_descriptors(73);
 }
 
 static int exclusive(void)
@@ -206,9 +206,9 @@ const struct probe_host probe_hosts[] = {
 	 "", LOAD_ONLY},
 	{"no descriptor", descriptors_0, CAPS_ALL, CHECK(NOFILE), FORBIDDEN, EMFILE, 0,
 	 "RLIMIT_NOFILE,ulimit -n", 0},
-	{"71 descriptors", descriptors_71, CAPS_ALL, CHECK(NOFILE), FORBIDDEN, EMFILE, 0,
+	{"72 descriptors", descriptors_72, CAPS_ALL, CHECK(NOFILE), FORBIDDEN, EMFILE, 0,
 	 "RLIMIT_NOFILE,ulimit -n", 0},
-	{"72 descriptors", descriptors_72, CAPS_ALL, CHECK(NOFILE), OK, 0, ALL, "", 0},
+	{"73 descriptors", descriptors_73, CAPS_ALL, CHECK(NOFILE), OK, 0, ALL, "", 0},
 	{"another's connect4", exclusive, CAPS_ALL, CHECK(CONNECT4), FORBIDDEN, EPERM,
 	 WITHOUT_CONNECT, "cgroup/connect4,another program,BPF_F_ALLOW_MULTI", ATTACH_FAILS},
 	{"another's connect6 above", exclusive_above, CAPS_ALL, CHECK(CONNECT6), FORBIDDEN, EPERM,

@@ -4,11 +4,10 @@
  * on each egress path.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host_limits.h"
 #include "kernel.h"
@@ -35,6 +34,22 @@ static const uint32_t hook_sets[] = {
 		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX,
 };
 
+#define RULES_HOOKS (AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES)
+
+/* Tracers whose sessions can have rules. */
+static const uint32_t rules_hooks[] = {
+	RULES_HOOKS,
+	RULES_HOOKS | AGENTSH_EBPF_HOOK_SOCK_CREATE,
+	RULES_HOOKS | AGENTSH_EBPF_HOOK_EGRESS,
+	RULES_HOOKS | AGENTSH_EBPF_HOOK_SOCK_CREATE | AGENTSH_EBPF_HOOK_EGRESS,
+};
+
+#define RULES_FLAGS                                                                                \
+	(AGENTSH_EBPF_RULES_AUDIT | AGENTSH_EBPF_RULES_REFUSE |                                    \
+	 AGENTSH_EBPF_RULES_STRICT_SOCKETS | AGENTSH_EBPF_RULES_EGRESS)
+/* The size of the struct before it had enforced and rules_flags. */
+#define OLD_SIZE offsetof(struct agentsh_ebpf_coverage, enforced)
+
 /* The paths of sockets. Those behind them are about names: tests/live/test_names_*.c. */
 #define SOCKET_PATHS (AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION + 1)
 
@@ -47,9 +62,10 @@ static bool is_left_out(uint32_t hooks)
 	return true;
 }
 
-static struct agentsh_ebpf_coverage coverage_of(const struct agentsh_ebpf_tracer *tracer)
+static struct agentsh_ebpf_coverage coverage_of(const struct agentsh_ebpf_tracer *tracer,
+						uint32_t rules_flags)
 {
-	struct agentsh_ebpf_coverage c = {.size = sizeof(c)};
+	struct agentsh_ebpf_coverage c = {.size = sizeof(c), .rules_flags = rules_flags};
 	int ret = agentsh_ebpf_coverage(tracer, &c);
 
 	LIVE_CHECK(!ret, "coverage: %d", ret);
@@ -59,33 +75,6 @@ static struct agentsh_ebpf_coverage coverage_of(const struct agentsh_ebpf_tracer
 static enum claim claim_of(const struct agentsh_ebpf_coverage *c, uint32_t path)
 {
 	return c->seen & BIT(path) ? SEEN : c->implied & BIT(path) ? IMPLIED : UNSEEN;
-}
-
-/* Lets every group make ping sockets in this network namespace. */
-static void allow_ping(const void *unused, void *unused_out)
-{
-	static const char all[] = "0 2147483647";
-	int fd = open("/proc/sys/net/ipv4/ping_group_range", O_WRONLY | O_CLOEXEC);
-
-	(void)unused;
-	(void)unused_out;
-	LIVE_CHECK(fd >= 0 && write(fd, all, strlen(all)) == (ssize_t)strlen(all),
-		   "ping_group_range: %s", strerror(errno));
-	close(fd);
-}
-
-/* A row may only be left out if this kernel lacks the protocol or io_uring. */
-static void expect_absent(const struct egress_path *w, const struct egress_attempt *t)
-{
-	bool uses_uring = w->how == GO_URING_CONNECT || w->how == GO_URING_SEND;
-
-	printf("not tried: %s, %s: %s\n", agentsh_ebpf_coverage_name(w->number), w->name,
-	       t->absent);
-	LIVE_CHECK((w->protocol_name && !kernel_lists(w->protocol_name)) ||
-			   (uses_uring && access("/proc/sys/kernel/io_uring_disabled", F_OK) &&
-			    strstr(t->absent, strerror(ENOSYS))),
-		   "%s, %s: %s, although the kernel has it", agentsh_ebpf_coverage_name(w->number),
-		   w->name, t->absent);
 }
 
 static bool matches(const struct agentsh_ebpf_event *e, const struct egress_path *w,
@@ -178,7 +167,7 @@ static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim
 	egress_hand_over(row);
 	/* outside: the kernel itself makes sockets in a new namespace */
 	live_worker_call(&worker, live_own_netns, NULL, 0, NULL, 0);
-	live_worker_call(&worker, allow_ping, NULL, 0, NULL, 0);
+	live_worker_call(&worker, egress_allow_ping, NULL, 0, NULL, 0);
 	if (w->place != FROM_EARLIER)
 		live_worker_call(&worker, enter, NULL, 0, NULL, 0);
 	live_worker_call(&worker, egress_prepare, &row, sizeof(row), &t, sizeof(t));
@@ -195,7 +184,7 @@ static bool try_row(struct agentsh_ebpf_tracer *tracer, uint32_t row, enum claim
 	agentsh_ebpf_session_detach(session);
 	live_drain(tracer);
 	if (t.absent[0]) {
-		expect_absent(w, &t);
+		egress_expect_absent(w, &t);
 		return false;
 	}
 	LIVE_CHECK((after > 0) == (claim == SEEN) && (claim != IMPLIED || early > 0),
@@ -209,7 +198,7 @@ static void try_all(uint32_t hooks)
 	const struct agentsh_ebpf_tracer_options options = {.hooks = hooks,
 							    .required_hooks = hooks};
 	struct agentsh_ebpf_tracer *tracer = live_open(&options);
-	const struct agentsh_ebpf_coverage c = coverage_of(tracer);
+	const struct agentsh_ebpf_coverage c = coverage_of(tracer, 0);
 	uint64_t rows = 0, tried = 0;
 	uint32_t absent = 0;
 
@@ -239,33 +228,112 @@ START_TEST(as_claimed)
 }
 END_TEST
 
+/* Asks with a struct of this size, and with what a host writes into it. */
+static void expect_filled(const struct agentsh_ebpf_tracer *tracer, uint32_t size,
+			  const struct agentsh_ebpf_coverage *full)
+{
+	const size_t flags_end = offsetof(struct agentsh_ebpf_coverage, reserved);
+	uint32_t known = size < sizeof(*full) ? size : sizeof(*full);
+	struct agentsh_ebpf_coverage want = *full;
+	unsigned char bytes[80];
+
+	/* flags that do not fit are neither read nor written */
+	if (size < flags_end)
+		want.enforced = coverage_of(tracer, 0).enforced;
+	memset(bytes, 0xa5, sizeof(bytes));
+	memcpy(bytes, &size, sizeof(size));
+	if (size >= flags_end)
+		memcpy(bytes + offsetof(struct agentsh_ebpf_coverage, rules_flags),
+		       &full->rules_flags, sizeof(full->rules_flags));
+	ck_assert_int_eq(agentsh_ebpf_coverage(tracer, (void *)bytes), 0);
+	if (size < flags_end && size > offsetof(struct agentsh_ebpf_coverage, rules_flags))
+		want.rules_flags = 0;
+	ck_assert_mem_eq(bytes + 4, (const char *)&want + 4, known - 4);
+	for (uint32_t i = known; i < sizeof(bytes); i++)
+		ck_assert_uint_eq(bytes[i], i < size ? 0 : 0xa5);
+}
+
 /* Each path is in exactly one mask, and structs of every size are filled correctly. */
 START_TEST(masks)
 {
-	const struct agentsh_ebpf_tracer_options options = {.hooks = hook_sets[_i]};
+	const int sets = LIVE_COUNT(hook_sets);
+	const uint32_t hooks = _i < sets ? hook_sets[_i] : rules_hooks[_i - sets];
+	const struct agentsh_ebpf_tracer_options options = {.hooks = hooks};
 	struct agentsh_ebpf_tracer *tracer;
 	struct agentsh_ebpf_coverage c;
-	unsigned char bytes[64];
 
-	if (is_left_out(hook_sets[_i]))
+	if (is_left_out(hooks))
 		return;
 	tracer = live_open(&options);
-	c = coverage_of(tracer);
+	c = coverage_of(tracer, RULES_FLAGS & ~AGENTSH_EBPF_RULES_AUDIT);
+	ck_assert_uint_eq(OLD_SIZE, 32);
 	ck_assert_uint_eq(c.count, AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME + 1);
 	ck_assert_uint_eq(c.seen | c.implied | c.unseen, BIT(c.count) - 1);
 	ck_assert_uint_eq(c.seen & c.implied, 0);
 	ck_assert_uint_eq(c.seen & c.unseen, 0);
 	ck_assert_uint_eq(c.implied & c.unseen, 0);
 	ck_assert_uint_ne(c.seen, 0);
-	for (uint32_t size = 4; size <= sizeof(bytes); size++) {
-		uint32_t known = size < sizeof(c) ? size : sizeof(c);
+	ck_assert_uint_eq(c.reserved, 0);
+	ck_assert_uint_eq(!c.enforced, !(hooks & AGENTSH_EBPF_HOOK_RULES));
+	for (uint32_t size = 4; size <= sizeof(c) + 16; size++)
+		expect_filled(tracer, size, &c);
+}
+END_TEST
 
-		memset(bytes, 0xa5, sizeof(bytes));
-		memcpy(bytes, &size, sizeof(size));
-		ck_assert_int_eq(agentsh_ebpf_coverage(tracer, (void *)bytes), 0);
-		ck_assert_mem_eq(bytes + 4, (const char *)&c + 4, known - 4);
-		for (uint32_t i = known; i < sizeof(bytes); i++)
-			ck_assert_uint_eq(bytes[i], i < size ? 0 : 0xa5);
+/* Flags that the library does not know are an error, unless the struct has no room for them. */
+START_TEST(unknown_rules_flags)
+{
+	struct agentsh_ebpf_tracer *tracer = live_open(NULL);
+	struct agentsh_ebpf_coverage c = {.size = sizeof(c), .count = 7};
+
+	for (uint32_t bit = 0; bit < 32; bit++) {
+		c.size = sizeof(c);
+		c.count = 7;
+		c.rules_flags = 1U << bit;
+		ck_assert_int_eq(agentsh_ebpf_coverage(tracer, &c),
+				 c.rules_flags & RULES_FLAGS ? 0 : -EINVAL);
+		ck_assert_uint_eq(c.rules_flags, 1U << bit);
+		ck_assert_uint_eq(c.count == 7, !(c.rules_flags & RULES_FLAGS));
+	}
+	c.size = OLD_SIZE;
+	c.count = 7;
+	ck_assert_int_eq(agentsh_ebpf_coverage(tracer, &c), 0);
+	ck_assert_uint_gt(c.count, 7);
+	ck_assert_uint_eq(c.rules_flags, 1U << 31);
+}
+END_TEST
+
+/* A flag without its hook changes nothing, and AUDIT enforces nothing. */
+START_TEST(enforced_by_flags)
+{
+	const struct agentsh_ebpf_tracer_options options = {.hooks = rules_hooks[_i]};
+	struct agentsh_ebpf_tracer *tracer = live_open(&options);
+	const uint64_t calls = BIT(AGENTSH_EBPF_COVERAGE_TCP_CONNECT) |
+			       BIT(AGENTSH_EBPF_COVERAGE_UDP_CONNECT) |
+			       BIT(AGENTSH_EBPF_COVERAGE_UDP_SEND);
+	const uint64_t raw = BIT(AGENTSH_EBPF_COVERAGE_RAW);
+	const uint64_t earlier = BIT(AGENTSH_EBPF_COVERAGE_EARLIER_CONNECTION);
+	const uint64_t plain = coverage_of(tracer, 0).enforced;
+	bool strict = rules_hooks[_i] & AGENTSH_EBPF_HOOK_SOCK_CREATE;
+	bool egress = rules_hooks[_i] & AGENTSH_EBPF_HOOK_EGRESS;
+
+	ck_assert_uint_eq(plain & calls, calls);
+	ck_assert_uint_eq(plain & (raw | earlier | BIT(AGENTSH_EBPF_COVERAGE_PACKET)), 0);
+	for (uint32_t flags = 0; flags <= RULES_FLAGS; flags++) {
+		const struct agentsh_ebpf_coverage c = coverage_of(tracer, flags);
+		bool is_strict = strict && flags & AGENTSH_EBPF_RULES_STRICT_SOCKETS;
+		bool is_egress = egress && flags & AGENTSH_EBPF_RULES_EGRESS;
+
+		if (flags & AGENTSH_EBPF_RULES_AUDIT) {
+			ck_assert_uint_eq(c.enforced, 0);
+			continue;
+		}
+		ck_assert_uint_eq(c.enforced & plain, plain);
+		ck_assert_uint_eq(!!(c.enforced & raw), is_strict || is_egress);
+		ck_assert_uint_eq(!!(c.enforced & earlier), is_egress);
+		if (!is_strict && !is_egress)
+			ck_assert_uint_eq(c.enforced, plain);
+		ck_assert_uint_eq(c.enforced & ~(BIT(c.count) - 1), 0);
 	}
 }
 END_TEST
@@ -274,13 +342,13 @@ static void without_btf(const void *unused, void *out)
 {
 	(void)unused;
 	LIVE_CHECK(!host_hide("/sys/kernel/btf"), "hide: %s", strerror(errno));
-	*(struct agentsh_ebpf_coverage *)out = coverage_of(live_open(NULL));
+	*(struct agentsh_ebpf_coverage *)out = coverage_of(live_open(NULL), 0);
 }
 
 /* The kernel runs the same hooks whether its BTF can be read or not. */
 START_TEST(the_same_without_btf)
 {
-	const struct agentsh_ebpf_coverage with = coverage_of(live_open(NULL));
+	const struct agentsh_ebpf_coverage with = coverage_of(live_open(NULL), 0);
 	struct agentsh_ebpf_coverage without;
 	struct live_worker worker;
 
@@ -296,7 +364,9 @@ int main(void)
 	Suite *suite = suite_create("coverage");
 	TCase *tcase = live_case(suite, "coverage");
 
-	tcase_add_loop_test(tcase, masks, 0, LIVE_COUNT(hook_sets));
+	tcase_add_loop_test(tcase, masks, 0, LIVE_COUNT(hook_sets) + LIVE_COUNT(rules_hooks));
+	tcase_add_test(tcase, unknown_rules_flags);
+	tcase_add_loop_test(tcase, enforced_by_flags, 0, LIVE_COUNT(rules_hooks));
 	tcase_add_test(tcase, the_same_without_btf);
 	tcase_add_loop_test(tcase, as_claimed, 0, LIVE_COUNT(hook_sets));
 	return live_main(suite);

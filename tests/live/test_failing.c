@@ -134,6 +134,7 @@ static unsigned int one_round(const struct op *op, unsigned int nth, int error, 
 	unsigned int count;
 	int ret;
 
+	op_more_hooks = op->more_hooks;
 	h.socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	before = held_now();
 	if (op->opened)
@@ -172,7 +173,7 @@ struct job {
 
 __attribute__((noreturn)) static void run_job(const struct job *job)
 {
-	const struct op *round = &ops[OP_OPEN];
+	static const struct op round = {.name = "open once more", .run = op_open};
 	const char *what, *none;
 	bool refused, again;
 
@@ -187,7 +188,7 @@ __attribute__((noreturn)) static void run_job(const struct job *job)
 	/* The next tracer of this process has to work. It opens in a third of the time without
 	 * BTF, which is enough here: the default errno is followed by one with BTF. */
 	op_without_btf = job->error != 0;
-	one_round(round, 0, 0, &none, &again);
+	one_round(&round, 0, 0, &none, &again);
 	_exit(refused ? HIT_REFUSED : HIT_DONE);
 }
 

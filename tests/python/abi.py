@@ -117,7 +117,7 @@ def self_test(text, path):
     for old, new in (("agentsh_ebpf_event pid 64 4", "agentsh_ebpf_event pid 68 4"),
                      ("agentsh_ebpf_event pid 64 4\n", ""),
                      ("agentsh_ebpf_event - 256 0", "agentsh_ebpf_event - 264 0"),
-                     ("agentsh_ebpf_stats - 144 0", "agentsh_ebpf_stats more 144 8\nagentsh_ebpf_stats - 144 0")):
+                     ("agentsh_ebpf_stats - 160 0", "agentsh_ebpf_stats more 160 8\nagentsh_ebpf_stats - 160 0")):
         changed.write_text(lines.replace(old, new))
         if lines.count(old) != 1 or len(list(differences(text, changed, ebpf))) != 1:
             yield f"self-test: not found in the layout: {new or 'removal of ' + old}"

@@ -5,7 +5,8 @@ calls.py ways TCP4 TCP6 CLOSED   each way once, to these ports of the loopback a
 calls.py listen                  accepts one connection and ends it
 calls.py flood COUNT             sends COUNT datagrams, each to another port
 calls.py rules                   reads lines "tcp PORT" and "udp PORT", and answers each with the error number of
-                                 the call to that port of 127.0.0.1
+                                 the call to that port of 127.0.0.1; "open PORT" connects a UDP socket, "write PORT"
+                                 sends on it, and "raw PORT" makes a raw socket
 calls.py resolve DNS HTTP        asks the name server at the port DNS of 127.0.0.1, connects to the port HTTP
                                  of the address, names another host there, and calls connect() with an
                                  abstract AF_UNIX address
@@ -103,17 +104,29 @@ def resolve(dns, http):
 
 
 def rules():
-    for line in sys.stdin:
-        kind, port = line.split()
-        with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as sock:
+    with socket.socket(type=socket.SOCK_DGRAM) as earlier:
+        for line in sys.stdin:
+            kind, port = line.split()
             try:
-                if kind == "tcp":
-                    sock.connect(("127.0.0.1", int(port)))
-                else:
-                    sock.sendto(b"x", ("127.0.0.1", int(port)))
+                rules_call(kind, ("127.0.0.1", int(port)), earlier)
                 print(0, flush=True)
             except OSError as error:
                 print(error.errno, flush=True)
+
+
+def rules_call(kind, to, earlier):
+    if kind == "open":
+        earlier.connect(to)
+    elif kind == "write":
+        earlier.send(b"x")
+    elif kind == "raw":
+        socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP).close()
+    else:
+        with socket.socket(type=socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as sock:
+            if kind == "tcp":
+                sock.connect(to)
+            else:
+                sock.sendto(b"x", to)
 
 
 def main():

@@ -158,6 +158,68 @@ class Live(Case):
         stats = session.stats()
         self.assertEqual((stats.allowed, stats.denied, stats.would_deny), (2, 4, 1))
 
+    def test_strict_rules(self):
+        hooks, flag, path = RULES | ebpf.Hook.SOCK_CREATE | ebpf.Hook.EGRESS, ebpf.RulesFlag, ebpf.Path
+        tracer, cgroup = self.open(hooks=hooks, required_hooks=hooks), self.cgroup()
+        flags, refused = flag.STRICT_SOCKETS | flag.EGRESS, errno.EPERM
+        if ebpf.Check.SET_RETVAL in ebpf.probe().available:
+            flags, refused = flags | flag.REFUSE, errno.ECONNREFUSED
+        else:
+            with self.fails(errno.EOPNOTSUPP):
+                tracer.create_rules(flags=flag.REFUSE)
+
+        for some, raw in ((flag(0), False), (flag.REFUSE, False), (flag.STRICT_SOCKETS, True), (flag.EGRESS, True),
+                          (flags, True)):
+            enforced = tracer.coverage(some).enforced
+            self.assertIn(path.TCP_CONNECT, enforced)
+            self.assertEqual(path.RAW in enforced, raw, some)
+        self.assertEqual(tracer.coverage(flags | flag.AUDIT).enforced, set())
+        with self.fails(errno.EINVAL):
+            tracer.coverage(1 << 20)
+
+        # A server listens, so it is the rules that refuse.
+        port, ask, denied = self.server(socket.AF_INET, "127.0.0.1"), self.asks(cgroup), 8
+        session = tracer.attach(cgroup)
+        self.assertEqual((ask("raw", port), ask("open", port)), (0, 0))
+        (event,) = tracer.read()
+        self.assertIs(event.verdict, ebpf.Verdict.NONE)
+        session.set_rules(tracer.create_rules([ebpf.Rule("127.0.0.0/8", ebpf.RuleAction.DENY, denied)], flags=flags))
+        for kind, error, wanted in (("tcp", refused, ebpf.Kind.CONNECT), ("raw", errno.EPERM, ebpf.Kind.SOCKET_DENIED),
+                                    ("write", errno.EPERM, ebpf.Kind.PACKET_DENIED)):
+            with self.subTest(kind):
+                self.assertEqual(ask(kind, port), error)
+                (event,) = tracer.read()
+                self.assertEqual((event.kind, event.verdict), (wanted, ebpf.Verdict.DENIED))
+                self.assertEqual(event.family, socket.AF_INET)
+                if kind == "raw":
+                    self.assertEqual((event.socket_type, event.protocol), (socket.SOCK_RAW, socket.IPPROTO_ICMP))
+                    self.assertEqual((event.local_addr, event.remote_addr, event.rule_id), (None, None, 0))
+                    self.assertTrue(event.tgid)
+                else:
+                    self.assertEqual((str(event.remote_addr), event.remote_port), ("127.0.0.1", port))
+                    self.assertEqual(event.rule_id, denied)
+        stats = session.stats()
+        self.assertEqual((stats.denied, stats.packets_denied, stats.packets_would_deny), (2, 1, 0))
+        session.set_rules(tracer.create_rules(default_action=ebpf.RuleAction.DENY,
+                                              flags=flag.AUDIT | flag.STRICT_SOCKETS | flag.EGRESS))
+        self.assertEqual((ask("raw", port), ask("write", port)), (0, 0))
+        stats = session.stats()
+        self.assertEqual((stats.would_deny, stats.packets_denied, stats.packets_would_deny), (1, 1, 1))
+
+    def test_rules_when_memory_is_short(self):
+        tracer, cgroup = self.open(hooks=RULES, required_hooks=RULES, rules_bytes=65536), self.cgroup()
+        port, ask = self.server(socket.AF_INET, "127.0.0.1"), self.asks(cgroup)
+        rules = [ebpf.Rule(ipaddress.IPv4Address(0x7f010000 + 2 * number), ebpf.RuleAction.DENY)
+                 for number in range(4096)]
+        with self.fails(errno.ENOSPC):
+            tracer.create_rules(rules)
+        session = tracer.attach(cgroup)
+        for action, error in ((ebpf.RuleAction.DENY, errno.EPERM), (ebpf.RuleAction.ALLOW, 0)):
+            fallback = tracer.create_rules(rules, on_exhaustion=action)
+            self.assertEqual(fallback.fallback.errno, errno.ENOSPC)
+            session.set_rules(fallback)
+            self.assertEqual(ask("tcp", port), error)
+
     def test_denials_only(self):
         tracer, cgroup = self.open(hooks=RULES, required_hooks=RULES, flags=ebpf.Open.DENIALS_ONLY), self.cgroup()
         port, ask = self.server(socket.AF_INET, "127.0.0.1"), self.asks(cgroup)
@@ -443,6 +505,7 @@ class Live(Case):
         self.assertIn(ebpf.Path.TCP_CONNECT, coverage.seen)
         self.assertIn(ebpf.Path.UNIX, coverage.unseen)
         self.assertEqual(coverage.seen | coverage.implied | coverage.unseen, set(ebpf.Path))
+        self.assertEqual(coverage.enforced, set())
 
     def test_log(self):
         lines = []

@@ -76,6 +76,63 @@ class Rules(Case):
             with self.assertRaises(ValueError):
                 rules.list_address(9, "192.0.2.1", expires)
 
+    def test_exhaustion(self):
+        tracer, session = self.synthetic()
+        # at most 8 rules for one destination can match listed addresses only
+        rules = [ebpf.Rule("192.0.2.1", ALLOW, 1), *[ebpf.Rule(None, ALLOW, 2, flags=ebpf.RuleFlag.LISTED)] * 9]
+        with self.fails(errno.ENOSPC, ebpf.Step.RULES):
+            tracer.create_rules(rules)
+        for action, default, verdict in ((DENY, ALLOW, DENIED), (ALLOW, DENY, ALLOWED)):
+            fallback = tracer.create_rules(rules, default_action=default, on_exhaustion=action)
+            self.assertEqual((fallback.fallback.errno, fallback.fallback.step), (errno.ENOSPC, ebpf.Step.RULES))
+            self.assertIn("10 rules", fallback.fallback.message)
+            self.assertEqual(fallback.judge("192.0.2.1", 1, TCP), (verdict, 0))
+            session.set_rules(fallback)
+            with self.fails(errno.EBUSY):
+                fallback.close()
+            session.set_rules(None)
+            fallback.close()
+            whole = tracer.create_rules(rules[:2], default_action=default, on_exhaustion=action)
+            self.assertIsNone(whole.fallback)
+            self.assertEqual(whole.judge("192.0.2.1", 1, TCP), (ALLOWED, 1))
+        with self.fails(errno.ERANGE):
+            tracer.create_rules(on_exhaustion=3)
+        with self.fails(errno.EINVAL):
+            tracer.create_rules([ebpf.Rule(None, 3)], on_exhaustion=DENY)
+
+    def test_helpers(self):
+        tracer, _ = self.synthetic()
+        rules = tracer.create_rules([*ebpf.rules_resolver("192.0.2.53", rule_id=2),
+                                     *ebpf.rules_resolver(ipaddress.ip_address("2001:db8::53"), 5353, 3),
+                                     *ebpf.rules_loopback(1)], default_action=DENY)
+        for address, port, protocol, judgement in [
+                ("127.0.0.1", 1, TCP, (ALLOWED, 1)), ("127.255.255.255", 0, socket.IPPROTO_ICMP, (ALLOWED, 1)),
+                ("::1", 1, UDP, (ALLOWED, 1)), ("128.0.0.1", 1, TCP, (DENIED, 0)), ("::2", 1, TCP, (DENIED, 0)),
+                ("192.0.2.53", 53, UDP, (ALLOWED, 2)), ("192.0.2.53", 53, TCP, (ALLOWED, 2)),
+                ("192.0.2.53", 53, socket.IPPROTO_SCTP, (DENIED, 0)), ("192.0.2.53", 54, UDP, (DENIED, 0)),
+                ("192.0.2.54", 53, UDP, (DENIED, 0)), ("2001:db8::53", 5353, TCP, (ALLOWED, 3)),
+                ("2001:db8::53", 53, TCP, (DENIED, 0))]:
+            with self.subTest(address=address, port=port, protocol=protocol):
+                self.assertEqual(rules.judge(address, port, protocol), judgement)
+        self.assertEqual(ebpf.rules_resolver("192.0.2.53", rule_id=2),
+                         [ebpf.Rule(ipaddress.ip_network("192.0.2.53"), ALLOW, 2, protocol, 53) for protocol in (UDP, TCP)])
+        for call in (lambda: ebpf.rules_loopback(2**32), lambda: ebpf.rules_resolver("192.0.2.1", 65536),
+                     lambda: ebpf.rules_resolver("192.0.2.1", 53, -1), lambda: ebpf.rules_resolver("example.org")):
+            with self.assertRaises(ValueError):
+                call()
+
+    def test_flags_need_hooks(self):
+        for flag, hook in ((ebpf.RulesFlag.STRICT_SOCKETS, ebpf.Hook.SOCK_CREATE),
+                           (ebpf.RulesFlag.EGRESS, ebpf.Hook.EGRESS)):
+            with self.fails(errno.EOPNOTSUPP, ebpf.Step.OPTIONS):
+                self.synthetic()[0].create_rules(flags=flag)
+            super().synthetic(hooks=HOOKS | hook)[0].create_rules(flags=flag)
+        self.synthetic()[0].create_rules(flags=ebpf.RulesFlag.REFUSE)
+
+    def test_socket_without_addresses(self):
+        event = ebpf.Event(kind=ebpf.Kind.SOCKET_DENIED, family=socket.AF_INET)
+        self.assertEqual((event.kind_name, event.local_addr, event.remote_addr), ("socket_denied", None, None))
+
     def test_wrong_rules(self):
         tracer, _ = self.synthetic()
         for rule in (ebpf.Rule("10.0.0.0/8", 3), ebpf.Rule("10.0.0.0/8", 0), ebpf.Rule(None, DENY, protocol=1),

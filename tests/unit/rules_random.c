@@ -4,11 +4,17 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The same sequence in every run. */
+static uint64_t state = 0x2545f4914f6cdd1d;
+
+void rules_random_seed(uint64_t seed)
+{
+	/* 0 would stay 0, and the first numbers of small seeds would be small */
+	state = (seed + 1) * 0x9e3779b97f4a7c15;
+	state = state ? state : 1;
+}
+
 static uint64_t next(void)
 {
-	static uint64_t state = 0x2545f4914f6cdd1d;
-
 	state ^= state << 13;
 	state ^= state >> 7;
 	state ^= state << 17;

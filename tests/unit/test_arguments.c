@@ -162,8 +162,10 @@ static const struct option_case {
 	{AT(hooks), 257, -EINVAL},
 	{AT(hooks), 258, -EINVAL},
 	{AT(hooks), 259, 0},
-	{AT(hooks), 511, 0},
-	{AT(hooks), 512, -EINVAL},
+	{AT(hooks), 2047, 0},
+	{AT(hooks), 2048, -EINVAL},
+	{AT(hooks), 515, -EINVAL}, /* SOCK_CREATE without RULES */
+	{AT(hooks), 1027, -EINVAL},
 	{AT(hooks), 0x80000001, -EINVAL},
 	{AT(required_hooks), 1, 0},
 	{AT(required_hooks), 4, -EINVAL},
@@ -190,8 +192,8 @@ static const struct option_case {
 	{AT(dns_ports), 53, -EINVAL},
 	{AT(rules_bytes), 4096, -EINVAL},
 	{AT(rules_addresses), 16, -EINVAL},
-	{AT(simulate_missing), 1 << 27, 0},
-	{AT(simulate_missing), 1 << 28, -EINVAL},
+	{AT(simulate_missing), 1 << 29, 0},
+	{AT(simulate_missing), 1 << 30, -EINVAL},
 	{AT(flags), 1, 0},
 	{AT(flags), 3, 0},
 	{AT(flags), 4, -EINVAL},
@@ -282,7 +284,8 @@ START_TEST(hooks_built)
 	const uint32_t all =
 		AGENTSH_EBPF_HOOK_CONNECT | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_LIFECYCLE |
 		AGENTSH_EBPF_HOOK_ACCEPT | AGENTSH_EBPF_HOOK_TRAFFIC | AGENTSH_EBPF_HOOK_DNS |
-		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES;
+		AGENTSH_EBPF_HOOK_SERVER_NAME | AGENTSH_EBPF_HOOK_UNIX | AGENTSH_EBPF_HOOK_RULES |
+		AGENTSH_EBPF_HOOK_SOCK_CREATE | AGENTSH_EBPF_HOOK_EGRESS;
 	const uint32_t built = agentsh_ebpf_hooks_built();
 	struct agentsh_ebpf_tracer_options o = {
 		.size = sizeof(o),
@@ -292,7 +295,9 @@ START_TEST(hooks_built)
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 	struct agentsh_ebpf_tracer *tracer;
 
-	ck_assert_uint_eq(built | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES, all);
+	ck_assert_uint_eq(built | AGENTSH_EBPF_HOOK_UDP | AGENTSH_EBPF_HOOK_RULES |
+				  AGENTSH_EBPF_HOOK_SOCK_CREATE | AGENTSH_EBPF_HOOK_EGRESS,
+			  all);
 	ck_assert_int_eq(agentsh_ebpf_tracer_open(&o, &tracer, &err), 0);
 	ck_assert_uint_eq(agentsh_ebpf_tracer_hooks(tracer), built);
 	agentsh_ebpf_tracer_close(tracer);

@@ -312,6 +312,30 @@ START_TEST(denied_attempts)
 }
 END_TEST
 
+/* A packet of a socket that is counted already is no further attempt. */
+START_TEST(denied_packets)
+{
+	struct agentsh_ebpf_event event =
+		summary_event(AGENTSH_EBPF_EVENT_PACKET_DENIED, IPPROTO_UDP, 5, 56);
+
+	summary_begin(SUMMARY_HOOKS);
+	add(AGENTSH_EBPF_EVENT_CONNECT, IPPROTO_TCP, 1, 80);
+	add_denied(AGENTSH_EBPF_EVENT_PACKET_DENIED, IPPROTO_TCP, 1, 80);
+	add_denied(AGENTSH_EBPF_EVENT_PACKET_DENIED, IPPROTO_TCP, 1, 81); /* another hop */
+	for (int i = 0; i < 3; i++)
+		add_denied(AGENTSH_EBPF_EVENT_PACKET_DENIED, IPPROTO_ICMP, 3, 0);
+	add(AGENTSH_EBPF_EVENT_CONNECT_FAILED, IPPROTO_TCP, 1, 80);
+	event.verdict = AGENTSH_EBPF_VERDICT_WOULD_DENY; /* other events count what it does */
+	destinations_add(&destinations, &event, NULL);
+	add_denied(AGENTSH_EBPF_EVENT_SOCKET_DENIED, IPPROTO_ICMP, 4, 0);
+	summary_end();
+	ck_assert_uint_eq(summary_count, 3);
+	summary_check_row(0, 0, 1, 1, 0, 0);
+	summary_check_row(1, 80, 1, 1, 0, 0);
+	summary_check_row(2, 81, 1, 1, 0, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("destinations");
@@ -330,5 +354,6 @@ int main(void)
 	tcase_add_test(tcase, more_open_sockets_than_room);
 	tcase_add_test(tcase, denied_attempts);
 	tcase_add_test(tcase, medians);
+	tcase_add_test(tcase, denied_packets);
 	return unit_main(suite);
 }

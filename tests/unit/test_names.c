@@ -26,6 +26,8 @@ static const struct named kinds[] = {
 	{AGENTSH_EBPF_EVENT_DNS_ANSWER, "dns_answer"},
 	{AGENTSH_EBPF_EVENT_SERVER_NAME, "server_name"},
 	{AGENTSH_EBPF_EVENT_UNIX_CONNECT, "unix_connect"},
+	{AGENTSH_EBPF_EVENT_SOCKET_DENIED, "socket_denied"},
+	{AGENTSH_EBPF_EVENT_PACKET_DENIED, "packet_denied"},
 };
 
 static const struct named protocols[] = {
@@ -45,6 +47,8 @@ static const struct named hooks[] = {
 	{AGENTSH_EBPF_HOOK_SERVER_NAME, "server_name"},
 	{AGENTSH_EBPF_HOOK_UNIX, "unix"},
 	{AGENTSH_EBPF_HOOK_RULES, "rules"},
+	{AGENTSH_EBPF_HOOK_SOCK_CREATE, "sock_create"},
+	{AGENTSH_EBPF_HOOK_EGRESS, "egress"},
 };
 
 static const struct named steps[] = {

@@ -7,7 +7,7 @@
 
 #include "unit.h"
 
-#define CHECKS 28
+#define CHECKS 30
 #define COVERAGE_LAST AGENTSH_EBPF_COVERAGE_QUIC_SERVER_NAME
 #define BIT(check) (1ULL << (check))
 #define CONNECT_HOOK AGENTSH_EBPF_HOOK_CONNECT
@@ -19,8 +19,10 @@
 #define NAME_HOOK AGENTSH_EBPF_HOOK_SERVER_NAME
 #define UNIX_HOOK AGENTSH_EBPF_HOOK_UNIX
 #define STATE_HOOKS (LIFE_HOOK | TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK)
-#define RULES_HOOK AGENTSH_EBPF_HOOK_RULES
-#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | ACCEPT_HOOK | STATE_HOOKS | UNIX_HOOK | RULES_HOOK)
+#define SOCK_CREATE_HOOK AGENTSH_EBPF_HOOK_SOCK_CREATE
+#define EGRESS_HOOK AGENTSH_EBPF_HOOK_EGRESS
+#define RULES_HOOKS (AGENTSH_EBPF_HOOK_RULES | SOCK_CREATE_HOOK | EGRESS_HOOK)
+#define ALL_HOOKS (CONNECT_HOOK | UDP_HOOK | ACCEPT_HOOK | STATE_HOOKS | UNIX_HOOK | RULES_HOOKS)
 
 /* Repeated here, because hosts and operators rely on each value. */
 static const struct {
@@ -49,21 +51,24 @@ static const struct {
 	{14, "nofile", 1, EMFILE, "RLIMIT_NOFILE", "ulimit -n", ALL_HOOKS},
 	{15, "jit", 0, 0, "interpreted", "bpf_jit_enable", 0},
 	{16, "connect4", 1, EINVAL, "cgroup/connect4", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOK},
+	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOKS},
 	{17, "connect6", 1, EINVAL, "cgroup/connect6", "CONFIG_CGROUP_BPF",
-	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOK},
-	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOK},
-	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOK},
-	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF", STATE_HOOKS | ACCEPT_HOOK},
+	 CONNECT_HOOK | STATE_HOOKS | RULES_HOOKS},
+	{18, "sendmsg4", 0, EINVAL, "cgroup/sendmsg4", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOKS},
+	{19, "sendmsg6", 0, EINVAL, "cgroup/sendmsg6", "CONFIG_CGROUP_BPF", UDP_HOOK | RULES_HOOKS},
+	{20, "sock_ops", 0, EINVAL, "sock_ops", "CONFIG_CGROUP_BPF",
+	 STATE_HOOKS | ACCEPT_HOOK | EGRESS_HOOK},
 	{21, "sock_release", 0, EINVAL, "cgroup/sock_release", "5.10", STATE_HOOKS | ACCEPT_HOOK},
 	{22, "bind4", 0, EINVAL, "cgroup/bind4", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 	{23, "bind6", 0, EINVAL, "cgroup/bind6", "CONFIG_CGROUP_BPF", ACCEPT_HOOK},
 	{24, "inet_ingress", 0, EINVAL, "cgroup_skb/ingress", "CONFIG_CGROUP_BPF",
 	 TRAFFIC_HOOK | DNS_HOOK},
 	{25, "inet_egress", 0, EINVAL, "cgroup_skb/egress", "CONFIG_CGROUP_BPF",
-	 TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK},
+	 TRAFFIC_HOOK | DNS_HOOK | NAME_HOOK | EGRESS_HOOK},
 	{26, "connect_unix", 0, EINVAL, "cgroup/connect_unix", "6.7", UNIX_HOOK},
 	{27, "sendmsg_unix", 0, EINVAL, "cgroup/sendmsg_unix", "6.7", UNIX_HOOK},
+	{28, "sock_create", 0, EINVAL, "cgroup/sock_create", "CONFIG_CGROUP_BPF", SOCK_CREATE_HOOK},
+	{29, "set_retval", 0, EINVAL, "error of a refused call", "6.1", 0},
 };
 
 _Static_assert(UNIT_COUNT(table) == CHECKS, "all are here");
@@ -93,10 +98,12 @@ _Static_assert(offsetof(struct agentsh_ebpf_check, error) == 4, "error");
 _Static_assert(offsetof(struct agentsh_ebpf_check, required) == 8, "required");
 _Static_assert(offsetof(struct agentsh_ebpf_check, value) == 16, "value");
 _Static_assert(offsetof(struct agentsh_ebpf_check, detail) == 24, "detail");
-_Static_assert(sizeof(struct agentsh_ebpf_coverage) == 32, "size");
+_Static_assert(sizeof(struct agentsh_ebpf_coverage) == 48, "size");
 _Static_assert(offsetof(struct agentsh_ebpf_coverage, seen) == 8, "seen");
 _Static_assert(offsetof(struct agentsh_ebpf_coverage, implied) == 16, "implied");
 _Static_assert(offsetof(struct agentsh_ebpf_coverage, unseen) == 24, "unseen");
+_Static_assert(offsetof(struct agentsh_ebpf_coverage, enforced) == 32, "enforced");
+_Static_assert(offsetof(struct agentsh_ebpf_coverage, rules_flags) == 40, "rules_flags");
 
 static struct agentsh_ebpf_capabilities probe(uint64_t simulate)
 {
@@ -237,7 +244,7 @@ START_TEST(hooks_simulated_together)
 		if (some & 3)
 			ck_assert(!(c.hooks & CONNECT_HOOK));
 		if (some & 12)
-			ck_assert(!(c.hooks & (UDP_HOOK | RULES_HOOK)));
+			ck_assert(!(c.hooks & (UDP_HOOK | RULES_HOOKS)));
 		if (some & (16 | 64 | 128))
 			ck_assert(!(c.hooks & ACCEPT_HOOK));
 		if (some & 0x333) /* TRAFFIC requires LIFECYCLE, which requires CONNECT */

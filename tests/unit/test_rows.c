@@ -132,6 +132,8 @@ START_TEST(statistics)
 		.allowed = 9,
 		.denied = 10,
 		.would_deny = 11,
+		.packets_denied = 12,
+		.packets_would_deny = 1,
 	};
 	static struct summary summary;
 	struct text t = rows_begin();
@@ -142,17 +144,19 @@ START_TEST(statistics)
 				     "\"answers_unasked\":2,\"answers_untrusted\":3,"
 				     "\"answers_malformed\":4,\"messages_skipped\":8,"
 				     "\"names_evicted\":6,\"allowed\":9,"
-				     "\"denied\":10,\"would_deny\":11}\n"));
+				     "\"denied\":10,\"would_deny\":11,"
+				     "\"packets_denied\":12,\"packets_would_deny\":1}\n"));
 	t = rows_begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(
 		rows_end(&t),
 		"0 events, 0 destinations, 0 lost, 7 packets with names lost, "
-		"8 messages with names skipped, 5 untracked, 10 denied, 11 would be denied\n"
+		"8 messages with names skipped, 5 untracked, 10 denied, 12 packets denied, "
+		"11 would be denied, 1 packet would be denied\n"
 		"\"untracked\" is how often a socket found no room in the table of sockets; "
 		"later events of such a socket may be missing\n");
 	stats.untracked = stats.packets_lost = stats.messages_skipped = 0;
-	stats.denied = stats.would_deny = 0;
+	stats.denied = stats.would_deny = stats.packets_denied = stats.packets_would_deny = 0;
 	t = rows_begin();
 	format_summary(&t, &style, &stats, &summary, 0);
 	ck_assert_str_eq(rows_end(&t), "0 events, 0 destinations, 0 lost\n");

@@ -109,7 +109,7 @@ START_TEST(arguments)
 	struct agentsh_ebpf_tracer *without = unit_open(NULL);
 	struct agentsh_ebpf_session *session = unit_attach(tracer, 1);
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
-	struct agentsh_ebpf_rules_options o = {.size = sizeof(o), .flags = 2};
+	struct agentsh_ebpf_rules_options o = {.size = sizeof(o), .flags = 1U << 4};
 	struct agentsh_ebpf_session_options attach = {.size = sizeof(attach)};
 	struct agentsh_ebpf_session *none;
 	struct agentsh_ebpf_rules *rules;
@@ -122,9 +122,9 @@ START_TEST(arguments)
 	o.default_action = 3;
 	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, NULL, 0, &o, &rules, &err), -ERANGE);
 	o.default_action = 0;
-	o.reserved = 1;
-	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, NULL, 0, &o, &rules, &err), -EINVAL);
-	o.reserved = 0;
+	o.on_exhaustion = 3;
+	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, NULL, 0, &o, &rules, &err), -ERANGE);
+	o.on_exhaustion = 0;
 	o.size = 3;
 	ck_assert_int_eq(agentsh_ebpf_rules_create(tracer, NULL, 0, &o, &rules, &err), -EINVAL);
 	ck_assert_int_eq(agentsh_ebpf_rules_create(without, NULL, 0, NULL, &rules, &err),

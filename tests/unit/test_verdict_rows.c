@@ -7,6 +7,7 @@
 #include "unit.h"
 #include "format_json.h"
 #include "format_text.h"
+#include "names.h"
 #include "options.h"
 #include "rows_harness.h"
 #include "summary.h"
@@ -106,6 +107,77 @@ START_TEST(denied_connections_are_counted_as_failed)
 }
 END_TEST
 
+/* A socket that is not made has no addresses, and the option denies it, not a rule. */
+START_TEST(denied_sockets)
+{
+	const struct format_text_style coloured = {.colour = true};
+	const struct format_text_style style = {0};
+	struct names names = {0};
+	const struct format_json_details details = {.names = &names};
+	struct agentsh_ebpf_event event = rows_event("192.0.2.1", 0);
+	struct text t = rows_begin();
+
+	event.kind = AGENTSH_EBPF_EVENT_SOCKET_DENIED;
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	event.protocol = IPPROTO_ICMP;
+	event.socket_type = SOCK_RAW;
+	memset(event.remote_addr, 0, sizeof(event.remote_addr));
+	event.remote_port = 0;
+	format_text_event(&t, &style, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "  socket_denied   icmp      raw socket of IPv4"
+						   "  denied: --strict-sockets\n"));
+	t = rows_begin();
+	format_text_event(&t, &coloured, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "\033[31msocket_denied "));
+	ck_assert_ptr_nonnull(strstr(rows_line, "\033[31mraw socket of IPv4\033[0m"));
+	t = rows_begin();
+	format_json_event(&t, &event, 0, &details);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "{\"type\":\"net_socket_denied\","));
+	ck_assert_ptr_nonnull(strstr(rows_line, "\"family\":\"ipv4\",\"v4_mapped\":false,"
+						"\"proto\":\"icmp\",\"protocol\":1,"
+						"\"socket_type\":\"raw\",\"dst_ip\":\"\","));
+	ck_assert_ptr_nonnull(strstr(rows_line, ",\"verdict\":\"denied\",\"rule_id\":0}\n"));
+	ck_assert_ptr_null(strstr(rows_line, "dst_name"));
+	event.verdict = AGENTSH_EBPF_VERDICT_WOULD_DENY;
+	event.family = AF_INET6;
+	t = rows_begin();
+	format_text_event(&t, &style, &event, NULL, 0);
+	ck_assert_ptr_nonnull(
+		strstr(rows_end(&t), "  raw socket of IPv6 (would deny: --strict-sockets)\n"));
+}
+END_TEST
+
+START_TEST(denied_packets)
+{
+	const struct format_text_style coloured = {.colour = true, .default_allows = true};
+	const struct format_text_style style = {.default_allows = true};
+	const struct format_json_details details = {0};
+	struct agentsh_ebpf_event event = rows_event("192.0.2.1", AGENTSH_EBPF_FLAG_UNATTRIBUTED);
+	struct text t = rows_begin();
+
+	event.kind = AGENTSH_EBPF_EVENT_PACKET_DENIED;
+	event.verdict = AGENTSH_EBPF_VERDICT_DENIED;
+	event.rule_id = 2;
+	ck_assert_str_eq(rows_destination(&event, NULL), "192.0.2.1:80  denied: rule 2\n");
+	format_text_event(&t, &coloured, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "\033[31mpacket_denied "));
+	ck_assert_ptr_nonnull(strstr(rows_line, "\033[31m192.0.2.1:80\033[0m"));
+	t = rows_begin();
+	format_json_event(&t, &event, 0, &details);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "{\"type\":\"net_packet_denied\","));
+	ck_assert_ptr_nonnull(strstr(rows_line, ",\"verdict\":\"denied\",\"rule_id\":2}\n"));
+	event.rule_id = 0;
+	ck_assert_str_eq(rows_destination(&event, NULL), "192.0.2.1:80  denied: --default=deny\n");
+	t = rows_begin(); /* no rule matches, and the packet cannot be judged */
+	format_text_event(&t, &style, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "  denied: --egress\n"));
+	event.verdict = AGENTSH_EBPF_VERDICT_WOULD_DENY;
+	t = rows_begin();
+	format_text_event(&t, &coloured, &event, NULL, 0);
+	ck_assert_ptr_nonnull(strstr(rows_end(&t), "\033[33mpacket_denied "));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("rows with verdicts");
@@ -115,5 +187,7 @@ int main(void)
 	tcase_add_test(tcase, verdict_in_a_row);
 	tcase_add_test(tcase, rule_in_a_row);
 	tcase_add_test(tcase, denied_connections_are_counted_as_failed);
+	tcase_add_test(tcase, denied_sockets);
+	tcase_add_test(tcase, denied_packets);
 	return unit_main(suite);
 }

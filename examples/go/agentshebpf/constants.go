@@ -40,6 +40,12 @@ const (
 	KindServerName Kind = 13
 	// KindUnixConnect means that an AF_UNIX socket was connected or sent to (HookUnix).
 	KindUnixConnect Kind = 14
+	// KindSocketDenied means that socket(2) was called for a kind of socket that the rules cannot
+	// judge (RulesStrictSockets). Family, SocketType and Protocol name the kind of socket.
+	KindSocketDenied Kind = 15
+	// KindPacketDenied means that the rules deny a packet that a socket was about to send
+	// (RulesEgress). Each pair of socket and destination has one event.
+	KindPacketDenied Kind = 16
 )
 
 var kindNames = [...]string{
@@ -57,6 +63,8 @@ var kindNames = [...]string{
 	KindDNSAnswer:     "dns_answer",
 	KindServerName:    "server_name",
 	KindUnixConnect:   "unix_connect",
+	KindSocketDenied:  "socket_denied",
+	KindPacketDenied:  "packet_denied",
 }
 
 // String returns the name that the library has for the kind ("connect"), or Kind(N).
@@ -137,10 +145,15 @@ const (
 	// HookRules lets sessions have [Rules]; it requires HookConnect and HookUDP. Put it into
 	// RequiredHooks, because otherwise Open leaves it out on a machine that lacks it.
 	HookRules Hooks = 256
+	// HookSockCreate lets sets of rules have RulesStrictSockets; it requires HookRules.
+	HookSockCreate Hooks = 512
+	// HookEgress lets sets of rules have RulesEgress; it requires HookRules. Its program runs for
+	// every packet that the sockets of the session send.
+	HookEgress Hooks = 1024
 )
 
 var hookNames = [...]string{"connect", "udp", "lifecycle", "accept", "traffic", "dns", "server_name",
-	"unix", "rules"}
+	"unix", "rules", "sock_create", "egress"}
 
 // String returns the names of the hooks, separated by commas; "" for no hook.
 func (h Hooks) String() string { return bitNames(hookNames[:], uint64(h)) }
@@ -285,13 +298,15 @@ const (
 	CheckInetEgress    Check = 25
 	CheckConnectUnix   Check = 26
 	CheckSendmsgUnix   Check = 27
+	CheckSockCreate    Check = 28
+	CheckSetRetval     Check = 29
 )
 
 var checkNames = [...]string{"kernel", "bpf", "userns", "cap_bpf", "cap_net_admin", "cap_perfmon",
 	"lockdown", "btf", "cgroup2", "ringbuf", "array_mmap", "cgroup_storage", "cgroup_link",
 	"memlock", "nofile", "jit", "connect4", "connect6", "sendmsg4", "sendmsg6", "sock_ops",
 	"sock_release", "bind4", "bind6", "inet_ingress", "inet_egress",
-	"connect_unix", "sendmsg_unix"}
+	"connect_unix", "sendmsg_unix", "sock_create", "set_retval"}
 
 // String returns the name that the library has for the check ("cap_bpf"), or Check(N).
 func (c Check) String() string { return nameOf(checkNames[:], uint32(c), "Check") }
@@ -483,7 +498,8 @@ const (
 	// VerdictAllowed means that the rules allow the call. It may fail all the same, also because
 	// another session or another program of the cgroup refuses it.
 	VerdictAllowed Verdict = 1
-	// VerdictDenied means that the rules deny the call, which failed with EPERM.
+	// VerdictDenied means that the rules deny the call, which failed with EPERM, or with ECONNREFUSED
+	// if the set has RulesRefuse.
 	VerdictDenied Verdict = 2
 	// VerdictWouldDeny means that the rules deny the call, but RulesAudit let it go on.
 	VerdictWouldDeny Verdict = 3
@@ -517,8 +533,21 @@ const RuleListed RuleFlags = 1
 // RulesFlags are [RulesOptions].Flags.
 type RulesFlags uint32
 
-// RulesAudit: the rules refuse nothing. Events of calls that they deny have VerdictWouldDeny.
-const RulesAudit RulesFlags = 1
+const (
+	// RulesAudit: the rules refuse nothing. Events of calls that they deny have VerdictWouldDeny.
+	RulesAudit RulesFlags = 1
+	// RulesRefuse: calls that the rules deny fail with ECONNREFUSED instead of EPERM. It requires
+	// kernel 6.1 (CheckSetRetval).
+	RulesRefuse RulesFlags = 2
+	// RulesStrictSockets: socket(2) fails with EPERM for IPv4 and IPv6 sockets whose calls the rules
+	// cannot judge: every type and protocol other than TCP, MPTCP, SMC and UDP. It requires
+	// HookSockCreate.
+	RulesStrictSockets RulesFlags = 4
+	// RulesEgress: every packet that a socket of the session sends is judged, too, and dropped if the
+	// rules deny its destination. It requires HookEgress. agentsh_ebpf_rules_create(3) names the
+	// packets that are not judged.
+	RulesEgress RulesFlags = 8
+)
 
 // RuleOtherProtocols in [Rule].Protocol is every protocol other than TCP, MPTCP, UDP and UDP-Lite.
 const RuleOtherProtocols Protocol = 255

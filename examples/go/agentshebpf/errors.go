@@ -18,6 +18,10 @@ var ErrUnsupported = fmt.Errorf("agentshebpf: this program was built without lib
 // It is os.ErrClosed.
 var ErrClosed = os.ErrClosed
 
+// ErrFallback is what errors.Is finds in the error of [Tracer.NewRules] if memory was short and the
+// call has made a set without rules (RulesOptions.OnExhaustion).
+var ErrFallback = errors.New("agentshebpf: memory is short, so the set has no rules")
+
 // Error is a failed call of the library. errors.Is finds its Errno (also as
 // os.ErrPermission and the like) and its Step.
 type Error struct {
@@ -30,6 +34,8 @@ type Error struct {
 	// Message is the message of the library for a human reader: what failed, with which value,
 	// and the remedy. It may be empty.
 	Message string
+
+	fallback bool // the call has made a set without rules all the same
 }
 
 // Error returns the operation and the message of the library, or of the error number.
@@ -44,8 +50,11 @@ func (e *Error) Error() string {
 // Unwrap returns the Errno.
 func (e *Error) Unwrap() error { return e.Errno }
 
-// Is reports whether target is the Step of the error.
+// Is reports whether target is the Step of the error, or ErrFallback if that applies.
 func (e *Error) Is(target error) bool {
+	if target == ErrFallback {
+		return e.fallback
+	}
 	step, ok := target.(Step)
 	return ok && step == e.Step && step != StepNone
 }

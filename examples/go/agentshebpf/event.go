@@ -76,7 +76,8 @@ type Event struct {
 	ContainerPID    uint32
 	ContainerTGID   uint32
 	PacketsReceived uint32
-	// Verdict is what the rules of the session say of the call, in KindConnect and KindUDPSend.
+	// Verdict is what the rules of the session say of the call, in KindConnect, KindUDPSend,
+	// KindSocketDenied and KindPacketDenied.
 	Verdict Verdict
 	// NameID is 0 if no name is known; see [Tracer.Name].
 	NameID uint64
@@ -94,6 +95,9 @@ func (e *Event) Local() netip.AddrPort { return e.addrPort(&e.LocalAddr, e.Local
 func (e *Event) Remote() netip.AddrPort { return e.addrPort(&e.RemoteAddr, e.RemotePort) }
 
 func (e *Event) addrPort(addr *[16]byte, port uint16) netip.AddrPort {
+	if e.Kind == KindSocketDenied { // only the family of the socket is known
+		return netip.AddrPort{}
+	}
 	switch e.Family {
 	case FamilyIPv4:
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(addr[:4])), port)
@@ -130,7 +134,10 @@ func (e *Event) Err() error {
 
 // String returns a short description for logs.
 func (e *Event) String() string {
-	s := e.Kind.String() + " " + e.Protocol.String() + " " + e.Remote().String()
+	s := e.Kind.String() + " " + e.Protocol.String()
+	if remote := e.Remote(); remote.IsValid() {
+		s += " " + remote.String()
+	}
 	if e.Verdict == VerdictDenied || e.Verdict == VerdictWouldDeny {
 		s += " " + e.Verdict.String()
 	}

@@ -49,6 +49,9 @@ func TestEventMethods(t *testing.T) {
 
 	e.Verdict = VerdictDenied
 	equal(t, "text", e.String(), "connect tcp 127.1.2.3:443 denied")
+	socket := Event{Kind: KindSocketDenied, Family: FamilyIPv4, Protocol: ProtocolICMP, Verdict: VerdictDenied}
+	equal(t, "remote end of a socket", socket.Remote(), netip.AddrPort{})
+	equal(t, "text", socket.String(), "socket_denied icmp denied")
 
 	e.Family, e.RemoteAddr = FamilyIPv6, netip.MustParseAddr("fe80::1").As16()
 	equal(t, "remote", e.Remote(), netip.MustParseAddrPort("[fe80::1]:443"))

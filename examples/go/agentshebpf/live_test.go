@@ -267,11 +267,12 @@ func TestLiveSessionCheckAndErrors(t *testing.T) {
 	_, err = tracer.Attach(temp, SessionOptions{})
 	wantError(t, "Attach to a plain directory", err, syscall.ENOTDIR, StepCgroup)
 
-	coverage, err := tracer.Coverage()
+	coverage, err := tracer.Coverage(0)
 	must(t, err)
 	equal(t, "TCP is seen", coverage.Seen.Has(PathTCPConnect), true)
 	equal(t, "AF_UNIX is not seen", coverage.Unseen.Has(PathUnix), true)
 	equal(t, "all paths", coverage.Seen|coverage.Implied|coverage.Unseen, 1<<coverage.Count-1)
+	equal(t, "paths that are enforced without HookRules", coverage.Enforced, 0)
 
 	check, err := session.Check()
 	must(t, err)

@@ -33,7 +33,10 @@ type Rules struct {
 // The errors are: syscall.EINVAL (a rule is malformed; the message names it), syscall.ERANGE
 // (DefaultAction is unknown), syscall.ENOSPC
 // (RulesBytes is used up, or there are too many rules; agentsh_ebpf_rules_create(3) has the limits),
-// syscall.EOPNOTSUPP (the tracer does not have HookRules) and ErrClosed.
+// syscall.EOPNOTSUPP (the tracer does not have HookRules, or lacks what a flag requires) and ErrClosed.
+//
+// An error that is ErrFallback, which is possible only with OnExhaustion, comes together with a set: it
+// has no rules, and denies or allows everything, as OnExhaustion says. With every other error the set is nil.
 func (t *Tracer) NewRules(rules []Rule, opts RulesOptions) (*Rules, error) {
 	if err := t.lock(); err != nil {
 		return nil, err
@@ -49,14 +52,58 @@ func (t *Tracer) NewRules(rules []Rule, opts RulesOptions) (*Rules, error) {
 		size:           C.sizeof_struct_agentsh_ebpf_rules_options,
 		flags:          C.uint32_t(opts.Flags),
 		default_action: C.uint32_t(opts.DefaultAction),
+		on_exhaustion:  C.uint32_t(opts.OnExhaustion),
 	}
 	var out *C.struct_agentsh_ebpf_rules
 	cerr := newError()
 	ret := C.agentsh_ebpf_rules_create(t.c, unsafe.SliceData(list), C.size_t(len(list)), &c, &out, &cerr)
-	if ret != 0 {
+	if ret < 0 {
 		return nil, toError("create rules", ret, &cerr)
 	}
-	return &Rules{tracer: t, c: out}, nil
+	set := &Rules{tracer: t, c: out}
+	if ret == 1 {
+		return set, &Error{Op: "create rules", Errno: syscall.Errno(-cerr.code), Step: Step(cerr.step),
+			Message: C.GoString(&cerr.message[0]), fallback: true}
+	}
+	return set, nil
+}
+
+// RulesLoopback returns two rules that allow every protocol to 127.0.0.0/8 and to ::1. Nothing is
+// allowed until the rules are in a set, in front of the rules that they shall precede.
+func RulesLoopback(id uint32) []Rule {
+	var list [2]C.struct_agentsh_ebpf_rule
+	return fromC(list[:], C.agentsh_ebpf_rules_loopback(&list[0], C.uint32_t(id)))
+}
+
+// RulesResolver returns two rules that allow UDP and TCP to a name server, whose port 0 stands for 53.
+// The error is syscall.EINVAL if the address is not valid.
+func RulesResolver(resolver netip.AddrPort, id uint32) ([]Rule, error) {
+	var list [2]C.struct_agentsh_ebpf_rule
+	address := toAddress(resolver)
+	ret := C.agentsh_ebpf_rules_resolver(&list[0], &address, C.uint32_t(id))
+	if err := toError("rules of a resolver", ret, nil); err != nil {
+		return nil, err
+	}
+	return fromC(list[:], ret), nil
+}
+
+// fromC converts the first n rules of the library, which never expire.
+func fromC(list []C.struct_agentsh_ebpf_rule, n C.int) []Rule {
+	rules := make([]Rule, n)
+	for i := range rules {
+		c := &list[i]
+		addr := addrOf(&C.struct_agentsh_ebpf_address{family: c.family, addr: c.addr})
+		rules[i] = Rule{
+			Prefix:    netip.PrefixFrom(addr, int(c.prefix_len)),
+			Protocol:  Protocol(c.protocol),
+			FirstPort: uint16(c.first_port),
+			LastPort:  uint16(c.last_port),
+			ID:        uint32(c.rule_id),
+			Action:    Action(c.action),
+			Flags:     RuleFlags(c.flags),
+		}
+	}
+	return rules
 }
 
 // toC refuses what the struct of C cannot hold, or would take for something wider.
@@ -221,7 +268,7 @@ func (r *Rules) Judge(remote netip.AddrPort, protocol Protocol) (Verdict, uint32
 
 // SetRules replaces the rules of the session; with nil the session has none. Every call is judged by
 // the old set or by the new one, and a call that begins after SetRules has returned by the new one. A
-// connection that exists goes on, whatever the new rules say.
+// connection that exists goes on, whatever the new rules say, unless they have RulesEgress.
 //
 // The errors are: syscall.EINVAL (the session was detached, or the rules are of another tracer),
 // syscall.EOPNOTSUPP (the tracer does not have HookRules) and ErrClosed. After an error the old rules

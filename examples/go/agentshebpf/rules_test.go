@@ -107,6 +107,97 @@ func TestRulesListAddress(t *testing.T) {
 	wantError(t, "Judge of no address", err, syscall.EINVAL)
 }
 
+func TestRulesFallback(t *testing.T) {
+	tracer := openSynthetic(t, Options{Hooks: ruleHooks})
+	session := attachSynthetic(t, tracer, 1)
+	// At most 8 rules for one destination can match listed addresses only.
+	many := []Rule{{Prefix: netip.MustParsePrefix("10.0.0.0/32"), ID: 1, Action: RuleAllow}}
+	for range 9 {
+		many = append(many, Rule{AnyAddress: true, ID: 2, Action: RuleAllow, Flags: RuleListed})
+	}
+	none, err := tracer.NewRules(many, RulesOptions{})
+	if none != nil || errors.Is(err, ErrFallback) {
+		t.Errorf("NewRules without OnExhaustion returns %v, %v", none, err)
+	}
+	wantError(t, "NewRules without OnExhaustion", err, syscall.ENOSPC, StepRules)
+	for action, verdict := range map[Action]Verdict{RuleDeny: VerdictDenied, RuleAllow: VerdictAllowed} {
+		opts := RulesOptions{DefaultAction: RuleDeny + RuleAllow - action, OnExhaustion: action}
+		set, err := tracer.NewRules(many, opts)
+		wantError(t, "NewRules with OnExhaustion", err, ErrFallback, syscall.ENOSPC, StepRules)
+		if set == nil || err.(*Error).Message == "" {
+			t.Fatalf("NewRules with OnExhaustion returns %v, %v", set, err)
+		}
+		wantVerdict(t, set, "10.0.0.1:1", ProtocolTCP, verdict, 0)
+		must(t, session.SetRules(set))
+		wantError(t, "Close of rules in use", set.Close(), syscall.EBUSY)
+		must(t, session.SetRules(nil))
+		must(t, set.Close())
+		set, err = tracer.NewRules(many[:1], opts) // there is memory for this one
+		must(t, err)
+		wantVerdict(t, set, "10.0.0.0:1", ProtocolTCP, VerdictAllowed, 1)
+		must(t, set.Close())
+	}
+	_, err = tracer.NewRules(many[:1], RulesOptions{OnExhaustion: 3})
+	wantError(t, "an unknown OnExhaustion", err, syscall.ERANGE)
+	none, err = tracer.NewRules([]Rule{{}}, RulesOptions{OnExhaustion: RuleDeny})
+	if none != nil || errors.Is(err, ErrFallback) {
+		t.Errorf("NewRules with a malformed rule returns %v, %v", none, err)
+	}
+}
+
+func TestRulesHelpers(t *testing.T) {
+	tracer := openSynthetic(t, Options{Hooks: ruleHooks})
+	var list []Rule
+	for resolver, id := range map[string]uint32{"192.0.2.53:0": 2, "[2001:db8::53]:5353": 3} {
+		rules, err := RulesResolver(netip.MustParseAddrPort(resolver), id)
+		must(t, err)
+		list = append(list, rules...)
+	}
+	list = append(list, RulesLoopback(1)...)
+	equal(t, "number of rules", len(list), 6)
+	rules := newRules(t, tracer, RulesOptions{DefaultAction: RuleDeny}, list...)
+	for _, c := range []struct {
+		remote   string
+		protocol Protocol
+		verdict  Verdict
+		id       uint32
+	}{
+		{"127.0.0.1:1", ProtocolTCP, VerdictAllowed, 1},
+		{"127.255.255.255:0", ProtocolICMP, VerdictAllowed, 1},
+		{"[::1]:1", ProtocolUDP, VerdictAllowed, 1},
+		{"128.0.0.1:1", ProtocolTCP, VerdictDenied, 0},
+		{"[::2]:1", ProtocolTCP, VerdictDenied, 0},
+		{"192.0.2.53:53", ProtocolUDP, VerdictAllowed, 2},
+		{"192.0.2.53:53", ProtocolTCP, VerdictAllowed, 2},
+		{"192.0.2.53:53", ProtocolSCTP, VerdictDenied, 0},
+		{"192.0.2.53:54", ProtocolUDP, VerdictDenied, 0},
+		{"192.0.2.54:53", ProtocolUDP, VerdictDenied, 0},
+		{"[2001:db8::53]:5353", ProtocolTCP, VerdictAllowed, 3},
+		{"[2001:db8::53]:53", ProtocolTCP, VerdictDenied, 0},
+	} {
+		wantVerdict(t, rules, c.remote, c.protocol, c.verdict, c.id)
+	}
+	resolver, err := RulesResolver(netip.MustParseAddrPort("192.0.2.53:0"), 2)
+	must(t, err)
+	for i, protocol := range []Protocol{ProtocolUDP, ProtocolTCP} {
+		equal(t, "rule of a resolver", resolver[i], Rule{Prefix: netip.MustParsePrefix("192.0.2.53/32"),
+			Protocol: protocol, FirstPort: 53, ID: 2, Action: RuleAllow})
+	}
+	_, err = RulesResolver(netip.AddrPort{}, 1)
+	wantError(t, "RulesResolver of no address", err, syscall.EINVAL)
+}
+
+func TestRulesFlagsNeedHooks(t *testing.T) {
+	for flag, hook := range map[RulesFlags]Hooks{RulesStrictSockets: HookSockCreate, RulesEgress: HookEgress} {
+		_, err := openSynthetic(t, Options{Hooks: ruleHooks}).NewRules(nil, RulesOptions{Flags: flag})
+		wantError(t, "NewRules without "+hook.String(), err, syscall.EOPNOTSUPP, StepOptions)
+		newRules(t, openSynthetic(t, Options{Hooks: ruleHooks | hook}), RulesOptions{Flags: flag})
+		_, err = Open(Options{Mode: ModeSynthetic, Hooks: hook})
+		wantError(t, "Open without HookRules", err, syscall.EINVAL)
+	}
+	newRules(t, openSynthetic(t, Options{Hooks: ruleHooks}), RulesOptions{Flags: RulesRefuse | RulesAudit})
+}
+
 func TestRulesErrors(t *testing.T) {
 	tracer := openSynthetic(t, Options{Hooks: ruleHooks})
 	prefix := netip.MustParsePrefix("10.0.0.0/8")

@@ -53,7 +53,7 @@ func (t *Tracer) Wake() error { return ErrUnsupported }
 func (t *Tracer) Stats() (Stats, error) { return Stats{}, ErrUnsupported }
 
 // Coverage returns ErrUnsupported in this build.
-func (t *Tracer) Coverage() (Coverage, error) { return Coverage{}, ErrUnsupported }
+func (t *Tracer) Coverage(flags RulesFlags) (Coverage, error) { return Coverage{}, ErrUnsupported }
 
 // ID returns 0 in this build.
 func (s *Session) ID() uint64 { return 0 }
@@ -94,6 +94,12 @@ func (s *Session) InjectName(addr netip.Addr, name *Name) error { return ErrUnsu
 func (t *Tracer) NewRules(rules []Rule, opts RulesOptions) (*Rules, error) {
 	return nil, ErrUnsupported
 }
+
+// RulesLoopback returns nil in this build.
+func RulesLoopback(id uint32) []Rule { return nil }
+
+// RulesResolver returns ErrUnsupported in this build.
+func RulesResolver(resolver netip.AddrPort, id uint32) ([]Rule, error) { return nil, ErrUnsupported }
 
 // SetRules returns ErrUnsupported in this build.
 func (s *Session) SetRules(rules *Rules) error { return ErrUnsupported }

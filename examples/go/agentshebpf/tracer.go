@@ -332,25 +332,33 @@ func toStats(c *C.struct_agentsh_ebpf_stats) Stats {
 		Allowed:   uint64(c.allowed),
 		Denied:    uint64(c.denied),
 		WouldDeny: uint64(c.would_deny),
+
+		PacketsDenied:    uint64(c.packets_denied),
+		PacketsWouldDeny: uint64(c.packets_would_deny),
 	}
 }
 
-// Coverage tells which paths to the network this tracer sees on this kernel. It returns an error
-// that is syscall.EOPNOTSUPP for a synthetic tracer.
-func (t *Tracer) Coverage() (Coverage, error) {
+// Coverage tells which paths to the network this tracer sees on this kernel, and which ones a set of
+// rules with these flags can close. A flag that the tracer does not support has no effect. It returns
+// an error that is syscall.EOPNOTSUPP for a synthetic tracer, and syscall.EINVAL for an unknown flag.
+func (t *Tracer) Coverage(flags RulesFlags) (Coverage, error) {
 	if err := t.lock(); err != nil {
 		return Coverage{}, err
 	}
 	defer t.mu.RUnlock()
-	c := C.struct_agentsh_ebpf_coverage{size: C.sizeof_struct_agentsh_ebpf_coverage}
+	c := C.struct_agentsh_ebpf_coverage{
+		size:        C.sizeof_struct_agentsh_ebpf_coverage,
+		rules_flags: C.uint32_t(flags),
+	}
 	if err := toError("coverage", C.agentsh_ebpf_coverage(t.c, &c), nil); err != nil {
 		return Coverage{}, err
 	}
 	return Coverage{
-		Count:   uint32(c.count),
-		Seen:    PathSet(c.seen),
-		Implied: PathSet(c.implied),
-		Unseen:  PathSet(c.unseen),
+		Count:    uint32(c.count),
+		Seen:     PathSet(c.seen),
+		Implied:  PathSet(c.implied),
+		Unseen:   PathSet(c.unseen),
+		Enforced: PathSet(c.enforced),
 	}, nil
 }
 

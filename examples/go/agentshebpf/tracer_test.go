@@ -204,7 +204,7 @@ func TestDetachAndClose(t *testing.T) {
 	tracer := openSynthetic(t, Options{})
 	session := attachSynthetic(t, tracer, 1)
 	other := attachSynthetic(t, tracer, 2)
-	_, err := tracer.Coverage()
+	_, err := tracer.Coverage(0)
 	wantError(t, "Coverage", err, syscall.EOPNOTSUPP)
 	_, err = session.Check()
 	wantError(t, "Check", err, syscall.EOPNOTSUPP)
@@ -227,7 +227,7 @@ func TestDetachAndClose(t *testing.T) {
 		"TryRead": func() error { _, err := tracer.TryRead(events); return err },
 		"Wake":    func() error { return tracer.Wake() },
 		"Stats":   func() error { _, err := tracer.Stats(); return err },
-		"Cover":   func() error { _, err := tracer.Coverage(); return err },
+		"Cover":   func() error { _, err := tracer.Coverage(0); return err },
 		"Detach":  func() error { return other.Detach() },
 		"Stats 2": func() error { _, err := other.Stats(); return err },
 		"Check":   func() error { _, err := other.Check(); return err },
@@ -250,7 +250,7 @@ func TestProbeAndEnvironment(t *testing.T) {
 	must(t, err)
 	equal(t, "usable", caps.Usable, false)
 	equal(t, "missing", caps.Missing.Has(CheckCgroup2), true)
-	if len(caps.Checks) != int(CheckSendmsgUnix)+1 || caps.Reason == "" || caps.KernelRelease == "" {
+	if len(caps.Checks) != int(CheckSetRetval)+1 || caps.Reason == "" || caps.KernelRelease == "" {
 		t.Fatalf("the result is incomplete: %+v", caps)
 	}
 	check := caps.Checks[CheckCgroup2]

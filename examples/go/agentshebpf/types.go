@@ -107,10 +107,14 @@ type Stats struct {
 	// NamesEvicted is the number of names that were dropped to make room for others.
 	NamesEvicted uint64
 	// Allowed, Denied and WouldDeny are the numbers of calls by the verdict of the session's rules,
-	// whether an event reports them or not.
+	// whether an event reports them or not. Of socket(2), only calls that the rules deny are counted.
 	Allowed   uint64
 	Denied    uint64
 	WouldDeny uint64
+	// PacketsDenied is the number of packets that RulesEgress has dropped, and PacketsWouldDeny of
+	// those that it would have dropped without RulesAudit.
+	PacketsDenied    uint64
+	PacketsWouldDeny uint64
 }
 
 // Rule is a rule for calls of a session. The remote end of a call is RemoteAddr, RemotePort and
@@ -144,10 +148,13 @@ type RulesOptions struct {
 	Flags RulesFlags
 	// DefaultAction is what holds if no rule matches; default RuleAllow.
 	DefaultAction Action
+	// OnExhaustion is what holds if memory for the set is short. 0: NewRules makes no set. RuleDeny
+	// and RuleAllow: NewRules makes a set without rules that denies or allows everything, and says so.
+	OnExhaustion Action
 }
 
-// SessionCheck is the result of [Session.Check]. The sets contain the checks CheckConnect4 to
-// CheckSendmsgUnix, one per program.
+// SessionCheck is the result of [Session.Check]. The sets contain one check per program:
+// CheckConnect4 to CheckSendmsgUnix, and CheckSockCreate.
 type SessionCheck struct {
 	// Hooks are the hooks of the tracer that work fully in this session.
 	Hooks Hooks
@@ -208,8 +215,8 @@ type Capabilities struct {
 	Checks []CheckResult
 }
 
-// Coverage tells which paths to the network a tracer sees. Each path that the library knows is
-// in exactly one of the sets.
+// Coverage tells which paths to the network a tracer sees, and which ones rules can close. Each path
+// that the library knows is in exactly one of the sets Seen, Implied and Unseen.
 type Coverage struct {
 	// Count is the number of paths that the library knows.
 	Count uint32
@@ -219,4 +226,7 @@ type Coverage struct {
 	Implied PathSet
 	// Unseen are paths without an event.
 	Unseen PathSet
+	// Enforced are paths that the rules of a session close if they deny the destination, or that
+	// RulesStrictSockets closes. A path may be enforced without being seen.
+	Enforced PathSet
 }

@@ -193,12 +193,12 @@ void egress_go(const void *tried, void *again)
 {
 	struct egress_attempt *t = again;
 	const struct egress_path *w;
-	int error;
 
 	memcpy(t, tried, sizeof(*t));
 	w = &egress_paths[t->row];
-	error = go(w, t);
-	LIVE_CHECK(!error || t->absent[0] || w->flags & EGRESS_ANY_ERROR, "%s, %s: %s",
-		   agentsh_ebpf_coverage_name(w->number), w->name, strerror(error));
+	t->error = go(w, t);
+	LIVE_CHECK(
+		!t->error || t->absent[0] || w->flags & EGRESS_ANY_ERROR || egress_may_be_refused,
+		"%s, %s: %s", agentsh_ebpf_coverage_name(w->number), w->name, strerror(t->error));
 	close(egress_fd);
 }

@@ -2,12 +2,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include "connection.h"
+#include "kernel.h"
 #include "live.h"
 #include "io_uring_ops.h"
 #include "egress_internal.h"
@@ -20,6 +22,7 @@
 #endif
 
 struct live_cgroup egress_cgroup;
+bool egress_may_be_refused;
 
 #define PATH(name) AGENTSH_EBPF_COVERAGE_##name
 #define TCP SOCK_STREAM, IPPROTO_TCP
@@ -262,6 +265,20 @@ static void read_cookie(struct egress_attempt *t)
 		   "SO_COOKIE: %s", strerror(errno));
 }
 
+/*
+ * The packets of a connection, and the reset that ends it, may never leave. Without SO_LINGER the
+ * kernel would repeat them after the test.
+ */
+static void wait_less(const struct egress_path *w)
+{
+	const struct timeval moment = {.tv_usec = 200000};
+	const struct linger at_once = {.l_onoff = 1};
+
+	setsockopt(egress_fd, SOL_SOCKET, SO_SNDTIMEO, &moment, sizeof(moment));
+	if (w->place == FROM_BEFORE)
+		setsockopt(egress_fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 void egress_prepare(const void *row, void *tried)
 {
 	struct egress_attempt *t = tried;
@@ -277,9 +294,12 @@ void egress_prepare(const void *row, void *tried)
 		    : w->place == FROM_MESSAGE ? receive_fd()
 					       : egress_socket(w);
 	if (egress_fd < 0) {
+		t->error = errno;
 		egress_set_absent(t, "socket");
 		return;
 	}
+	if (egress_may_be_refused)
+		wait_less(w);
 	if (w->how == GO_FASTOPEN_CONNECT &&
 	    setsockopt(egress_fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &(int){1}, sizeof(int)))
 		egress_set_absent(t, "TCP_FASTOPEN_CONNECT");
@@ -290,7 +310,31 @@ void egress_prepare(const void *row, void *tried)
 	size = egress_address_of(t, &to);
 	if (w->type == SOCK_STREAM && w->place == FROM_BEFORE)
 		connect_stream(t, w, &to, size);
-	else if (w->how == GO_SEND)
-		LIVE_CHECK(!connect(egress_fd, &to.any, size), "connect: %s", strerror(errno));
+	else if (w->how == GO_SEND && connect(egress_fd, &to.any, size))
+		t->error = errno;
+	LIVE_CHECK(!t->error || egress_may_be_refused, "connect: %s", strerror(t->error));
 	read_cookie(t);
+}
+
+/* ---- the network ---------------------------------------------------------- */
+
+void egress_allow_ping(const void *unused, void *unused_out)
+{
+	(void)unused;
+	(void)unused_out;
+	LIVE_CHECK(connection_sysctl("net/ipv4/ping_group_range", "0 2147483647"),
+		   "ping_group_range");
+}
+
+void egress_expect_absent(const struct egress_path *w, const struct egress_attempt *t)
+{
+	bool uses_uring = w->how == GO_URING_CONNECT || w->how == GO_URING_SEND;
+
+	printf("not tried: %s, %s: %s\n", agentsh_ebpf_coverage_name(w->number), w->name,
+	       t->absent);
+	LIVE_CHECK((w->protocol_name && !kernel_lists(w->protocol_name)) ||
+			   (uses_uring && access("/proc/sys/kernel/io_uring_disabled", F_OK) &&
+			    strstr(t->absent, strerror(ENOSYS))),
+		   "%s, %s: %s, although the kernel has it", agentsh_ebpf_coverage_name(w->number),
+		   w->name, t->absent);
 }

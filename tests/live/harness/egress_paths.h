@@ -61,10 +61,14 @@ extern const uint32_t egress_path_count;
 struct egress_attempt {
 	uint32_t row;
 	char absent[100]; /* the reason; empty: tried */
+	int error;	  /* errno value of the call that failed; 0: none failed */
 	uint64_t cookie;
 	uint16_t family, port; /* of the destination, which differs per row */
 	uint8_t addr[16];
 };
+
+/* Rules may refuse the calls: an error is no failure, and no call waits for an answer for long. */
+extern bool egress_may_be_refused;
 
 /* Called outside the cgroup before the row's worker starts: makes the socket that it inherits. */
 void egress_outside(uint32_t row);
@@ -73,6 +77,11 @@ void egress_hand_over(uint32_t row);
 
 /* live_fn: takes the row number, makes the socket and fills a struct egress_attempt. */
 void egress_prepare(const void *row, void *tried);
+/* Fails unless this kernel lacks the protocol or io_uring; prints the reason. */
+void egress_expect_absent(const struct egress_path *path, const struct egress_attempt *attempt);
+/* live_fn: lets every group make ping sockets in this network namespace. */
+void egress_allow_ping(const void *unused, void *unused_out);
+
 /* live_fn: makes the call for the attempt of egress_prepare() and returns the attempt. */
 void egress_go(const void *tried, void *again);
 

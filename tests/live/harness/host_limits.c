@@ -163,12 +163,9 @@ static uint32_t program_type(uint32_t attach_type)
 	}
 }
 
-int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict)
+int host_attach_program(int cgroup_fd, uint32_t attach_type, uint32_t flags,
+			const struct bpf_insn *code, size_t count)
 {
-	const struct bpf_insn code[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = verdict},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
 	union bpf_attr attr;
 	int fd;
 
@@ -176,7 +173,7 @@ int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, in
 	attr.prog_type = program_type(attach_type);
 	attr.expected_attach_type = attach_type == BPF_CGROUP_SOCK_OPS ? 0 : attach_type;
 	attr.insns = (uintptr_t)code;
-	attr.insn_cnt = LIVE_COUNT(code);
+	attr.insn_cnt = (uint32_t)count;
 	attr.license = (uintptr_t) "GPL";
 	memcpy(attr.prog_name, HOST_FIREWALL, sizeof(HOST_FIREWALL));
 	fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
@@ -191,6 +188,16 @@ int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, in
 		return fd;
 	close(fd);
 	return -1;
+}
+
+int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict)
+{
+	const struct bpf_insn code[] = {
+		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = verdict},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+
+	return host_attach_program(cgroup_fd, attach_type, flags, code, LIVE_COUNT(code));
 }
 
 int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags)

@@ -5,6 +5,7 @@
 
 #include <linux/capability.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #ifndef CAP_PERFMON
@@ -54,6 +55,10 @@ int host_attach_other(int cgroup_fd, uint32_t attach_type, uint32_t flags);
  */
 #define HOST_FIREWALL "test_firewall"
 int host_attach_firewall(int cgroup_fd, uint32_t attach_type, uint32_t flags, int verdict);
+/* The same with a program of these instructions. */
+struct bpf_insn;
+int host_attach_program(int cgroup_fd, uint32_t attach_type, uint32_t flags,
+			const struct bpf_insn *code, size_t count);
 
 /* Whether the kernel refuses to show which programs are in effect for the cgroup. */
 bool host_reads_no_programs(int cgroup_fd);

@@ -16,7 +16,7 @@
 #include "live_internal.h"
 
 #define PREFIX "agentsh-test-"
-#define CGROUPS_MAX 256
+#define CGROUPS_MAX 1100
 #define REMOVE_TRIES 2000
 
 static char root[128];	    /* mount point */

@@ -63,8 +63,8 @@ var policies = struct {
 }{all: make(map[*Collection]*allowlist)}
 
 // PopulateAllowlist replaces the policy of a session. A call is denied if deny or denyCIDR has its
-// destination; else it is allowed if allow or allowCIDR has it; else defaultDeny decides. Every call is judged
-// by the old policy or by the new one. cgroupID must be the cgroup of the session. After an error the
+// destination; else it is allowed if allow or allowCIDR has it; else defaultDeny decides. StrictOptions extends
+// this to packets and to sockets of other kinds. Every call is judged by the old policy or by the new one. cgroupID must be the cgroup of the session. After an error the
 // old policy is in force.
 func PopulateAllowlist(handle *Collection, cgroupID uint64, allow []AllowKey, allowCIDR []AllowCIDR,
 	deny []AllowKey, denyCIDR []AllowCIDR, defaultDeny bool) error {
@@ -169,11 +169,12 @@ func (c *Collection) enforce(l *allowlist) error {
 	if err != nil {
 		return err
 	}
-	opts := agentshebpf.RulesOptions{DefaultAction: agentshebpf.RuleAllow}
+	tracer := c.reader.tracer
+	opts := agentshebpf.RulesOptions{DefaultAction: agentshebpf.RuleAllow, Flags: strictFlags(tracer.Hooks())}
 	if l.defaultDeny {
 		opts.DefaultAction = agentshebpf.RuleDeny
 	}
-	if l.rules, err = c.reader.tracer.NewRules(list, opts); err != nil {
+	if l.rules, err = tracer.NewRules(list, opts); err != nil {
 		return err
 	}
 	if err := c.session.SetRules(l.rules); err != nil {
@@ -183,6 +184,17 @@ func (c *Collection) enforce(l *allowlist) error {
 	c.forget()
 	policies.all[c] = l
 	return nil
+}
+
+// strictFlags returns what the hooks of the tracer make possible beyond calls; see StrictOptions.
+func strictFlags(hooks agentshebpf.Hooks) (flags agentshebpf.RulesFlags) {
+	if hooks&agentshebpf.HookSockCreate != 0 {
+		flags |= agentshebpf.RulesStrictSockets
+	}
+	if hooks&agentshebpf.HookEgress != 0 {
+		flags |= agentshebpf.RulesEgress
+	}
+	return flags
 }
 
 // forget frees the policy, which the session no longer uses. The caller holds the mutex of policies.

@@ -116,6 +116,22 @@ func TestAllowlist(t *testing.T) {
 	}
 }
 
+// Packets that are denied are reported as connects are; sockets have no destination to report.
+func TestStrictEvents(t *testing.T) {
+	synthetic(t, func(opts *agentshebpf.Options) { opts.Hooks = StrictOptions().Hooks })
+	handle, _ := attach(t, os.DevNull)
+	c := collect(t, handle, 16)
+	for _, kind := range []agentshebpf.Kind{agentshebpf.KindSocketDenied, agentshebpf.KindPacketDenied} {
+		noError(t, handle.Session().Inject(&agentshebpf.Event{Kind: kind, Family: 2, Protocol: 17,
+			RemoteAddr: [16]byte{127, 0, 0, 1}, RemotePort: 9, Verdict: agentshebpf.VerdictDenied}))
+	}
+	c.Close()
+	events := rest(c)
+	if len(events) != 1 || events[0].Blocked != 1 || events[0].DstIPv4 != loopback || events[0].Dport != 9 {
+		t.Errorf("%+v", events)
+	}
+}
+
 func TestMapOverrides(t *testing.T) {
 	opts := DefaultOptions()
 	MapOverrides{Allow: 10}.apply(&opts)
@@ -138,6 +154,55 @@ func TestMapOverrides(t *testing.T) {
 	SetMapSizeOverrides(9, 9, 9, 9, 9)
 	if got := GetMapOverrides(); got != (MapOverrides{1, 2, 3, 4, 5}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// The memory is enough for the entries of which SetMapSizeOverrides knows, also while a policy replaces another.
+func TestLiveRoomForEntries(t *testing.T) {
+	const entries = 36000 // more than fit by default
+	cgroup := live(t)
+	opts := DefaultOptions()
+	MapOverrides{Allow: entries}.apply(&opts)
+	noError(t, SetOptions(opts))
+	t.Cleanup(func() { noError(t, SetOptions(DefaultOptions())) })
+	handle, detach := attach(t, cgroup)
+	id, err := CgroupID(cgroup)
+	noError(t, err)
+	allow := make([]AllowKey, entries)
+	for i := range allow {
+		allow[i] = v6("2001:db8::1")
+		allow[i].Addr[12], allow[i].Addr[13] = byte(i>>8), byte(i)
+		allow[i].Dport, allow[i].Protocol = uint16(i%3), []uint8{0, 6, 17}[i%3]
+	}
+	for range 3 {
+		noError(t, PopulateAllowlist(handle, id, allow, nil, nil, nil, true))
+	}
+	noError(t, detach())
+}
+
+func TestLiveStrictOptions(t *testing.T) {
+	cgroup := live(t)
+	id, err := CgroupID(cgroup)
+	noError(t, err)
+	t.Cleanup(func() { noError(t, SetOptions(DefaultOptions())) })
+	for _, c := range []struct {
+		opts   agentshebpf.Options
+		denied string
+	}{{DefaultOptions(), "0"}, {StrictOptions(), "1"}} {
+		noError(t, SetOptions(c.opts))
+		handle, detach := attach(t, cgroup)
+		for _, denied := range []string{"0", c.denied, "0"} {
+			t.Setenv(childDenied, denied)
+			run(t, cgroup, "raw - 1")
+			if policies.all[handle] == nil {
+				noError(t, PopulateAllowlist(handle, id, nil, nil, nil, nil, false))
+			} else {
+				noError(t, CleanupAllowlist(handle, id))
+			}
+		}
+		t.Setenv(childDenied, "0")
+		run(t, cgroup, "tcp4 127.0.0.1:9 1")
+		noError(t, detach())
 	}
 }
 

@@ -42,6 +42,7 @@
 //   - [PopulateAllowlist] also holds for the descendants of the cgroup, and returns an error if the number is
 //     not that of the session's cgroup. A policy is replaced as a whole, so no call sees a part of it. An
 //     entry with an unknown family is an error. [CleanupAllowlist] also removes the entries of deny.
+//   - With the options of [StrictOptions] a policy also closes other ways than connect(2) and sendto(2).
 //   - All entries share one memory; [SetMapSizeOverrides] only makes it larger.
 //
 // # Environment

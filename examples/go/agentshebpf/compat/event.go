@@ -8,7 +8,9 @@ import (
 	"github.com/canyonroad/libagentsh-ebpf/examples/go/agentshebpf"
 )
 
-// ConnectEvent is a call of connect(2), or a datagram that was sent to an explicit destination.
+// ConnectEvent is a call of connect(2), or a datagram that was sent to an explicit destination; with
+// StrictOptions also a packet that the policy of the session denied, of which each pair of socket and
+// destination has one event. A socket that was refused has no ConnectEvent.
 type ConnectEvent struct {
 	// TsNs is Unix time in nanoseconds.
 	TsNs uint64
@@ -30,7 +32,7 @@ type ConnectEvent struct {
 	DstIPv4 uint32
 	// DstIPv6 is the destination if Family is 10.
 	DstIPv6 [16]byte
-	// Blocked is 1 if the policy of the session denied the call (PopulateAllowlist), else 0.
+	// Blocked is 1 if the policy of the session denied the call or the packet (PopulateAllowlist), else 0.
 	Blocked uint8
 	// Domain is the name that the process asked for; empty if no name is known, and always without
 	// the options of NameOptions. The watched process can choose it: never take it for a permission.
@@ -48,7 +50,7 @@ const (
 
 // reported tells whether a kind of event becomes a ConnectEvent.
 func reported(kind agentshebpf.Kind) bool {
-	return kind == agentshebpf.KindConnect || kind == agentshebpf.KindUDPSend
+	return kind == agentshebpf.KindConnect || kind == agentshebpf.KindUDPSend || kind == agentshebpf.KindPacketDenied
 }
 
 // convert makes a ConnectEvent. name is nil if the event has none, and unixNs is the difference between

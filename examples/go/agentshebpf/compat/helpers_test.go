@@ -22,7 +22,7 @@ import (
 
 const childVariable = "COMPAT_TEST_CHILD"
 
-// If set, connections must (1) or must not (0) fail with EPERM.
+// If set, connections and raw sockets must (1) or must not (0) fail with EPERM.
 const childDenied = "COMPAT_TEST_DENIED"
 
 // TestMain runs the test binary as the traced process if childVariable is set, and otherwise checks
@@ -82,15 +82,28 @@ func connect(network, address string, times int) error {
 		return nil
 	}
 	for range times {
-		conn, err := net.Dial(network, address)
-		if err == nil {
-			conn.Close()
-		}
+		err := dial(network, address)
 		if expect := os.Getenv(childDenied); expect != "" && (expect == "1") != errors.Is(err, syscall.EPERM) {
 			return fmt.Errorf("the error is %v, denied must be %s", err, expect)
 		}
 	}
 	return nil
+}
+
+// dial connects, or with the network "raw" makes a raw socket.
+func dial(network, address string) error {
+	if network == "raw" {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
+		if err == nil {
+			syscall.Close(fd)
+		}
+		return err
+	}
+	conn, err := net.Dial(network, address)
+	if err == nil {
+		conn.Close()
+	}
+	return err
 }
 
 // synthetic makes the tracer synthetic until the end of the test.

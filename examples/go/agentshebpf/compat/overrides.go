@@ -20,7 +20,7 @@ type MapOverrides struct {
 }
 
 const (
-	ruleBytes    = 2 * 58  // of a rule for IPv6, while a policy replaces another one
+	ruleBytes    = 2 * 59  // of a rule for IPv6, while a policy replaces another one
 	defaultBytes = 4 << 20 // of the library
 	mostBytes    = 1 << 30 // that the library accepts
 	sharedRules  = defaultBytes / ruleBytes

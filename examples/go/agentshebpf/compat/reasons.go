@@ -72,15 +72,22 @@ func reasonOf(c *agentshebpf.CheckResult) string {
 	return withDetail(kernelLacks, c.Detail)
 }
 
-// needed tells whether AttachConnectToCgroup fails without the check.
-func needed(c *agentshebpf.CheckResult) bool {
-	return c.Required || c.Check == agentshebpf.CheckSendmsg4 ||
-		c.Check == agentshebpf.CheckSendmsg6
+// needed tells whether AttachConnectToCgroup fails without the check if these hooks are required.
+func needed(c *agentshebpf.CheckResult, required agentshebpf.Hooks) bool {
+	switch c.Check {
+	case agentshebpf.CheckSendmsg4, agentshebpf.CheckSendmsg6:
+		return true
+	case agentshebpf.CheckSockCreate:
+		return required&agentshebpf.HookSockCreate != 0
+	case agentshebpf.CheckInetEgress:
+		return required&agentshebpf.HookEgress != 0
+	}
+	return c.Required
 }
 
 // statusOf judges the result of a probe. A lack that does not prevent tracing is a remark in
 // Reason, and Supported is true.
-func statusOf(caps *agentshebpf.Capabilities) SupportStatus {
+func statusOf(caps *agentshebpf.Capabilities, required agentshebpf.Hooks) SupportStatus {
 	var missing, remark string
 	for i := range caps.Checks {
 		c := &caps.Checks[i]
@@ -90,7 +97,7 @@ func statusOf(caps *agentshebpf.Capabilities) SupportStatus {
 		switch {
 		case c.Check == agentshebpf.CheckCgroup2:
 			missing = reasonOf(c) // agentsh names it before all others
-		case needed(c) && missing == "":
+		case needed(c, required) && missing == "":
 			missing = reasonOf(c)
 		case c.Check == agentshebpf.CheckBTF:
 			remark = reasonOf(c)

@@ -46,6 +46,8 @@ var want = map[agentshebpf.Check]struct {
 	agentshebpf.CheckInetEgress:    {true, ""},
 	agentshebpf.CheckConnectUnix:   {true, ""},
 	agentshebpf.CheckSendmsgUnix:   {true, ""},
+	agentshebpf.CheckSockCreate:    {true, ""},
+	agentshebpf.CheckSetRetval:     {true, ""},
 }
 
 // probed is the result of a probe of a machine that lacks nothing but the check.
@@ -75,9 +77,20 @@ func TestReasons(t *testing.T) {
 		t.Run(c.Check.String(), func(t *testing.T) {
 			caps := probed(t, c.Check)
 			w := want[c.Check]
-			got := statusOf(&caps)
+			got := statusOf(&caps, hooks)
 			if got.Supported != w.supported || matched(got.Reason) != w.matched {
 				t.Errorf("%+v, want Supported %t and a reason matched by %q", got, w.supported, w.matched)
+			}
+			strict := statusOf(&caps, StrictOptions().RequiredHooks)
+			switch c.Check {
+			case agentshebpf.CheckSockCreate, agentshebpf.CheckInetEgress:
+				if strict.Supported || matched(strict.Reason) != ReasonKernelTooOld {
+					t.Errorf("with StrictOptions: %+v", strict)
+				}
+			default:
+				if strict != got {
+					t.Errorf("with StrictOptions: %+v instead of %+v", strict, got)
+				}
 			}
 			if !got.Supported && got.Reason == "" {
 				t.Error("there is no reason")
@@ -87,13 +100,13 @@ func TestReasons(t *testing.T) {
 			}
 			// A refused program is not the fault of the kernel.
 			caps.Checks[c.Check].Status = agentshebpf.StatusForbidden
-			got = statusOf(&caps)
+			got = statusOf(&caps, hooks)
 			if w.matched == ReasonKernelTooOld && !w.supported && matched(got.Reason) != "" {
 				t.Errorf("refused: %+v is matched by %q", got, matched(got.Reason))
 			}
 			// A detail that speaks of the kernel does not change the classification.
 			caps.Checks[c.Check].Detail = "the kernel refused"
-			got = statusOf(&caps)
+			got = statusOf(&caps, hooks)
 			if w.matched != ReasonKernelTooOld && matched(got.Reason) != w.matched {
 				t.Errorf("with a detail: %+v, want a reason matched by %q", got, w.matched)
 			}
@@ -103,7 +116,7 @@ func TestReasons(t *testing.T) {
 
 func TestReasonMissingCapability(t *testing.T) {
 	caps := probed(t, agentshebpf.CheckCapBPF)
-	if got := statusOf(&caps); got.Reason != ReasonMissingCap {
+	if got := statusOf(&caps, hooks); got.Reason != ReasonMissingCap {
 		t.Errorf("%+v, want %q", got, ReasonMissingCap)
 	}
 }
@@ -111,7 +124,7 @@ func TestReasonMissingCapability(t *testing.T) {
 func TestReasonKernelUnknown(t *testing.T) {
 	caps := probed(t, agentshebpf.CheckJIT)
 	caps.KernelVersion = 0
-	got := statusOf(&caps)
+	got := statusOf(&caps, hooks)
 	if !got.Supported || matched(got.Reason) != ReasonKernelVersionUnknown {
 		t.Errorf("%+v, want Supported and %q", got, ReasonKernelVersionUnknown)
 	}
@@ -122,7 +135,7 @@ func TestReasonOrder(t *testing.T) {
 	caps := probed(t, agentshebpf.CheckCapBPF)
 	caps.Missing |= agentshebpf.CheckCgroup2.Set() | agentshebpf.CheckRingbuf.Set() |
 		agentshebpf.CheckBTF.Set()
-	if got := statusOf(&caps); got.Supported || matched(got.Reason) != ReasonCgroupV2NotAvail {
+	if got := statusOf(&caps, hooks); got.Supported || matched(got.Reason) != ReasonCgroupV2NotAvail {
 		t.Errorf("%+v, want %q", got, ReasonCgroupV2NotAvail)
 	}
 }
@@ -130,7 +143,7 @@ func TestReasonOrder(t *testing.T) {
 // A required check that only a later library knows.
 func TestReasonUnknownCheck(t *testing.T) {
 	caps := agentshebpf.Capabilities{Usable: false, Reason: "the kernel lacks x", KernelVersion: 1}
-	if got := statusOf(&caps); got.Supported || got.Reason == "" || matched(got.Reason) != "" {
+	if got := statusOf(&caps, hooks); got.Supported || got.Reason == "" || matched(got.Reason) != "" {
 		t.Errorf("%+v, want a reason that nothing matches", got)
 	}
 }

@@ -20,7 +20,13 @@ type SupportStatus struct {
 // A probe takes some tenths of a second, and hosts call CheckSupport for each command.
 var supported struct {
 	mu    sync.Mutex
-	known map[agentshebpf.CheckSet]SupportStatus
+	known map[question]SupportStatus
+}
+
+// question is what an answer of CheckSupport depends on.
+type question struct {
+	simulateMissing agentshebpf.CheckSet
+	required        agentshebpf.Hooks
 }
 
 // CheckSupport finds out whether AttachConnectToCgroup can work, by trying each thing that it
@@ -42,19 +48,20 @@ func CheckSupport() SupportStatus {
 	}
 	supported.mu.Lock()
 	defer supported.mu.Unlock()
-	if status, ok := supported.known[opts.SimulateMissing]; ok {
+	asked := question{opts.SimulateMissing, opts.RequiredHooks}
+	if status, ok := supported.known[asked]; ok {
 		return status
 	}
 	caps, err := agentshebpf.Probe(opts.SimulateMissing)
 	if err != nil {
 		return SupportStatus{Reason: withDetail("tracing is not possible", err.Error())}
 	}
-	status := statusOf(&caps)
+	status := statusOf(&caps, opts.RequiredHooks)
 	if status.Supported {
 		if supported.known == nil {
-			supported.known = make(map[agentshebpf.CheckSet]SupportStatus)
+			supported.known = make(map[question]SupportStatus)
 		}
-		supported.known[opts.SimulateMissing] = status
+		supported.known[asked] = status
 	}
 	return status
 }

@@ -55,8 +55,20 @@ func NameOptions() agentshebpf.Options {
 	return opts
 }
 
-// SetOptions sets the options with which the tracer is opened the next time, for example NameOptions, or the
-// mode agentshebpf.ModeSynthetic in tests. Start with DefaultOptions. It returns an error while the
+// StrictOptions returns DefaultOptions, and the hooks with which a policy also closes other ways than
+// connect(2) and sendto(2), all required: SOCK_CREATE and EGRESS. As long as a session has a policy, whatever the policy is,
+// socket(2) then fails with EPERM for sockets of IPv4 and IPv6 that are neither TCP nor UDP (agentshebpf.RulesStrictSockets),
+// and packets to a destination that the policy denies are dropped, also those of connections that
+// are older than the policy (agentshebpf.RulesEgress). A program runs for each packet that is sent.
+func StrictOptions() agentshebpf.Options {
+	opts := DefaultOptions()
+	opts.Hooks |= agentshebpf.HookSockCreate | agentshebpf.HookEgress
+	opts.RequiredHooks = opts.Hooks
+	return opts
+}
+
+// SetOptions sets the options with which the tracer is opened the next time, for example NameOptions,
+// StrictOptions, or the mode agentshebpf.ModeSynthetic in tests. Start with DefaultOptions. It returns an error while the
 // tracer is open.
 func SetOptions(opts agentshebpf.Options) error {
 	process.mu.Lock()

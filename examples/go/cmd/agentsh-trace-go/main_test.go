@@ -7,6 +7,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
+		io.Copy(io.Discard, conn) // until the peer has closed, so that Close ends the connection
 		conn.Close()
 		fmt.Println("connected")
 	case os.Getenv("TRACE_TEST_MAIN") != "":

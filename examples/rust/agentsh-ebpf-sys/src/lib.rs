@@ -44,6 +44,8 @@ pub const AGENTSH_EBPF_EVENT_DNS_QUERY: u32 = 11;
 pub const AGENTSH_EBPF_EVENT_DNS_ANSWER: u32 = 12;
 pub const AGENTSH_EBPF_EVENT_SERVER_NAME: u32 = 13;
 pub const AGENTSH_EBPF_EVENT_UNIX_CONNECT: u32 = 14;
+pub const AGENTSH_EBPF_EVENT_SOCKET_DENIED: u32 = 15;
+pub const AGENTSH_EBPF_EVENT_PACKET_DENIED: u32 = 16;
 
 pub const AGENTSH_EBPF_FLAG_V4_MAPPED: u32 = 1;
 pub const AGENTSH_EBPF_FLAG_UNATTRIBUTED: u32 = 2;
@@ -83,6 +85,8 @@ pub const AGENTSH_EBPF_HOOK_DNS: u32 = 32;
 pub const AGENTSH_EBPF_HOOK_SERVER_NAME: u32 = 64;
 pub const AGENTSH_EBPF_HOOK_UNIX: u32 = 128;
 pub const AGENTSH_EBPF_HOOK_RULES: u32 = 256;
+pub const AGENTSH_EBPF_HOOK_SOCK_CREATE: u32 = 512;
+pub const AGENTSH_EBPF_HOOK_EGRESS: u32 = 1024;
 
 pub const AGENTSH_EBPF_OPEN_UDP_NO_DEDUP: u32 = 1;
 pub const AGENTSH_EBPF_OPEN_NO_MODERATION: u32 = 2;
@@ -123,6 +127,8 @@ pub const AGENTSH_EBPF_CHECK_INET_INGRESS: u32 = 24;
 pub const AGENTSH_EBPF_CHECK_INET_EGRESS: u32 = 25;
 pub const AGENTSH_EBPF_CHECK_CONNECT_UNIX: u32 = 26;
 pub const AGENTSH_EBPF_CHECK_SENDMSG_UNIX: u32 = 27;
+pub const AGENTSH_EBPF_CHECK_SOCK_CREATE: u32 = 28;
+pub const AGENTSH_EBPF_CHECK_SET_RETVAL: u32 = 29;
 
 pub const AGENTSH_EBPF_STATUS_UNKNOWN: u32 = 0;
 pub const AGENTSH_EBPF_STATUS_AVAILABLE: u32 = 1;
@@ -214,6 +220,9 @@ pub const AGENTSH_EBPF_RULE_OTHER_PROTOCOLS: u8 = 255;
 pub const AGENTSH_EBPF_RULE_LISTED: u32 = 1;
 
 pub const AGENTSH_EBPF_RULES_AUDIT: u32 = 1;
+pub const AGENTSH_EBPF_RULES_REFUSE: u32 = 2;
+pub const AGENTSH_EBPF_RULES_STRICT_SOCKETS: u32 = 4;
+pub const AGENTSH_EBPF_RULES_EGRESS: u32 = 8;
 
 pub type agentsh_ebpf_event_fn =
     Option<unsafe extern "C" fn(ctx: *mut c_void, event: *const agentsh_ebpf_event) -> c_int>;
@@ -350,7 +359,7 @@ pub struct agentsh_ebpf_rules_options {
     pub size: u32,
     pub flags: u32,
     pub default_action: u32,
-    pub reserved: u32,
+    pub on_exhaustion: u32,
 }
 
 #[repr(C)]
@@ -415,6 +424,8 @@ pub struct agentsh_ebpf_stats {
     pub allowed: u64,
     pub denied: u64,
     pub would_deny: u64,
+    pub packets_denied: u64,
+    pub packets_would_deny: u64,
 }
 
 #[repr(C)]
@@ -457,6 +468,9 @@ pub struct agentsh_ebpf_coverage {
     pub seen: u64,
     pub implied: u64,
     pub unseen: u64,
+    pub enforced: u64,
+    pub rules_flags: u32,
+    pub reserved: u32,
 }
 
 extern "C" {
@@ -513,6 +527,12 @@ extern "C" {
         remote: *const agentsh_ebpf_address,
         protocol: u16,
         rule_id: *mut u32,
+    ) -> c_int;
+    pub fn agentsh_ebpf_rules_loopback(rules: *mut agentsh_ebpf_rule, rule_id: u32) -> c_int;
+    pub fn agentsh_ebpf_rules_resolver(
+        rules: *mut agentsh_ebpf_rule,
+        resolver: *const agentsh_ebpf_address,
+        rule_id: u32,
     ) -> c_int;
     pub fn agentsh_ebpf_poll(tracer: *mut agentsh_ebpf_tracer, timeout_ms: c_int) -> c_int;
     pub fn agentsh_ebpf_read(

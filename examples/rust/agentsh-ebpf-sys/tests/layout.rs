@@ -66,7 +66,7 @@ structs! {
         expires_boottime_ns reserved
     }
     agentsh_ebpf_rules_options {
-        size flags default_action reserved
+        size flags default_action on_exhaustion
     }
     agentsh_ebpf_address {
         family port ttl_s addr
@@ -84,7 +84,8 @@ structs! {
     agentsh_ebpf_stats {
         size sessions delivered lost lost_quota deduplicated attach_failures malformed untracked
         packets_lost answers answers_unasked answers_untrusted answers_malformed
-        messages_skipped names_evicted allowed denied would_deny
+        messages_skipped names_evicted allowed denied would_deny packets_denied
+        packets_would_deny
     }
     agentsh_ebpf_check {
         status error required reserved value detail
@@ -94,7 +95,7 @@ structs! {
         cgroup_mode load_only kernel_release cgroup2_path cgroup_path reason checks
     }
     agentsh_ebpf_coverage {
-        size count seen implied unseen
+        size count seen implied unseen enforced rules_flags reserved
     }
 }
 

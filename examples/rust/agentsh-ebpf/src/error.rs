@@ -83,22 +83,35 @@ pub(crate) fn check(result: c_int) -> Result<u32> {
 
 /// Calls a function that fills a struct for errors.
 pub(crate) fn call(f: impl FnOnce(*mut sys::agentsh_ebpf_error) -> c_int) -> Result<()> {
+    call_or_fallback(f).map(drop)
+}
+
+/// Like [`call`]. If the function has done something else instead, and so returns a positive number,
+/// the result has the reason.
+pub(crate) fn call_or_fallback(
+    f: impl FnOnce(*mut sys::agentsh_ebpf_error) -> c_int,
+) -> Result<Option<Error>> {
     // SAFETY: all members are numbers, for which zero is a value.
     let mut err: sys::agentsh_ebpf_error = unsafe { mem::zeroed() };
     err.size = mem::size_of_val(&err) as u32;
     let result = f(&mut err);
-    if result >= 0 {
-        return Ok(());
+    if result == 0 {
+        return Ok(None);
     }
     let message = text(&err.message);
-    if err.code != result || message.is_empty() {
+    if result < 0 && (err.code != result || message.is_empty()) {
         return Err(Error::from_errno(-result));
     }
-    Err(Error {
-        errno: -result,
+    let error = Error {
+        errno: -err.code,
         step: Step::from_raw(err.step),
         message,
-    })
+    };
+    if result < 0 {
+        Err(error)
+    } else {
+        Ok(Some(error))
+    }
 }
 
 /// The bytes of a text of the library up to its NUL, or all of them.

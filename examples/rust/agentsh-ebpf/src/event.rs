@@ -113,6 +113,7 @@ impl Event {
 
     fn address(&self, address: &[u8; 16]) -> Option<IpAddr> {
         match self.0.family {
+            _ if self.kind() == Kind::SOCKET_DENIED => None, // the family is that of the socket
             AF_INET => Some(Ipv4Addr::new(address[0], address[1], address[2], address[3]).into()),
             AF_INET6 => Some(Ipv6Addr::from(*address).into()),
             _ => None,

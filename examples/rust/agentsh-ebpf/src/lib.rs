@@ -54,7 +54,7 @@ pub use probe::{
     Coverage,
 };
 pub use read::Events;
-pub use rules::{boottime_ns, Rule, Rules, RulesOptions};
+pub use rules::{boottime_ns, rules_loopback, rules_resolver, Rule, Rules, RulesOptions};
 pub use tracer::{Session, SessionCheck, SessionOptions, Stats, Tracer, TracerOptions};
 
 /// The version of the library, for example "1.0.0".

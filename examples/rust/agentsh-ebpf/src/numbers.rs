@@ -131,6 +131,8 @@ number_type! {
         DNS_ANSWER = AGENTSH_EBPF_EVENT_DNS_ANSWER,
         SERVER_NAME = AGENTSH_EBPF_EVENT_SERVER_NAME,
         UNIX_CONNECT = AGENTSH_EBPF_EVENT_UNIX_CONNECT,
+        SOCKET_DENIED = AGENTSH_EBPF_EVENT_SOCKET_DENIED,
+        PACKET_DENIED = AGENTSH_EBPF_EVENT_PACKET_DENIED,
     }
 }
 
@@ -194,6 +196,8 @@ number_type! {
         INET_EGRESS = AGENTSH_EBPF_CHECK_INET_EGRESS,
         CONNECT_UNIX = AGENTSH_EBPF_CHECK_CONNECT_UNIX,
         SENDMSG_UNIX = AGENTSH_EBPF_CHECK_SENDMSG_UNIX,
+        SOCK_CREATE = AGENTSH_EBPF_CHECK_SOCK_CREATE,
+        SET_RETVAL = AGENTSH_EBPF_CHECK_SET_RETVAL,
     }
 }
 
@@ -315,8 +319,13 @@ bit_type! {
 
 bit_type! {
     /// The flags of a set of rules. `AUDIT` refuses nothing, and reports [`Verdict::WOULD_DENY`].
+    /// With `REFUSE`, calls that the rules deny fail with `ECONNREFUSED` instead of `EPERM`.
+    /// `STRICT_SOCKETS` refuses sockets that the rules cannot judge, and `EGRESS` judges each packet.
     RulesFlags {
         AUDIT = AGENTSH_EBPF_RULES_AUDIT,
+        REFUSE = AGENTSH_EBPF_RULES_REFUSE,
+        STRICT_SOCKETS = AGENTSH_EBPF_RULES_STRICT_SOCKETS,
+        EGRESS = AGENTSH_EBPF_RULES_EGRESS,
     }
 }
 
@@ -371,6 +380,8 @@ bit_type! {
         SERVER_NAME = AGENTSH_EBPF_HOOK_SERVER_NAME,
         UNIX = AGENTSH_EBPF_HOOK_UNIX,
         RULES = AGENTSH_EBPF_HOOK_RULES,
+        SOCK_CREATE = AGENTSH_EBPF_HOOK_SOCK_CREATE,
+        EGRESS = AGENTSH_EBPF_HOOK_EGRESS,
     }
 }
 

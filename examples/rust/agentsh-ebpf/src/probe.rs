@@ -89,8 +89,8 @@ pub fn probe(simulate_missing: u64) -> Result<Capabilities> {
     })
 }
 
-/// Which paths to the network a tracer sees. Each path is in exactly one of the masks, which have
-/// the bits [`Path::mask`].
+/// Which paths to the network a tracer sees, and which ones rules can close. The masks have the bits
+/// [`Path::mask`]; each path is in exactly one of `seen`, `implied` and `unseen`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Coverage {
@@ -99,6 +99,9 @@ pub struct Coverage {
     pub seen: u64,
     pub implied: u64,
     pub unseen: u64,
+    /// Paths that the rules of a session close if they deny the destination, or that
+    /// [`RulesFlags::STRICT_SOCKETS`](crate::RulesFlags::STRICT_SOCKETS) closes.
+    pub enforced: u64,
 }
 
 impl Coverage {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Rules for destinations.
 
-use std::net::{IpAddr, SocketAddr};
-use std::os::raw::c_void;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::raw::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use std::{fmt, mem};
 
 use agentsh_ebpf_sys as sys;
 
-use crate::error::{call, check};
+use crate::error::{call, call_or_fallback, check};
 use crate::name::{address, octets};
 use crate::tracer::{sized, Handle};
 use crate::{Error, Event, Result, RuleAction, RuleFlags, RulesFlags, Session, Tracer, Verdict};
@@ -83,6 +83,50 @@ impl Rule {
             reserved: 0,
         })
     }
+
+    fn from_raw(raw: &sys::agentsh_ebpf_rule) -> Rule {
+        const AF_INET: u16 = 2;
+        let [a, b, c, d, ..] = raw.addr;
+        let ip = match raw.family {
+            AF_INET => Ipv4Addr::new(a, b, c, d).into(),
+            _ => IpAddr::from(raw.addr),
+        };
+        Rule {
+            prefix: Some((ip, raw.prefix_len)),
+            protocol: raw.protocol,
+            first_port: raw.first_port,
+            last_port: raw.last_port,
+            rule_id: raw.rule_id,
+            action: RuleAction::from_raw(raw.action.into()),
+            flags: RuleFlags::from_bits(raw.flags.into()),
+            expires_boottime_ns: raw.expires_boottime_ns,
+        }
+    }
+}
+
+/// Two rules of the library.
+fn two_rules(f: impl FnOnce(*mut sys::agentsh_ebpf_rule) -> c_int) -> Result<[Rule; 2]> {
+    // SAFETY: all members are numbers, for which zero is a value.
+    let mut raw: [sys::agentsh_ebpf_rule; 2] = unsafe { mem::zeroed() };
+    check(f(raw.as_mut_ptr()))?;
+    Ok([Rule::from_raw(&raw[0]), Rule::from_raw(&raw[1])])
+}
+
+/// Two rules that allow every protocol to 127.0.0.0/8 and ::1; agentsh_ebpf_rules_loopback(3). Nothing
+/// is allowed until the rules are in a set, in front of the rules that they shall precede.
+pub fn rules_loopback(rule_id: u32) -> [Rule; 2] {
+    // SAFETY: there is room for two rules.
+    two_rules(|raw| unsafe { sys::agentsh_ebpf_rules_loopback(raw, rule_id) })
+        .expect("the call fails only without a pointer")
+}
+
+/// Two rules that allow UDP and TCP to a name server, whose port 0 stands for 53;
+/// agentsh_ebpf_rules_resolver(3).
+pub fn rules_resolver(resolver: SocketAddr, rule_id: u32) -> [Rule; 2] {
+    let resolver = address(Some(resolver));
+    // SAFETY: there is room for two rules, and the address is valid during the call.
+    two_rules(|raw| unsafe { sys::agentsh_ebpf_rules_resolver(raw, &resolver, rule_id) })
+        .expect("the call fails only without a pointer or an address")
 }
 
 /// Options of a set of rules.
@@ -91,6 +135,10 @@ pub struct RulesOptions {
     pub flags: RulesFlags,
     /// What holds if no rule matches; `None` selects [`RuleAction::ALLOW`].
     pub default_action: Option<RuleAction>,
+    /// What holds if memory for the set is short. `None`: the call fails. [`RuleAction::DENY`] or
+    /// [`RuleAction::ALLOW`]: the call makes a set without rules that denies or allows everything, and
+    /// [`Rules::fallback`] says why.
+    pub on_exhaustion: Option<RuleAction>,
 }
 
 /// The pointer to a set, which is freed when neither a [`Rules`] nor a session owns it.
@@ -123,13 +171,15 @@ impl Drop for RulesHandle {
 /// `Rules` was dropped and no session uses it; until then the tracer stays open.
 pub struct Rules {
     pub(crate) handle: Arc<RulesHandle>,
+    fallback: Option<Error>,
 }
 
 impl Tracer {
     /// Compiles rules into a set; agentsh_ebpf_rules_create(3).
     ///
     /// Fails with `EINVAL` if a rule is malformed, with `ENOSPC` if there is no room, and with
-    /// `EOPNOTSUPP` if the tracer does not have [`Hooks::RULES`](crate::Hooks::RULES).
+    /// `EOPNOTSUPP` if the tracer does not have [`Hooks::RULES`](crate::Hooks::RULES), or lacks what a
+    /// flag requires. With [`RulesOptions::on_exhaustion`], look at [`Rules::fallback`] of the result.
     pub fn create_rules(&self, rules: &[Rule], options: RulesOptions) -> Result<Rules> {
         let list = rules
             .iter()
@@ -138,10 +188,11 @@ impl Tracer {
         let mut raw = sized!(agentsh_ebpf_rules_options);
         raw.flags = options.flags.bits();
         raw.default_action = options.default_action.map_or(0, RuleAction::raw);
+        raw.on_exhaustion = options.on_exhaustion.map_or(0, RuleAction::raw);
         let mut out = ptr::null_mut();
         // SAFETY: the tracer is open, the list has this length, and the pointers are valid during the
         // call.
-        call(|err| unsafe {
+        let fallback = call_or_fallback(|err| unsafe {
             sys::agentsh_ebpf_rules_create(
                 self.handle.pointer(),
                 list.as_ptr(),
@@ -156,6 +207,7 @@ impl Tracer {
                 pointer: NonNull::new(out).expect("create has succeeded"),
                 _tracer: Arc::clone(&self.handle),
             }),
+            fallback,
         })
     }
 }
@@ -163,6 +215,12 @@ impl Tracer {
 impl Rules {
     fn pointer(&self) -> *mut sys::agentsh_ebpf_rules {
         self.handle.pointer.as_ptr()
+    }
+
+    /// Why the set has no rules, and denies or allows everything instead, as
+    /// [`RulesOptions::on_exhaustion`] says; `None` if it has its rules.
+    pub fn fallback(&self) -> Option<&Error> {
+        self.fallback.as_ref()
     }
 
     /// Lists an address for the rules of this `rule_id` that have [`RuleFlags::LISTED`];
@@ -229,7 +287,8 @@ impl fmt::Debug for Rules {
 impl Session {
     /// Replaces the rules of the session; with `None` it has none. Every call is judged by the old set
     /// or by the new one, and a call that begins after `set_rules` has returned by the new one. A
-    /// connection that exists goes on, whatever the new rules say.
+    /// connection that exists goes on, whatever the new rules say, unless they have
+    /// [`RulesFlags::EGRESS`].
     ///
     /// Fails with `EINVAL` if the rules are of another tracer, and with `EOPNOTSUPP` if the tracer does
     /// not have [`Hooks::RULES`](crate::Hooks::RULES). After an error the old rules are in force.

@@ -19,7 +19,9 @@ use agentsh_ebpf_sys as sys;
 use crate::error::{call, check};
 use crate::name::address;
 use crate::rules::RulesHandle;
-use crate::{AttachFlags, Coverage, Event, Hooks, LogLevel, Mode, OpenFlags, Result, Rules};
+use crate::{
+    AttachFlags, Coverage, Event, Hooks, LogLevel, Mode, OpenFlags, Result, Rules, RulesFlags,
+};
 
 /// A struct whose first member is its size, as the library expects; all other members are 0.
 macro_rules! sized {
@@ -146,9 +148,12 @@ impl Tracer {
         Ok(Stats::from(&raw))
     }
 
-    /// Which paths to the network this tracer sees on this kernel.
-    pub fn coverage(&self) -> Result<Coverage> {
+    /// Which paths to the network this tracer sees on this kernel, and which ones a set of rules with
+    /// these flags can close; agentsh_ebpf_coverage(3). A flag that the tracer does not support has no
+    /// effect.
+    pub fn coverage(&self, rules_flags: RulesFlags) -> Result<Coverage> {
         let mut raw = sized!(agentsh_ebpf_coverage);
+        raw.rules_flags = rules_flags.bits();
         // SAFETY: the tracer is open, and the struct has its size.
         check(unsafe { sys::agentsh_ebpf_coverage(self.handle.pointer(), &mut raw) })?;
         Ok(Coverage {
@@ -156,6 +161,7 @@ impl Tracer {
             seen: raw.seen,
             implied: raw.implied,
             unseen: raw.unseen,
+            enforced: raw.enforced,
         })
     }
 }
@@ -422,6 +428,8 @@ pub struct Stats {
     pub allowed: u64,
     pub denied: u64,
     pub would_deny: u64,
+    pub packets_denied: u64,
+    pub packets_would_deny: u64,
 }
 
 impl Stats {
@@ -445,6 +453,8 @@ impl Stats {
             allowed: raw.allowed,
             denied: raw.denied,
             would_deny: raw.would_deny,
+            packets_denied: raw.packets_denied,
+            packets_would_deny: raw.packets_would_deny,
         }
     }
 }

@@ -4,7 +4,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::raw::c_int;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::io::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,7 +22,17 @@ const EPERM: i32 = 1;
 const ENOENT: i32 = 2;
 const EEXIST: i32 = 17;
 const ENOTDIR: i32 = 20;
+const EINVAL: i32 = 22;
+const ENOSPC: i32 = 28;
+const EOPNOTSUPP: i32 = 95;
+const AF_INET: c_int = 2;
+const SOCK_RAW: c_int = 3;
+const IPPROTO_ICMP: c_int = 1;
 const CALLS: &str = "AGENTSH_EBPF_TEST_CALLS";
+
+extern "C" {
+    fn socket(family: c_int, kind: c_int, protocol: c_int) -> c_int;
+}
 
 struct Cgroup(PathBuf);
 
@@ -123,8 +135,34 @@ fn child() {
                 socket.local_addr().unwrap()
             }
             "refused" => {
-                assert!(TcpStream::connect(to).is_err());
+                let error = TcpStream::connect(to).unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(ECONNREFUSED));
                 any.parse().unwrap()
+            }
+            "raw" | "denied-raw" => {
+                // SAFETY: no pointers.
+                let fd = unsafe { socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) };
+                let error = std::io::Error::last_os_error().raw_os_error();
+                if kind == "raw" {
+                    // SAFETY: nothing else owns the descriptor.
+                    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+                } else {
+                    assert_eq!((fd, error), (-1, Some(EPERM)));
+                }
+                any.parse().unwrap()
+            }
+            // sends on a connected socket until it is denied
+            "later" => {
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.connect(to).unwrap();
+                let denied = (0..100_000).any(|_| {
+                    thread::sleep(Duration::from_millis(1));
+                    // another error is that of an earlier packet
+                    let error = socket.send(b"x").err();
+                    error.and_then(|error| error.raw_os_error()) == Some(EPERM)
+                });
+                assert!(denied);
+                socket.local_addr().unwrap()
             }
             "udp" => {
                 let socket = UdpSocket::bind(any).unwrap();
@@ -334,6 +372,117 @@ fn rules() {
 }
 
 #[test]
+fn strict_rules() {
+    let judging = Hooks::RULES | Hooks::SOCK_CREATE | Hooks::EGRESS;
+    let hooks = Hooks::CONNECT | Hooks::UDP | judging;
+    let options = Tracer::options().hooks(hooks).required_hooks(hooks);
+    let tracer = options.open().unwrap();
+    let with = |flags| RulesOptions {
+        flags,
+        ..RulesOptions::default()
+    };
+    let (mut flags, mut refused) = (RulesFlags::STRICT_SOCKETS | RulesFlags::EGRESS, "denied");
+    let refuse = tracer.create_rules(&[], with(RulesFlags::REFUSE));
+    if probe(0).unwrap().available & Check::SET_RETVAL.mask() == 0 {
+        assert_eq!(refuse.unwrap_err().raw_os_error(), EOPNOTSUPP);
+    } else {
+        flags |= RulesFlags::REFUSE;
+        refused = "refused";
+    }
+
+    for (some, raw) in [
+        (RulesFlags::empty(), false),
+        (RulesFlags::REFUSE, false),
+        (RulesFlags::STRICT_SOCKETS, true),
+        (RulesFlags::EGRESS, true),
+        (flags, true),
+    ] {
+        let enforced = tracer.coverage(some).unwrap().enforced;
+        assert_ne!(enforced & Path::TCP_CONNECT.mask(), 0);
+        assert_eq!(enforced & Path::RAW.mask() != 0, raw, "{some:?}");
+    }
+    let audit = tracer.coverage(flags | RulesFlags::AUDIT).unwrap();
+    assert_eq!(audit.enforced, 0);
+    let unknown = tracer.coverage(RulesFlags::from_bits(1 << 20));
+    assert_eq!(unknown.unwrap_err().raw_os_error(), EINVAL);
+
+    // A server listens, so it is the rules that refuse.
+    let server = server("127.0.0.1:0");
+    let cgroup = Cgroup::new();
+    let session = tracer.attach_path(&cgroup.0, 1.into()).unwrap();
+    let deny = Rule {
+        rule_id: 8,
+        ..Rule::new(RuleAction::DENY, Some(("127.0.0.0".parse().unwrap(), 8)))
+    };
+    let rules = tracer.create_rules(&[deny], with(flags)).unwrap();
+    let next = || tracer.events(None).next().unwrap().unwrap();
+    cgroup.run(&format!("raw={server}"));
+    thread::scope(|scope| {
+        let child = scope.spawn(|| cgroup.run(&format!("later={server}")));
+        assert_eq!(next().verdict(), Verdict::NONE);
+        session.set_rules(Some(&rules)).unwrap();
+        child.join().unwrap();
+    });
+    cgroup.run(&format!("{refused}={server} denied-raw={server}"));
+    for (kind, remote, rule_id) in [
+        (Kind::PACKET_DENIED, Some(server), 8),
+        (Kind::CONNECT, Some(server), 8),
+        (Kind::SOCKET_DENIED, None, 0),
+    ] {
+        let event = next();
+        assert_eq!((event.kind(), event.remote()), (kind, remote));
+        assert_eq!(
+            (event.verdict(), event.rule_id()),
+            (Verdict::DENIED, rule_id)
+        );
+        if kind == Kind::SOCKET_DENIED {
+            let (socket, protocol) = (event.as_raw().socket_type, event.protocol());
+            assert_eq!(
+                (i32::from(socket), protocol.into()),
+                (SOCK_RAW, IPPROTO_ICMP)
+            );
+        }
+    }
+    let stats = session.stats().unwrap();
+    let packets = (stats.packets_denied, stats.packets_would_deny);
+    assert_eq!((stats.denied, packets), (2, (1, 0)));
+    let audit = RulesFlags::AUDIT | RulesFlags::STRICT_SOCKETS | RulesFlags::EGRESS;
+    let audited = tracer.create_rules(&[deny], with(audit)).unwrap();
+    session.set_rules(Some(&audited)).unwrap();
+    cgroup.run(&format!("raw={server} send={server}"));
+    let stats = session.stats().unwrap();
+    let packets = (stats.packets_denied, stats.packets_would_deny);
+    assert_eq!((stats.would_deny, packets), (2, (1, 1)));
+}
+
+/// The kernel memory of a tracer is limited.
+#[test]
+fn rules_when_memory_is_short() {
+    let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::RULES;
+    let options = Tracer::options().hooks(hooks).required_hooks(hooks);
+    let tracer = options.rules_bytes(65536).open().unwrap();
+    let server = server("127.0.0.1:0");
+    let cgroup = Cgroup::new();
+    let session = tracer.attach_path(&cgroup.0, 1.into()).unwrap();
+    let list: Vec<_> = (0..4096)
+        .map(|number| {
+            let ip = std::net::Ipv4Addr::from(0x7f01_0000 + 2 * number).into();
+            Rule::new(RuleAction::DENY, Some((ip, 32)))
+        })
+        .collect();
+    for (action, call) in [(RuleAction::DENY, "denied"), (RuleAction::ALLOW, "tcp")] {
+        let options = RulesOptions {
+            on_exhaustion: Some(action),
+            ..RulesOptions::default()
+        };
+        let rules = tracer.create_rules(&list, options).unwrap();
+        assert_eq!(rules.fallback().unwrap().raw_os_error(), ENOSPC);
+        session.set_rules(Some(&rules)).unwrap();
+        cgroup.run(&format!("{call}={server}"));
+    }
+}
+
+#[test]
 fn denials_only() {
     let hooks = Hooks::CONNECT | Hooks::UDP | Hooks::RULES;
     let tracer = Tracer::options()
@@ -540,7 +689,9 @@ fn probe_and_coverage() {
     assert!(caps.usable, "{}", caps.reason);
     assert_ne!(caps.available & Check::RINGBUF.mask(), 0);
     assert!(cgroup_path().unwrap().starts_with(&caps.cgroup2_path));
-    let coverage = Tracer::options().open().unwrap().coverage().unwrap();
+    let tracer = Tracer::options().open().unwrap();
+    let coverage = tracer.coverage(RulesFlags::empty()).unwrap();
+    assert_eq!(coverage.enforced, 0);
     assert_ne!(coverage.seen & Path::TCP_CONNECT.mask(), 0);
     assert_ne!(coverage.unseen & Path::UNIX.mask(), 0);
     for path in coverage.paths() {

@@ -8,12 +8,14 @@ use std::thread;
 use agentsh_ebpf::*;
 
 const ENOENT: i32 = 2;
+const ENOSPC: i32 = 28;
 const EINVAL: i32 = 22;
 const ERANGE: i32 = 34;
 const EOPNOTSUPP: i32 = 95;
 const IPPROTO_ICMP: u16 = 1;
 const TCP: u16 = 6;
 const UDP: u16 = 17;
+const SCTP: u16 = 132;
 const MPTCP: u16 = 262;
 const HOUR: u64 = 3_600_000_000_000;
 
@@ -170,6 +172,133 @@ fn listed_addresses() {
     assert_eq!(rules.judge(to, TCP), Ok((Verdict::DENIED, 0)));
     assert_eq!(errno(rules.unlist_address(9, ip)), ENOENT);
     assert_eq!(errno(rules.list_address(8, ip, None)), ENOENT);
+}
+
+#[test]
+fn exhaustion() {
+    let tracer = tracer();
+    let session = tracer.attach_path("/", 1.into()).unwrap();
+    let to: SocketAddr = "192.0.2.1:1".parse().unwrap();
+    let mut rules = vec![rule(RuleAction::ALLOW, 1, prefix("192.0.2.1", 32))];
+    // At most 8 rules for one destination can match listed addresses only.
+    rules.resize(
+        10,
+        Rule {
+            flags: RuleFlags::LISTED,
+            ..rule(RuleAction::ALLOW, 2, None)
+        },
+    );
+    assert_eq!(errno(tracer.create_rules(&rules, deny_all())), ENOSPC);
+    for (action, default, verdict) in [
+        (RuleAction::DENY, RuleAction::ALLOW, Verdict::DENIED),
+        (RuleAction::ALLOW, RuleAction::DENY, Verdict::ALLOWED),
+    ] {
+        let options = RulesOptions {
+            default_action: Some(default),
+            on_exhaustion: Some(action),
+            ..RulesOptions::default()
+        };
+        let set = tracer.create_rules(&rules, options).unwrap();
+        let error = set.fallback().unwrap();
+        assert_eq!((error.raw_os_error(), error.step()), (ENOSPC, Step::RULES));
+        assert!(error.message().contains("10 rules"), "{error}");
+        assert_eq!(set.judge(to, TCP), Ok((verdict, 0)));
+        session.set_rules(Some(&set)).unwrap();
+        let set = tracer.create_rules(&rules[..2], options).unwrap();
+        assert_eq!(set.fallback(), None);
+        assert_eq!(set.judge(to, TCP), Ok((Verdict::ALLOWED, 1)));
+    }
+    let options = RulesOptions {
+        on_exhaustion: Some(RuleAction::from_raw(3)),
+        ..RulesOptions::default()
+    };
+    assert_eq!(errno(tracer.create_rules(&[], options)), ERANGE);
+    let options = RulesOptions {
+        on_exhaustion: Some(RuleAction::DENY),
+        ..RulesOptions::default()
+    };
+    let wrong = [rule(RuleAction::from_raw(3), 1, None)];
+    assert_eq!(errno(tracer.create_rules(&wrong, options)), EINVAL);
+}
+
+#[test]
+fn helpers() {
+    let tracer = tracer();
+    let resolver = rules_resolver("192.0.2.53:0".parse().unwrap(), 2);
+    let of = |protocol: u16| Rule {
+        protocol: protocol as u8,
+        first_port: 53,
+        ..rule(RuleAction::ALLOW, 2, prefix("192.0.2.53", 32))
+    };
+    assert_eq!(resolver, [of(UDP), of(TCP)]);
+    let rules = [
+        resolver,
+        rules_resolver("[2001:db8::53]:5353".parse().unwrap(), 3),
+        rules_loopback(1),
+    ]
+    .concat();
+    let set = tracer.create_rules(&rules, deny_all()).unwrap();
+    for (remote, protocol, rule_id) in [
+        ("127.0.0.1:1", TCP, 1),
+        ("127.255.255.255:0", IPPROTO_ICMP, 1),
+        ("[::1]:1", UDP, 1),
+        ("128.0.0.1:1", TCP, 0),
+        ("[::2]:1", TCP, 0),
+        ("192.0.2.53:53", UDP, 2),
+        ("192.0.2.53:53", TCP, 2),
+        ("192.0.2.53:53", SCTP, 0),
+        ("192.0.2.53:54", UDP, 0),
+        ("192.0.2.54:53", UDP, 0),
+        ("[2001:db8::53]:5353", TCP, 3),
+        ("[2001:db8::53]:53", TCP, 0),
+    ] {
+        let verdict = match rule_id {
+            0 => Verdict::DENIED,
+            _ => Verdict::ALLOWED,
+        };
+        let got = set.judge(remote.parse().unwrap(), protocol);
+        assert_eq!(got, Ok((verdict, rule_id)), "{remote}");
+    }
+}
+
+#[test]
+fn flags_need_hooks() {
+    let hooks = tracer().hooks();
+    for (flags, hook) in [
+        (RulesFlags::STRICT_SOCKETS, Hooks::SOCK_CREATE),
+        (RulesFlags::EGRESS, Hooks::EGRESS),
+    ] {
+        let options = RulesOptions {
+            flags,
+            ..RulesOptions::default()
+        };
+        let error = tracer().create_rules(&[], options).unwrap_err();
+        assert_eq!(
+            (error.raw_os_error(), error.step()),
+            (EOPNOTSUPP, Step::OPTIONS)
+        );
+        synthetic(hooks | hook).create_rules(&[], options).unwrap();
+    }
+    let options = RulesOptions {
+        flags: RulesFlags::REFUSE,
+        ..RulesOptions::default()
+    };
+    tracer().create_rules(&[], options).unwrap();
+}
+
+#[test]
+fn socket_without_addresses() {
+    let to = "192.0.2.1:443".parse().unwrap();
+    let event = Event::new(Kind::SOCKET_DENIED, TCP, to);
+    assert_eq!((event.remote(), event.local()), (None, None));
+    let event = Event::new(Kind::PACKET_DENIED, TCP, to);
+    assert_eq!(event.remote(), Some(to));
+    assert_eq!(Kind::SOCKET_DENIED.name(), "socket_denied");
+    assert_eq!(Kind::PACKET_DENIED.name(), "packet_denied");
+    assert_eq!(Hooks::SOCK_CREATE.name(), "sock_create");
+    assert_eq!(Hooks::EGRESS.name(), "egress");
+    assert_eq!(Check::SOCK_CREATE.name(), "sock_create");
+    assert_eq!(Check::SET_RETVAL.name(), "set_retval");
 }
 
 #[test]

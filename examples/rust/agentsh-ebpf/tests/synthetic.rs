@@ -315,7 +315,8 @@ fn errors() {
         .attach_path("/no such directory", 1.into())
         .unwrap_err();
     assert_eq!(missing.kind(), io::ErrorKind::NotFound);
-    assert_eq!(tracer.coverage().unwrap_err().raw_os_error(), EOPNOTSUPP);
+    let error = tracer.coverage(RulesFlags::empty()).unwrap_err();
+    assert_eq!(error.raw_os_error(), EOPNOTSUPP);
     assert_eq!(
         attach(&tracer, 1).check().unwrap_err().raw_os_error(),
         EOPNOTSUPP

@@ -199,7 +199,22 @@ enum {
 	 * has no event. If BTF or CAP_PERFMON is missing, the path is unknown: name_id is 0, and
 	 * only the first datagram of a socket has an event.
 	 */
-	AGENTSH_EBPF_EVENT_UNIX_CONNECT = 14
+	AGENTSH_EBPF_EVENT_UNIX_CONNECT = 14,
+	/*
+	 * With AGENTSH_EBPF_RULES_STRICT_SOCKETS: socket(2) was called for a socket whose calls the
+	 * rules cannot judge. verdict says whether the call was refused. family, socket_type and
+	 * protocol name the kind of socket; the event has no remote end.
+	 */
+	AGENTSH_EBPF_EVENT_SOCKET_DENIED = 15,
+	/*
+	 * With AGENTSH_EBPF_RULES_EGRESS: the rules deny a packet that a socket of the session was
+	 * about to send. The remote end is the destination in the packet's header. Each pair of
+	 * socket and destination has one event per verdict, even with
+	 * AGENTSH_EBPF_OPEN_UDP_NO_DEDUP, as long as udp_dedup_entries pairs suffice. The
+	 * process is known if AGENTSH_EBPF_HOOK_LIFECYCLE has an earlier CONNECT or UDP_SEND of the
+	 * socket; otherwise the event is UNATTRIBUTED.
+	 */
+	AGENTSH_EBPF_EVENT_PACKET_DENIED = 16
 };
 
 /* agentsh_ebpf_event.flags */
@@ -214,8 +229,8 @@ enum {
 	 * called before the session was attached; agentsh_ebpf_events(7) lists all causes.
 	 * The members that identify the process (cgroup_id, process_start_ns, pid to ns_tgid,
 	 * container_pid, container_tgid, comm, process_comm, exe_inode and exe_device) are 0.
-	 * netns_cookie is 0, too, except for a further subflow of an MPTCP socket and after
-	 * UNANNOUNCED.
+	 * netns_cookie is 0, too, except for a further subflow of an MPTCP socket, after
+	 * UNANNOUNCED, and in PACKET_DENIED.
 	 */
 	AGENTSH_EBPF_FLAG_UNATTRIBUTED = 2,
 	/* The member error could not be read, because BTF or CAP_PERFMON is missing. */
@@ -308,8 +323,9 @@ struct agentsh_ebpf_event {
 	 */
 	uint64_t socket_cookie;
 	/*
-	 * SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. After UNANNOUNCED
-	 * it requires BTF, CAP_PERFMON and kernel 5.12; otherwise it is 0.
+	 * SO_NETNS_COOKIE (kernel 5.14) of the socket's network namespace. After UNANNOUNCED,
+	 * and in an UNATTRIBUTED PACKET_DENIED, it requires BTF, CAP_PERFMON and kernel 5.12;
+	 * otherwise it is 0.
 	 */
 	uint64_t netns_cookie;
 	/*
@@ -350,9 +366,9 @@ struct agentsh_ebpf_event {
 	/* Host byte order; 0 if the kernel has not chosen a port yet. */
 	uint16_t local_port;
 	/*
-	 * Host byte order. In UNANNOUNCED and FIRST_DATA both ports are 0 if the protocol has
-	 * no ports, if the packet is a fragment other than the first, and if more than 8 IPv6
-	 * extension headers precede the ports.
+	 * Host byte order. In UNANNOUNCED, FIRST_DATA and PACKET_DENIED both ports are 0 if the
+	 * protocol has no ports, if the packet is a fragment other than the first, and if more
+	 * than 8 IPv6 extension headers precede the ports.
 	 */
 	uint16_t remote_port;
 	uint16_t reserved0;
@@ -455,8 +471,9 @@ struct agentsh_ebpf_event {
 	 */
 	uint32_t packets_received;
 	/*
-	 * AGENTSH_EBPF_VERDICT_ value: what the rules of the session say of the call. In CONNECT
-	 * and UDP_SEND, with AGENTSH_EBPF_HOOK_RULES.
+	 * AGENTSH_EBPF_VERDICT_ value: what the rules of the session say of the call or the
+	 * packet. In CONNECT, UDP_SEND, SOCKET_DENIED and PACKET_DENIED, with
+	 * AGENTSH_EBPF_HOOK_RULES.
 	 */
 	uint32_t verdict;
 	/*
@@ -467,7 +484,10 @@ struct agentsh_ebpf_event {
 	 * it is never a permission.
 	 */
 	uint64_t name_id;
-	/* rule_id of the rule that decided; 0 if no rule matched, or verdict is NONE. */
+	/*
+	 * rule_id of the rule that decided; 0 if no rule matched, in SOCKET_DENIED, or if verdict
+	 * is NONE.
+	 */
 	uint32_t rule_id;
 	uint8_t reserved[4];
 };
@@ -482,12 +502,14 @@ enum {
 	 */
 	AGENTSH_EBPF_VERDICT_ALLOWED = 1,
 	/*
-	 * The rules deny the call, which failed with EPERM, unless another program of the cgroup
-	 * that runs later has chosen another result (bpf_set_retval() of bpf-helpers(7)). No
-	 * further event follows.
+	 * The rules deny the call, which failed with EPERM, or with ECONNREFUSED if the set has
+	 * AGENTSH_EBPF_RULES_REFUSE, unless another program of the cgroup that runs later has
+	 * chosen another result (bpf_set_retval() of bpf-helpers(7)). No further event of the call
+	 * follows. In SOCKET_DENIED the call failed with EPERM. In PACKET_DENIED the packet was
+	 * dropped, and further events of the socket may follow.
 	 */
 	AGENTSH_EBPF_VERDICT_DENIED = 2,
-	/* The rules deny the call, but AGENTSH_EBPF_RULES_AUDIT let it go on. */
+	/* The rules deny the call or the packet, but AGENTSH_EBPF_RULES_AUDIT let it go on. */
 	AGENTSH_EBPF_VERDICT_WOULD_DENY = 3
 };
 
@@ -564,7 +586,10 @@ enum {
 struct agentsh_ebpf_error {
 	/* in: sizeof(struct agentsh_ebpf_error) */
 	uint32_t size;
-	/* The return value of the call: 0 or a negative errno value. */
+	/*
+	 * The return value of the call: 0 or a negative errno value. If the call returned 1
+	 * (on_exhaustion), the errno value for which it would have failed.
+	 */
 	int32_t code;
 	/* AGENTSH_EBPF_STEP_ value */
 	uint32_t step;
@@ -653,7 +678,18 @@ enum {
 	 * and UDP enforce. RULES requires CONNECT and UDP. Put RULES into required_hooks, because
 	 * otherwise open leaves it out on a machine that lacks one of these programs.
 	 */
-	AGENTSH_EBPF_HOOK_RULES = 256
+	AGENTSH_EBPF_HOOK_RULES = 256,
+	/*
+	 * Sets of rules may have AGENTSH_EBPF_RULES_STRICT_SOCKETS: cgroup/sock_create, kernel
+	 * 4.10. SOCK_CREATE requires RULES.
+	 */
+	AGENTSH_EBPF_HOOK_SOCK_CREATE = 512,
+	/*
+	 * Sets of rules may have AGENTSH_EBPF_RULES_EGRESS: cgroup_skb/egress and sock_ops. EGRESS
+	 * requires RULES, and kernel 5.10, as LIFECYCLE does. The egress program runs for every
+	 * packet that the session's sockets send.
+	 */
+	AGENTSH_EBPF_HOOK_EGRESS = 1024
 };
 
 /* agentsh_ebpf_tracer_options.flags */
@@ -733,8 +769,8 @@ struct agentsh_ebpf_tracer_options {
 	 */
 	uint32_t max_sessions;
 	/*
-	 * Number of pairs of socket and destination that the deduplication of UDP_SEND
-	 * remembers, 16 to 16777216; default 8192.
+	 * Number of pairs of socket and destination that the deduplication of UDP_SEND and
+	 * PACKET_DENIED remembers, 16 to 16777216; default 8192.
 	 */
 	uint32_t udp_dedup_entries;
 	/* Callback of agentsh_ebpf_poll(); may be NULL if only read is used. */
@@ -796,8 +832,8 @@ struct agentsh_ebpf_tracer_options {
 	 * Bytes of kernel memory for the compiled rules of all rule sets together, 4096 to 1 GiB;
 	 * default 4 MiB. A rule takes about 33 bytes for IPv4 and 59 for IPv6 if prefixes do not
 	 * contain each other; many rules for ports of a prefix within which other rules have
-	 * prefixes take a multiple. While a set replaces another one, both need room. Requires
-	 * AGENTSH_EBPF_HOOK_RULES.
+	 * prefixes take a multiple. While a set replaces another one, both need room. The library
+	 * itself uses 320 bytes, for on_exhaustion. Requires AGENTSH_EBPF_HOOK_RULES.
 	 */
 	uint32_t rules_bytes;
 	/*
@@ -853,14 +889,14 @@ AGENTSH_EBPF_API uint32_t agentsh_ebpf_tracer_hooks(const struct agentsh_ebpf_tr
 
 /*
  * The AGENTSH_EBPF_HOOK_ bits that this library was built with: all of them, or all
- * but UDP and RULES if the CMake option AGENTSH_EBPF_UDP was off. Any thread.
+ * but UDP, RULES, SOCK_CREATE and EGRESS if the CMake option AGENTSH_EBPF_UDP was off. Any thread.
  */
 AGENTSH_EBPF_API uint32_t agentsh_ebpf_hooks_built(void);
 
 /*
  * Name of one AGENTSH_EBPF_HOOK_ bit: "connect", "udp", "lifecycle", "accept", "traffic",
- * "dns", "server_name", "unix", "rules". Never NULL; any other value gives "unknown". Static
- * storage, any thread.
+ * "dns", "server_name", "unix", "rules", "sock_create", "egress". Never NULL; any other value gives
+ * "unknown". Static storage, any thread.
  */
 AGENTSH_EBPF_API const char *agentsh_ebpf_hook_name(uint32_t hook);
 
@@ -996,7 +1032,7 @@ AGENTSH_EBPF_API int agentsh_ebpf_session_detach(struct agentsh_ebpf_session *se
 
 /*
  * The result of agentsh_ebpf_session_check(). A mask has one bit per program:
- * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_SENDMSG_UNIX. The caller owns the
+ * 1 << AGENTSH_EBPF_CHECK_CONNECT4 to 1 << AGENTSH_EBPF_CHECK_SOCK_CREATE. The caller owns the
  * struct.
  */
 struct agentsh_ebpf_session_check {
@@ -1104,7 +1140,37 @@ struct agentsh_ebpf_rule {
 /* agentsh_ebpf_rules_options.flags */
 enum {
 	/* Refuse nothing; events of calls that the rules deny have verdict WOULD_DENY. */
-	AGENTSH_EBPF_RULES_AUDIT = 1
+	AGENTSH_EBPF_RULES_AUDIT = 1,
+	/*
+	 * Calls that the rules deny fail with ECONNREFUSED instead of EPERM. Requires
+	 * bpf_set_retval() of bpf-helpers(7) for programs of connect and sendmsg, kernel 6.1
+	 * (AGENTSH_EBPF_CHECK_SET_RETVAL).
+	 */
+	AGENTSH_EBPF_RULES_REFUSE = 2,
+	/*
+	 * Refuse socket(2) for IPv4 and IPv6 sockets whose calls the rules cannot judge in full:
+	 * every type and protocol other than TCP, MPTCP, SMC and UDP. The call fails with EPERM.
+	 * Other address families, such as AF_PACKET and AF_VSOCK, are not refused, and sockets that
+	 * exist stay as they are. Requires AGENTSH_EBPF_HOOK_SOCK_CREATE.
+	 */
+	AGENTSH_EBPF_RULES_STRICT_SOCKETS = 4,
+	/*
+	 * Judge every packet that a socket of the session sends, by the destination in the packet's
+	 * header, in addition to the calls: packets of raw and SCTP sockets, of connections that
+	 * existed before the rules, and of sockets that have got a source route. A packet that the
+	 * rules deny is dropped. Then send(2) on a UDP or IPv4 raw socket fails with EPERM, and a
+	 * TCP connection stalls until it times out.
+	 *
+	 * A packet on the loopback interface is also judged by its source, unless the source is a
+	 * loopback address or the destination itself, because the answer goes to the source, which
+	 * the process can choose. On another interface a loopback address is denied.
+	 *
+	 * The packets to the peer of a TCP connection that the session has accepted are not judged,
+	 * if the peer connected after the session was attached. Without BTF or CAP_PERFMON the
+	 * neighbour discovery (RFC 4861) of a network namespace that the session has created is
+	 * judged, too. Requires AGENTSH_EBPF_HOOK_EGRESS.
+	 */
+	AGENTSH_EBPF_RULES_EGRESS = 8
 };
 
 /*
@@ -1118,8 +1184,15 @@ struct agentsh_ebpf_rules_options {
 	uint32_t flags;
 	/* What holds if no rule matches; default AGENTSH_EBPF_RULE_ALLOW. */
 	uint32_t default_action;
-	/* must be 0 */
-	uint32_t reserved;
+	/*
+	 * What holds if memory for the set is short, or if the set exceeds a limit: what happens in
+	 * place of -ENOMEM and -ENOSPC. 0: the call fails, and creates no set.
+	 * AGENTSH_EBPF_RULE_DENY or _ALLOW: the call returns 1, err says why, and *out is a set
+	 * without rules that denies or allows everything, with the flags of these options. The
+	 * tracer keeps kernel memory for it; the call fails with -ENOMEM only if there is no memory
+	 * for the handle. Every other error makes the call fail.
+	 */
+	uint32_t on_exhaustion;
 };
 
 /*
@@ -1130,19 +1203,19 @@ struct agentsh_ebpf_rules_options {
  * The rules judge connect(2) on TCP, MPTCP, SMC and UDP sockets, and since kernel 6.1 on ICMP
  * datagram sockets, and each datagram that a UDP or UDP-Lite socket sends to an explicit
  * destination. A call that the rules allow may fail all the same, and a call that another program
- * of the cgroup refuses has an event, too. No other path is judged, whatever
- * agentsh_ebpf_coverage() says of it: raw, packet and SCTP sockets, connect(2) on UDP-Lite sockets,
- * inbound connections, AF_UNIX, and sockets that were connected before the rules were set or that
- * another process has passed in. SECURITY.md of the library lists the ways around rules. When the
- * process that opened the tracer has exited, and no forked child holds its descriptors, its
- * sessions end, and with them their rules.
+ * of the cgroup refuses has an event, too. STRICT_SOCKETS and EGRESS close further paths. No other
+ * path is judged, whatever is seen of it: agentsh_ebpf_coverage() tells which paths are enforced.
+ * SECURITY.md of the library lists the ways around rules. When the process that opened the tracer
+ * has exited, and no forked child holds its descriptors, its sessions end, and with them their
+ * rules.
  *
- * Returns 0, an argument error, or: -EINVAL (a rule is malformed; the message names the rule and
- * its member), -ENOSPC (rules_bytes is used up, there are more than 131071 rules or 32767 times of
- * expiry, or more than 8 rules for one destination expire or match listed addresses only),
- * -EOPNOTSUPP (the tracer does not have AGENTSH_EBPF_HOOK_RULES), -EPERM (a forked child of the
- * process that opened the tracer), or -ENOMEM. If memory of freed sets has to be used again, the
- * call waits until no program can see those sets (membarrier(2)), some milliseconds. Any thread.
+ * Returns 0, 1 (on_exhaustion), an argument error, or: -EINVAL (a rule is malformed; the message
+ * names the rule and its member), -ENOSPC (rules_bytes is used up, there are more than 131071 rules
+ * or 32767 times of expiry, or more than 8 rules for one destination expire or match listed
+ * addresses only), -EOPNOTSUPP (the tracer does not have AGENTSH_EBPF_HOOK_RULES, or lacks what a
+ * flag requires), -EPERM (a forked child of the process that opened the tracer), or -ENOMEM. If
+ * memory of freed sets has to be used again, the call waits until no program can see those sets
+ * (membarrier(2)), some milliseconds. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_rules_create(struct agentsh_ebpf_tracer *tracer,
 					       const struct agentsh_ebpf_rule *rules, size_t count,
@@ -1160,8 +1233,9 @@ AGENTSH_EBPF_API int agentsh_ebpf_rules_free(struct agentsh_ebpf_rules *rules);
 /*
  * Replaces the rules of a session; with rules NULL the session has none. Every call is judged by
  * the old set or by the new one. A call that begins after the function has returned is judged by
- * the new one. A connection that exists goes on, whatever the new rules say; only send(2) on an
- * IPv6 UDP socket that is connected to an IPv4-mapped address is judged each time. err may be NULL.
+ * the new one. A connection that exists goes on, whatever the new rules say, unless they have
+ * AGENTSH_EBPF_RULES_EGRESS; only send(2) on an IPv6 UDP socket that is connected to an IPv4-mapped
+ * address is judged each time. err may be NULL.
  *
  * Returns 0; -EINVAL if the session was detached, or if rules is of another tracer; -EOPNOTSUPP
  * if the tracer does not have AGENTSH_EBPF_HOOK_RULES; -EPERM in a forked child of the process that
@@ -1200,6 +1274,18 @@ AGENTSH_EBPF_API int agentsh_ebpf_rules_address(struct agentsh_ebpf_rules *rules
 AGENTSH_EBPF_API int agentsh_ebpf_rules_judge(const struct agentsh_ebpf_rules *rules,
 					      const struct agentsh_ebpf_address *remote,
 					      uint16_t protocol, uint32_t *rule_id);
+
+/*
+ * Write rules that allow what many hosts leave open in any case. rules has room for two rules,
+ * which the caller owns; nothing is allowed until the host puts them into a set, in front of the
+ * rules that they shall precede. loopback: every protocol to 127.0.0.0/8 and ::1. resolver: UDP and
+ * TCP to one name server, whose port 0 stands for 53; ttl_s must be 0. Return the number of rules,
+ * which is 2; -EFAULT; or -EINVAL (another family, or ttl_s). Any thread.
+ */
+AGENTSH_EBPF_API int agentsh_ebpf_rules_loopback(struct agentsh_ebpf_rule *rules, uint32_t rule_id);
+AGENTSH_EBPF_API int agentsh_ebpf_rules_resolver(struct agentsh_ebpf_rule *rules,
+						 const struct agentsh_ebpf_address *resolver,
+						 uint32_t rule_id);
 
 /* ---- Reading ------------------------------------------------------------ */
 
@@ -1453,7 +1539,10 @@ struct agentsh_ebpf_stats {
 	 * the ring (ring_quota), although the ring had space.
 	 */
 	uint64_t lost_quota;
-	/* Datagrams not reported because they repeat a known socket and destination. */
+	/*
+	 * Datagrams, and packets that the rules deny, not reported because they repeat a known
+	 * socket and destination.
+	 */
 	uint64_t deduplicated;
 	/* Failed calls to attach; 0 for a session. */
 	uint64_t attach_failures;
@@ -1494,11 +1583,19 @@ struct agentsh_ebpf_stats {
 	uint64_t names_evicted;
 	/*
 	 * Calls by the verdict of the session's rules, whether an event reports them or not.
-	 * A call without rules is not counted.
+	 * A call without rules is not counted. Of socket(2) only calls that the rules deny are
+	 * counted.
 	 */
 	uint64_t allowed;
 	uint64_t denied;
 	uint64_t would_deny;
+	/*
+	 * Packets that AGENTSH_EBPF_RULES_EGRESS has dropped, and packets that it would drop
+	 * without AUDIT, whether an event reports them or not. Packets that the rules allow are not
+	 * counted.
+	 */
+	uint64_t packets_denied;
+	uint64_t packets_would_deny;
 };
 
 /*
@@ -1555,7 +1652,8 @@ enum {
 	/* Optional: eBPF programs are compiled to machine code. */
 	AGENTSH_EBPF_CHECK_JIT = 15,
 	/*
-	 * From here on, one check per attach type: its program can be loaded and attached.
+	 * From here on, except for SET_RETVAL, one check per attach type: its program can be loaded
+	 * and attached.
 	 * If load_only is 1, the program may only have been loaded.
 	 */
 	AGENTSH_EBPF_CHECK_CONNECT4 = 16,
@@ -1571,7 +1669,14 @@ enum {
 	AGENTSH_EBPF_CHECK_INET_EGRESS = 25,
 	/* kernel 6.7 (859051dd165e) */
 	AGENTSH_EBPF_CHECK_CONNECT_UNIX = 26,
-	AGENTSH_EBPF_CHECK_SENDMSG_UNIX = 27
+	AGENTSH_EBPF_CHECK_SENDMSG_UNIX = 27,
+	/* kernel 4.10 */
+	AGENTSH_EBPF_CHECK_SOCK_CREATE = 28,
+	/*
+	 * bpf_set_retval() of bpf-helpers(7) for programs of connect and sendmsg, kernel 6.1.
+	 * Without it sets of rules cannot have AGENTSH_EBPF_RULES_REFUSE.
+	 */
+	AGENTSH_EBPF_CHECK_SET_RETVAL = 29
 };
 
 /* agentsh_ebpf_check.status */
@@ -1817,8 +1922,8 @@ enum {
 
 /*
  * The result of agentsh_ebpf_coverage(). The masks have bits
- * 1 << AGENTSH_EBPF_COVERAGE_; each bit below count is set in exactly one of them.
- * The caller owns the struct.
+ * 1 << AGENTSH_EBPF_COVERAGE_; each bit below count is set in exactly one of seen,
+ * implied and unseen. The caller owns the struct.
  */
 struct agentsh_ebpf_coverage {
 	/* in: sizeof(struct agentsh_ebpf_coverage) */
@@ -1831,11 +1936,25 @@ struct agentsh_ebpf_coverage {
 	uint64_t implied;
 	/* Paths without an event. */
 	uint64_t unseen;
+	/*
+	 * Paths that the rules of a session close if they deny the destination, or that
+	 * STRICT_SOCKETS closes; 0 without AGENTSH_EBPF_HOOK_RULES. A path may be enforced without
+	 * being seen. enforced is independent of the other masks.
+	 */
+	uint64_t enforced;
+	/*
+	 * in: AGENTSH_EBPF_RULES_ bits of the set whose effect enforced describes. Flags that the
+	 * tracer does not support have no effect; with AUDIT enforced is 0.
+	 */
+	uint32_t rules_flags;
+	uint32_t reserved;
 };
 
 /*
- * Reports which paths to the network this tracer sees on this kernel. Returns 0, an
- * argument error, or -EOPNOTSUPP for a synthetic tracer. Any thread.
+ * Reports which paths to the network this tracer sees on this kernel, and which ones rules can
+ * close. size, and rules_flags if size covers it, are read; all other members are written. Returns
+ * 0, an argument error, -EINVAL also for an unknown bit in rules_flags, or -EOPNOTSUPP for a
+ * synthetic tracer. Any thread.
  */
 AGENTSH_EBPF_API int agentsh_ebpf_coverage(const struct agentsh_ebpf_tracer *tracer,
 					   struct agentsh_ebpf_coverage *out);
