@@ -21,7 +21,7 @@ static const struct {
 	{"loss", scenario_loss},       {"idle", scenario_idle},	    {"crowd", scenario_crowd},
 	{"tcp", scenario_tcp},	       {"attach", scenario_attach}, {"open", scenario_open},
 	{"packets", scenario_packets}, {"names", scenario_names},   {"answers", scenario_answers},
-	{"rules", scenario_rules},     {"peers", scenario_peers},
+	{"rules", scenario_rules},     {"egress", scenario_egress}, {"peers", scenario_peers},
 };
 
 enum { SCENARIOS = sizeof(scenarios) / sizeof(*scenarios), PEERS = 1u << (SCENARIOS - 1) };
@@ -30,7 +30,8 @@ static const char usage[] =
 	"  --rounds N        rounds of each measurement, 1 to 1000 (default 5)\n"
 	"  --scenario NAME   connect, paced, drain, loss, idle, crowd, tcp, attach, open, "
 	"packets,\n"
-	"                    names, answers, rules or peers; may be repeated (default: all but "
+	"                    names, answers, rules, egress or peers; may be repeated (default: all "
+	"but "
 	"peers)\n"
 	"  --peers           add the scenario peers: other tools that can watch connects\n"
 	"  --json FILE       also write everything as JSON, with the value of each round\n"

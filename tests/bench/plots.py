@@ -20,6 +20,9 @@ STYLES = {
     "(n)": 1,
     "(m)": 4,
     "(x)": 2,
+    "(l) LPM trie, IPv4": 2,
+    "(l) LPM trie, IPv6": 4,
+    "(r) compiled rules, IPv6": 3,
     "(o)": 4,
     "bare, one storage": 3,
     "bare, storage per hook": 2,
@@ -59,7 +62,7 @@ class Plots:
         for s in self.series:
             number = re.fullmatch(pattern, s["load"])
             if s["scenario"] == scenario and s["figure"] == figure and number:
-                point = (float(number[1]), s["median"], s["min"], s["max"])
+                point = (float(number[1].replace(",", "")), s["median"], s["min"], s["max"])
                 found.setdefault(s["variant"], []).append(point)
         return {variant: sorted(points) for variant, points in found.items()}
 
@@ -120,6 +123,16 @@ class Plots:
             lines.setdefault(variant, []).append((f["calls/s"]["median"] / 1000, *percent))
         return {variant: sorted(points) for variant, points in lines.items()}
 
+    def finds(self):
+        """The search in sets of several sizes, one line per table and family."""
+        lines = {}
+        for family in ("IPv4", "IPv6"):
+            found = self.lines("rules", "time per run", family + r", ([\d,]+) rules")
+            for variant, points in found.items():
+                if not variant.startswith("(0)"):
+                    lines[f"{variant}, {family}"] = points
+        return lines
+
     def all(self):
         log = "set logscale xy\nset format x '%.0f'\nset format y '%.0f'"
         rate = "connects per second"
@@ -134,6 +147,8 @@ class Plots:
         self.draw("packets", "A datagram from send() to recv(): median", "bytes of payload",
                   "nanoseconds", self.lines("packets", "time per call", r"UDP, (\d+) bytes"),
                   "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
+        self.draw("rules", "Finding the rule for a destination: median", "rules", "nanoseconds",
+                  self.finds(), "set logscale x\nset format x '%.0f'\nset yrange [0:*]")
         self.bars("names", "Run time of the packet programs, as the kernel measures it", "nanoseconds",
                   "names", "BPF time per run", ", kernel's run time")
 

@@ -16,6 +16,6 @@ if [ -z "$report" ]; then
 	trap 'rm -rf "$scratch"' EXIT
 	report=$scratch/report.json
 	"$here/run.sh" --scenario paced --scenario attach --scenario loss \
-		--scenario packets --scenario names --json "$report"
+		--scenario packets --scenario names --scenario rules --json "$report"
 fi
 python3 "$here/plots.py" "$report" "$top/docs/performance"

@@ -35,6 +35,7 @@ void scenario_packets(const struct bench *bench);
 void scenario_names(const struct bench *bench);
 void scenario_answers(const struct bench *bench);
 void scenario_rules(const struct bench *bench);
+void scenario_egress(const struct bench *bench);
 void scenario_attach(const struct bench *bench);
 void scenario_open(const struct bench *bench);
 void scenario_peers(const struct bench *bench); /* only with --peers */

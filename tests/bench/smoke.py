@@ -34,6 +34,9 @@ CONNECTORS = ["(d) agentsh-ebpf, no names", *NAMES[3:]]
 CONNECTS = ["connect(), read afterwards", "TCP, connect() to close()"]
 RULES_LOADS = [f"{family}, {rules}" for family in ("IPv4", "IPv6")
                for rules in ("no rule", "10 rules", "1,000 rules", "10,000 rules")]
+EGRESS_LOADS = ["UDP, 64 bytes", "TCP, turns of 64 bytes", "TCP, writes of 128 KiB"]
+EGRESS = ["(a) no program", "(e) empty egress program", "(u) agentsh-ebpf, EGRESS, no rules",
+          "(r) agentsh-ebpf, EGRESS, 1,000 rules", "(s) agentsh-ebpf, EGRESS, 10,000 rules"]
 RULED = ["(d) agentsh-ebpf, no RULES", "(u) agentsh-ebpf, RULES, no rules",
          "(r) agentsh-ebpf, 1,000 rules", "(s) agentsh-ebpf, 10,000 rules"]
 PEERS = {
@@ -80,6 +83,8 @@ for load in RULES_LOADS:
         (["compile and copy", "memory"], ["(r) compiled rules"]),
     ]
 WANTED["rules", CONNECTS[0]] = [(["p50"], RULED)]
+for load in EGRESS_LOADS:
+    WANTED["egress", load] = [(["time per call"], EGRESS)]
 for load in ("flat out", "flat out, read afterwards"):
     WANTED["connect", load] = [
         (["p50", "mean", "p99", "calls/s"], VARIANTS),

@@ -24,6 +24,7 @@ extern const struct variant variant_minimal; /* (c): the kernel's default wake-u
 extern const struct variant variant_quiet;   /* (q): as (c), without wake-ups */
 extern const struct variant variant_sockops; /* (s): an empty sockops program */
 extern const struct variant variant_packets; /* (e): empty packet programs, both directions */
+extern const struct variant variant_egress;  /* (e): an empty program for sent packets */
 
 /* (d) The library. One session may use the whole ring, as in the baselines. */
 extern const struct variant variant_ours;
@@ -41,6 +42,9 @@ extern const struct variant variant_ours_udp;	     /* CONNECT and UDP */
 extern const struct variant variant_ours_unruled;    /* and RULES; the session has no rules */
 extern const struct variant variant_ours_1000_rules; /* and the session has rules */
 extern const struct variant variant_ours_10000_rules;
+extern const struct variant variant_ours_egress; /* RULES and EGRESS; the session has no rules */
+extern const struct variant variant_ours_egress_1000; /* and rules that judge packets */
+extern const struct variant variant_ours_egress_10000;
 
 /* Receives the delays from event to reader; NULL: delays are not recorded. */
 struct delays {

@@ -74,6 +74,15 @@ static void packets_attach(void *state, int cgroup_fd)
 		die("attach of the empty packet programs: %m");
 }
 
+static void egress_attach(void *state, int cgroup_fd)
+{
+	struct empty *e = state;
+
+	e->link = bpf_program__attach_cgroup(e->skel->progs.bench_empty_egress, cgroup_fd);
+	if (!e->link)
+		die("attach of the empty egress program: %m");
+}
+
 static void empty_close(void *state)
 {
 	struct empty *e = state;
@@ -102,6 +111,13 @@ const struct variant variant_packets = {
 	.name = "(e) empty packet programs",
 	.open = empty_open,
 	.attach = packets_attach,
+	.close = empty_close,
+};
+
+const struct variant variant_egress = {
+	.name = "(e) empty egress program",
+	.open = empty_open,
+	.attach = egress_attach,
 	.close = empty_close,
 };
 

@@ -116,10 +116,10 @@ static void *ours_unruled_open(size_t ring_size)
 }
 
 /* Rules for networks and hosts; the worker's destination matches none. */
-static void *open_ruled(size_t ring_size, size_t count)
+static void *open_ruled(struct ours *o, size_t count, uint32_t flags)
 {
-	struct ours *o = ours_unruled_open(ring_size);
 	struct agentsh_ebpf_rule *rules = calloc(count, sizeof(*rules));
+	const struct agentsh_ebpf_rules_options opts = {.size = sizeof(opts), .flags = flags};
 	struct agentsh_ebpf_error err = {.size = sizeof(err)};
 
 	if (!rules)
@@ -135,7 +135,7 @@ static void *open_ruled(size_t ring_size, size_t count)
 		rules[i].action = AGENTSH_EBPF_RULE_ALLOW;
 		memcpy(rules[i].addr, &address, sizeof(address));
 	}
-	if (agentsh_ebpf_rules_create(o->tracer, rules, count, NULL, &o->rules, &err))
+	if (agentsh_ebpf_rules_create(o->tracer, rules, count, &opts, &o->rules, &err))
 		die("rules_create: %s", err.message);
 	free(rules);
 	return o;
@@ -143,12 +143,27 @@ static void *open_ruled(size_t ring_size, size_t count)
 
 static void *ours_1000_rules_open(size_t ring_size)
 {
-	return open_ruled(ring_size, 1000);
+	return open_ruled(ours_unruled_open(ring_size), 1000, 0);
 }
 
 static void *ours_10000_rules_open(size_t ring_size)
 {
-	return open_ruled(ring_size, 10000);
+	return open_ruled(ours_unruled_open(ring_size), 10000, 0);
+}
+
+static void *ours_egress_open(size_t ring_size)
+{
+	return open_hooks(ring_size, UDP | AGENTSH_EBPF_HOOK_RULES | AGENTSH_EBPF_HOOK_EGRESS);
+}
+
+static void *ours_egress_1000_open(size_t ring_size)
+{
+	return open_ruled(ours_egress_open(ring_size), 1000, AGENTSH_EBPF_RULES_EGRESS);
+}
+
+static void *ours_egress_10000_open(size_t ring_size)
+{
+	return open_ruled(ours_egress_open(ring_size), 10000, AGENTSH_EBPF_RULES_EGRESS);
 }
 
 static void ours_attach(void *state, int cgroup_fd)
@@ -234,5 +249,10 @@ OURS(variant_ours_names, "(m) agentsh-ebpf, DNS and SERVER_NAME", ours_names_ope
 OURS(variant_ours_udp, "(d) agentsh-ebpf, no RULES", ours_udp_open, ours_consume);
 OURS(variant_ours_unruled, "(u) agentsh-ebpf, RULES, no rules", ours_unruled_open, ours_consume);
 OURS(variant_ours_1000_rules, "(r) agentsh-ebpf, 1,000 rules", ours_1000_rules_open, ours_consume);
+OURS(variant_ours_egress, "(u) agentsh-ebpf, EGRESS, no rules", ours_egress_open, ours_consume);
+OURS(variant_ours_egress_1000, "(r) agentsh-ebpf, EGRESS, 1,000 rules", ours_egress_1000_open,
+     ours_consume);
+OURS(variant_ours_egress_10000, "(s) agentsh-ebpf, EGRESS, 10,000 rules", ours_egress_10000_open,
+     ours_consume);
 OURS(variant_ours_10000_rules, "(s) agentsh-ebpf, 10,000 rules", ours_10000_rules_open,
      ours_consume);
