@@ -11,10 +11,10 @@
 #include "live.h"
 
 /*
- * A trial takes as many descriptors as a load needs, 72: an eventfd and its duplicates, each
+ * A trial takes as many descriptors as a load needs, 73: an eventfd and its duplicates, each
  * with the lowest number from 0 on. Other duplicates of the library and libbpf are from 3 on.
  */
-#define TRIAL_DUPLICATES 71
+#define TRIAL_DUPLICATES 72
 
 enum question { CAPGET, BPF_ALLOWED, USERNS, LOCKDOWN, JIT, TRIAL, QUESTIONS };
 
