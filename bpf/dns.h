@@ -41,7 +41,7 @@ static __always_inline int remote_port_direct(struct __sk_buff *skb, int sent)
 
 	if (at + IPV4_HEADER + UDP_HEADER > end)
 		return -1;
-	if (skb->protocol == bpf_htons(0x0800))
+	if (is_ipv4(skb))
 		return at[0] == 0x45 ? bpf_ntohs(*(__u16 *)(at + IPV4_HEADER + offset)) : -1;
 	if (at + IPV6_HEADER + UDP_HEADER > end || (at[6] != PROTOCOL_UDP && at[6] != PROTOCOL_TCP))
 		return -1;

@@ -34,6 +34,12 @@ struct packet {
 	__u64 kernel_socket;
 };
 
+/* By what the kernel says, and not by the version in the header, which a raw socket may write. */
+static __always_inline int is_ipv4(struct __sk_buff *skb)
+{
+	return skb->protocol == bpf_htons(0x0800);
+}
+
 /* Takes what an IPv4 header says from its first ten bytes. */
 static __always_inline void set_header4(struct packet *p, const __u8 *at)
 {
@@ -103,7 +109,7 @@ static __always_inline int packet_read_direct(struct packet *p, struct __sk_buff
 
 	if (at + IPV4_HEADER > end)
 		return 0;
-	if (skb->protocol == bpf_htons(0x0800)) {
+	if (is_ipv4(skb)) {
 		set_header4(p, at);
 		return 1;
 	}
@@ -117,7 +123,7 @@ static __noinline int packet_copy(struct __sk_buff *skb, struct packet *p)
 {
 	__u8 bytes[12] = {};
 
-	if (skb->protocol == bpf_htons(0x0800)) {
+	if (is_ipv4(skb)) {
 		bpf_skb_load_bytes(skb, 0, bytes, 10);
 		set_header4(p, bytes);
 	} else {
@@ -199,7 +205,7 @@ static __always_inline void set_packet_ports(struct fields *f, const struct pack
 static __always_inline void set_packet_addresses(struct agentsh_record *rec, const struct packet *p,
 						 struct __sk_buff *skb)
 {
-	if (skb->protocol == bpf_htons(0x0800)) {
+	if (is_ipv4(skb)) {
 		bpf_skb_load_bytes(skb, p->sent ? 12 : 16, rec->local_addr, 4);
 		bpf_skb_load_bytes(skb, p->sent ? 16 : 12, rec->remote_addr, 4);
 	} else {

@@ -13,11 +13,6 @@
 #include "rules.h"
 #include "socket_of_packet.h"
 
-static __always_inline int is_ipv4(struct __sk_buff *skb)
-{
-	return skb->protocol == bpf_htons(0x0800);
-}
-
 #define ENDS (1ULL << 32) /* the packet ends before the word */
 
 /*

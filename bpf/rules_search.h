@@ -146,9 +146,8 @@ static __always_inline int rules_descend128(RULES_SET set, const struct agentsh_
 
 /* A result: the number of an entry, or one of these. */
 #define RULES_DAMAGED (1ULL << 63) /* the set is damaged */
-#define RULES_HOLDS                                                                                \
-	(1ULL << 62) /* the entry holds: its rule_id, and shifted its flags and order              \
-		      */
+/* the entry holds: the first 32 bits are its rule_id; behind are its flags and its order */
+#define RULES_HOLDS (1ULL << 62)
 #define RULES_FLAGS_SHIFT 32
 #define RULES_ORDER_SHIFT 40
 
