@@ -179,11 +179,8 @@ void scenario_names(const struct bench *b)
 {
 	for (unsigned round = 0; round < b->rounds; round++) {
 		for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++) {
-			struct traffic t = loads[i].traffic;
+			const struct traffic t = traffic_scaled(b, &loads[i].traffic);
 
-			t.batches = t.batches * b->percent / 100;
-			if (!t.batches)
-				t.batches = 1;
 			fprintf(stderr, "bench: names, round %u of %u, %s\n", round + 1, b->rounds,
 				t.name);
 			time_calls(b, &t, loads[i].aimed, round);

@@ -231,3 +231,13 @@ void traffic_run(const struct bench *b, const struct cgroup *cg, const struct tr
 	times->calls = (double)((WARM + t->batches) * t->batch);
 	munmap(r, size);
 }
+
+struct traffic traffic_scaled(const struct bench *b, const struct traffic *full)
+{
+	struct traffic t = *full;
+
+	t.batches = t.batches * b->percent / 100;
+	if (!t.batches)
+		t.batches = 1;
+	return t;
+}

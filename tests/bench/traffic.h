@@ -35,4 +35,7 @@ struct traffic_times {
 void traffic_run(const struct bench *b, const struct cgroup *cg, const struct traffic *traffic,
 		 struct traffic_times *times);
 
+/* The traffic with as many batches as the options say, at least one. */
+struct traffic traffic_scaled(const struct bench *b, const struct traffic *full);
+
 #endif
