@@ -33,12 +33,8 @@ static struct live_worker near, far;
 
 static void set_up(const char *link, const char *address4, const char *address6)
 {
-	int error = netlink_add_address(link, address4, 24);
+	int error = netlink_configure(link, address4, address6);
 
-	if (!error)
-		error = netlink_add_address(link, address6, 64);
-	if (!error)
-		error = netlink_set_up(link);
 	LIVE_CHECK(!error, "%s: %s", link, strerror(error));
 }
 

@@ -155,6 +155,17 @@ START_TEST(accepted_before_the_rules)
 }
 END_TEST
 
+/* A connection whose peer the rules deny. Returns the address of the listening socket. */
+static struct connection_address accept_denied(size_t family)
+{
+	const struct connection_address at = make_listener(LISTENER, families[family], 0);
+
+	packets_default(DENY, 0);
+	meet(&at, LISTENER, PEER, SERVER, 0);
+	expect_talk(PEER, SERVER, names[family]);
+	return at;
+}
+
 static int always_cookies(int unused)
 {
 	(void)unused;
@@ -167,11 +178,7 @@ START_TEST(first_connection_with_a_syn_cookie)
 	packets_begin(packets_missing[_i]);
 	MUST(far_call(far, 0, always_cookies));
 	for (size_t i = 0; i < LIVE_COUNT(families); i++) {
-		struct connection_address at = make_listener(LISTENER, families[i], 0);
-
-		packets_default(DENY, 0);
-		meet(&at, LISTENER, PEER, SERVER, 0);
-		expect_talk(PEER, SERVER, names[i]);
+		accept_denied(i);
 		far_close(far, PEER);
 		far_close(far, SERVER);
 	}
@@ -228,11 +235,8 @@ START_TEST(accepted_socket_connects_elsewhere)
 {
 	packets_begin(packets_missing[_i]);
 	for (size_t i = 0; i < LIVE_COUNT(families); i++) {
-		struct connection_address at = make_listener(LISTENER, families[i], 0);
+		const struct connection_address at = accept_denied(i);
 
-		packets_default(DENY, 0);
-		meet(&at, LISTENER, PEER, SERVER, 0);
-		expect_talk(PEER, SERVER, names[i]);
 		MUST(far_disconnect(far, SERVER));
 		/* the call is judged, too */
 		ck_assert_int_eq(far_connect(far, SERVER, &at), EPERM);
@@ -248,11 +252,7 @@ START_TEST(listener_becomes_a_client)
 {
 	packets_begin(packets_missing[_i]);
 	for (size_t i = 0; i < LIVE_COUNT(families); i++) {
-		struct connection_address at = make_listener(LISTENER, families[i], 0);
-
-		packets_default(DENY, 0);
-		meet(&at, LISTENER, PEER, SERVER, 0);
-		expect_talk(PEER, SERVER, names[i]);
+		accept_denied(i);
 		MUST(far_disconnect(far, LISTENER));
 		MUST(connect_and_deny(LISTENER, families[i], names[i]));
 		/* and what it had accepted before goes on */

@@ -171,6 +171,15 @@ static int family_number(const char *name, int *number)
 	return ENOENT;
 }
 
+int netlink_configure(const char *name, const char *address4, const char *address6)
+{
+	int error = netlink_add_address(name, address4, 24);
+
+	if (!error)
+		error = netlink_add_address(name, address6, 64);
+	return error ? error : netlink_set_up(name);
+}
+
 int netlink_mptcp_subflow(uint32_t address)
 {
 	struct genlmsghdr command = {.cmd = MPTCP_PM_CMD_SET_LIMITS, .version = 1};

@@ -14,6 +14,8 @@ int netlink_add_veth_between(const char *name, const char *peer, int peer_netns_
 int netlink_set_up(const char *name);
 /* Adds an IPv4 or IPv6 address, which can be used at once. */
 int netlink_add_address(const char *name, const char *address, uint8_t prefix);
+/* Adds an address of each family, with a prefix of 24 and of 64, and sets the interface up. */
+int netlink_configure(const char *name, const char *address4, const char *address6);
 /* Lets MPTCP sockets open a further subflow from this IPv4 address (network byte order). */
 int netlink_mptcp_subflow(uint32_t address);
 /* Ends the TCP connection of this local and remote port on 127.0.0.1 with ECONNABORTED. */
